@@ -1,0 +1,79 @@
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	maxBatchOutcomes = 1000
+	// An outcome that cannot be written is tried again until the engine is
+	// closed, after completeBackoff at first, twice as long each time, up to
+	// maxCompleteBackoff.
+	completeTime       = 5 * time.Second
+	completeBackoff    = 50 * time.Millisecond
+	maxCompleteBackoff = 2 * time.Second
+)
+
+// finished is a request that ended, on its way into the log.
+type finished struct {
+	outcome Outcome
+	slot    bool          // it was sent in one of the dispatcher's slots
+	flight  *sending      // if not nil, ends once the outcome is written
+	written chan struct{} // if not nil, closed once err says whether it is in the log
+	err     error
+}
+
+func takeOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
+
+// complete writes a batch of outcomes, however long it takes.
+func (e *Engine) complete(batch []*finished) {
+	outcomes := make([]Outcome, len(batch))
+	for i, f := range batch {
+		outcomes[i] = f.outcome
+	}
+	e.dispatcher.writing()
+	err := e.write(outcomes)
+
+	slots := 0
+	for _, f := range batch {
+		if f.slot {
+			slots++
+		}
+		if f.flight != nil {
+			e.dispatcher.end(f.flight, false)
+		}
+		if f.written != nil {
+			f.err = err
+			close(f.written)
+		}
+	}
+	e.dispatcher.written(slots)
+	now := e.store.Now()
+	for i := range outcomes {
+		if at := outcomes[i].RetryAt; !at.IsZero() {
+			e.dispatcher.due(at.Sub(now))
+		}
+		e.sends.end()
+	}
+}
+
+// write returns nil once the outcomes are in the log. It gives up only when the
+// engine is closed: the leases then end, and the deliveries are sent again.
+func (e *Engine) write(outcomes []Outcome) error {
+	for backoff := completeBackoff; ; backoff = min(2*backoff, maxCompleteBackoff) {
+		ctx, cancel := context.WithTimeout(e.alive, completeTime)
+		err := e.store.Complete(ctx, outcomes)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		e.log().Error("cannot write the outcomes of requests, trying again", zap.Int("requests", len(outcomes)), zap.Error(err))
+		if !sleep(e.alive, backoff) {
+			return fmt.Errorf("%w: this process stops", ErrUnavailable)
+		}
+	}
+}

@@ -1,0 +1,267 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+const (
+	// MaxDeliveries is how many deliveries one emit may make.
+	MaxDeliveries = 10_000
+
+	// maxEmits is how many emits may be in progress. Beyond it there is no use
+	// in taking more in: they only fill memory.
+	maxEmits = 4096
+	// A batch takes what waits, up to so many events or bytes of payload: a
+	// script holds up all else in Redis while it runs.
+	maxBatchEvents = 1000
+	maxBatchBytes  = 16 << 20
+
+	// An accept whose outcome is unknown is repeated until acceptTime has passed.
+	acceptTime    = 5 * time.Second
+	acceptBackoff = 50 * time.Millisecond
+	// maxStale is how often targets are chosen again because webhooks changed.
+	maxStale = 10
+)
+
+// emission is one emit on its way into the store.
+type emission struct {
+	call     AcceptCall
+	bytes    int
+	webhooks [][]*Webhook // by event, then by target
+	receipts []Receipt
+	err      error
+	done     chan struct{}
+}
+
+// Emit stores the events and schedules their deliveries, all or nothing, and
+// returns once that is durable. Each event must be valid.
+//
+// Errors: ErrTooManyDeliveries, ErrBusy, ErrFull, ErrUnavailable, the context's,
+// or another of the store, after which the events may or may not be stored.
+func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	select {
+	case e.intake <- struct{}{}:
+	default:
+		return nil, ErrBusy
+	}
+	m := newEmission(e.store.Now(), tenant, events)
+	m.done = make(chan struct{})
+	e.accepts.add(m)
+	select {
+	case <-m.done:
+		return m.receipts, m.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
+	m := &emission{
+		call: AcceptCall{Tenant: tenant, Nonce: uuid.New(), Events: make([]AcceptEvent, len(events))},
+	}
+	for i, ev := range events {
+		id, occurredAt := ev.ID, ev.OccurredAt
+		if id == uuid.Nil {
+			id = NewID(now)
+		}
+		if occurredAt.IsZero() {
+			occurredAt = now.Truncate(time.Millisecond)
+		}
+		payload := envelope(ev.Type, id, occurredAt, ev.Data)
+		m.bytes += len(payload)
+		m.call.Events[i] = AcceptEvent{ID: id, Type: ev.Type, OccurredAt: occurredAt.UTC(), Payload: payload}
+	}
+	return m
+}
+
+// takeEmissions makes a batch of bounded size.
+func takeEmissions(waiting []*emission) int {
+	events, bytes := 0, 0
+	for i, m := range waiting {
+		events += len(m.call.Events)
+		bytes += m.bytes
+		if i > 0 && (events > maxBatchEvents || bytes > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(waiting)
+}
+
+// accept commits a batch of emissions.
+func (e *Engine) accept(batch []*emission) {
+	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
+	defer cancel()
+	// Only the first try gives leases: after one whose outcome is unknown, the
+	// leases of the first may stand already, and simply end.
+	lease := true
+	backoff := acceptBackoff
+	for stale := 0; len(batch) > 0; {
+		batch = e.choose(ctx, batch, lease)
+		again, unknown := e.acceptOnce(ctx, batch)
+		if unknown != nil {
+			lease = false
+			e.log().Warn("the store did not say whether it took events, asking again", zap.Error(unknown))
+			if !sleep(ctx, backoff) {
+				e.reject(again, unknown)
+				return
+			}
+			backoff *= 2
+		} else if len(again) > 0 {
+			if stale++; stale == maxStale {
+				e.reject(again, ErrStale)
+				return
+			}
+		}
+		batch = again
+	}
+}
+
+// choose gives each event of the batch its targets, and reserves a slot for each
+// delivery that can go out at once. It drops emissions that cannot be accepted.
+func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*emission {
+	chosen := batch[:0]
+	for _, m := range batch {
+		if err := e.chooseTargets(ctx, m); err != nil {
+			e.reject([]*emission{m}, err)
+			continue
+		}
+		for i := range m.call.Events {
+			targets := m.call.Events[i].Targets
+			for j := range targets {
+				targets[j].Lease = lease && e.dispatcher.reserve(WebhookRef{m.call.Tenant, targets[j].Webhook})
+			}
+		}
+		chosen = append(chosen, m)
+	}
+	return chosen
+}
+
+func (e *Engine) chooseTargets(ctx context.Context, m *emission) error {
+	tenant, err := e.subscriptions.of(ctx, m.call.Tenant)
+	if err != nil {
+		return err
+	}
+	m.call.Version = tenant.version
+	m.webhooks = make([][]*Webhook, len(m.call.Events))
+	deliveries := 0
+	for i := range m.call.Events {
+		ev := &m.call.Events[i]
+		wanting := tenant.wanting(ev.Type)
+		if deliveries += len(wanting); deliveries > MaxDeliveries {
+			return ErrTooManyDeliveries
+		}
+		m.webhooks[i] = wanting
+		ev.Targets = make([]Target, len(wanting))
+		for j, w := range wanting {
+			ev.Targets[j].Webhook = w.ID
+		}
+	}
+	return nil
+}
+
+// acceptOnce asks the store to accept a batch, answers those that it did accept
+// or refuse, and returns the others: to be asked again, with the error if it is
+// not known what became of them.
+func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*emission, unknown error) {
+	if len(batch) == 0 {
+		return nil, nil
+	}
+	s := e.settings()
+	calls := make([]AcceptCall, len(batch))
+	for i, m := range batch {
+		calls[i] = m.call
+	}
+	lease := s.Timeout + leaseMargin
+	leaseUntil := time.Now().Add(lease)
+	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: s.Retention})
+	for i, m := range batch {
+		result := &results[i]
+		switch {
+		case result.Err == nil:
+			e.accepted(m, result, leaseUntil)
+		case errors.Is(result.Err, ErrStale):
+			e.cancelSlots(m)
+			e.subscriptions.forget(m.call.Tenant)
+			again = append(again, m)
+		case errors.Is(result.Err, ErrFull), errors.Is(result.Err, ErrUnavailable):
+			e.reject([]*emission{m}, result.Err)
+		default:
+			e.cancelSlots(m)
+			again, unknown = append(again, m), result.Err
+		}
+	}
+	return again, unknown
+}
+
+// accepted answers the emitter and sends what was leased.
+func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
+	m.receipts = make([]Receipt, len(m.call.Events))
+	for i := range m.call.Events {
+		r := &result.Events[i]
+		m.receipts[i] = Receipt{EventID: m.call.Events[i].ID, Deliveries: r.Deliveries, Duplicate: r.Duplicate}
+	}
+	e.answer(m)
+
+	unleased := make(map[uuid.UUID]bool, len(result.Unleased))
+	for _, id := range result.Unleased {
+		unleased[id] = true
+	}
+	for i := range m.call.Events {
+		ev, r := &m.call.Events[i], &result.Events[i]
+		event := &Event{
+			Tenant: m.call.Tenant, ID: ev.ID, Type: ev.Type,
+			OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
+		}
+		for j, target := range ev.Targets {
+			ref := WebhookRef{m.call.Tenant, target.Webhook}
+			switch {
+			case r.Duplicate || r.Repeated:
+				if target.Lease {
+					e.dispatcher.cancel(ref)
+				}
+			case target.Lease && !unleased[target.Webhook]:
+				e.start(Job{Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd}, leaseUntil)
+			default:
+				if target.Lease {
+					e.dispatcher.cancel(ref)
+				}
+				e.dispatcher.waits(ref)
+			}
+		}
+	}
+}
+
+// reject answers emissions that were not accepted.
+func (e *Engine) reject(batch []*emission, err error) {
+	for _, m := range batch {
+		e.cancelSlots(m)
+		m.err = err
+		e.answer(m)
+	}
+}
+
+func (e *Engine) answer(m *emission) {
+	<-e.intake
+	close(m.done)
+}
+
+// cancelSlots gives back the slots that were reserved for an emission.
+func (e *Engine) cancelSlots(m *emission) {
+	for i := range m.call.Events {
+		targets := m.call.Events[i].Targets
+		for j := range targets {
+			if targets[j].Lease {
+				targets[j].Lease = false
+				e.dispatcher.cancel(WebhookRef{m.call.Tenant, targets[j].Webhook})
+			}
+		}
+	}
+}

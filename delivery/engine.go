@@ -1,0 +1,290 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+const (
+	// drainTime is how long the last Detach waits for requests in flight. It is
+	// less than the 5 s after which common service managers kill.
+	drainTime = 3 * time.Second
+	// abortTime is how long requests that were broken off may take to end.
+	abortTime = 500 * time.Millisecond
+	// A store that cannot be opened is tried again after openBackoff, twice as
+	// long each time, up to maxOpenBackoff.
+	openBackoff    = 100 * time.Millisecond
+	maxOpenBackoff = 5 * time.Second
+)
+
+// Engine accepts events and delivers them. It outlives configurations: each
+// attaches its settings and detaches them again, and requests in flight do not
+// notice. All methods are safe for concurrent use.
+type Engine struct {
+	store         Store
+	newSender     func(*Settings) Sender
+	dispatcher    *dispatcher
+	subscriptions subscriptions
+	accepts       groupCommit[*emission]
+	outcomes      groupCommit[*finished]
+	intake        chan struct{} // a place for each emit in progress
+	manual        chan struct{} // a place for each re-run and test in flight
+	swept         chan struct{} // of capacity 1: something was deleted
+	changing      sync.Mutex    // one change of a webhook at a time, here
+
+	active atomic.Pointer[active] // nil until the first Attach
+	state  atomic.Pointer[state]
+
+	sends   *tracker        // requests in flight, until their outcomes are written
+	holders *tracker        // calls being served
+	alive   context.Context // until Close has waited long enough
+	die     context.CancelFunc
+
+	mu       sync.Mutex
+	attached []*active // the newest last
+	stop     func()    // ends the workers; nil if there are none
+}
+
+// active is what an attached configuration brings.
+type active struct {
+	settings Settings
+	sender   Sender
+	log      *zap.Logger
+}
+
+// state says whether the store is open.
+type state struct {
+	open bool
+	err  error // of the last try, while it is not
+}
+
+// errStarting is why the store is not open before the first try has ended.
+var errStarting = errors.New("the store has not been opened yet")
+
+// NewEngine makes an engine on a store. It does no I/O and starts nothing.
+func NewEngine(store Store) *Engine {
+	e := &Engine{
+		store:     store,
+		newSender: func(s *Settings) Sender { return newHTTPSender(s) },
+		manual:    make(chan struct{}, maxManual),
+		intake:    make(chan struct{}, maxEmits),
+		swept:     make(chan struct{}, 1),
+
+		sends:   newTracker(),
+		holders: newTracker(),
+	}
+	e.alive, e.die = context.WithCancel(context.Background())
+	e.state.Store(&state{err: errStarting})
+	e.subscriptions.load = store.Webhooks
+	e.accepts.take = takeEmissions
+	e.accepts.commit = e.accept
+	e.outcomes.take = takeOutcomes
+	e.outcomes.commit = e.complete
+	e.dispatcher = newDispatcher(store)
+	e.dispatcher.lease = e.lease
+	e.dispatcher.start = e.start
+	e.dispatcher.release = e.release
+	e.dispatcher.failed = func(err error) { e.log().Warn("cannot ask the store for due deliveries", zap.Error(err)) }
+	return e
+}
+
+// Attach makes the settings the ones in force, and starts the engine if it does
+// not run: the store is opened in the background. The settings must be valid.
+//
+// Detach, which may be called more than once, takes them away again: those
+// attached before are back in force. The last one out stops sending: it waits a
+// few seconds for requests in flight, breaks off the rest and hands their
+// deliveries back. The engine then still accepts events, for others to deliver.
+func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
+	a := &active{settings: s, log: log}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if before := e.active.Load(); before != nil && sameConnections(&before.settings, &s) {
+		a.sender = before.sender
+	} else {
+		a.sender = e.newSender(&s)
+	}
+	e.attached = append(e.attached, a)
+	e.activate(a)
+	if e.stop == nil {
+		e.stop = e.run()
+	}
+	var once sync.Once
+	return func() { once.Do(func() { e.detach(a) }) }
+}
+
+// activate puts settings in force. The caller holds e.mu.
+func (e *Engine) activate(a *active) {
+	before := e.active.Swap(a)
+	e.dispatcher.limit(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
+	if before != nil && before.sender != a.sender {
+		before.sender.Close()
+	}
+}
+
+func (e *Engine) detach(a *active) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for i := range e.attached {
+		if e.attached[i] == a {
+			e.attached = append(e.attached[:i], e.attached[i+1:]...)
+			break
+		}
+	}
+	if n := len(e.attached); n > 0 {
+		if newest := e.attached[n-1]; newest != e.active.Load() {
+			e.activate(newest)
+		}
+		return
+	}
+	e.stop()
+	e.stop = nil
+	e.drain()
+	a.sender.Close()
+}
+
+// run starts the workers and returns what ends them.
+func (e *Engine) run() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var workers sync.WaitGroup
+	workers.Go(func() {
+		if !e.openStore(ctx) {
+			return
+		}
+		workers.Go(func() { e.sweep(ctx) })
+		e.dispatcher.run(ctx)
+	})
+	return func() {
+		cancel()
+		workers.Wait()
+	}
+}
+
+// openStore opens the store, however long that takes; false if ctx ended first.
+func (e *Engine) openStore(ctx context.Context) bool {
+	if e.state.Load().open {
+		return true
+	}
+	for backoff := openBackoff; ; backoff = min(2*backoff, maxOpenBackoff) {
+		err := e.store.Open(ctx)
+		if err == nil {
+			e.state.Store(&state{open: true})
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		e.state.Store(&state{err: err})
+		e.log().Error("cannot open the store, trying again", zap.Error(err), zap.Duration("in", backoff))
+		if !sleep(ctx, backoff) {
+			return false
+		}
+	}
+}
+
+// drain waits for the requests in flight, and breaks off those that take too
+// long.
+func (e *Engine) drain() {
+	if e.idleWithin(drainTime) {
+		return
+	}
+	e.sends.abort()
+	if !e.idleWithin(abortTime) {
+		e.log().Warn("some requests did not end in time; their deliveries fall due again when their leases end")
+	}
+}
+
+func (e *Engine) idleWithin(d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(e.alive, d)
+	defer cancel()
+	return e.sends.wait(ctx)
+}
+
+// Hold keeps the engine's store open until release is called; ok is false when
+// the engine is closed. Whoever serves a call holds the engine meanwhile.
+func (e *Engine) Hold() (release func(), ok bool) {
+	if _, ok := e.holders.begin(); !ok {
+		return nil, false
+	}
+	return e.holders.end, true
+}
+
+// Close ends an engine that nobody is attached to: it waits for those who hold
+// it, until the context ends, and closes the store.
+func (e *Engine) Close(ctx context.Context) error {
+	e.holders.close()
+	e.sends.close()
+	if !e.holders.wait(ctx) || !e.sends.wait(ctx) {
+		e.log().Warn("closing the store while it is in use")
+	}
+	e.sends.abort()
+	e.die()
+	e.accepts.wait()
+	e.outcomes.wait()
+	return e.store.Close()
+}
+
+// Health returns nil if the engine can do its work now, and otherwise a sentence
+// that says why not, for an admin.
+func (e *Engine) Health(ctx context.Context) error {
+	if err := e.ready(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := e.store.Ping(ctx); err != nil {
+		return fmt.Errorf("the store does not answer: %w", err)
+	}
+	return nil
+}
+
+// ready returns nil once the store is open.
+func (e *Engine) ready() error {
+	if s := e.state.Load(); !s.open {
+		return fmt.Errorf("%w: %w", ErrUnavailable, s.err)
+	}
+	return nil
+}
+
+func (e *Engine) settings() *Settings { return &e.active.Load().settings }
+
+// lease is how long a delivery is held for one request.
+func (e *Engine) lease() time.Duration { return e.settings().Timeout + leaseMargin }
+
+func (e *Engine) log() *zap.Logger {
+	if a := e.active.Load(); a != nil {
+		return a.log
+	}
+	return zap.NewNop()
+}
+
+// sleep waits, false if ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// errors of Engine beside those of Store.
+var (
+	// ErrWebhookDisabled: a disabled webhook is sent nothing.
+	ErrWebhookDisabled = errors.New("the webhook is disabled")
+	// ErrEventGone: the request is still in the log but its event, and with it
+	// what was sent, is not.
+	ErrEventGone = errors.New("the event has gone")
+	// ErrTooManyDeliveries: an emit would make more than MaxDeliveries.
+	ErrTooManyDeliveries = fmt.Errorf("more than %d deliveries from one call", MaxDeliveries)
+	// ErrBusy: too much of this is going on; try again in a moment.
+	ErrBusy = errors.New("too many at once")
+)

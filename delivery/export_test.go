@@ -1,0 +1,11 @@
+package delivery
+
+// SendWith makes the engine send through a Sender of the test's, where the
+// network's time would not be the test's.
+func (e *Engine) SendWith(s Sender) { e.newSender = func(*Settings) Sender { return s } }
+
+// FirstWindow is how many requests a webhook may have in flight at first.
+const FirstWindow = firstWindow
+
+// LeaseMargin is how much longer than the timeout a lease lasts.
+const LeaseMargin = leaseMargin

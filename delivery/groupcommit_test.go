@@ -1,0 +1,165 @@
+package delivery
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// takeAll makes one batch of all that waits.
+func takeAll(waiting []int) int { return len(waiting) }
+
+func TestGroupCommitAloneIsAtOnce(t *testing.T) {
+	var committed []int
+	g := groupCommit[int]{take: takeAll, commit: func(batch []int) { committed = append(committed, batch...) }}
+	for v := range 3 {
+		g.add(v)
+		if want := []int{0, 1, 2}[:v+1]; !slices.Equal(committed, want) {
+			t.Fatalf("after add(%d): committed %v", v, committed)
+		}
+	}
+	g.wait()
+}
+
+// What is added while a commit runs goes into the next one together, and whoever
+// added the first value is not kept for it.
+func TestGroupCommitGathers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		batches := make(chan []int)
+		g := groupCommit[int]{take: takeAll, commit: func(batch []int) { batches <- batch }}
+		returned := make(chan struct{})
+		go func() {
+			g.add(0)
+			close(returned)
+		}()
+		synctest.Wait() // the first commit runs
+		for v := 1; v <= 3; v++ {
+			g.add(v) // and does not hold up those who add
+		}
+		if got := <-batches; !slices.Equal(got, []int{0}) {
+			t.Errorf("the first batch is %v", got)
+		}
+		<-returned // while the second commit has not ended
+		if got := <-batches; !slices.Equal(got, []int{1, 2, 3}) {
+			t.Errorf("the second batch is %v", got)
+		}
+		g.wait()
+	})
+}
+
+func TestGroupCommitTakesBatchesOfItsSize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		var sizes []int
+		g := groupCommit[int]{
+			take: func(waiting []int) int { return min(len(waiting), 2) },
+			commit: func(batch []int) {
+				<-gate
+				sizes = append(sizes, len(batch))
+			},
+		}
+		go g.add(0)
+		synctest.Wait()
+		for v := range 5 {
+			g.add(v)
+		}
+		close(gate)
+		synctest.Wait()
+		g.wait()
+		if !slices.Equal(sizes, []int{1, 2, 2, 1}) {
+			t.Errorf("the batches are of %v", sizes)
+		}
+	})
+}
+
+// A batch stays as it was though values are added while it is being committed.
+func TestGroupCommitBatchIsTheCommittersOwn(t *testing.T) {
+	g := groupCommit[int]{take: func([]int) int { return 1 }}
+	var committed []int
+	g.commit = func(batch []int) {
+		if batch[0] < 3 {
+			g.add(batch[0] + 1)
+			g.add(batch[0] + 1)
+		}
+		if len(batch) != 1 || cap(batch) != 1 {
+			t.Errorf("a batch of %d has room for %d", len(batch), cap(batch))
+		}
+		committed = append(committed, batch...)
+	}
+	g.add(0)
+	g.wait()
+	if want := []int{0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3}; !slices.Equal(committed, want) {
+		t.Errorf("committed %v", committed)
+	}
+}
+
+// Nothing is lost or committed twice, no two commits run at a time, and values
+// of one goroutine keep their order.
+func TestGroupCommitUnderLoad(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		goroutines := rapid.IntRange(1, 8).Draw(t, "goroutines")
+		each := rapid.IntRange(1, 50).Draw(t, "values of each")
+		limit := rapid.IntRange(1, 20).Draw(t, "values in a batch")
+
+		type value struct{ from, n int }
+		var (
+			committing sync.Mutex
+			committed  []value
+			adding     sync.WaitGroup
+			overlaps   bool
+		)
+		g := groupCommit[value]{
+			take: func(waiting []value) int { return min(len(waiting), limit) },
+			commit: func(batch []value) {
+				if !committing.TryLock() {
+					overlaps = true
+					return
+				}
+				committed = append(committed, batch...)
+				committing.Unlock()
+			},
+		}
+		for from := range goroutines {
+			adding.Go(func() {
+				for n := range each {
+					g.add(value{from, n})
+				}
+			})
+		}
+		adding.Wait()
+		g.wait()
+		if overlaps {
+			t.Fatal("two commits ran at a time")
+		}
+		next := make([]int, goroutines)
+		for _, v := range committed {
+			if v.n != next[v.from] {
+				t.Fatalf("goroutine %d: value %d came where %d was due", v.from, v.n, next[v.from])
+			}
+			next[v.from]++
+		}
+		for from, n := range next {
+			if n != each {
+				t.Fatalf("goroutine %d: %d of %d values were committed", from, n, each)
+			}
+		}
+	})
+}
+
+// Nobody waits for a timer: a lone value is committed though time stands still.
+func TestGroupCommitNeedsNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		done := make(chan struct{})
+		g := groupCommit[int]{take: takeAll, commit: func([]int) { close(done) }}
+		go g.add(1)
+		<-done
+		if !time.Now().Equal(began) {
+			t.Errorf("it waited for %s", time.Since(began))
+		}
+	})
+}

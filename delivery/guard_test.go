@@ -1,0 +1,224 @@
+package delivery
+
+import (
+	"bufio"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"sync/atomic"
+	"testing"
+)
+
+// The address is checked when the connection is made, after DNS.
+func TestForbiddenAddressesAreNotDialled(t *testing.T) {
+	var called atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		called.Add(1)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	dnsZone(t, map[string][]string{
+		"inside.example": {"127.0.0.1"},
+		"mixed.example":  {"169.254.169.254", "127.0.0.1"},
+		"mapped.example": {"::ffff:127.0.0.1"},
+		"nat64.example":  {"64:ff9b::7f00:1"},
+		"meta.example":   {"169.254.169.254"},
+	})
+	const (
+		loopback = "the address 127.0.0.1 is not public, and not allowed by the configuration"
+		metadata = "the address 169.254.169.254 is not public, and not allowed by the configuration"
+		nat64    = "the address 64:ff9b::7f00:1 is not public, and not allowed by the configuration"
+		denied   = "the address 127.0.0.1 is denied by the configuration"
+	)
+	for _, tc := range []struct{ name, host, allow, deny, want string }{
+		{"an address", "127.0.0.1", "", "", loopback},
+		{"a name", "inside.example", "", "", loopback},
+		{"a name in capitals, with a dot", "INSIDE.example.", "", "", loopback},
+		{"an address, IPv4-mapped", "[::ffff:127.0.0.1]", "", "", loopback},
+		{"an address, IPv4-mapped, in hex", "[::ffff:7f00:1]", "", "", loopback},
+		{"a name, IPv4-mapped", "mapped.example", "", "", loopback},
+		{"an address, NAT64", "[64:ff9b::127.0.0.1]", "", "", nat64},
+		{"a name, NAT64", "nat64.example", "", "", nat64},
+		{"another range allowed", "meta.example", "127.0.0.0/8", "", metadata},
+		{"denied", "127.0.0.1", "", "127.0.0.0/8", denied},
+		{"allowed", "127.0.0.1", "127.0.0.0/8", "", ""},
+		{"allowed, by name", "inside.example", "127.0.0.0/8", "", ""},
+		{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
+		{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
+		{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
+		{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},
+		{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", denied},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			called.Store(0)
+			h := sender(t, func(s *Settings) {
+				s.Destinations = Destinations{AllowHTTP: true}
+				if tc.allow != "" {
+					s.Destinations.Allow = prefixes(tc.allow)
+				}
+				if tc.deny != "" {
+					s.Destinations.Deny = prefixes(tc.deny)
+				}
+			})
+			want, calls := Response{Failure: tc.want}, int32(0)
+			if tc.want == "" {
+				want, calls = Response{StatusCode: 204}, 1
+			}
+			h.Send(t.Context(), message("http://"+tc.host+":"+port)).want(t, want)
+			if got := called.Load(); got != calls {
+				t.Errorf("the endpoint was called %d times", got)
+			}
+		})
+	}
+}
+
+// The machine's own name for itself, by the machine's own resolver.
+func TestLocalhostIsForbidden(t *testing.T) {
+	s := DefaultSettings()
+	h := newHTTPSender(&s)
+	defer h.Close()
+	r := h.Send(t.Context(), message("https://localhost/"))
+	switch r.Failure {
+	case "the address 127.0.0.1 is not public, and not allowed by the configuration",
+		"the address ::1 is not public, and not allowed by the configuration":
+	default:
+		t.Errorf("got %+v", r)
+	}
+}
+
+// connectProxy is a proxy that makes connections, and notes where to.
+type connectProxy struct {
+	url    *url.URL
+	status int // what it answers; 200 to connect
+	asked  chan string
+}
+
+func newConnectProxy(t *testing.T, status int) *connectProxy {
+	t.Helper()
+	p := &connectProxy{status: status, asked: make(chan string, 10)}
+	p.url = &url.URL{Scheme: "http", Host: serve(t, func(conn net.Conn) {
+		in := bufio.NewReader(conn)
+		request, err := http.ReadRequest(in)
+		if err != nil {
+			return
+		}
+		p.asked <- request.Method + " " + request.RequestURI
+		if p.status != 200 {
+			_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 %d No\r\n\r\n", p.status))
+			return
+		}
+		var dialer net.Dialer
+		onward, err := dialer.DialContext(t.Context(), "tcp", request.Host)
+		if err != nil {
+			return
+		}
+		defer func() { _ = onward.Close() }()
+		if request.Method == http.MethodConnect {
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
+		} else if err := request.Write(onward); err != nil {
+			return
+		}
+		go func() {
+			_, _ = io.Copy(onward, in)
+			_ = onward.Close()
+		}()
+		_, _ = io.Copy(conn, onward)
+	})}
+	return p
+}
+
+// With a proxy, its own address needs no permission, but the destination's does.
+func TestProxy(t *testing.T) {
+	ca := newAuthority(t)
+	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
+	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "inside.example") }), answer)
+	plain := httptest.NewServer(http.HandlerFunc(answer))
+	defer plain.Close()
+	_, securePort, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	dnsZone(t, map[string][]string{"inside.example": {"127.0.0.1"}, "mixed.example": {"8.8.8.8", "127.0.0.1"}})
+	loopback := "the address 127.0.0.1 is not public, and not allowed by the configuration"
+
+	for _, tc := range []struct {
+		name, url, allow string
+		want             Response
+		asked            string
+	}{
+		{
+			"https", secure.URL, "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/2.0"},
+			"CONNECT " + secure.Listener.Addr().String(),
+		},
+		{
+			"http", plain.URL + "/hooks", "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/1.1"},
+			"POST " + plain.URL + "/hooks",
+		},
+		{"https, forbidden", secure.URL, "", Response{Failure: loopback}, ""},
+		{"http, forbidden", plain.URL, "", Response{Failure: loopback}, ""},
+		{"a name, forbidden", "https://inside.example:" + securePort, "", Response{Failure: loopback}, ""},
+		{"a name, partly forbidden", "https://mixed.example:" + securePort, "", Response{Failure: loopback}, ""},
+		{"an address, IPv4-mapped", "https://[::ffff:127.0.0.1]:" + securePort, "", Response{
+			Failure: "the address ::ffff:127.0.0.1 is not public, and not allowed by the configuration",
+		}, ""},
+		{"an address written as a number", "https://2130706433:" + securePort, "", Response{
+			Failure: "the name 2130706433 has no address",
+		}, ""},
+		{"a name without address", "https://hooks.invalid", "", Response{Failure: "the name hooks.invalid has no address"}, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			proxy := newConnectProxy(t, http.StatusOK)
+			h := sender(t, trusting(ca), func(s *Settings) {
+				s.Destinations.Proxy, s.Destinations.Allow = proxy.url, nil
+				if tc.allow != "" {
+					s.Destinations.Allow = prefixes(tc.allow)
+				}
+			})
+			h.Send(t.Context(), message(tc.url)).want(t, tc.want)
+			asked := ""
+			if len(proxy.asked) > 0 {
+				asked = <-proxy.asked
+			}
+			if asked != tc.asked {
+				t.Errorf("the proxy was asked %q, not %q", asked, tc.asked)
+			}
+		})
+	}
+}
+
+func TestProxyFailures(t *testing.T) {
+	ca := newAuthority(t)
+	dnsZone(t, nil)
+	unreachable := "the proxy of the configuration could not be reached"
+	for _, tc := range []struct{ name, proxy, want string }{
+		{"refuses", newConnectProxy(t, http.StatusForbidden).url.String(), "the proxy of the configuration answered 403 Forbidden"},
+		{"cannot connect", newConnectProxy(t, http.StatusBadGateway).url.String(), "the proxy of the configuration answered 502 Bad Gateway"},
+		{"wants a password", newConnectProxy(t, http.StatusProxyAuthRequired).url.String(), "the proxy of the configuration answered 407 Proxy Authentication Required"},
+		{"is away", "http://" + refusing(t), unreachable},
+		{"is away, SOCKS", "socks5://" + refusing(t), unreachable},
+		{"has no address", "http://proxy.invalid", unreachable},
+		{"has a certificate that is not trusted", serveTLS(t, newAuthority(t).issue(), func(http.ResponseWriter, *http.Request) {}).URL, unreachable},
+		{"closes", "http://" + serve(t, answering("")), "the connection was closed before it was complete"},
+		{"speaks no HTTP", "http://" + serve(t, greeting("SSH-2.0-OpenSSH_9.6\r\n")), notHTTPAnswer},
+		// SOCKS 5 (RFC 1928): no authentication needed; then a failure, host unreachable.
+		{"cannot connect, SOCKS", "socks5://" + serve(t, func(conn net.Conn) {
+			for _, answer := range []string{"\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"} {
+				_, _ = conn.Read(make([]byte, 4096))
+				_, _ = io.WriteString(conn, answer)
+			}
+		}), "the proxy of the configuration could not connect to 127.0.0.1"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			proxy, err := url.Parse(tc.proxy)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy })
+			h.Send(t.Context(), message("https://127.0.0.1:8443")).want(t, Response{Failure: tc.want})
+		})
+	}
+}

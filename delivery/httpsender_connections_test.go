@@ -1,0 +1,271 @@
+package delivery
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// requests is a server of raw HTTP that tells connections apart: per connection,
+// how many requests came.
+type requests struct {
+	mu    sync.Mutex
+	conns []int
+}
+
+// keepingAlive answers up to limit requests on a connection, then closes it.
+func (r *requests) keepingAlive(limit int, answer string) func(net.Conn) {
+	return func(conn net.Conn) {
+		r.mu.Lock()
+		n := len(r.conns)
+		r.conns = append(r.conns, 0)
+		r.mu.Unlock()
+		in := bufio.NewReader(conn)
+		for range limit {
+			request, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, request.Body)
+			r.mu.Lock()
+			r.conns[n]++
+			r.mu.Unlock()
+			if _, err := io.WriteString(conn, answer); err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *requests) perConnection() []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.conns)
+}
+
+const (
+	answerOK    = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	answerClose = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
+)
+
+// Connections are used again when the whole response was read, however little of
+// it is kept.
+func TestConnectionsAreKept(t *testing.T) {
+	long := strings.Repeat("x", 300<<10)
+	for _, tc := range []struct {
+		name   string
+		answer string
+		want   []int
+	}{
+		{"a short response", answerOK, []int{3}},
+		{"no response body", "HTTP/1.1 204 No Content\r\n\r\n", []int{3}},
+		{"a failure", "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno", []int{3}},
+		{"a long response", fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(long), long), []int{3}},
+		{
+			"a long response in chunks",
+			fmt.Sprintf("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(long), long),
+			[]int{3},
+		},
+		{"Connection: close", answerClose, []int{1, 1, 1}},
+		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", []int{1, 1, 1}},
+		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: /target\r\nContent-Length: 0\r\n\r\n", []int{3}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var seen requests
+			m := message("http://" + serve(t, seen.keepingAlive(3, tc.answer)))
+			h := sender(t)
+			for range 3 {
+				if r := h.Send(t.Context(), m); r.Failure != "" {
+					t.Errorf("got %+v", r)
+				}
+			}
+			if got := seen.perConnection(); !slices.Equal(got, tc.want) {
+				t.Errorf("requests per connection: %v, not %v", got, tc.want)
+			}
+		})
+	}
+}
+
+// watched tells when the client closes a connection.
+type watched struct {
+	net.Conn
+	closed func()
+}
+
+func (w *watched) Close() error {
+	err := w.Conn.Close()
+	w.closed()
+	return err
+}
+
+// A kept connection that the server closes is no failure of the next request,
+// which goes out once, on a new one.
+func TestConnectionClosedByTheServer(t *testing.T) {
+	var seen requests
+	m := message("http://" + serve(t, seen.keepingAlive(1, answerOK)))
+	h := sender(t)
+	closed := make(chan struct{}, 10)
+	dial := h.transport.DialContext
+	h.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		var once sync.Once
+		return &watched{conn, func() { once.Do(func() { closed <- struct{}{} }) }}, nil
+	}
+	for range 3 {
+		h.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
+		<-closed // the client has noticed
+	}
+	if got := seen.perConnection(); !slices.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("requests per connection: %v", got)
+	}
+}
+
+// A request of which anything may have reached the server is not sent again
+// behind the log's back.
+func TestRequestIsSentOnce(t *testing.T) {
+	var received atomic.Int32
+	first := make(chan struct{}, 1)
+	first <- struct{}{}
+	url := "http://" + serve(t, func(conn net.Conn) {
+		in := bufio.NewReader(conn)
+		for {
+			request, err := http.ReadRequest(in)
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, request.Body)
+			received.Add(1)
+			select {
+			case <-first:
+				_, _ = io.WriteString(conn, answerOK)
+			default:
+				return // closed without an answer
+			}
+		}
+	})
+	h := sender(t)
+	h.Send(t.Context(), message(url)).want(t, Response{StatusCode: 200, Body: "ok"})
+	h.Send(t.Context(), message(url)).want(t, Response{Failure: "the connection was closed before a response came"})
+	if n := received.Load(); n != 2 {
+		t.Errorf("two requests reached the server as %d", n)
+	}
+}
+
+// A dead connection of HTTP/2 serves no second request.
+func TestDeadHTTP2ConnectionIsGivenUp(t *testing.T) {
+	ca := newAuthority(t)
+	server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	// Between them is a network that drops everything when told to.
+	var dead atomic.Bool
+	relay := func(to, from net.Conn) {
+		packet := make([]byte, 64<<10)
+		for {
+			n, err := from.Read(packet)
+			if err != nil {
+				_ = to.Close()
+				return
+			}
+			if !dead.Load() {
+				_, _ = to.Write(packet[:n])
+			}
+		}
+	}
+	connections := make(chan struct{}, 10)
+	address := serve(t, func(conn net.Conn) {
+		connections <- struct{}{}
+		var dialer net.Dialer
+		onward, err := dialer.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
+		if err != nil {
+			return
+		}
+		defer func() { _ = onward.Close() }()
+		go relay(onward, conn)
+		relay(conn, onward)
+	})
+	h := sender(t, trusting(ca))
+	h.transport.HTTP2.SendPingTimeout = 50 * time.Millisecond
+	h.transport.HTTP2.PingTimeout = time.Second
+	m := message("https://" + address)
+	h.Send(t.Context(), m).want(t, Response{StatusCode: 204})
+	dead.Store(true)
+	h.Send(t.Context(), m).want(t, Response{Failure: "the connection was closed before a response came"})
+	dead.Store(false)
+	h.Send(t.Context(), m).want(t, Response{StatusCode: 204})
+	if n := len(connections); n != 2 {
+		t.Errorf("it took %d connections", n)
+	}
+}
+
+func TestCancelBreaksOff(t *testing.T) {
+	for name, start := range map[string]string{
+		"before a response": "", "within a response": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			url := "http://" + serve(t, func(conn net.Conn) {
+				answering(start)(conn)
+				cancel()
+				_, _ = io.Copy(io.Discard, conn)
+			})
+			r := sender(t).Send(ctx, message(url))
+			if r.Failure == "" || r.TimedOut {
+				t.Errorf("got %+v", r)
+			}
+		})
+	}
+}
+
+// After Close, which ends no request in flight, nothing is left.
+func TestSenderLeavesNothingBehind(t *testing.T) {
+	before := goleak.IgnoreCurrent()
+	t.Run("in use", func(t *testing.T) {
+		ca := newAuthority(t)
+		entered, leave := make(chan struct{}), make(chan struct{})
+		handler := func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/wait" {
+				entered <- struct{}{}
+				<-leave
+			}
+			w.WriteHeader(http.StatusNoContent)
+		}
+		plain := httptest.NewServer(http.HandlerFunc(handler))
+		defer plain.Close()
+		secure := serveTLS(t, ca.issue(), handler)
+		h := sender(t, trusting(ca))
+		for _, url := range []string{plain.URL, secure.URL, "http://" + refusing(t), "http://" + serve(t, answering(""))} {
+			h.Send(t.Context(), message(url))
+		}
+		silent := message("https://" + serve(t, holding("")))
+		silent.Timeout = time.Millisecond
+		h.Send(t.Context(), silent)
+
+		var inFlight sync.WaitGroup
+		for _, url := range []string{plain.URL, secure.URL} {
+			inFlight.Go(func() {
+				h.Send(t.Context(), message(url+"/wait")).want(t, Response{StatusCode: 204})
+			})
+			<-entered
+		}
+		h.Close()
+		close(leave)
+		inFlight.Wait()
+		h.Close()
+		h.Close()
+	})
+	goleak.VerifyNone(t, before)
+}

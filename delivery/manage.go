@@ -1,0 +1,148 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+)
+
+// maxConflicts is how often a change is tried again because another process
+// changed the tenant's webhooks meanwhile.
+const maxConflicts = 20
+
+// Webhooks reads a tenant's webhooks, oldest first.
+func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	webhooks, _, err := e.store.Webhooks(ctx, tenant)
+	return webhooks, err
+}
+
+// Webhook reads one webhook; ErrNotFound if there is none.
+func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	w, _, err := e.store.Webhook(ctx, ref)
+	return w, err
+}
+
+// CreateWebhook adds a webhook and returns it with its id and times;
+// ErrTooManyWebhooks if the tenant has MaxWebhooks. The webhook must be valid.
+func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	now := e.store.Now()
+	w.ID = NewID(now)
+	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
+	w.UpdatedAt = w.CreatedAt
+	if err := e.store.CreateWebhook(ctx, &w); err != nil {
+		return nil, err
+	}
+	e.subscriptions.forget(w.Tenant)
+	return &w, nil
+}
+
+// ChangeWebhook applies a change to a webhook and returns what came of it;
+// ErrNotFound if there is none. The change must leave the webhook valid, and may
+// be made more than once.
+func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook)) (*Webhook, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	e.changing.Lock()
+	defer e.changing.Unlock()
+	for range maxConflicts {
+		w, version, err := e.store.Webhook(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		change(w)
+		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
+		err = e.store.UpdateWebhook(ctx, w, version)
+		if errors.Is(err, ErrConflict) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		e.subscriptions.forget(ref.Tenant)
+		if w.Enabled {
+			e.dispatcher.due(0) // it may have been disabled before
+		}
+		return w, nil
+	}
+	return nil, ErrConflict
+}
+
+// DeleteWebhook removes a webhook with its pending deliveries and its requests;
+// ErrNotFound if there is none.
+func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
+	if err := e.ready(); err != nil {
+		return err
+	}
+	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
+		return err
+	}
+	e.subscriptions.forget(ref.Tenant)
+	select {
+	case e.swept <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// Event reads an event and its deliveries; ErrNotFound if there is none.
+func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error) {
+	if err := e.ready(); err != nil {
+		return nil, nil, err
+	}
+	return e.store.Event(ctx, tenant, id)
+}
+
+// Request reads one row of the log, bodies included; ErrNotFound if there is none.
+func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
+	return e.store.Request(ctx, tenant, id)
+}
+
+// Requests reads a page of the log.
+func (e *Engine) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {
+	if err := e.ready(); err != nil {
+		return RequestPage{}, err
+	}
+	return e.store.Requests(ctx, tenant, filter)
+}
+
+// sweepEvery is how often the store is asked whether there is something to
+// remove; between, a deletion asks at once.
+const sweepEvery = 10 * time.Minute
+
+// sweep keeps house until the context ends, in steps small enough to stand
+// between deliveries.
+func (e *Engine) sweep(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-e.swept:
+		}
+		for more := true; more && ctx.Err() == nil; {
+			var err error
+			if more, err = e.store.Sweep(ctx, e.settings().Retention); err != nil && ctx.Err() == nil {
+				e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
+			}
+		}
+		timer.Reset(sweepEvery)
+	}
+}

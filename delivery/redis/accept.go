@@ -1,0 +1,215 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// What one script does at most, unless one call alone is more: a script that
+// runs for long blocks all of Redis.
+const (
+	maxEventsPerScript     = 1000
+	maxDeliveriesPerScript = 10_000
+	maxBytesPerScript      = 32 << 20
+)
+
+// eventGrace is how much longer than the retention an event is kept: no row of
+// the log may outlive what its request sent by less than a bucket.
+const eventGrace = time.Hour
+
+// leaseBit marks a target in accept.lua's 2 bytes that is to be leased.
+const leaseBit = 1 << 15
+
+// Accept stores the events of each call and schedules their deliveries.
+func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	results := make([]delivery.Accepted, len(batch.Calls))
+	open := make(map[*partition]*acceptance)
+	var all []*acceptance
+	for i := range batch.Calls {
+		p, err := s.at(batch.Calls[i].Tenant)
+		if err != nil {
+			results[i].Err = err
+			continue
+		}
+		a := open[p]
+		if a == nil || a.isFull() {
+			a = newAcceptance(p)
+			open[p] = a
+			all = append(all, a)
+		}
+		a.add(&batch.Calls[i], i)
+	}
+	calls := make([]*call, len(all))
+	for i, a := range all {
+		calls[i] = a.call(&batch)
+	}
+	if len(calls) > 0 {
+		s.runAll(ctx, calls...)
+	}
+	for i, a := range all {
+		a.results(&batch, calls[i], results)
+	}
+	return results
+}
+
+// acceptance gathers calls for one run of the script on one partition.
+type acceptance struct {
+	partition *partition
+	places    []int // of its calls in the batch
+	args      []any // of the calls
+
+	refs    []any // of the webhooks
+	numbers map[delivery.WebhookRef]int
+	ids     []uuid.UUID // by number
+
+	events, deliveries, bytes int
+}
+
+func newAcceptance(p *partition) *acceptance {
+	return &acceptance{partition: p, numbers: make(map[delivery.WebhookRef]int)}
+}
+
+func (a *acceptance) isFull() bool {
+	return a.events >= maxEventsPerScript || a.deliveries >= maxDeliveriesPerScript || a.bytes >= maxBytesPerScript
+}
+
+func (a *acceptance) add(c *delivery.AcceptCall, place int) {
+	a.places = append(a.places, place)
+	a.args = append(a.args, c.Tenant, c.Version, len(c.Events))
+	for i := range c.Events {
+		e := &c.Events[i]
+		record := encodeEvent(e, c.Nonce, i)
+		targets := make([]byte, 0, 2*len(e.Targets))
+		for _, t := range e.Targets {
+			n := a.number(delivery.WebhookRef{Tenant: c.Tenant, ID: t.Webhook})
+			if t.Lease {
+				n |= leaseBit
+			}
+			targets = binary.BigEndian.AppendUint16(targets, uint16(n))
+		}
+		a.args = append(a.args, e.ID[:], record, targets, e.Test)
+		a.bytes += len(record)
+		a.deliveries += len(e.Targets)
+	}
+	a.events += len(c.Events)
+}
+
+// number is what the script calls a webhook. A tenant has few enough webhooks,
+// and a script few enough deliveries, for 15 bits.
+func (a *acceptance) number(ref delivery.WebhookRef) int {
+	n, ok := a.numbers[ref]
+	if !ok {
+		n = len(a.refs)
+		a.numbers[ref] = n
+		a.refs = append(a.refs, refText(ref))
+		a.ids = append(a.ids, ref.ID)
+	}
+	return n
+}
+
+func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
+	args := make([]any, 0, 4+len(a.refs)+len(a.args))
+	args = append(args, batch.Lease.Milliseconds(), (batch.Retention + eventGrace).Milliseconds(), len(a.refs))
+	args = append(args, a.refs...)
+	args = append(args, len(a.places))
+	args = append(args, a.args...)
+	return &call{script: acceptScript, base: a.partition.base, args: args}
+}
+
+// results reads the script's answer into the places of its calls.
+func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []delivery.Accepted) {
+	err := c.err
+	if err == nil && len(c.reply) != 1+len(a.places) {
+		err = errUnknownReply
+	}
+	if err != nil {
+		for _, place := range a.places {
+			results[place].Err = err
+		}
+		return
+	}
+	now := c.reply[0].(int64)
+	for i, place := range a.places {
+		result := &results[place]
+		result.At = time.UnixMilli(now).UTC()
+		result.LeaseEnd = now + batch.Lease.Milliseconds()
+		result.Err = a.read(c.reply[1+i], &batch.Calls[place], result)
+		if result.Err == nil {
+			a.noteDue(&batch.Calls[place], result)
+		}
+	}
+}
+
+// read understands the answer to one call.
+func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Accepted) error {
+	var codes, refused []any
+	switch r := reply.(type) {
+	case int64:
+		if r != 0 {
+			return delivery.ErrStale
+		}
+	case []any:
+		if len(r) != 2 {
+			return errUnknownReply
+		}
+		codes, _ = r[0].([]any)
+		refused, _ = r[1].([]any)
+		if len(codes) != len(c.Events) {
+			return errUnknownReply
+		}
+	default:
+		return errUnknownReply
+	}
+	result.Events = make([]delivery.AcceptedEvent, len(c.Events))
+	for i := range c.Events {
+		result.Events[i].Deliveries = len(c.Events[i].Targets)
+		if codes == nil {
+			continue
+		}
+		switch code, _ := codes[i].(int64); {
+		case code < 0:
+			result.Events[i] = delivery.AcceptedEvent{Duplicate: true}
+		case code > 0:
+			result.Events[i] = delivery.AcceptedEvent{Repeated: true, Deliveries: int(code) - 1}
+		}
+	}
+	for _, n := range refused {
+		if n, ok := n.(int64); ok && n >= 0 && int(n) < len(a.ids) {
+			result.Unleased = append(result.Unleased, a.ids[n])
+		}
+	}
+	return nil
+}
+
+// noteDue remembers when the call's deliveries fall due.
+func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted) {
+	due := int64(never)
+	for i := range c.Events {
+		r := &result.Events[i]
+		if c.Events[i].Test || r.Duplicate {
+			continue
+		}
+		if r.Repeated {
+			due = 0 // the earlier try may have scheduled it in any way
+			continue
+		}
+		for _, t := range c.Events[i].Targets {
+			if t.Lease {
+				due = min(due, result.LeaseEnd)
+			} else {
+				due = 0
+			}
+		}
+	}
+	if len(result.Unleased) > 0 {
+		due = 0
+	}
+	if due != never {
+		a.partition.fallsDue(due)
+	}
+}

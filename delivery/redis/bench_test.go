@@ -1,0 +1,98 @@
+package redis
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// BenchmarkAcceptComplete takes events through their whole life in batches: 500
+// bytes, one delivery, born leased, a success, one row of the log. The figures
+// are of one event.
+func BenchmarkAcceptComplete(b *testing.B) {
+	const payload = 500
+	for _, batch := range []int{1, 16, 128, 512} {
+		b.Run(strconv.Itoa(batch), func(b *testing.B) {
+			s := open(b, options())
+			w := addWebhook(b, s, testTenant)
+			before := serverCPU(b, s)
+			b.ReportAllocs()
+			for done := 0; b.Loop(); done++ {
+				if done%batch != 0 {
+					continue // b.N counts events
+				}
+				call := newCall(s, w, batch, payload, true)
+				accepted := mustAccept(b, s, call)
+				outcomes := make([]delivery.Outcome, batch)
+				for i := range outcomes {
+					outcomes[i] = success(s, w, &call.Events[i], &accepted)
+				}
+				if err := s.Complete(b.Context(), outcomes); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.StopTimer()
+			b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
+			s.client.FlushAll(b.Context())
+		})
+	}
+}
+
+// serverCPU is the processor time that Redis has used.
+func serverCPU(b *testing.B, s *Store) time.Duration {
+	b.Helper()
+	info, err := s.client.Info(b.Context(), "cpu").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	var total time.Duration
+	for _, name := range []string{"used_cpu_user_main_thread", "used_cpu_sys_main_thread"} {
+		seconds, err := strconv.ParseFloat(infoField(info, name), 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += time.Duration(seconds * float64(time.Second))
+	}
+	return total
+}
+
+// BenchmarkRequests reads pages of a log of 100,000 rows over 30 days.
+func BenchmarkRequests(b *testing.B) {
+	const rows, days, chunk = 100_000, 30, 1000
+	s := open(b, options())
+	w := addWebhook(b, s, testTenant)
+	call := newCall(s, w, 1, 100, true)
+	accepted := mustAccept(b, s, call)
+	for n := 0; n < rows; n += chunk {
+		outcomes := make([]delivery.Outcome, chunk)
+		for i := range outcomes {
+			o := success(s, w, &call.Events[0], &accepted)
+			o.LeaseEnd, o.Request.Trigger = 0, delivery.TriggerRerun
+			o.Request.EventType = "type_" + strconv.Itoa((n+i)%8)
+			o.Request.ID = delivery.NewID(s.Now().Add(-time.Duration(n+i) * (days * 24 * time.Hour / rows)))
+			outcomes[i] = o
+		}
+		if err := s.Complete(b.Context(), outcomes); err != nil {
+			b.Fatal(err)
+		}
+	}
+	for name, filter := range map[string]delivery.RequestFilter{
+		"all":    {},
+		"type":   {EventType: "type_3"},
+		"none":   {Status: delivery.RequestFailed},
+		"oldest": {Until: s.Now().Add(-29 * 24 * time.Hour)},
+	} {
+		filter.Limit = 50
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := s.Requests(b.Context(), testTenant, filter); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	s.client.FlushAll(b.Context())
+}

@@ -1,0 +1,188 @@
+package redis
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// maxClaimPerScript is how many deliveries of each kind one script leases.
+	maxClaimPerScript = 500
+	maxClaimBytes     = 8 << 20
+)
+
+// Claim leases due deliveries, in turn between webhooks, with the room shared
+// out between the partitions that have some. Claimed.Next passes over webhooks
+// whose own room is used up, by requests in flight or by this claim.
+func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed, error) {
+	parts, err := s.inTurn()
+	if err != nil {
+		return delivery.Claimed{}, err
+	}
+	claimed := delivery.Claimed{Next: lookEvery}
+	if room.Fast <= 0 && room.Slow <= 0 {
+		return claimed, nil
+	}
+	now := s.Now()
+	due := parts[:0]
+	for _, p := range parts {
+		if worth, wait := p.look(now); worth {
+			due = append(due, p)
+		} else {
+			claimed.Next = min(claimed.Next, wait)
+		}
+	}
+	if len(due) == 0 {
+		return claimed, nil
+	}
+	calls := s.claimCalls(due, room)
+	s.runAll(ctx, calls...)
+	for i, c := range calls {
+		e := c.err
+		if e == nil {
+			e = take(&claimed, due[i], c.reply, room.Lease)
+		}
+		if e != nil {
+			due[i].fallsDue(0)
+			err = e
+		}
+	}
+	if len(claimed.Jobs) > 0 {
+		// What was leased must be sent; what failed is tried again soon.
+		if err != nil {
+			claimed.Next = min(claimed.Next, time.Second)
+		}
+		return claimed, nil
+	}
+	return claimed, err
+}
+
+// claimCalls shares the room out between partitions. Those that get none are
+// asked all the same when their next delivery is due.
+func (s *Store) claimCalls(due []*partition, room delivery.Room) []*call {
+	inFlight := make(map[*partition][]any, len(due))
+	for ref, n := range room.Webhooks {
+		if p, err := s.at(ref.Tenant); err == nil {
+			inFlight[p] = append(inFlight[p], refText(ref), n)
+		}
+	}
+	calls := make([]*call, len(due))
+	for i, p := range due {
+		args := make([]any, 0, 7+len(inFlight[p]))
+		args = append(
+			args, room.Lease.Milliseconds(),
+			share(room.Fast, i, len(due)), share(room.Slow, i, len(due)),
+			room.Fast > 0, room.Slow > 0,
+			room.PerWebhook, maxClaimBytes,
+		)
+		calls[i] = &call{script: claimScript, base: p.base, args: append(args, inFlight[p]...)}
+	}
+	return calls
+}
+
+// share is the part of the i-th of n.
+func share(total, i, n int) int {
+	part := total / n
+	if i < total%n {
+		part++
+	}
+	return min(part, maxClaimPerScript)
+}
+
+// take adds what one partition answered.
+func take(claimed *delivery.Claimed, p *partition, reply []any, lease time.Duration) error {
+	if len(reply) < 3 || len(reply)%5 != 3 {
+		return errUnknownReply
+	}
+	now, _ := reply[0].(int64)
+	if anything, _ := reply[1].(int64); anything > now {
+		p.fallsDue(anything)
+	} else if anything >= 0 {
+		p.fallsDue(0)
+	}
+	if next, _ := reply[2].(int64); next >= 0 {
+		wait := time.Duration(next-now) * time.Millisecond
+		claimed.Next = max(0, min(claimed.Next, wait))
+	}
+	leaseEnd := now + lease.Milliseconds()
+	// A lease whose holder dies falls due, too.
+	if len(reply) > 3 {
+		p.fallsDue(leaseEnd)
+	}
+	for r := reply[3:]; len(r) > 0; r = r[5:] {
+		if err := takeWebhook(claimed, r[:5], leaseEnd); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeWebhook adds what was leased of one webhook.
+func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
+	id, _ := r[0].(string)
+	tenant, _ := r[1].(string)
+	record, _ := r[2].(string)
+	slow, _ := r[3].(int64)
+	jobs, _ := r[4].([]any)
+	webhook, err := decodeWebhook(tenant, id, record)
+	if err != nil {
+		return err
+	}
+	for ; len(jobs) >= 3; jobs = jobs[3:] {
+		raw, _ := jobs[0].(string)
+		record, _ := jobs[1].(string)
+		attempts, _ := jobs[2].(int64)
+		eventID, err := uuid.FromBytes([]byte(raw))
+		if err != nil {
+			return errUnknownReply
+		}
+		event, err := decodeEvent(tenant, eventID, record)
+		if err != nil {
+			return err
+		}
+		claimed.Jobs = append(claimed.Jobs, delivery.Job{
+			Webhook: webhook, Event: &event.Event,
+			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1,
+		})
+	}
+	return nil
+}
+
+// Release makes held deliveries due at once.
+func (s *Store) Release(ctx context.Context, leases []delivery.Lease) error {
+	byPartition := make(map[*partition][]*call)
+	var all []*call
+	var parts []*partition
+	for _, l := range leases {
+		p, err := s.at(l.Webhook.Tenant)
+		if err != nil {
+			return err
+		}
+		of := byPartition[p]
+		if len(of) == 0 || len(of[len(of)-1].args) >= 3*maxEventsPerScript {
+			c := &call{script: releaseScript, base: p.base}
+			of = append(of, c)
+			byPartition[p] = of
+			all = append(all, c)
+			parts = append(parts, p)
+		}
+		c := of[len(of)-1]
+		c.args = append(c.args, refText(l.Webhook), l.EventID[:], l.LeaseEnd)
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	s.runAll(ctx, all...)
+	var err error
+	for i, c := range all {
+		parts[i].fallsDue(0)
+		if c.err != nil {
+			err = c.err
+		}
+	}
+	return err
+}

@@ -1,0 +1,133 @@
+package redis
+
+import (
+	"context"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Complete writes one row of the log per outcome and ends or reschedules its
+// delivery.
+func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
+	open := make(map[*partition]*completion)
+	var all []*completion
+	for i := range outcomes {
+		p, err := s.at(outcomes[i].Request.Tenant)
+		if err != nil {
+			return err
+		}
+		c := open[p]
+		if c == nil || c.isFull() {
+			c = newCompletion(p)
+			open[p] = c
+			all = append(all, c)
+		}
+		c.add(&outcomes[i])
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	calls := make([]*call, len(all))
+	for i, c := range all {
+		calls[i] = c.call()
+	}
+	s.runAll(ctx, calls...)
+	var err error
+	for i, c := range all {
+		// If the answer was lost, the delivery may be due all the same.
+		c.partition.fallsDue(c.nextDue)
+		if calls[i].err != nil {
+			err = calls[i].err
+		}
+	}
+	return err
+}
+
+// completion gathers outcomes for one run of the script on one partition.
+type completion struct {
+	partition *partition
+	args      []any // of the outcomes
+
+	refs        []any
+	refNumbers  map[delivery.WebhookRef]int
+	types       []any
+	typeNumbers map[string]int
+
+	outcomes, bytes int
+	nextDue         int64
+}
+
+func newCompletion(p *partition) *completion {
+	return &completion{
+		partition:   p,
+		refNumbers:  make(map[delivery.WebhookRef]int),
+		typeNumbers: make(map[string]int),
+		nextDue:     never,
+	}
+}
+
+func (c *completion) isFull() bool {
+	return c.outcomes >= maxEventsPerScript || c.bytes >= maxBytesPerScript
+}
+
+func (c *completion) add(o *delivery.Outcome) {
+	r := &o.Request
+	row := encodeRequest(r)
+	var retryAt int64
+	if !o.RetryAt.IsZero() {
+		retryAt = o.RetryAt.UnixMilli()
+		c.nextDue = min(c.nextDue, retryAt)
+	}
+	c.args = append(
+		c.args, c.refNumber(r), c.typeNumber(r.EventType),
+		r.EventID[:], hourOf(o.ReceivedAt.UnixMilli()), r.ID[:], row, r.ResponseBody,
+		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o),
+	)
+	c.outcomes++
+	c.bytes += len(row) + len(r.ResponseBody)
+}
+
+// outcomeFlags are complete.lua's 3 digits: success, test, slow.
+func outcomeFlags(o *delivery.Outcome) string {
+	flags := []byte{statusByte(o.Request.Status), '0', '0'}
+	if o.Request.Trigger == delivery.TriggerTest {
+		flags[1] = '1'
+	}
+	if o.Slow {
+		flags[2] = '1'
+	}
+	return string(flags)
+}
+
+// refNumber is what the script calls a webhook, from 1.
+func (c *completion) refNumber(r *delivery.Request) int {
+	ref := delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}
+	n, ok := c.refNumbers[ref]
+	if !ok {
+		c.refs = append(c.refs, refText(ref), r.WebhookID[:])
+		n = len(c.refs) / 2
+		c.refNumbers[ref] = n
+	}
+	return n
+}
+
+// typeNumber is what the script calls an event type, from 1.
+func (c *completion) typeNumber(name string) int {
+	n, ok := c.typeNumbers[name]
+	if !ok {
+		c.types = append(c.types, name)
+		n = len(c.types)
+		c.typeNumbers[name] = n
+	}
+	return n
+}
+
+func (c *completion) call() *call {
+	args := make([]any, 0, 2+len(c.refs)+len(c.types)+len(c.args))
+	args = append(args, len(c.refs)/2)
+	args = append(args, c.refs...)
+	args = append(args, len(c.types))
+	args = append(args, c.types...)
+	args = append(args, c.args...)
+	return &call{script: completeScript, base: c.partition.base, args: args}
+}

@@ -1,0 +1,84 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// refusals are the beginnings of Redis's answers that say that a command was not
+// run, and what that means to whoever looks after it.
+var refusals = []struct {
+	prefix string
+	kind   error
+	advice string
+}{
+	{"OOM", delivery.ErrFull, "Redis has reached its maxmemory"},
+	{"MISCONF", delivery.ErrFull, "Redis cannot save to its disk and takes no writes"},
+	{"LOADING", delivery.ErrUnavailable, "Redis is loading its data"},
+	{"MASTERDOWN", delivery.ErrUnavailable, "the Redis replica has lost its master"},
+	{"READONLY", delivery.ErrUnavailable, "this Redis is a replica, which takes no writes"},
+	{"NOREPLICAS", delivery.ErrUnavailable, "Redis has too few replicas to take writes"},
+	{"CLUSTERDOWN", delivery.ErrUnavailable, "the Redis Cluster is down"},
+	{"TRYAGAIN", delivery.ErrUnavailable, "the Redis Cluster is moving data"},
+	{"BUSY", delivery.ErrUnavailable, "Redis is busy running a script of somebody else's"},
+	{"NOAUTH", delivery.ErrUnavailable, "Redis wants a password; set it in the store's configuration"},
+	{"WRONGPASS", delivery.ErrUnavailable, "Redis refuses the user name or password"},
+	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission; it needs all commands, scripts included, on the store's keys"},
+	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has as many clients as it takes"},
+	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
+	{"ERR Client sent AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
+}
+
+// wrap gives an error of the client its meaning. What is neither full nor
+// unavailable leaves open whether the command was run. No error holds a
+// password: Redis does not repeat one, and addresses have none.
+func (s *Store) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		text := answer.Error()
+		for _, r := range refusals {
+			if strings.HasPrefix(text, r.prefix) {
+				return fmt.Errorf("%w: %s", r.kind, r.advice)
+			}
+		}
+		return fmt.Errorf("error from Redis: %w", err)
+	}
+	if s.notSent(err) {
+		return fmt.Errorf("%w: %s", delivery.ErrUnavailable, dialAdvice(err))
+	}
+	return fmt.Errorf("no answer from Redis: %w", err)
+}
+
+// notSent says whether an error came before anything was sent. A Cluster client
+// tries several nodes, and tells only of the last.
+func (s *Store) notSent(err error) bool {
+	if s.options.cluster() {
+		return false
+	}
+	var op *net.OpError
+	return errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
+		errors.As(err, &op) && op.Op == "dial"
+}
+
+func dialAdvice(err error) string {
+	switch {
+	case errors.Is(err, redis.ErrClosed):
+		return "the store is closed"
+	case errors.Is(err, redis.ErrPoolTimeout):
+		return "all connections to Redis are busy"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "Redis does not take connections in time"
+	default:
+		return "Redis cannot be reached: " + err.Error()
+	}
+}

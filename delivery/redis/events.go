@@ -1,0 +1,72 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Event reads an event and its deliveries.
+func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := s.storedEvent(ctx, p, tenant, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(e.targets, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	deliveries := make([]delivery.Delivery, 0, len(e.targets))
+	for targets := range slices.Chunk(e.targets, maxEventsPerScript) {
+		reply, err := s.run(ctx, eventScript, p.base, e.args(targets)...)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(reply) != 1+len(targets) {
+			return nil, nil, errUnknownReply
+		}
+		for i, webhook := range targets {
+			record, exists := reply[1+i].(string)
+			if !exists {
+				continue
+			}
+			d, err := decodeDelivery(e, webhook, record)
+			if err != nil {
+				return nil, nil, err
+			}
+			deliveries = append(deliveries, d)
+		}
+	}
+	return &e.Event, deliveries, nil
+}
+
+// storedEvent reads an event's own record.
+func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id uuid.UUID) (*storedEvent, error) {
+	record, err := s.client.Get(ctx, eventKey(p.base, tenant, id)).Result()
+	if errors.Is(err, redis.Nil) {
+		return nil, delivery.ErrNotFound
+	}
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	return decodeEvent(tenant, id, record)
+}
+
+// args begins the arguments of scripts about an event and some of its webhooks,
+// which come last.
+func (e *storedEvent) args(webhooks []uuid.UUID, more ...any) []any {
+	args := make([]any, 0, 3+len(more)+len(webhooks))
+	args = append(args, e.Tenant, e.ID[:], hourOf(e.ReceivedAt.UnixMilli()))
+	args = append(args, more...)
+	for i := range webhooks {
+		args = append(args, webhooks[i][:])
+	}
+	return args
+}

@@ -1,0 +1,222 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+func TestFull(t *testing.T) {
+	full := redistest.Start(t, "--maxmemory-policy", "noeviction")
+	s := open(t, Options{Addresses: []string{full.Addr}})
+	w := addWebhook(t, s, testTenant)
+	held := newCall(s, w, 3, 100, true)
+	accepted := mustAccept(t, s, held)
+	mustAccept(t, s, newCall(s, w, 1, 100, false))
+
+	// Less than it holds already.
+	if err := s.client.ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "Accept", accept(s, newCall(s, w, 1, 10, false)).Err, delivery.ErrFull)
+	other := *w
+	other.ID = delivery.NewID(s.Now())
+	wantError(t, "CreateWebhook", s.CreateWebhook(t.Context(), &other), delivery.ErrFull)
+
+	// All that empties it works on.
+	outcome := success(s, w, &held.Events[0], &accepted)
+	if err := s.Complete(t.Context(), []delivery.Outcome{outcome}); err != nil {
+		t.Errorf("Complete: %v", err)
+	}
+	if _, err := s.Request(t.Context(), testTenant, outcome.Request.ID); err != nil {
+		t.Errorf("Request: %v", err)
+	}
+	lease := delivery.Lease{Webhook: w.Ref(), EventID: held.Events[1].ID, LeaseEnd: accepted.LeaseEnd}
+	if err := s.Release(t.Context(), []delivery.Lease{lease}); err != nil {
+		t.Errorf("Release: %v", err)
+	}
+	if len(claim(t, s)) == 0 {
+		t.Error("nothing was claimed")
+	}
+	if page, err := s.Requests(t.Context(), testTenant, delivery.RequestFilter{Limit: 10}); err != nil || len(page.Requests) != 1 {
+		t.Errorf("Requests: %+v, %v", page, err)
+	}
+	paused := *w
+	paused.Enabled = false
+	if err := s.UpdateWebhook(t.Context(), &paused, 1); err != nil {
+		t.Errorf("UpdateWebhook: %v", err)
+	}
+	if _, err := s.Sweep(t.Context(), testRetention); err != nil {
+		t.Errorf("Sweep: %v", err)
+	}
+	// A new process can open it, too.
+	open(t, Options{Addresses: []string{full.Addr}})
+	if err := s.DeleteWebhook(t.Context(), w.Ref()); err != nil {
+		t.Errorf("DeleteWebhook: %v", err)
+	}
+}
+
+func TestScriptsLost(t *testing.T) {
+	o := options()
+	o.Partitions = 2
+	s := open(t, o)
+	a, b := addWebhook(t, s, "a"), addWebhook(t, s, "b")
+	if partitionOf("a", 2) == partitionOf("b", 2) {
+		t.Fatal("the tenants are in one partition")
+	}
+	flush := func() {
+		t.Helper()
+		if err := s.client.ScriptFlush(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flush()
+	call := newCall(s, a, 1, 10, true)
+	accepted := mustAccept(t, s, call)
+	flush()
+	// Two scripts in one pipeline.
+	for _, result := range s.Accept(t.Context(), delivery.AcceptBatch{
+		Calls: []delivery.AcceptCall{newCall(s, a, 1, 10, false), newCall(s, b, 1, 10, false)},
+		Lease: testLease, Retention: testRetention,
+	}) {
+		if result.Err != nil {
+			t.Error(result.Err)
+		}
+	}
+	flush()
+	if err := countJobs(claim(t, s), 2); err != nil {
+		t.Error(err)
+	}
+	flush()
+	if err := s.Complete(t.Context(), []delivery.Outcome{success(s, a, &call.Events[0], &accepted)}); err != nil {
+		t.Error(err)
+	}
+	flush()
+	if page, err := s.Requests(t.Context(), "a", delivery.RequestFilter{Limit: 10}); err != nil || len(page.Requests) != 1 {
+		t.Errorf("Requests: %+v, %v", page, err)
+	}
+}
+
+func TestKilled(t *testing.T) {
+	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	s := open(t, Options{Addresses: []string{redis.Addr}})
+	w := addWebhook(t, s, testTenant)
+	first := mustAccept(t, s, newCall(s, w, 1, 10, false))
+	redis.Kill()
+
+	lost := newCall(s, w, 1, 10, false)
+	eventually(t, "the store says that Redis is not there", func() error {
+		// The first use of a connection that has died tells less.
+		if err := accept(s, lost).Err; !errors.Is(err, delivery.ErrUnavailable) {
+			return err
+		}
+		return nil
+	})
+	_, claimErr := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1, Lease: testLease})
+	_, _, eventErr := s.Event(t.Context(), testTenant, lost.Events[0].ID)
+	_, _, hooksErr := s.Webhooks(t.Context(), testTenant)
+	_, requestsErr := s.Requests(t.Context(), testTenant, delivery.RequestFilter{Limit: 1})
+	_, sweepErr := s.Sweep(t.Context(), testRetention)
+	for what, err := range map[string]error{
+		"Ping": s.Ping(t.Context()), "Claim": claimErr, "Event": eventErr,
+		"Webhooks": hooksErr, "Requests": requestsErr, "Sweep": sweepErr,
+	} {
+		wantError(t, what, err, delivery.ErrUnavailable)
+	}
+
+	if err := redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the store is back", func() error { return s.Ping(t.Context()) })
+	if result := accept(s, lost); result.Err != nil || result.Events[0].Duplicate || result.Events[0].Repeated {
+		t.Errorf("what was refused, again: %+v", result)
+	}
+	eventually(t, "both events are claimed", func() error { return countJobs(claim(t, s), 2) })
+	if first.At.After(s.Now().Add(time.Minute)) {
+		t.Error("the clock went back")
+	}
+}
+
+// TestHanging has Redis take commands and answer nothing: whether they were run
+// is not known, and a call made again does nothing twice.
+func TestHanging(t *testing.T) {
+	redis := redistest.Start(t)
+	s := open(t, Options{Addresses: []string{redis.Addr}})
+	w := addWebhook(t, s, testTenant)
+	call := newCall(s, w, 2, 10, false)
+	mustAccept(t, s, newCall(s, w, 1, 10, false)) // the script and a connection are there
+	if err := redis.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	result := s.Accept(ctx, delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: testLease, Retention: testRetention})[0]
+	if result.Err == nil || errors.Is(result.Err, delivery.ErrUnavailable) || errors.Is(result.Err, delivery.ErrFull) {
+		t.Errorf("an answer that did not come: %v; want an error that leaves the outcome open", result.Err)
+	}
+	if err := redis.Thaw(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "Redis has run what it was sent", func() error {
+		_, _, err := s.Event(t.Context(), testTenant, call.Events[1].ID)
+		return err
+	})
+	again := mustAccept(t, s, call)
+	for i, e := range again.Events {
+		if !e.Repeated || e.Deliveries != 1 {
+			t.Errorf("event %d of the call made again: %+v", i, e)
+		}
+	}
+	eventually(t, "three deliveries are due", func() error { return countJobs(claim(t, s), 3) })
+}
+
+func TestNotOpen(t *testing.T) {
+	s := New(options())
+	defer s.Close()
+	w := &delivery.Webhook{Tenant: testTenant}
+	_, claimErr := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1})
+	for what, err := range map[string]error{
+		"Ping": s.Ping(t.Context()), "Claim": claimErr,
+		"Accept":        accept(s, delivery.AcceptCall{Tenant: testTenant}).Err,
+		"CreateWebhook": s.CreateWebhook(t.Context(), w),
+		"Complete":      s.Complete(t.Context(), make([]delivery.Outcome, 1)),
+	} {
+		wantError(t, what, err, delivery.ErrUnavailable)
+	}
+	if s.Now().IsZero() {
+		t.Error("no clock before Open")
+	}
+}
+
+func TestClosed(t *testing.T) {
+	s := New(options())
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wantError(t, "Ping", s.Ping(t.Context()), delivery.ErrUnavailable)
+}
+
+func TestPassword(t *testing.T) {
+	redis := redistest.Start(t, "--requirepass", "correct-horse")
+	for _, password := range []string{"", "battery-staple"} {
+		s := New(Options{Addresses: []string{redis.Addr}, Password: password})
+		err := s.Open(t.Context())
+		wantError(t, "Open", err, delivery.ErrUnavailable)
+		if password != "" && strings.Contains(err.Error(), password) {
+			t.Errorf("the error has the password: %v", err)
+		}
+		if !strings.Contains(err.Error(), "password") {
+			t.Errorf("the error does not speak of a password: %v", err)
+		}
+		s.Close()
+	}
+	open(t, Options{Addresses: []string{redis.Addr}, Password: "correct-horse"})
+}

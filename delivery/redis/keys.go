@@ -1,0 +1,81 @@
+package redis
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"strconv"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Every key of a partition begins with its base. A webhook's reference ("ref")
+// is "<tenant>:<its id as text>"; other ids are their 16 bytes. Times are
+// milliseconds of Redis's clock; hours and days are counted from 1970. A bucket
+// is "<hour>:<low 4 bits of the id>".
+//
+//	due, due:slow      zset    ref → when it is next worth looking at
+//	pending:<ref>      zset    event id → due time, or end of the lease
+//	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
+//	                           a webhook that is not here does not exist
+//	webhooks:<tenant>  hash    webhook id as text → record; version → how often
+//	                           the tenant's webhooks have changed
+//	event:<tenant>:<id>
+//	                   string  received time (13 digits), nonce of the call (16),
+//	                           place in the call (2), number of deliveries (2),
+//	                           record; expires an hour after the retention
+//	deliveries:<bucket>
+//	                   hash    event id and webhook id → status (1), attempts (2),
+//	                           due time (8), last request (16); one that is not
+//	                           here is pending and was not tried. The hour is the
+//	                           event's received hour, the 4 bits are its id's
+//	requests:<bucket>  hash    request id → previous request of the delivery (16),
+//	                           time of the next attempt (8), webhook id (16),
+//	                           event id (16), '1' for success or '0', record
+//	bodies:<bucket>    hash    request id → response body
+//	log:<tenant>:<day>, log:<ref>:<day>
+//	                   zset    all scores 0; number of the event type (2), '1' or
+//	                           '0', request id (16)
+//	types              hash    event type → its number
+//	logs:<day>         set     the tenants and refs that have a log of this day
+//	hours              zset    "requests:<hour>", "deliveries:<hour>" → the last
+//	                           hour for which it is needed
+//	days               zset    day → day: those that have a log
+//	swept              string  buckets of hours before this one have been dropped
+//	gone               zset    deleted webhook's ref → newest day in which it may
+//	                           still have rows
+//
+// Beside the partitions there is <prefix>:meta. common.lua makes the same keys.
+type keys struct{ prefix string }
+
+// meta is a hash: what must not change after the first Open.
+func (k keys) meta() string { return k.prefix + ":meta" }
+
+// base begins all keys of a partition, and keeps them in one slot.
+func (k keys) base(partition int) string {
+	return k.prefix + ":{" + strconv.Itoa(partition) + "}:"
+}
+
+func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
+
+func eventKey(base, tenant string, id uuid.UUID) string {
+	return base + "event:" + tenant + ":" + string(id[:])
+}
+
+// versionField is the member of webhooks:<tenant> that is no webhook.
+const versionField = "version"
+
+// refText names a webhook in Redis. The characters of a tenant do not include
+// the colon.
+func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.String() }
+
+// hourOf is the hour of a time in milliseconds.
+func hourOf(ms int64) int64 { return ms / 3_600_000 }
+
+// partitionOf spreads tenants over partitions.
+func partitionOf(tenant string, partitions int) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(tenant))
+	return int(binary.BigEndian.Uint32(h.Sum(nil)) % uint32(partitions))
+}

@@ -1,0 +1,147 @@
+package redis
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// TestKeys holds what is in Redis against the table in keys.go.
+func TestKeys(t *testing.T) {
+	o := options()
+	o.Partitions = 3
+	s := open(t, o)
+	w, gone := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
+	call := newCall(s, w, 3, 10, true)
+	call.Version = 2
+	accepted := mustAccept(t, s, call)
+	done := success(s, w, &call.Events[0], &accepted)
+	slow := success(s, w, &call.Events[1], &accepted)
+	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
+	slow.RetryAt = s.Now().Add(time.Hour)
+	if err := s.Complete(t.Context(), []delivery.Outcome{done, slow}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteWebhook(t.Context(), gone.Ref()); err != nil {
+		t.Fatal(err)
+	}
+
+	base := s.keys.base(partitionOf(testTenant, 3))
+	kinds := map[string]string{ // what a key begins with, after the base
+		"due:slow": "zset", "pending:" + refText(w.Ref()): "zset", "state": "hash",
+		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
+		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
+		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
+		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset",
+	}
+	seen := make(map[string]bool)
+	keys, err := s.client.Keys(t.Context(), o.KeyPrefix+":*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if key == s.keys.meta() {
+			continue
+		}
+		rest, ok := strings.CutPrefix(key, base)
+		if !ok {
+			t.Errorf("the key %q is in no partition of the tenant", key)
+			continue
+		}
+		kind := s.client.Type(t.Context(), key).Val()
+		known := false
+		for prefix, want := range kinds {
+			if strings.HasPrefix(rest, prefix) && kind == want {
+				known, seen[prefix] = true, true
+			}
+		}
+		if !known {
+			t.Errorf("the key %q, a %s, is not in the table", key, kind)
+		}
+		// Only events expire: an expiry of a big key would block Redis.
+		if ttl := s.client.PTTL(t.Context(), key).Val(); (ttl > 0) != strings.HasPrefix(rest, "event:") {
+			t.Errorf("the key %q expires in %s", key, ttl)
+		}
+	}
+	for prefix := range kinds {
+		if !seen[prefix] {
+			t.Errorf("there is no key %s", prefix)
+		}
+	}
+	key := eventKey(base, testTenant, call.Events[0].ID)
+	if ttl := s.client.PTTL(t.Context(), key).Val(); ttl < testRetention || ttl > testRetention+eventGrace {
+		t.Errorf("an event expires in %s, want %s", ttl, testRetention+eventGrace)
+	}
+}
+
+// TestNothingStays has everything expire: what is left must not grow.
+func TestNothingStays(t *testing.T) {
+	o := options()
+	s := open(t, o)
+	w := addWebhook(t, s, testTenant)
+	call := newCall(s, w, 5, 10, true)
+	accepted := mustAccept(t, s, call)
+	var outcomes []delivery.Outcome
+	for i := range call.Events {
+		outcome := success(s, w, &call.Events[i], &accepted)
+		outcome.Request.ResponseBody = "thanks"
+		// As if all had been long ago.
+		age := time.Duration(20+i) * 24 * time.Hour
+		outcome.Request.ID = delivery.NewID(s.Now().Add(-age))
+		outcome.ReceivedAt = accepted.At.Add(-age)
+		outcomes = append(outcomes, outcome)
+	}
+	if err := s.Complete(t.Context(), outcomes); err != nil {
+		t.Fatal(err)
+	}
+	for more, err := true, error(nil); more; {
+		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys, err := s.client.Keys(t.Context(), o.KeyPrefix+":*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		_, rest, _ := strings.Cut(key, "}:")
+		switch kind, _, _ := strings.Cut(rest, ":"); kind {
+		case "", "state", "webhooks", "types", "event", "swept": // the events have their own expiry
+		default:
+			t.Errorf("the key %q is left", key)
+		}
+	}
+}
+
+// TestOtherProcess has two stores on one Redis: one sees in seconds what the
+// other left.
+func TestOtherProcess(t *testing.T) {
+	o := options()
+	here, there := open(t, o), open(t, o)
+	w := addWebhook(t, there, testTenant)
+	claim(t, here) // nothing; from now on it relies on what it knows
+	mustAccept(t, there, newCall(there, w, 1, 10, false))
+	eventually(t, "the other's delivery is claimed", func() error { return countJobs(claim(t, here), 1) })
+	if err := countJobs(claim(t, there), 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestIdleCostsNothing counts the commands that Redis runs while nothing is due.
+func TestIdleCostsNothing(t *testing.T) {
+	s := open(t, options())
+	claim(t, s)
+	before := s.clock.sample.Load()
+	for range 1000 {
+		claim(t, s)
+	}
+	if after := s.clock.sample.Load(); before == nil || after == nil {
+		t.Error("no answer taught the clock")
+	}
+	p := (*s.partitions.Load())[0]
+	if worth, wait := p.look(s.Now()); worth || wait <= 0 {
+		t.Errorf("an idle partition is worth a look after %s", wait)
+	}
+}

@@ -1,0 +1,87 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync/atomic"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// server is shared by all tests that do it no harm; each has a key prefix of its
+// own.
+var server *redistest.Server
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		dir, err := os.MkdirTemp("", "webhooks-redis-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		if server, err = redistest.StartServer(dir); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer server.Kill()
+		return m.Run()
+	}())
+}
+
+var prefixes atomic.Int64
+
+// options are for a store of its own on the shared server.
+func options() Options {
+	return Options{
+		Addresses: []string{server.Addr},
+		KeyPrefix: fmt.Sprintf("test%d", prefixes.Add(1)),
+	}
+}
+
+// open opens a store and closes it when the test ends.
+func open(t testing.TB, o Options) *Store {
+	t.Helper()
+	s := New(o)
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := s.Open(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, options()) })
+}
+
+func TestConformancePartitions(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) delivery.Store {
+		o := options()
+		o.Partitions = 3
+		return open(t, o)
+	})
+}
+
+func TestNoGoroutinesLeft(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	s := New(options())
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,153 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+const (
+	// schemaVersion is of the keys and records that this package writes.
+	schemaVersion   = 1
+	minMajorVersion = 7
+)
+
+// Open connects, checks Redis's version and what is recorded there, and warns of
+// settings that lose data.
+func (s *Store) Open(ctx context.Context) error {
+	if s.partitions.Load() != nil {
+		return nil
+	}
+	info, err := s.client.Info(ctx, "server", "persistence").Result()
+	if err != nil {
+		return s.wrap(err)
+	}
+	if err := checkVersion(infoField(info, "redis_version")); err != nil {
+		return err
+	}
+	n, err := s.recordedPartitions(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.learnTime(ctx); err != nil {
+		return err
+	}
+	s.warn(ctx, info)
+
+	parts := make([]*partition, n)
+	for i := range parts {
+		parts[i] = &partition{base: s.keys.base(i)}
+	}
+	s.partitions.Store(&parts)
+	return nil
+}
+
+// infoField reads one line of INFO.
+func infoField(info, name string) string {
+	for line := range strings.Lines(info) {
+		if value, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
+}
+
+func checkVersion(version string) error {
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < minMajorVersion {
+		return fmt.Errorf("this is Redis %s; the store needs Redis %d.0 or newer", version, minMajorVersion)
+	}
+	return nil
+}
+
+// recordedPartitions reads what the first Open wrote, or is the first. Nothing
+// is written when all is there, so that a full Redis can be opened.
+func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
+	want := s.options.Partitions
+	if want < 0 || want > maxPartitions {
+		return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, want)
+	}
+	meta, err := s.client.HGetAll(ctx, s.keys.meta()).Result()
+	if err != nil {
+		return 0, s.wrap(err)
+	}
+	if len(meta) < 2 {
+		first := want
+		switch {
+		case first > 0:
+		case s.options.cluster():
+			first = defaultClusterPartitions
+		default:
+			first = defaultPartitions
+		}
+		// Several processes may be the first; one of them is.
+		pipe := s.client.Pipeline()
+		pipe.HSetNX(ctx, s.keys.meta(), "partitions", first)
+		pipe.HSetNX(ctx, s.keys.meta(), "schema", schemaVersion)
+		all := pipe.HGetAll(ctx, s.keys.meta())
+		if _, err := pipe.Exec(ctx); err != nil {
+			return 0, s.wrap(err)
+		}
+		meta = all.Val()
+	}
+	if meta["schema"] != strconv.Itoa(schemaVersion) {
+		return 0, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta["schema"], schemaVersion)
+	}
+	n, err := strconv.Atoi(meta["partitions"])
+	if err != nil || n < 1 || n > maxPartitions {
+		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta["partitions"])
+	}
+	if want != 0 && want != n {
+		return 0, fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but another key_prefix begins anew", s.options.KeyPrefix, n, want)
+	}
+	return n, nil
+}
+
+// learnTime asks for the time, lest ids and due times be made by another clock.
+func (s *Store) learnTime(ctx context.Context) error {
+	asked := time.Now()
+	t, err := s.client.Time(ctx).Result()
+	if err != nil {
+		return s.wrap(err)
+	}
+	s.clock.learn(asked, t.UnixMilli())
+	return nil
+}
+
+// warn tells of settings under which accepted events can be lost. Managed Redis
+// may not tell its settings.
+func (s *Store) warn(ctx context.Context, info string) {
+	policy, err := s.setting(ctx, "maxmemory-policy")
+	if err == nil && policy != "" && policy != "noeviction" {
+		s.log.Warn("Redis may evict accepted events; set maxmemory-policy to noeviction",
+			zap.String("maxmemory-policy", policy))
+	}
+	if infoField(info, "aof_enabled") != "0" {
+		return
+	}
+	save, err := s.setting(ctx, "save")
+	if err == nil && save == "" {
+		s.log.Warn("Redis keeps nothing on disk: a restart loses webhooks and accepted events; set appendonly to yes")
+	}
+}
+
+var errNoSetting = errors.New("no such setting")
+
+func (s *Store) setting(ctx context.Context, name string) (string, error) {
+	values, err := s.client.ConfigGet(ctx, name).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		s.log.Debug("Redis does not tell a setting", zap.String("setting", name), zap.Error(s.wrap(err)))
+		return "", err
+	}
+	value, ok := values[name]
+	if !ok {
+		return "", errNoSetting
+	}
+	return value, nil
+}

@@ -1,0 +1,94 @@
+package redis
+
+import (
+	"crypto/tls"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+	"go.uber.org/zap"
+)
+
+// DefaultKeyPrefix begins every key, unless Options.KeyPrefix says otherwise.
+const DefaultKeyPrefix = "webhooks"
+
+const (
+	defaultPartitions        = 1
+	defaultClusterPartitions = 16
+	maxPartitions            = 1024
+)
+
+// Bounds of one exchange with Redis. A script takes milliseconds; what takes
+// seconds is a fork, a full disk or a broken network.
+const (
+	dialTimeout = 5 * time.Second
+	ioTimeout   = 5 * time.Second
+)
+
+// Options say where Redis is and how to use it.
+type Options struct {
+	// Addresses are host:port. Several are nodes of a Cluster, or the Sentinels
+	// if SentinelMaster is set.
+	Addresses []string
+	// SentinelMaster is the name by which the Sentinels know the master.
+	SentinelMaster string
+
+	Username string
+	Password string
+	// SentinelUsername and SentinelPassword are for the Sentinels themselves.
+	SentinelUsername string
+	SentinelPassword string
+
+	// DB is the number of the database; a Cluster has only 0.
+	DB int
+	// TLS, if not nil, is used for every connection.
+	TLS *tls.Config
+	// KeyPrefix begins every key; empty for DefaultKeyPrefix.
+	KeyPrefix string
+	// Partitions is over how many slots tenants are spread. It is recorded at
+	// the first Open and cannot be changed. 0 takes what is recorded, or else 1,
+	// and 16 in a Cluster.
+	Partitions int
+	// Logger gets warnings about how Redis is set up; nil for none.
+	Logger *zap.Logger
+}
+
+// cluster says whether the addresses are nodes of a Cluster.
+func (o *Options) cluster() bool { return len(o.Addresses) > 1 && o.SentinelMaster == "" }
+
+// client makes a client that connects when it is first used.
+func (o *Options) client() redis.UniversalClient {
+	u := &redis.UniversalOptions{
+		Addrs:            o.Addresses,
+		MasterName:       o.SentinelMaster,
+		Username:         o.Username,
+		Password:         o.Password,
+		SentinelUsername: o.SentinelUsername,
+		SentinelPassword: o.SentinelPassword,
+		DB:               o.DB,
+		TLSConfig:        o.TLS,
+		DialTimeout:      dialTimeout,
+		ReadTimeout:      ioTimeout,
+		WriteTimeout:     ioTimeout,
+		// A deadline of the caller's holds for the exchange, too.
+		ContextTimeoutEnabled: true,
+		// Who sends a command again must know that it may have been run: that is
+		// the engine, not the client.
+		MaxRetries:      -1,
+		DialerRetries:   1,
+		DisableIdentity: true,
+		// One pool of connections is enough.
+		PipelinePoolSize: -1,
+		MaintNotificationsConfig: &maintnotifications.Config{
+			Mode: maintnotifications.ModeDisabled,
+		},
+	}
+	switch {
+	case o.SentinelMaster != "":
+		return redis.NewFailoverClient(u.Failover())
+	case o.cluster():
+		return redis.NewClusterClient(u.Cluster())
+	default:
+		return redis.NewClient(u.Simple())
+	}
+}

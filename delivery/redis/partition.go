@@ -1,0 +1,75 @@
+package redis
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// lookEvery is how often a partition is looked at though this process knows of
+// nothing that is due: other processes may have left something.
+const lookEvery = 5 * time.Second
+
+// never is a due time that does not come.
+const never = math.MaxInt64
+
+var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavailable)
+
+// partition is the part of the store in one slot.
+type partition struct {
+	base string
+
+	mu      sync.Mutex
+	nextDue int64     // when something falls due, as far as is known here, in ms
+	looked  time.Time // when that was last asked
+}
+
+// fallsDue says that a delivery falls due at a time, 0 for now.
+func (p *partition) fallsDue(ms int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.nextDue = min(p.nextDue, ms)
+}
+
+// look says whether a claim is worth its round trip, and if not, in how long.
+// If it is, what falls due from now on counts anew, so that nothing that is
+// written while the claim runs is forgotten.
+func (p *partition) look(now time.Time) (worth bool, wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait = lookEvery - time.Since(p.looked)
+	if p.nextDue != never {
+		wait = min(wait, time.UnixMilli(p.nextDue).Sub(now))
+	}
+	if wait > 0 {
+		return false, wait
+	}
+	p.nextDue = never
+	p.looked = time.Now()
+	return true, 0
+}
+
+// at finds the partition of a tenant.
+func (s *Store) at(tenant string) (*partition, error) {
+	parts := s.partitions.Load()
+	if parts == nil {
+		return nil, errNotOpen
+	}
+	return (*parts)[partitionOf(tenant, len(*parts))], nil
+}
+
+// inTurn lists all partitions, beginning with another one each time.
+func (s *Store) inTurn() ([]*partition, error) {
+	parts := s.partitions.Load()
+	if parts == nil {
+		return nil, errNotOpen
+	}
+	n := len(*parts)
+	first := int(s.turn.Add(1)) % n
+	list := make([]*partition, 0, n)
+	list = append(list, (*parts)[first:]...)
+	return append(list, (*parts)[:first]...), nil
+}

@@ -1,0 +1,218 @@
+package redis
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// maxPage bounds the work of one page.
+	maxPage = 1000
+	// maxRequestsOfDelivery is how far back the requests of one delivery are
+	// followed: an event's page shows that many re-runs of it at most.
+	maxRequestsOfDelivery = 1000
+	// deliveriesPerScript is how many deliveries are followed at a time.
+	deliveriesPerScript = 200
+)
+
+// Request reads one row of the log, bodies included.
+func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := s.run(ctx, requestScript, p.base, tenant, id[:])
+	if err != nil {
+		return nil, err
+	}
+	if len(reply) == 1 {
+		return nil, delivery.ErrNotFound
+	}
+	if len(reply) != 4 {
+		return nil, errUnknownReply
+	}
+	row, _ := reply[1].(string)
+	body, _ := reply[2].(string)
+	event, _ := reply[3].(string)
+	r, err := decodeRequest(tenant, id, row)
+	if err != nil {
+		return nil, err
+	}
+	r.ResponseBody = body
+	if event != "" {
+		e, err := decodeEvent(tenant, r.EventID, event)
+		if err != nil {
+			return nil, err
+		}
+		r.RequestBody = e.Payload
+	}
+	return &r, nil
+}
+
+// Requests reads a page of the log.
+func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.RequestFilter) (delivery.RequestPage, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return delivery.RequestPage{}, err
+	}
+	filter.Limit = min(max(1, filter.Limit), maxPage)
+	first, before := bounds(&filter)
+	if bytes.Compare(first[:], before[:]) >= 0 {
+		return delivery.RequestPage{}, nil
+	}
+	if filter.EventID != uuid.Nil {
+		return s.requestsOfEvent(ctx, p, tenant, &filter, first, before)
+	}
+	log, status := tenant, ""
+	if filter.WebhookID != uuid.Nil {
+		log = refText(delivery.WebhookRef{Tenant: tenant, ID: filter.WebhookID})
+	}
+	if filter.Status != "" {
+		status = string(statusByte(filter.Status))
+	}
+	reply, err := s.run(ctx, requestsScript, p.base,
+		tenant, log, filter.EventType, status, first[:], before[:], filter.Limit)
+	if err != nil {
+		return delivery.RequestPage{}, err
+	}
+	if len(reply) < 2 {
+		return delivery.RequestPage{}, errUnknownReply
+	}
+	page := delivery.RequestPage{}
+	if next, _ := reply[1].(string); next != "" {
+		if page.Next, err = uuid.FromBytes([]byte(next)); err != nil {
+			return delivery.RequestPage{}, errUnknownReply
+		}
+	}
+	page.Requests, err = decodeRows(tenant, reply[2:])
+	if filter.EventType != "" {
+		// Event types beyond the dictionary share a number.
+		page.Requests = slices.DeleteFunc(page.Requests, func(r delivery.Request) bool {
+			return r.EventType != filter.EventType
+		})
+	}
+	return page, err
+}
+
+// bounds are the smallest id of a page and the one it stays below.
+func bounds(f *delivery.RequestFilter) (first, before uuid.UUID) {
+	before = uuid.Max
+	if !f.Since.IsZero() {
+		first = delivery.FirstID(atMillisecond(f.Since))
+	}
+	if !f.Until.IsZero() {
+		before = delivery.FirstID(atMillisecond(f.Until))
+	}
+	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
+		before = f.Before
+	}
+	return first, before
+}
+
+// atMillisecond is the first millisecond that is not before t, since ids have no
+// finer time; at the earliest 1970.
+func atMillisecond(t time.Time) time.Time {
+	ms := t.UnixMilli()
+	if time.UnixMilli(ms).Before(t) {
+		ms++
+	}
+	return time.UnixMilli(min(max(ms, 0), 1<<48-1))
+}
+
+// decodeRows reads ids and rows in turn.
+func decodeRows(tenant string, reply []any) ([]delivery.Request, error) {
+	rows := make([]delivery.Request, 0, len(reply)/2)
+	for ; len(reply) >= 2; reply = reply[2:] {
+		raw, _ := reply[0].(string)
+		row, _ := reply[1].(string)
+		id, err := uuid.FromBytes([]byte(raw))
+		if err != nil {
+			return nil, errUnknownReply
+		}
+		r, err := decodeRequest(tenant, id, row)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// requestsOfEvent finds the rows of an event through its deliveries: three
+// round trips, and one more for every few deliveries.
+func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string, f *delivery.RequestFilter, first, before uuid.UUID) (delivery.RequestPage, error) {
+	e, err := s.storedEvent(ctx, p, tenant, f.EventID)
+	if errors.Is(err, delivery.ErrNotFound) {
+		return delivery.RequestPage{}, nil
+	}
+	if err != nil {
+		return delivery.RequestPage{}, err
+	}
+	if f.EventType != "" && f.EventType != e.Type {
+		return delivery.RequestPage{}, nil
+	}
+	ids, err := s.requestIDs(ctx, p, e, f)
+	if err != nil {
+		return delivery.RequestPage{}, err
+	}
+	ids = slices.DeleteFunc(ids, func(id uuid.UUID) bool {
+		return bytes.Compare(id[:], first[:]) < 0 || bytes.Compare(id[:], before[:]) >= 0
+	})
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
+	var page delivery.RequestPage
+	if len(ids) > f.Limit {
+		ids = ids[:f.Limit]
+		page.Next = ids[f.Limit-1]
+	}
+	if len(ids) == 0 {
+		return page, nil
+	}
+	args := make([]any, len(ids))
+	for i := range ids {
+		args[i] = ids[i][:]
+	}
+	reply, err := s.run(ctx, rowsScript, p.base, args...)
+	if err != nil {
+		return delivery.RequestPage{}, err
+	}
+	page.Requests, err = decodeRows(tenant, reply[1:])
+	return page, err
+}
+
+// requestIDs are the ids of an event's requests to the webhooks, and with the
+// status, that the filter asks for.
+func (s *Store) requestIDs(ctx context.Context, p *partition, e *storedEvent, f *delivery.RequestFilter) ([]uuid.UUID, error) {
+	webhooks := e.targets
+	if f.WebhookID != uuid.Nil {
+		if !slices.Contains(webhooks, f.WebhookID) {
+			return nil, nil
+		}
+		webhooks = []uuid.UUID{f.WebhookID}
+	}
+	var ids []uuid.UUID
+	for targets := range slices.Chunk(webhooks, deliveriesPerScript) {
+		reply, err := s.run(ctx, eventRequestsScript, p.base, e.args(targets, maxRequestsOfDelivery)...)
+		if err != nil {
+			return nil, err
+		}
+		for r := reply[1:]; len(r) >= 2; r = r[2:] {
+			raw, _ := r[0].(string)
+			status, _ := r[1].(string)
+			id, err := uuid.FromBytes([]byte(raw))
+			if err != nil {
+				return nil, errUnknownReply
+			}
+			if f.Status == "" || status == string(statusByte(f.Status)) {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids, nil
+}

@@ -1,0 +1,132 @@
+package redis
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+// script is a Lua script as Redis knows it.
+type script struct {
+	source string
+	hash   string
+}
+
+var (
+	acceptScript        = loadScript("accept")
+	claimScript         = loadScript("claim")
+	completeScript      = loadScript("complete")
+	releaseScript       = loadScript("release")
+	createWebhookScript = loadScript("create_webhook")
+	updateWebhookScript = loadScript("update_webhook")
+	deleteWebhookScript = loadScript("delete_webhook")
+	eventScript         = loadScript("event")
+	eventRequestsScript = loadScript("event_requests")
+	requestScript       = loadScript("request")
+	requestsScript      = loadScript("requests")
+	rowsScript          = loadScript("rows")
+	sweepScript         = loadScript("sweep")
+)
+
+// loadScript puts common.lua between a script's first line, which declares to
+// Redis what it does, and the rest.
+func loadScript(name string) *script {
+	common := readScript("common")
+	declaration, rest, _ := strings.Cut(readScript(name), "\n")
+	source := declaration + "\n" + common + "\n" + rest
+	return &script{source: source, hash: redis.NewScript(source).Hash()}
+}
+
+func readScript(name string) string {
+	b, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err) // it is part of the program
+	}
+	return string(b)
+}
+
+// call is one run of a script on one partition.
+type call struct {
+	script *script
+	base   string
+	args   []any
+
+	reply []any // the first is Redis's time, which run takes in
+	err   error // wrapped
+}
+
+// run runs a script and returns what it answered after the time.
+func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
+	c := &call{script: script, base: base, args: args}
+	s.runAll(ctx, c)
+	return c.reply, c.err
+}
+
+// runAll runs scripts in one round trip, each on its own: some may fail.
+func (s *Store) runAll(ctx context.Context, calls ...*call) {
+	missing := s.exchange(ctx, calls, func(on redis.Cmdable, c *call) *redis.Cmd {
+		return on.EvalSha(ctx, c.script.hash, []string{c.base}, c.args...)
+	})
+	if len(missing) == 0 {
+		return
+	}
+	// Redis has lost its scripts, or never had them: these were not run, and the
+	// source makes it keep them.
+	s.exchange(ctx, missing, func(on redis.Cmdable, c *call) *redis.Cmd {
+		return on.Eval(ctx, c.script.source, []string{c.base}, c.args...)
+	})
+}
+
+// exchange runs the calls once and returns those whose script Redis lacks.
+func (s *Store) exchange(ctx context.Context, calls []*call, eval func(redis.Cmdable, *call) *redis.Cmd) (missing []*call) {
+	asked := time.Now()
+	cmds := make([]*redis.Cmd, len(calls))
+	if len(calls) == 1 {
+		cmds[0] = eval(s.client, calls[0])
+	} else {
+		pipe := s.client.Pipeline()
+		for i, c := range calls {
+			cmds[i] = eval(pipe, c)
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
+	}
+	for i, c := range calls {
+		reply, err := cmds[i].Result()
+		if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+			missing = append(missing, c)
+			continue
+		}
+		c.reply, c.err = s.answer(asked, reply, err)
+	}
+	return missing
+}
+
+// answer takes the time out of a reply.
+func (s *Store) answer(asked time.Time, reply any, err error) ([]any, error) {
+	if err != nil {
+		return nil, s.wrap(err)
+	}
+	switch r := reply.(type) {
+	case int64:
+		s.clock.learn(asked, r)
+		return nil, nil
+	case []any:
+		if len(r) > 0 {
+			if ms, ok := r[0].(int64); ok {
+				s.clock.learn(asked, ms)
+				return r, nil
+			}
+		}
+	}
+	return nil, errUnknownReply
+}
+
+// errUnknownReply: a script answered in a way that its caller does not know.
+var errUnknownReply = errors.New("unknown answer from a script in Redis")

@@ -1,0 +1,134 @@
+#!lua
+-- accept.lua stores the events of calls and schedules their deliveries. It is
+-- refused as a whole when Redis is full.
+--
+-- KEYS[1]  the partition
+-- ARGV     length of a lease in ms, how long events are kept in ms,
+--          number of webhooks, then of each: reference;
+--          number of calls, then of each: tenant, version, number of events,
+--          then of each: id, record without the received time, targets, test
+--            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
+--            lease the delivery
+--            test: '1' to store the event only
+-- Result   now in ms, then for each call: 0 if all of it is new, -1 if the
+--          tenant's webhooks have another version, else
+--          { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
+--          same call with n - 1 deliveries}, {numbers of webhooks that got no
+--          lease} }
+
+local now = now_ms()
+local lease_end = now + ARGV[1]
+local keep = ARGV[2]
+local received = string.format('%013d', now)
+
+local at = 4
+local refs = {}
+for i = 1, tonumber(ARGV[3]) do
+  refs[i] = ARGV[at]
+  at = at + 1
+end
+local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
+
+local pending = {} -- for each webhook: scores and ids to add
+local first = {} -- for each webhook: the earliest of these scores
+local versions = {}
+
+-- Schedules an event's deliveries; returns the webhooks that got no lease though
+-- one was asked for.
+local function schedule(id, targets, refused)
+  for k = 1, #targets, 2 do
+    local high, low = string.byte(targets, k, k + 1)
+    local leased = high >= 128
+    local w = (high % 128) * 256 + low + 1
+    local state = states[w]
+    local score = now
+    if leased then
+      if state and is_enabled(state) and not is_slow(state) then
+        score = lease_end
+      else
+        refused = refused or {}
+        refused[w - 1] = true
+      end
+    end
+    if state then
+      local args = pending[w]
+      if not args then
+        args = {}
+        pending[w] = args
+      end
+      local n = #args
+      args[n + 1] = score
+      args[n + 2] = id
+      if not first[w] or score < first[w] then first[w] = score end
+    end
+  end
+  return refused
+end
+
+local function accept(tenant, count)
+  local codes, refused
+  local prefix = event_key(tenant, '')
+  for k = 1, count do
+    local id, record = ARGV[at], ARGV[at + 1]
+    local key = prefix .. id
+    if redis.call('SET', key, received .. record, 'NX', 'PX', keep) then
+      if ARGV[at + 3] ~= '1' then refused = schedule(id, ARGV[at + 2], refused) end
+    else
+      if not codes then
+        codes = {}
+        for i = 1, count do codes[i] = 0 end
+      end
+      -- The record begins with the nonce and the event's place in the call, then
+      -- the number of deliveries.
+      local there = redis.call('GETRANGE', key, 13, 32)
+      if string.sub(there, 1, 18) == string.sub(record, 1, 18) then
+        local n = struct.unpack('>I2', there, 19)
+        codes[k] = n + 1
+      else
+        codes[k] = -1
+      end
+    end
+    at = at + 4
+  end
+  if not codes and not refused then return 0 end
+  if not codes then
+    codes = {}
+    for i = 1, count do codes[i] = 0 end
+  end
+  local list = {}
+  for w in pairs(refused or {}) do list[#list + 1] = w end
+  return { codes, list }
+end
+
+local results = { now }
+local calls = tonumber(ARGV[at])
+at = at + 1
+for c = 1, calls do
+  local tenant, version, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
+  if not versions[tenant] then
+    versions[tenant] = redis.call('HGET', webhooks_key(tenant), 'version') or '0'
+  end
+  if versions[tenant] == version then
+    results[c + 1] = accept(tenant, count)
+  else
+    results[c + 1] = -1
+    at = at + 4 * count
+  end
+end
+
+local due, due_slow = {}, {}
+for w, args in pairs(pending) do
+  in_chunks('ZADD', pending_key(refs[w]), args)
+  if is_enabled(states[w]) then
+    local set = is_slow(states[w]) and due_slow or due
+    set[#set + 1] = first[w]
+    set[#set + 1] = refs[w]
+  end
+end
+for slow, set in pairs({ [false] = due, [true] = due_slow }) do
+  for i = 1, #set, 2000 do
+    redis.call('ZADD', due_key(slow), 'LT', unpack(set, i, math.min(i + 1999, #set)))
+  end
+end
+return results

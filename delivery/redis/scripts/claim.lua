@@ -1,0 +1,124 @@
+#!lua flags=allow-oom
+-- claim.lua leases due deliveries, in turn between webhooks.
+--
+-- KEYS[1]  the partition
+-- ARGV     length of a lease in ms, most deliveries of fast webhooks, of slow
+--          ones, '1' to tell when a fast one is due, when a slow one is, most for
+--          one fast webhook, most bytes of payload;
+--          then for each webhook that has requests in flight: reference, room
+-- Result   now in ms; when anything falls due, -1 if nothing does; the same of
+--          what there is room for; then for each webhook: its id, tenant,
+--          record, 1 if it is slow, { for each delivery: the event's id and
+--          record, attempts so far }
+
+local now = now_ms()
+local lease_end = now + ARGV[1]
+local fast_room, slow_room = tonumber(ARGV[2]), tonumber(ARGV[3])
+local tell_fast, tell_slow = ARGV[4] == '1', ARGV[5] == '1'
+local room_each, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
+local room = {}
+for i = 8, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local claimed = {}
+local served = {} -- webhooks that had their turn
+local page = 100
+
+local function room_for(ref, slow)
+  local n = room[ref] or room_each
+  return slow and math.min(n, 1) or n
+end
+
+-- Leases up to n due deliveries of a webhook; returns them, three values each.
+local function lease(ref, n)
+  local key = pending_key(ref)
+  local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
+  local jobs, leased, dropped = {}, {}, {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)) do
+    if bytes_left <= 0 then break end
+    local event = redis.call('GET', event_key(tenant, id))
+    if event then
+      local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
+      local attempts = 0
+      if record then attempts = struct.unpack('>I2', record, 2) end
+      local k = #jobs
+      jobs[k + 1], jobs[k + 2], jobs[k + 3] = id, event, attempts
+      leased[#leased + 1] = lease_end
+      leased[#leased + 1] = id
+      bytes_left = bytes_left - #event
+    else
+      dropped[#dropped + 1] = id -- its retention has ended
+    end
+  end
+  if #leased > 0 then in_chunks('ZADD', key, leased) end
+  if #dropped > 0 then in_chunks('ZREM', key, dropped) end
+  return jobs
+end
+
+-- Gives one webhook its turn; returns how many deliveries that took.
+local function serve(ref, slow, n)
+  local state = redis.call('HGET', state_key(), ref)
+  local webhook = state and redis.call('HGET', webhooks_key(ref_tenant(ref)), ref_id(ref))
+  if not webhook or not is_enabled(state) or is_slow(state) ~= slow then
+    redis.call('ZREM', due_key(slow), ref) -- never so, unless somebody else wrote here
+    return 0
+  end
+  local jobs = lease(ref, n)
+  local count = #jobs / 3
+  reschedule(ref, state, now, true)
+  if count > 0 then
+    for _, v in ipairs({ ref_id(ref), ref_tenant(ref), webhook, slow and 1 or 0, jobs }) do
+      claimed[#claimed + 1] = v
+    end
+  end
+  room[ref] = room_for(ref, slow) - count
+  served[ref] = true
+  return count
+end
+
+-- Serves due webhooks, passing over those without room, however many they are.
+-- Whoever was served goes to the end, behind the offset.
+local function take(slow, budget)
+  local offset = 0
+  while budget > 0 and bytes_left > 0 do
+    local refs = redis.call('ZRANGEBYSCORE', due_key(slow), '-inf', now, 'LIMIT', offset, page)
+    if #refs == 0 then break end
+    for _, ref in ipairs(refs) do
+      local n = served[ref] and 0 or math.min(room_for(ref, slow), budget)
+      if n <= 0 or bytes_left <= 0 then
+        offset = offset + 1
+      else
+        budget = budget - serve(ref, slow, n)
+        if budget <= 0 then break end
+      end
+    end
+  end
+end
+
+local function earlier(a, b)
+  if a < 0 or (b >= 0 and b < a) then return b end
+  return a
+end
+
+local function first_due(slow)
+  local head = redis.call('ZRANGE', due_key(slow), 0, 0, 'WITHSCORES')
+  return tonumber(head[2] or -1)
+end
+
+-- When the first webhook with room left is due.
+local function first_with_room(slow)
+  for from = 0, math.huge, page do
+    local refs = redis.call('ZRANGE', due_key(slow), from, from + page - 1, 'WITHSCORES')
+    if #refs == 0 then return -1 end
+    for i = 1, #refs, 2 do
+      if room_for(refs[i], slow) > 0 then return tonumber(refs[i + 1]) end
+    end
+  end
+end
+
+take(false, fast_room)
+take(true, slow_room)
+local next_due = tell_fast and first_with_room(false) or -1
+if tell_slow then next_due = earlier(next_due, first_with_room(true)) end
+local results = { now, earlier(first_due(false), first_due(true)), next_due }
+for i = 1, #claimed do results[i + 3] = claimed[i] end
+return results

@@ -1,0 +1,119 @@
+-- common.lua stands before every other script. KEYS[1] of each is the base of
+-- one partition, "<prefix>:{<p>}:". All of a partition's keys begin with it, so
+-- that they share a slot; keys.go says what each holds.
+
+local base = KEYS[1]
+
+local function due_key(slow) return base .. (slow and 'due:slow' or 'due') end
+local function pending_key(ref) return base .. 'pending:' .. ref end
+local function state_key() return base .. 'state' end
+local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
+local function event_key(tenant, id) return base .. 'event:' .. tenant .. ':' .. id end
+local function deliveries_key(bucket) return base .. 'deliveries:' .. bucket end
+local function requests_key(bucket) return base .. 'requests:' .. bucket end
+local function bodies_key(bucket) return base .. 'bodies:' .. bucket end
+-- name is a tenant or the reference of a webhook.
+local function log_key(name, day) return base .. 'log:' .. name .. ':' .. day end
+local function logs_key(day) return base .. 'logs:' .. day end
+local function types_key() return base .. 'types' end
+local function hours_key() return base .. 'hours' end
+local function days_key() return base .. 'days' end
+local function swept_key() return base .. 'swept' end
+local function gone_key() return base .. 'gone' end
+
+local hour_ms = 3600000
+local no_request = string.rep('\0', 16)
+
+-- The clock of all that is kept, in milliseconds.
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- The bucket of an hour, and of the low four bits of an id.
+local hex = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f' }
+local function bucket(hour, id) return hour .. ':' .. hex[string.byte(id, 16) % 16] end
+
+-- The hour, and the bucket, of an id of version 7.
+local function id_hour(id) return math.floor(struct.unpack('>I6', id) / hour_ms) end
+local function id_bucket(id) return bucket(id_hour(id), id) end
+
+-- The event's received time stands in the first 13 bytes of its record.
+local function delivery_bucket(event, id)
+  return bucket(math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms), id)
+end
+
+-- A reference is "<tenant>:<the webhook's id as text>".
+local function ref_tenant(ref) return string.sub(ref, 1, -38) end
+local function ref_id(ref) return string.sub(ref, -36) end
+
+-- The 16 bytes of an id that is written as text.
+local function raw_id(text)
+  return (string.gsub(string.gsub(text, '-', ''), '%x%x', function(h)
+    return string.char(tonumber(h, 16))
+  end))
+end
+
+-- The reference of a tenant's webhook, from the 16 bytes of its id.
+local function raw_ref(tenant, raw)
+  local h = string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end)
+  return tenant .. ':' .. string.sub(h, 1, 8) .. '-' .. string.sub(h, 9, 12) .. '-' ..
+    string.sub(h, 13, 16) .. '-' .. string.sub(h, 17, 20) .. '-' .. string.sub(h, 21)
+end
+
+-- The state of a webhook is 'e' (enabled) or 'p' (paused), and 's' after it when
+-- the webhook is slow; a webhook without one does not exist.
+local function is_enabled(state) return string.byte(state) == 101 end
+local function is_slow(state) return #state > 1 end
+
+-- Calls command(key, ...) with as many arguments at a time as Lua can unpack.
+-- The step is even, so that pairs stay together.
+local function in_chunks(command, key, args)
+  for i = 1, #args, 2000 do
+    redis.call(command, key, unpack(args, i, math.min(i + 1999, #args)))
+  end
+end
+
+-- Reads fields, or scores, as many at a time.
+local function read_chunks(command, key, fields)
+  if #fields <= 1000 then return redis.call(command, key, unpack(fields)) end
+  local values = {}
+  for i = 1, #fields, 1000 do
+    local part = redis.call(command, key, unpack(fields, i, math.min(i + 999, #fields)))
+    for j = 1, #part do values[i + j - 1] = part[j] end
+  end
+  return values
+end
+
+-- Collects the arguments of one variadic command for each key.
+local function collect(groups, key, a, b)
+  local args = groups[key]
+  if not args then
+    args = {}
+    groups[key] = args
+  end
+  local n = #args
+  args[n + 1] = a
+  args[n + 2] = b
+end
+
+local function flush(command, groups)
+  for key, args in pairs(groups) do in_chunks(command, key, args) end
+end
+
+-- Ends every change of pending:<ref>. The webhook is due when its first delivery
+-- is, or not at all. One that is overdue keeps its place among the others, unless
+-- it just had its turn: then it goes to the end.
+local function reschedule(ref, state, now, had_turn)
+  local key = due_key(is_slow(state))
+  local head = is_enabled(state) and redis.call('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
+  if not head then
+    redis.call('ZREM', key, ref)
+  elseif tonumber(head) > now then
+    redis.call('ZADD', key, head, ref)
+  elseif had_turn then
+    redis.call('ZADD', key, now, ref)
+  else
+    redis.call('ZADD', key, 'LT', now, ref)
+  end
+end

@@ -1,0 +1,17 @@
+#!lua
+-- create_webhook.lua adds a webhook. Adding the same one again changes nothing.
+--
+-- KEYS[1]  the partition
+-- ARGV     tenant, webhook's id, record, state ('e' or 'p'), most webhooks
+-- Result   now in ms, 1 or 0 if the tenant has the most already
+
+local tenant, id = ARGV[1], ARGV[2]
+local key = webhooks_key(tenant)
+local now = now_ms()
+if redis.call('HEXISTS', key, id) == 1 then return { now, 1 } end
+local count = redis.call('HLEN', key) - redis.call('HEXISTS', key, 'version')
+if count >= tonumber(ARGV[5]) then return { now, 0 } end
+redis.call('HSET', key, id, ARGV[3])
+redis.call('HINCRBY', key, 'version', 1)
+redis.call('HSET', state_key(), tenant .. ':' .. id, ARGV[4])
+return { now, 1 }

@@ -1,0 +1,29 @@
+#!lua flags=no-writes
+-- event_requests.lua finds the requests of an event: a delivery knows its last
+-- one, and each its previous one.
+--
+-- KEYS[1]  the partition
+-- ARGV     tenant, event's id, hour it was received, most requests of one
+--          delivery, then the 16 bytes of the id of each webhook
+-- Result   now in ms, then for each request: id, '1' if it was a success else '0'
+
+local tenant, event, hour = ARGV[1], ARGV[2], ARGV[3]
+local most = tonumber(ARGV[4])
+local results = { now_ms() }
+local key = deliveries_key(bucket(hour, event))
+for i = 5, #ARGV do
+  local raw = ARGV[i]
+  local record = redis.call('HGET', key, event .. raw)
+  if record and redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1 then
+    local id = string.sub(record, 12, 27)
+    for _ = 1, most do
+      if id == no_request then break end
+      local row = redis.call('HGET', requests_key(id_bucket(id)), id)
+      if not row then break end -- older than the retention, as are those before it
+      results[#results + 1] = id
+      results[#results + 1] = string.sub(row, 57, 57)
+      id = string.sub(row, 1, 16)
+    end
+  end
+end
+return results

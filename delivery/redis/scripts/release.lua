@@ -1,0 +1,23 @@
+#!lua flags=allow-oom
+-- release.lua makes held deliveries due at once, if they are still held.
+--
+-- KEYS[1]  the partition
+-- ARGV     for each lease: the webhook's reference, the event's id, the lease's end
+-- Result   now in ms
+
+local now = now_ms()
+local touched = {}
+for i = 1, #ARGV, 3 do
+  local ref, id, lease_end = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
+  local key = pending_key(ref)
+  local score = redis.call('ZSCORE', key, id)
+  if score and tonumber(score) == lease_end then
+    redis.call('ZADD', key, now, id)
+    touched[ref] = true
+  end
+end
+for ref in pairs(touched) do
+  local state = redis.call('HGET', state_key(), ref)
+  if state then reschedule(ref, state, now) end
+end
+return now

@@ -1,0 +1,87 @@
+package delivery
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Trigger says why a request was sent.
+type Trigger string
+
+// The first attempt of a delivery, a later one, a re-run asked for by an admin,
+// and a test event. Only the first two count as attempts.
+const (
+	TriggerEvent Trigger = "event"
+	TriggerRetry Trigger = "retry"
+	TriggerRerun Trigger = "rerun"
+	TriggerTest  Trigger = "test"
+)
+
+// Scheduled says whether the request is an attempt of the schedule, which holds
+// a lease on its delivery.
+func (t Trigger) Scheduled() bool { return t == TriggerEvent || t == TriggerRetry }
+
+// RequestStatus is how a request ended.
+type RequestStatus string
+
+// Success is a 2xx with the whole response in time; all else failed.
+const (
+	RequestSuccess RequestStatus = "success"
+	RequestFailed  RequestStatus = "failed"
+)
+
+// Request is one HTTP attempt of a delivery: one row of the log.
+type Request struct {
+	Tenant     string
+	ID         uuid.UUID // of version 7; its time is StartedAt, by the store's clock
+	WebhookID  uuid.UUID
+	EventID    uuid.UUID
+	EventType  string
+	OccurredAt time.Time
+	Trigger    Trigger
+	// Attempt counts from 1; it and MaxAttempts' meaning end with the schedule:
+	// for a re-run or a test it is 0.
+	Attempt     int
+	MaxAttempts int
+	Status      RequestStatus
+	StatusCode  int // 0 if no status line came
+	URL         string
+	Error       string // one sentence, or "" on success
+	Duration    time.Duration
+	// NextAttemptAt is when the next attempt of the delivery is due, zero if
+	// this request leaves the schedule as it is or ends it. Stores fill it in.
+	NextAttemptAt time.Time
+
+	// ResponseBody is UTF-8 text; only a single read has it, lists do not.
+	ResponseBody      string
+	ResponseTruncated bool
+	// RequestBody is the bytes sent: the event's payload, from the event's own
+	// record. Nil in lists, and once the event has gone.
+	RequestBody []byte
+}
+
+// StartedAt is when the request began, to the millisecond, by the store's clock.
+func (r *Request) StartedAt() time.Time { return IDTime(r.ID) }
+
+// RequestFilter chooses rows of a tenant's log. Zero members choose all.
+type RequestFilter struct {
+	WebhookID uuid.UUID
+	EventID   uuid.UUID
+	EventType string
+	Status    RequestStatus
+	Since     time.Time // inclusive, of StartedAt
+	Until     time.Time // exclusive, of StartedAt
+	// Before is the last row of the page before: rows that began earlier follow.
+	Before uuid.UUID
+	// Limit is how many rows a page may have, at least 1.
+	Limit int
+}
+
+// RequestPage is one page of the log, newest first.
+type RequestPage struct {
+	Requests []Request
+	// Next is the RequestFilter.Before of the next page; uuid.Nil on the last.
+	// A page may have fewer rows than its limit and still have a next one.
+	Next uuid.UUID
+}

@@ -1,0 +1,141 @@
+package delivery
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// start sends a job in a goroutine of its own. The job's slot is taken already,
+// and is given back when the request has ended.
+func (e *Engine) start(job Job, leaseUntil time.Time) {
+	ref := job.Webhook.Ref()
+	a := e.active.Load()
+	ctx, ok := e.sends.begin()
+	if !ok || time.Until(leaseUntil) < a.settings.Timeout+startMargin {
+		// Too late: somebody else may hold the delivery before this one ends.
+		// It falls due again by itself when the lease ends.
+		if ok {
+			e.sends.end()
+		}
+		e.dispatcher.cancel(ref)
+		return
+	}
+	go func() {
+		trigger := TriggerEvent
+		if job.Attempt > 1 {
+			trigger = TriggerRetry
+		}
+		flight := e.dispatcher.begin(ref, job.Slow)
+		outcome, interrupted := e.send(ctx, a, job.Webhook, job.Event, trigger, job.Attempt)
+		if interrupted {
+			e.dispatcher.end(flight, false)
+			e.dispatcher.unsent()
+			e.release([]Lease{{ref, job.Event.ID, job.LeaseEnd}})
+			e.sends.end()
+			return
+		}
+		outcome.LeaseEnd = job.LeaseEnd
+		r := &outcome.Request
+		if r.Status == RequestFailed {
+			if delay, again := a.settings.Retry.Next(job.Attempt); again {
+				outcome.RetryAt = e.store.Now().Add(delay)
+			} else {
+				a.log.Warn("delivery failed for good",
+					zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
+					zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
+			}
+		}
+		f := &finished{outcome: outcome, slot: true}
+		if outcome.Slow {
+			// Its slot stays taken until the store knows that the webhook is slow,
+			// lest the next claim takes it for a fast one.
+			f.flight = flight
+		} else {
+			e.dispatcher.end(flight, r.Status == RequestSuccess)
+		}
+		e.outcomes.add(f)
+	}()
+}
+
+// send makes one request and describes it. Interrupted means that it was broken
+// off because this process stops: it is no attempt.
+func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
+	s := &a.settings
+	startedAt := e.store.Now()
+	began := time.Now()
+	response := a.sender.Send(ctx, Message{
+		URL:         w.URL,
+		Header:      requestHeader(s, w.Secret, ev, startedAt),
+		Body:        ev.Payload,
+		Timeout:     s.Timeout,
+		MaxResponse: s.MaxResponseSize,
+	})
+	if ctx.Err() != nil && response.Failure != "" {
+		return Outcome{}, true
+	}
+	o = Outcome{
+		ReceivedAt: ev.ReceivedAt,
+		Slow:       response.TimedOut,
+		Request: Request{
+			Tenant:            w.Tenant,
+			ID:                NewID(startedAt),
+			WebhookID:         w.ID,
+			EventID:           ev.ID,
+			EventType:         ev.Type,
+			OccurredAt:        ev.OccurredAt,
+			Trigger:           trigger,
+			Attempt:           attempt,
+			MaxAttempts:       s.Retry.Attempts,
+			Status:            RequestSuccess,
+			StatusCode:        response.StatusCode,
+			URL:               w.URL,
+			Error:             response.Failure,
+			Duration:          time.Since(began),
+			ResponseBody:      response.Body,
+			ResponseTruncated: response.Truncated,
+		},
+	}
+	r := &o.Request
+	if r.Error == "" && r.StatusCode/100 != 2 {
+		r.Error = statusFailure(r.StatusCode)
+	}
+	if r.Error != "" {
+		r.Status = RequestFailed
+		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
+	}
+	return o, false
+}
+
+// requestHeader is what an endpoint receives beside the payload.
+func requestHeader(s *Settings, secret string, ev *Event, at time.Time) http.Header {
+	h := make(http.Header, 6)
+	h["Content-Type"] = []string{"application/json"}
+	h["User-Agent"] = []string{s.UserAgent}
+	if secret != "" {
+		h.Set(s.SignatureHeader, Signature(secret, ev.Payload))
+	}
+	if s.StandardWebhooks {
+		id := ev.ID.String()
+		h.Set("webhook-id", id)
+		h.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
+		if secret != "" {
+			h.Set("webhook-signature", StandardSignature(secret, id, at, ev.Payload))
+		}
+	}
+	return h
+}
+
+// release hands deliveries back; if that fails, their leases end by themselves.
+func (e *Engine) release(leases []Lease) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := e.store.Release(ctx, leases); err != nil {
+		e.log().Warn("cannot hand deliveries back; they fall due when their leases end", zap.Error(err))
+		return
+	}
+	e.dispatcher.due(0)
+}

@@ -1,0 +1,44 @@
+package delivery
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// Sender makes HTTP requests to endpoints.
+type Sender interface {
+	// Send makes one POST and reads the whole response. It returns no error:
+	// whatever came of it is in the response. When the context ends, the request
+	// is broken off.
+	Send(ctx context.Context, m Message) Response
+	// Close gives back idle connections; requests in flight go on.
+	Close()
+}
+
+// Message is one request to send.
+type Message struct {
+	URL    string
+	Header http.Header
+	Body   []byte
+	// Timeout is from connecting to the last byte of the response.
+	Timeout time.Duration
+	// MaxResponse is how many bytes of the response body are kept.
+	MaxResponse int
+}
+
+// Response is what came of a request.
+type Response struct {
+	// StatusCode is 0 if no status line came.
+	StatusCode int
+	// Body is UTF-8 text, cut between characters at MaxResponse bytes.
+	Body      string
+	Truncated bool
+	// Failure is one sentence for an admin, or "" if the whole response came.
+	// The status is not judged here.
+	Failure string
+	// Cause is the error behind Failure, for the log of whoever runs this.
+	Cause error
+	// TimedOut: the timeout passed before the whole response had come.
+	TimedOut bool
+}

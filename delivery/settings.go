@@ -1,0 +1,96 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+)
+
+// Settings are all that a configuration can change about a running engine. They
+// are not changed once given to one.
+type Settings struct {
+	// SignatureHeader carries "sha256=" and the hex HMAC of the body.
+	SignatureHeader string
+	// StandardWebhooks also sends webhook-id, webhook-timestamp and
+	// webhook-signature (https://www.standardwebhooks.com).
+	StandardWebhooks bool
+	UserAgent        string
+	Retry            RetryPolicy
+	// Timeout of one request, from connecting to the last byte of the response.
+	Timeout time.Duration
+	// Concurrency is how many requests are in flight in this process, in all.
+	Concurrency int
+	// ConcurrencyPerWebhook is the same for each webhook.
+	ConcurrencyPerWebhook int
+	// Retention of events and requests.
+	Retention time.Duration
+	// MaxResponseSize is how many bytes of a response body the log keeps.
+	MaxResponseSize int
+	Destinations    Destinations
+}
+
+// DefaultSettings are those of the contract.
+func DefaultSettings() Settings {
+	return Settings{
+		SignatureHeader: "X-Level-Signature",
+		UserAgent:       "Caddy-Webhooks",
+		Retry: RetryPolicy{
+			Attempts: 3, Delay: 2 * time.Minute,
+			JitterMin: time.Second, JitterMax: time.Minute,
+		},
+		Timeout:               15 * time.Second,
+		Concurrency:           512,
+		ConcurrencyPerWebhook: 32,
+		Retention:             14 * 24 * time.Hour,
+		MaxResponseSize:       16 << 10,
+	}
+}
+
+// Bounds of settings, beyond which a value is a mistake rather than a wish.
+const (
+	maxAttempts    = 100
+	maxConcurrency = 65_536
+	maxTimeout     = 10 * time.Minute
+	maxRetryDelay  = 7 * 24 * time.Hour
+	minRetention   = time.Hour
+	maxRetention   = 5 * 366 * 24 * time.Hour
+	maxResponse    = 16 << 20
+)
+
+// Validate says what in the settings makes no sense, naming the option as the
+// configuration spells it.
+func (s *Settings) Validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(s.SignatureHeader != "", "signature_header is empty")
+	check(s.Retry.Attempts >= 1 && s.Retry.Attempts <= maxAttempts, "retry attempts must be 1 to %d, not %d", maxAttempts, s.Retry.Attempts)
+	check(s.Retry.Delay >= 0 && s.Retry.Delay <= maxRetryDelay, "retry delay must be 0 to %s, not %s", maxRetryDelay, s.Retry.Delay)
+	check(s.Retry.JitterMin >= 0 && s.Retry.JitterMax <= maxRetryDelay, "retry jitter must lie within 0 and %s", maxRetryDelay)
+	check(s.Retry.JitterMin <= s.Retry.JitterMax, "retry jitter goes from the smaller to the larger, not from %s to %s", s.Retry.JitterMin, s.Retry.JitterMax)
+	check(s.Timeout > 0 && s.Timeout <= maxTimeout, "timeout must be more than 0 and at most %s, not %s", maxTimeout, s.Timeout)
+	check(s.Concurrency >= 2 && s.Concurrency <= maxConcurrency, "concurrency in all must be 2 to %d, not %d", maxConcurrency, s.Concurrency)
+	check(s.ConcurrencyPerWebhook >= 1, "concurrency per webhook must be at least 1, not %d", s.ConcurrencyPerWebhook)
+	check(s.ConcurrencyPerWebhook <= s.Concurrency, "concurrency per webhook (%d) is more than in all (%d)", s.ConcurrencyPerWebhook, s.Concurrency)
+	check(s.Retention >= minRetention && s.Retention <= maxRetention, "retention must be %s to %s, not %s", minRetention, maxRetention, s.Retention)
+	check(s.MaxResponseSize >= 0 && s.MaxResponseSize <= maxResponse, "max_response_size must be 0 to %d bytes, not %d", maxResponse, s.MaxResponseSize)
+	return errors.Join(errs...)
+}
+
+// sameConnections says whether the same connections serve both settings.
+func sameConnections(a, b *Settings) bool {
+	x, y := &a.Destinations, &b.Destinations
+	return a.Timeout == b.Timeout && a.Concurrency == b.Concurrency && a.ConcurrencyPerWebhook == b.ConcurrencyPerWebhook &&
+		x.AllowHTTP == y.AllowHTTP && slices.Equal(x.Allow, y.Allow) && slices.Equal(x.Deny, y.Deny) &&
+		sameURL(x.Proxy, y.Proxy) && (x.TrustedCAs == y.TrustedCAs ||
+		x.TrustedCAs != nil && y.TrustedCAs != nil && x.TrustedCAs.Equal(y.TrustedCAs))
+}
+
+func sameURL(a, b *url.URL) bool {
+	return a == b || a != nil && b != nil && a.String() == b.String()
+}

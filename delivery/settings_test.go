@@ -1,0 +1,131 @@
+package delivery
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"net/url"
+	"testing"
+	"time"
+)
+
+func TestDefaultSettingsAreTheContracts(t *testing.T) {
+	s := DefaultSettings()
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	switch {
+	case s.SignatureHeader != "X-Level-Signature", s.StandardWebhooks:
+		t.Errorf("signatures: %+v", s)
+	case s.Retry != RetryPolicy{3, 2 * time.Minute, time.Second, 60 * time.Second}:
+		t.Errorf("retry: %+v", s.Retry)
+	case s.Timeout != 15*time.Second, s.Concurrency != 512, s.ConcurrencyPerWebhook != 32:
+		t.Errorf("limits: %+v", s)
+	case s.Retention != 14*24*time.Hour, s.MaxResponseSize != 16<<10:
+		t.Errorf("log: %+v", s)
+	case s.Destinations.AllowHTTP, s.Destinations.Allow != nil, s.Destinations.Deny != nil:
+		t.Errorf("destinations: %+v", s.Destinations)
+	}
+}
+
+func TestValidate(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*Settings)
+		want   string
+	}{
+		{"no header", func(s *Settings) { s.SignatureHeader = "" }, "signature_header is empty"},
+		{"no attempts", func(s *Settings) { s.Retry.Attempts = 0 }, "retry attempts must be 1 to 100, not 0"},
+		{"too many attempts", func(s *Settings) { s.Retry.Attempts = 101 }, "retry attempts must be 1 to 100, not 101"},
+		{"one attempt", func(s *Settings) { s.Retry.Attempts = 1 }, ""},
+		{"a delay before", func(s *Settings) { s.Retry.Delay = -1 }, "retry delay must be 0 to 168h0m0s, not -1ns"},
+		{"a delay beyond", func(s *Settings) { s.Retry.Delay = 169 * time.Hour }, "retry delay must be 0 to 168h0m0s, not 169h0m0s"},
+		{"no delay", func(s *Settings) { s.Retry.Delay = 0 }, ""},
+		{"jitter before", func(s *Settings) { s.Retry.JitterMin = -time.Second }, "retry jitter must lie within 0 and 168h0m0s"},
+		{"jitter beyond", func(s *Settings) { s.Retry.JitterMax = 169 * time.Hour }, "retry jitter must lie within 0 and 168h0m0s"},
+		{
+			"jitter backwards", func(s *Settings) { s.Retry.JitterMin, s.Retry.JitterMax = 60*time.Second, time.Second },
+			"retry jitter goes from the smaller to the larger, not from 1m0s to 1s",
+		},
+		{"no timeout", func(s *Settings) { s.Timeout = 0 }, "timeout must be more than 0 and at most 10m0s, not 0s"},
+		{"a timeout before", func(s *Settings) { s.Timeout = -time.Second }, "timeout must be more than 0 and at most 10m0s, not -1s"},
+		{"a timeout beyond", func(s *Settings) { s.Timeout = time.Hour }, "timeout must be more than 0 and at most 10m0s, not 1h0m0s"},
+		{
+			"one request at a time", func(s *Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 1, 1 },
+			"concurrency in all must be 2 to 65536, not 1",
+		},
+		{"two requests at a time", func(s *Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 2, 2 }, ""},
+		{"too many requests", func(s *Settings) { s.Concurrency = 65_537 }, "concurrency in all must be 2 to 65536, not 65537"},
+		{"none per webhook", func(s *Settings) { s.ConcurrencyPerWebhook = 0 }, "concurrency per webhook must be at least 1, not 0"},
+		{"more per webhook than in all", func(s *Settings) { s.Concurrency = 16 }, "concurrency per webhook (32) is more than in all (16)"},
+		{"a short retention", func(s *Settings) { s.Retention = time.Minute }, "retention must be 1h0m0s to 43920h0m0s, not 1m0s"},
+		{"a long retention", func(s *Settings) { s.Retention = 50_000 * time.Hour }, "retention must be 1h0m0s to 43920h0m0s, not 50000h0m0s"},
+		{"a response before nothing", func(s *Settings) { s.MaxResponseSize = -1 }, "max_response_size must be 0 to 16777216 bytes, not -1"},
+		{"a response too long", func(s *Settings) { s.MaxResponseSize = 1 << 30 }, "max_response_size must be 0 to 16777216 bytes, not 1073741824"},
+		{"no response kept", func(s *Settings) { s.MaxResponseSize = 0 }, ""},
+		{
+			"all that is wrong", func(s *Settings) { s.SignatureHeader, s.Timeout = "", 0 },
+			"signature_header is empty\ntimeout must be more than 0 and at most 10m0s, not 0s",
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			s := DefaultSettings()
+			tc.change(&s)
+			got := ""
+			if err := s.Validate(); err != nil {
+				got = err.Error()
+			}
+			if got != tc.want {
+				t.Errorf("got  %q\nwant %q", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestSameConnections(t *testing.T) {
+	ca := newAuthority(t)
+	full := func() Settings {
+		s := DefaultSettings()
+		s.Destinations = Destinations{
+			Allow:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Deny:       []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+			Proxy:      &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("a", "b")},
+			TrustedCAs: ca.pool(),
+		}
+		return s
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*Settings)
+		want   bool
+	}{
+		{"read twice", func(*Settings) {}, true},
+		{"what connections do not know of", func(s *Settings) {
+			s.SignatureHeader, s.StandardWebhooks, s.UserAgent = "X-Sig", true, "other"
+			s.Retry.Attempts, s.Retention, s.MaxResponseSize = 5, time.Hour, 1
+		}, true},
+		{"timeout", func(s *Settings) { s.Timeout++ }, false},
+		{"concurrency", func(s *Settings) { s.Concurrency++ }, false},
+		{"concurrency per webhook", func(s *Settings) { s.ConcurrencyPerWebhook-- }, false},
+		{"allow_http", func(s *Settings) { s.Destinations.AllowHTTP = true }, false},
+		{"allow", func(s *Settings) { s.Destinations.Allow[0] = netip.MustParsePrefix("10.0.0.0/9") }, false},
+		{"no allow", func(s *Settings) { s.Destinations.Allow = nil }, false},
+		{"deny", func(s *Settings) { s.Destinations.Deny = append(s.Destinations.Deny, s.Destinations.Allow...) }, false},
+		{"proxy", func(s *Settings) { s.Destinations.Proxy.Host = "other.example" }, false},
+		{"the proxy's password", func(s *Settings) { s.Destinations.Proxy.User = url.UserPassword("a", "c") }, false},
+		{"no proxy", func(s *Settings) { s.Destinations.Proxy = nil }, false},
+		{"trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = newAuthority(t).pool() }, false},
+		{"an empty trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = x509.NewCertPool() }, false},
+		{"no trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = nil }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			a, b := full(), full()
+			tc.change(&b)
+			if got := sameConnections(&a, &b); got != tc.want {
+				t.Errorf("got %t", got)
+			}
+			if got := sameConnections(&b, &a); got != tc.want {
+				t.Errorf("the other way round: got %t", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,219 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Errors of a Store, beside those of its medium. All but ErrFull and
+// ErrUnavailable mean that the store did as asked and this is its answer.
+var (
+	// ErrStale: the tenant's webhooks have changed since the targets were
+	// chosen; nothing was written. Choose again.
+	ErrStale = errors.New("the tenant's webhooks have changed")
+	// ErrNotFound: there is no such webhook, event or request in this tenant.
+	ErrNotFound = errors.New("not found")
+	// ErrConflict: somebody else changed it since it was read; nothing was written.
+	ErrConflict = errors.New("changed meanwhile")
+	// ErrTooManyWebhooks: the tenant has MaxWebhooks already.
+	ErrTooManyWebhooks = errors.New("a tenant may have 10000 webhooks")
+	// ErrFull: the store has no room; nothing was written.
+	ErrFull = errors.New("the store is full")
+	// ErrUnavailable: the store was not reached or is not open; nothing was
+	// written.
+	ErrUnavailable = errors.New("the store is not available")
+)
+
+// Store keeps webhooks, events, the schedule of deliveries and the log of
+// requests. Each operation is one atomic step (for a batch: each call or outcome
+// of it), and safe for concurrent use.
+//
+// A lease is a due time in the future: whoever dies with one leaves a delivery
+// that simply falls due again. The lease's end is its token: Complete and
+// Release change the schedule only while the delivery still falls due at exactly
+// that time.
+//
+// An error that is none of the above leaves the outcome unknown. Accept may be
+// repeated with the same nonces, Complete with the same request ids: neither
+// does its work twice.
+type Store interface {
+	// Open connects, checks that the store is one this version can work with,
+	// and returns. It may be called again after an error.
+	Open(ctx context.Context) error
+	// Close gives back what Open took. The store is not used afterwards.
+	Close() error
+	// Ping says whether the store answers now.
+	Ping(ctx context.Context) error
+	// Now is the store's clock, as well as this process knows it. It costs no
+	// round trip, and is the clock of request ids and due times.
+	Now() time.Time
+
+	// Accept stores the events of each call and schedules their deliveries. The
+	// results are in the order of the calls; each call is all or nothing.
+	Accept(ctx context.Context, batch AcceptBatch) []Accepted
+	// Claim leases due deliveries, the longest due first, in turn between
+	// webhooks, as many as there is room for.
+	Claim(ctx context.Context, room Room) (Claimed, error)
+	// Complete writes one row of the log per outcome and ends or reschedules its
+	// delivery. Outcomes of webhooks that are gone are dropped.
+	Complete(ctx context.Context, outcomes []Outcome) error
+	// Release hands back deliveries whose send did not start or did not end:
+	// they are due at once, their attempts unchanged.
+	Release(ctx context.Context, leases []Lease) error
+
+	// Webhooks reads all of a tenant's webhooks, oldest first, and the version
+	// of that set, which each change raises.
+	Webhooks(ctx context.Context, tenant string) (webhooks []*Webhook, version int64, err error)
+	// Webhook reads one webhook and the version of its tenant's set.
+	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
+	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has
+	// MaxWebhooks.
+	CreateWebhook(ctx context.Context, w *Webhook) error
+	// UpdateWebhook writes a changed webhook, and pauses or resumes its pending
+	// deliveries; ErrConflict if the tenant's version is no longer the one given.
+	UpdateWebhook(ctx context.Context, w *Webhook, version int64) error
+	// DeleteWebhook removes a webhook and hides all that belonged to it at once;
+	// Sweep removes that in small steps.
+	DeleteWebhook(ctx context.Context, ref WebhookRef) error
+
+	// Event reads an event and its deliveries, in the order of their webhooks'
+	// ids, without those of deleted webhooks.
+	Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error)
+	// Request reads one row of the log, bodies included.
+	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
+	// Requests reads a page of the log.
+	Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error)
+
+	// Sweep does one small step of housekeeping: it drops what is older than the
+	// retention and what belonged to deleted webhooks. More is true when there
+	// is another step to do.
+	Sweep(ctx context.Context, retention time.Duration) (more bool, err error)
+}
+
+// AcceptBatch is what one Accept stores.
+type AcceptBatch struct {
+	Calls []AcceptCall
+	// Lease is how long a delivery that is born leased may be held.
+	Lease time.Duration
+	// Retention is how long events and requests are kept.
+	Retention time.Duration
+}
+
+// AcceptCall is the events of one emit, all of one tenant.
+type AcceptCall struct {
+	Tenant string
+	// Version of the tenant's webhooks from which the targets were chosen.
+	Version int64
+	// Nonce tells a repeated call from a second event with the same id.
+	Nonce  uuid.UUID
+	Events []AcceptEvent
+}
+
+// AcceptEvent is one event of a call.
+type AcceptEvent struct {
+	ID         uuid.UUID
+	Type       string
+	OccurredAt time.Time
+	Payload    []byte
+	// Targets are the webhooks that the event goes to.
+	Targets []Target
+	// Test marks an event that is stored with its one delivery but not
+	// scheduled: whoever accepts it sends it.
+	Test bool
+}
+
+// Target is one webhook that an event goes to.
+type Target struct {
+	Webhook uuid.UUID
+	// Lease asks that the delivery be born leased: a sending slot waits for it.
+	Lease bool
+}
+
+// Accepted is the result of one call.
+type Accepted struct {
+	// Err is nil if every event of the call is now stored.
+	Err    error
+	Events []AcceptedEvent
+	// At is when, by the store's clock: the events' ReceivedAt.
+	At time.Time
+	// LeaseEnd is the token of every lease that was given.
+	LeaseEnd int64
+	// Unleased are webhooks of the targets for which no lease was given though
+	// it was asked for, because they are slow: their deliveries wait in the
+	// store.
+	Unleased []uuid.UUID
+}
+
+// AcceptedEvent is the result of one event.
+type AcceptedEvent struct {
+	// Duplicate: the id was known, nothing was written, and nothing leased.
+	Duplicate bool
+	// Deliveries is how many deliveries the event has; 0 for a duplicate.
+	Deliveries int
+	// Repeated: an earlier try of the same call had stored the event already.
+	// It is no duplicate to its emitter, but nothing was leased now.
+	Repeated bool
+}
+
+// Room is what there is room to send.
+type Room struct {
+	// Fast and Slow are the free slots for webhooks that answer and for those
+	// that answer slowly or not at all.
+	Fast, Slow int
+	// PerWebhook is the most for a fast webhook that is not in Webhooks. A slow
+	// one gets 1.
+	PerWebhook int
+	// Webhooks is the room for webhooks that have requests in flight here,
+	// 0 to pass over one.
+	Webhooks map[WebhookRef]int
+	// Lease is how long a claimed delivery may be held.
+	Lease time.Duration
+}
+
+// Claimed is the result of one Claim.
+type Claimed struct {
+	Jobs []Job
+	// Next is how long from the answer until it is worth claiming again with the
+	// same room: 0 if more is due now; at most a few seconds, to see what other
+	// processes left.
+	Next time.Duration
+}
+
+// Job is a leased delivery with all that its send needs: nothing of it is read
+// again.
+type Job struct {
+	Webhook *Webhook
+	Event   *Event
+	// Attempt is the number of the attempt to make, from 1.
+	Attempt int
+	// LeaseEnd is the token of the lease, in milliseconds of the store's clock.
+	LeaseEnd int64
+	// Slow says that the store had the webhook among the slow ones.
+	Slow bool
+}
+
+// Lease names a held delivery.
+type Lease struct {
+	Webhook  WebhookRef
+	EventID  uuid.UUID
+	LeaseEnd int64
+}
+
+// Outcome is a request that ended, and what it means for its delivery.
+type Outcome struct {
+	Request Request
+	// ReceivedAt is the event's.
+	ReceivedAt time.Time
+	// LeaseEnd is the token of the lease under which it was sent; 0 for a re-run
+	// or a test.
+	LeaseEnd int64
+	// RetryAt is when a failed attempt is tried again, by the store's clock;
+	// zero after success, after the last attempt, and for a re-run or a test.
+	RetryAt time.Time
+	// Slow says that the webhook did not answer in time: its deliveries wait
+	// apart from the others until a request succeeds.
+	Slow bool
+}

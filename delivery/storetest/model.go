@@ -1,0 +1,178 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// model is what a store should hold, in the plainest form.
+type model struct {
+	webhooks map[delivery.WebhookRef]*delivery.Webhook
+	slow     map[delivery.WebhookRef]bool
+	versions map[string]int64
+	events   map[eventKey]*modelEvent
+	rows     map[uuid.UUID]delivery.Request
+}
+
+type eventKey struct {
+	tenant string
+	id     uuid.UUID
+}
+
+type modelEvent struct {
+	delivery.Event
+	nonce      uuid.UUID
+	place      int
+	test       bool
+	deliveries map[uuid.UUID]*modelDelivery
+}
+
+// modelDelivery is a delivery; due is when it falls due or its lease ends, or
+// one of the values below.
+type modelDelivery struct {
+	delivery.Delivery
+	due int64
+}
+
+const (
+	unscheduled = 0
+	// dueAtOnce is due at a time that the test cannot know, and that is the end
+	// of no lease.
+	dueAtOnce = -1
+)
+
+func newModel() *model {
+	return &model{
+		webhooks: make(map[delivery.WebhookRef]*delivery.Webhook),
+		slow:     make(map[delivery.WebhookRef]bool),
+		versions: make(map[string]int64),
+		events:   make(map[eventKey]*modelEvent),
+		rows:     make(map[uuid.UUID]delivery.Request),
+	}
+}
+
+func (m *model) delivery(ref delivery.WebhookRef, event uuid.UUID) (*modelEvent, *modelDelivery) {
+	e := m.events[eventKey{ref.Tenant, event}]
+	if e == nil || m.webhooks[ref] == nil {
+		return e, nil
+	}
+	return e, e.deliveries[ref.ID]
+}
+
+// whole says whether all webhooks of an event exist still.
+func (m *model) whole(tenant string, id uuid.UUID) bool {
+	for webhook := range m.events[eventKey{tenant, id}].deliveries {
+		if m.webhooks[delivery.WebhookRef{Tenant: tenant, ID: webhook}] == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// accept takes in a call that was not stale, and says what the result should be.
+func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) (events []delivery.AcceptedEvent, unleased map[uuid.UUID]bool) {
+	unleased = make(map[uuid.UUID]bool)
+	for i := range call.Events {
+		e := &call.Events[i]
+		key := eventKey{call.Tenant, e.ID}
+		if known := m.events[key]; known != nil {
+			if known.nonce == call.Nonce && known.place == i {
+				events = append(events, delivery.AcceptedEvent{Repeated: true, Deliveries: len(known.deliveries)})
+			} else {
+				events = append(events, delivery.AcceptedEvent{Duplicate: true})
+			}
+			continue
+		}
+		made := &modelEvent{
+			Event: delivery.Event{
+				Tenant: call.Tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt,
+				ReceivedAt: at, Payload: e.Payload,
+			},
+			nonce: call.Nonce, place: i, test: e.Test,
+			deliveries: make(map[uuid.UUID]*modelDelivery),
+		}
+		for _, target := range e.Targets {
+			d := &modelDelivery{Delivery: delivery.Delivery{WebhookID: target.Webhook, Status: delivery.DeliveryPending}}
+			slow := m.slow[delivery.WebhookRef{Tenant: call.Tenant, ID: target.Webhook}]
+			if !e.Test {
+				d.NextAttemptAt = at
+				d.due = at.UnixMilli()
+				if target.Lease && slow {
+					unleased[target.Webhook] = true
+				} else if target.Lease {
+					d.due = leaseEnd
+				}
+			}
+			made.deliveries[target.Webhook] = d
+		}
+		m.events[key] = made
+		events = append(events, delivery.AcceptedEvent{Deliveries: len(made.deliveries)})
+	}
+	return events, unleased
+}
+
+// dueNow counts the due deliveries of each enabled webhook.
+func (m *model) dueNow(now int64) map[delivery.WebhookRef]int {
+	due := make(map[delivery.WebhookRef]int)
+	for key, e := range m.events {
+		for id, d := range e.deliveries {
+			ref := delivery.WebhookRef{Tenant: key.tenant, ID: id}
+			if w := m.webhooks[ref]; w != nil && w.Enabled && d.due != unscheduled && d.due <= now {
+				due[ref]++
+			}
+		}
+	}
+	return due
+}
+
+func (m *model) complete(o *delivery.Outcome) {
+	ref := delivery.WebhookRef{Tenant: o.Request.Tenant, ID: o.Request.WebhookID}
+	if _, written := m.rows[o.Request.ID]; written || m.webhooks[ref] == nil {
+		return
+	}
+	success := o.Request.Status == delivery.RequestSuccess
+	if o.Slow {
+		m.slow[ref] = true
+	}
+	if success {
+		m.slow[ref] = false
+	}
+	row := o.Request
+	_, d := m.delivery(ref, o.Request.EventID)
+	switch holds := d.due == o.LeaseEnd && o.LeaseEnd != 0; {
+	case holds && success:
+		d.end(delivery.DeliverySuccess)
+		d.Attempts = o.Request.Attempt
+	case holds && !o.RetryAt.IsZero():
+		d.due = o.RetryAt.UnixMilli()
+		d.Attempts, d.NextAttemptAt = o.Request.Attempt, o.RetryAt
+		row.NextAttemptAt = o.RetryAt
+	case holds:
+		d.end(delivery.DeliveryFailed)
+		d.Attempts = o.Request.Attempt
+	case o.LeaseEnd != 0: // the lease was lost
+	case success:
+		d.end(delivery.DeliverySuccess)
+	case o.Request.Trigger == delivery.TriggerTest:
+		d.Status, d.NextAttemptAt = delivery.DeliveryFailed, time.Time{}
+	}
+	m.rows[row.ID] = row
+}
+
+func (d *modelDelivery) end(status delivery.DeliveryStatus) {
+	d.due, d.Status, d.NextAttemptAt = unscheduled, status, time.Time{}
+}
+
+func (m *model) remove(ref delivery.WebhookRef) {
+	delete(m.webhooks, ref)
+	delete(m.slow, ref)
+	m.versions[ref.Tenant]++
+	for id, row := range m.rows {
+		if row.WebhookID == ref.ID {
+			delete(m.rows, id)
+		}
+	}
+}

@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// outcome makes a failed attempt of a job, the last one unless it is changed.
+func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
+	return delivery.Outcome{
+		Request: delivery.Request{
+			Tenant: job.Event.Tenant, ID: delivery.NewID(f.store.Now()),
+			WebhookID: job.Webhook.ID, EventID: job.Event.ID, EventType: job.Event.Type,
+			OccurredAt: job.Event.OccurredAt, Trigger: delivery.TriggerEvent,
+			Attempt: job.Attempt, MaxAttempts: 3,
+			Status: delivery.RequestFailed, StatusCode: 500,
+			URL: job.Webhook.URL, Error: "the endpoint answered 500", Duration: 1234 * time.Microsecond,
+			ResponseBody: "nö\x00", ResponseTruncated: true,
+		},
+		ReceivedAt: job.Event.ReceivedAt,
+		LeaseEnd:   job.LeaseEnd,
+	}
+}
+
+// succeeded makes a success of an outcome.
+func succeeded(o delivery.Outcome) delivery.Outcome {
+	o.Request.Status, o.Request.StatusCode, o.Request.Error = delivery.RequestSuccess, 204, ""
+	o.Request.ResponseBody, o.Request.ResponseTruncated = "", false
+	o.RetryAt = time.Time{}
+	return o
+}
+
+// retried has an outcome tried again.
+func retried(o delivery.Outcome, at time.Time) delivery.Outcome {
+	o.RetryAt = at
+	return o
+}
+
+// manual makes a re-run or a test of an outcome.
+func manual(o delivery.Outcome, trigger delivery.Trigger) delivery.Outcome {
+	o.Request.Trigger, o.Request.Attempt = trigger, 0
+	o.LeaseEnd, o.RetryAt = 0, time.Time{}
+	return o
+}
+
+func (f *fixture) complete(outcomes ...delivery.Outcome) {
+	f.Helper()
+	f.must(f.store.Complete(f.Context(), outcomes))
+}
+
+// bornLeased accepts an event for one webhook and returns its leased delivery.
+func (f *fixture) bornLeased(w *delivery.Webhook, lease time.Duration) *delivery.Job {
+	f.Helper()
+	e := leased(f.event(w))
+	result := f.accept(lease, e)
+	if len(result.Unleased) > 0 {
+		f.Fatal("the delivery was not leased")
+	}
+	return &delivery.Job{
+		Webhook: w,
+		Event: &delivery.Event{
+			Tenant: w.Tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt,
+			ReceivedAt: result.At, Payload: e.Payload,
+		},
+		Attempt: 1, LeaseEnd: result.LeaseEnd,
+	}
+}
+
+// delivery reads a job's delivery.
+func (f *fixture) delivery(job *delivery.Job) delivery.Delivery {
+	f.Helper()
+	_, all, err := f.store.Event(f.Context(), job.Event.Tenant, job.Event.ID)
+	f.must(err)
+	i := slices.IndexFunc(all, func(d delivery.Delivery) bool { return d.WebhookID == job.Webhook.ID })
+	if i < 0 {
+		f.Fatalf("the event has no delivery to %s: %+v", job.Webhook.ID, all)
+	}
+	return all[i]
+}
+
+// wantDelivery compares a job's delivery; a next attempt is compared to the
+// millisecond.
+func (f *fixture) wantDelivery(job *delivery.Job, status delivery.DeliveryStatus, attempts int, next time.Time) {
+	f.Helper()
+	got := f.delivery(job)
+	if got.Status != status || got.Attempts != attempts || !sameTime(got.NextAttemptAt, next) {
+		f.Errorf("the delivery is %+v, want %s after %d attempts, next at %s", got, status, attempts, next)
+	}
+}
+
+// sameTime compares to the millisecond, in which stores keep times.
+func sameTime(a, b time.Time) bool {
+	return a.IsZero() == b.IsZero() && a.UnixMilli() == b.UnixMilli()
+}
+
+func (f *fixture) request(tenant string, id uuid.UUID) *delivery.Request {
+	f.Helper()
+	r, err := f.store.Request(f.Context(), tenant, id)
+	f.must(err)
+	return r
+}
+
+// pages reads all rows that a filter chooses, page by page.
+func (f *fixture) pages(tenant string, filter delivery.RequestFilter) []delivery.Request {
+	f.Helper()
+	var all []delivery.Request
+	for {
+		page, err := f.store.Requests(f.Context(), tenant, filter)
+		f.must(err)
+		if len(page.Requests) > filter.Limit {
+			f.Fatalf("a page of at most %d rows has %d", filter.Limit, len(page.Requests))
+		}
+		all = append(all, page.Requests...)
+		if page.Next == uuid.Nil {
+			return all
+		}
+		if filter.Before != uuid.Nil && slices.Compare(page.Next[:], filter.Before[:]) >= 0 {
+			f.Fatalf("the page after %s goes on at %s: that is no progress", filter.Before, page.Next)
+		}
+		filter.Before = page.Next
+	}
+}
+
+func ids(rows []delivery.Request) []uuid.UUID {
+	all := make([]uuid.UUID, len(rows))
+	for i := range rows {
+		all[i] = rows[i].ID
+	}
+	return all
+}

@@ -1,0 +1,239 @@
+// Package storetest is the suite that every delivery.Store passes: one test for
+// each promise of the interface, and random operations against a model.
+//
+// No test waits for a fixed time. Where a lease must end, it is given a length
+// below zero, which is a lease whose holder died long ago; where time must pass,
+// the test asks until it has.
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// held is a lease that does not end while a test runs, ended one that has.
+	held  = time.Hour
+	ended = -time.Hour
+	// retention is longer than anything that the tests date back.
+	retention = 400 * 24 * time.Hour
+	// patience is how long something that must happen may take on a machine that
+	// is busy with other things.
+	patience  = time.Minute
+	pollEvery = 2 * time.Millisecond
+)
+
+// Run runs the suite. open returns a store that is open and empty, and sees to
+// it that it is closed when the test ends.
+func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
+	for _, test := range []struct {
+		name string
+		run  func(*fixture)
+	}{
+		{"Webhooks/Change", testWebhookChanges},
+		{"Webhooks/Conflict", testWebhookConflicts},
+		{"Webhooks/Absent", testWebhookAbsent},
+		{"Webhooks/Most", testMostWebhooks},
+		{"Accept/Store", testAcceptStores},
+		{"Accept/Duplicate", testAcceptDuplicates},
+		{"Accept/Stale", testAcceptStale},
+		{"Accept/Repeat", testAcceptRepeated},
+		{"Accept/Test", testAcceptTest},
+		{"Accept/Large", testAcceptLarge},
+		{"Accept/Expire", testEventExpires},
+		{"Claim/Lease", testLeases},
+		{"Claim/LeaseEnds", testLeaseEnds},
+		{"Claim/Room", testRoom},
+		{"Claim/PassOver", testPassOver},
+		{"Claim/Turns", testTurns},
+		{"Claim/Slow", testSlow},
+		{"Claim/Next", testNext},
+		{"Claim/Pause", testPause},
+		{"Claim/Once", testClaimedOnce},
+		{"Complete/Attempts", testAttempts},
+		{"Complete/Repeat", testCompleteRepeated},
+		{"Complete/LeaseLost", testLeaseLost},
+		{"Complete/Rerun", testRerun},
+		{"Complete/TestEvent", testTestEvent},
+		{"Complete/Gone", testCompleteGone},
+		{"Requests/Row", testRow},
+		{"Requests/Filter", testFilters},
+		{"Requests/Unknown", testUnknown},
+		{"Sweep/Retention", testSweepRetention},
+		{"Sweep/Deleted", testSweepDeleted},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.run(&fixture{T: t, store: open(t)})
+		})
+	}
+	t.Run("Model", func(t *testing.T) { testModel(t, open) })
+}
+
+// fixture is a test and its store, with short ways to say common things.
+type fixture struct {
+	*testing.T
+	store delivery.Store
+	made  int
+}
+
+const tenant = "acme"
+
+// newWebhook makes a webhook and does not store it.
+func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
+	f.made++
+	at := f.store.Now().UTC().Truncate(time.Millisecond)
+	return &delivery.Webhook{
+		Tenant: tenant, ID: delivery.NewID(f.store.Now()),
+		URL:         fmt.Sprintf("https://example.com/%d", f.made),
+		Secret:      "whsec_\x00 ☎",
+		Description: "für alle — ☎",
+		Enabled:     true,
+		EventTypes:  []string{delivery.AllEventTypes},
+		CreatedAt:   at, UpdatedAt: at,
+	}
+}
+
+// webhook makes and stores a webhook.
+func (f *fixture) webhook(tenant string) *delivery.Webhook {
+	f.Helper()
+	w := f.newWebhook(tenant)
+	f.must(f.store.CreateWebhook(f.Context(), w))
+	return w
+}
+
+func (f *fixture) webhooks(tenant string, n int) []*delivery.Webhook {
+	f.Helper()
+	all := make([]*delivery.Webhook, n)
+	for i := range all {
+		all[i] = f.webhook(tenant)
+	}
+	return all
+}
+
+// update changes a stored webhook.
+func (f *fixture) update(w *delivery.Webhook, change func(*delivery.Webhook)) {
+	f.Helper()
+	current, version, err := f.store.Webhook(f.Context(), w.Ref())
+	f.must(err)
+	change(current)
+	f.must(f.store.UpdateWebhook(f.Context(), current, version))
+}
+
+func (f *fixture) version(tenant string) int64 {
+	f.Helper()
+	_, version, err := f.store.Webhooks(f.Context(), tenant)
+	f.must(err)
+	return version
+}
+
+// event makes an event for webhooks, unleased.
+func (f *fixture) event(webhooks ...*delivery.Webhook) delivery.AcceptEvent {
+	f.made++
+	e := delivery.AcceptEvent{
+		ID:   delivery.NewID(f.store.Now()),
+		Type: "alert_active",
+		// Whoever emits may know the time better than to the millisecond.
+		OccurredAt: time.Date(2024, 2, 29, 12, 34, 56, 123456789, time.UTC),
+		Payload:    fmt.Appendf(nil, `{"n":%d,"bytes":"\x00\xff"}`, f.made),
+	}
+	for _, w := range webhooks {
+		e.Targets = append(e.Targets, delivery.Target{Webhook: w.ID})
+	}
+	return e
+}
+
+// leased asks that an event's deliveries be born leased.
+func leased(e delivery.AcceptEvent) delivery.AcceptEvent {
+	for i := range e.Targets {
+		e.Targets[i].Lease = true
+	}
+	return e
+}
+
+// call makes a call of the present version.
+func (f *fixture) call(tenant string, events ...delivery.AcceptEvent) delivery.AcceptCall {
+	f.Helper()
+	return delivery.AcceptCall{Tenant: tenant, Version: f.version(tenant), Nonce: uuid.New(), Events: events}
+}
+
+func (f *fixture) acceptAll(lease time.Duration, calls ...delivery.AcceptCall) []delivery.Accepted {
+	f.Helper()
+	results := f.store.Accept(f.Context(), delivery.AcceptBatch{Calls: calls, Lease: lease, Retention: retention})
+	if len(results) != len(calls) {
+		f.Fatalf("Accept returned %d results for %d calls", len(results), len(calls))
+	}
+	return results
+}
+
+// accept stores events of the tenant in one call that must succeed.
+func (f *fixture) accept(lease time.Duration, events ...delivery.AcceptEvent) delivery.Accepted {
+	f.Helper()
+	result := f.acceptAll(lease, f.call(tenant, events...))[0]
+	f.must(result.Err)
+	return result
+}
+
+var wideRoom = delivery.Room{Fast: 1000, Slow: 1000, PerWebhook: 1000, Lease: held}
+
+func (f *fixture) claim(room delivery.Room) delivery.Claimed {
+	f.Helper()
+	claimed, err := f.store.Claim(f.Context(), room)
+	f.must(err)
+	return claimed
+}
+
+// claimSome claims until something is due. A lease of no length, or a retry a
+// moment ago, is due at once; but clocks have their grain.
+func (f *fixture) claimSome(room delivery.Room) delivery.Claimed {
+	f.Helper()
+	var claimed delivery.Claimed
+	f.eventually("a delivery falls due", func() bool {
+		claimed = f.claim(room)
+		return len(claimed.Jobs) > 0
+	})
+	return claimed
+}
+
+// drain claims until nothing is due for a while.
+func (f *fixture) drain(room delivery.Room) []delivery.Job {
+	f.Helper()
+	var jobs []delivery.Job
+	f.eventually("nothing more is due", func() bool {
+		claimed := f.claim(room)
+		jobs = append(jobs, claimed.Jobs...)
+		return len(claimed.Jobs) == 0 && claimed.Next > time.Second
+	})
+	return jobs
+}
+
+// nothingDue fails the test if a delivery is due.
+func (f *fixture) nothingDue() {
+	f.Helper()
+	if claimed := f.claim(wideRoom); len(claimed.Jobs) > 0 {
+		f.Fatalf("%d deliveries are due, want none; the first: %+v", len(claimed.Jobs), claimed.Jobs[0])
+	}
+}
+
+func (f *fixture) eventually(what string, done func() bool) {
+	f.Helper()
+	for deadline, tries := time.Now().Add(patience), 0; !done(); tries++ {
+		if tries > 100 {
+			time.Sleep(pollEvery)
+		}
+		if time.Now().After(deadline) {
+			f.Fatalf("after %s still not so: %s", patience, what)
+		}
+	}
+}
+
+func (f *fixture) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}

@@ -1,0 +1,85 @@
+package delivery
+
+import (
+	"context"
+	"sync"
+)
+
+// Bounds of the memory that remembered webhooks take. Beyond them all is
+// forgotten and read again as it is asked for.
+const (
+	maxRemembered      = 100_000 // webhooks, or tenants
+	maxRememberedTypes = 256     // event types of a tenant
+)
+
+// subscriptions remembers which webhooks want which events. It may be out of
+// date: Accept refuses targets that were chosen from an old version, and whoever
+// is told so forgets the tenant and asks again.
+type subscriptions struct {
+	load func(ctx context.Context, tenant string) ([]*Webhook, int64, error)
+
+	mu      sync.Mutex
+	tenants map[string]*tenantWebhooks
+	size    int
+}
+
+// tenantWebhooks is one version of a tenant's webhooks.
+type tenantWebhooks struct {
+	version  int64
+	webhooks []*Webhook
+	byType   map[string][]*Webhook
+}
+
+// of returns one version of the tenant's webhooks. Only one goroutine at a time
+// may ask, and use the answer.
+func (s *subscriptions) of(ctx context.Context, tenant string) (*tenantWebhooks, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tenants[tenant]; ok {
+		return t, nil
+	}
+	webhooks, version, err := s.load(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	t := &tenantWebhooks{version: version, webhooks: webhooks}
+	s.remember(tenant, t)
+	return t, nil
+}
+
+func (s *subscriptions) remember(tenant string, t *tenantWebhooks) {
+	if s.tenants == nil || s.size >= maxRemembered {
+		s.tenants = make(map[string]*tenantWebhooks)
+		s.size = 0
+	}
+	s.tenants[tenant] = t
+	s.size += 1 + len(t.webhooks)
+}
+
+// forget makes the next question about the tenant read its webhooks anew.
+func (s *subscriptions) forget(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t, ok := s.tenants[tenant]; ok {
+		delete(s.tenants, tenant)
+		s.size -= 1 + len(t.webhooks)
+	}
+}
+
+// wanting returns the webhooks that want events of the type.
+func (t *tenantWebhooks) wanting(eventType string) []*Webhook {
+	if wanting, ok := t.byType[eventType]; ok {
+		return wanting
+	}
+	var wanting []*Webhook
+	for _, w := range t.webhooks {
+		if w.Wants(eventType) {
+			wanting = append(wanting, w)
+		}
+	}
+	if t.byType == nil || len(t.byType) >= maxRememberedTypes {
+		t.byType = make(map[string][]*Webhook)
+	}
+	t.byType[eventType] = wanting
+	return wanting
+}

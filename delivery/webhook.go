@@ -1,0 +1,42 @@
+package delivery
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// AllEventTypes, as the only event type of a webhook, stands for every type,
+// those added later included.
+const AllEventTypes = "*"
+
+// MaxWebhooks is how many webhooks a tenant may have.
+const MaxWebhooks = 10_000
+
+// Webhook is a subscription of one tenant: where events go, and which.
+type Webhook struct {
+	Tenant      string
+	ID          uuid.UUID
+	URL         string
+	Secret      string // goes to the signer and to the store, nowhere else
+	Description string
+	Enabled     bool
+	EventTypes  []string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
+// Ref names the webhook.
+func (w *Webhook) Ref() WebhookRef { return WebhookRef{w.Tenant, w.ID} }
+
+// Wants says whether events of the type go to this webhook now.
+func (w *Webhook) Wants(eventType string) bool {
+	return w.Enabled && (slices.Contains(w.EventTypes, eventType) || slices.Contains(w.EventTypes, AllEventTypes))
+}
+
+// WebhookRef names a webhook: its tenant says where the store keeps it.
+type WebhookRef struct {
+	Tenant string
+	ID     uuid.UUID
+}
