@@ -1,0 +1,133 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// role is what a caller may do; a greater one may do more.
+type role int
+
+const (
+	nobody role = iota
+	emitter
+	admin
+)
+
+// crossOrigin refuses calls that change something and come from a page of
+// another origin: browsers send Basic credentials along by themselves.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// access decides who a caller is.
+type access struct {
+	emitTokens, adminTokens []tokenHash
+	adminUser               string
+	open                    bool // everyone is an admin
+}
+
+// tokenHash stands for a token. Hashes have one length, so that comparing them
+// in constant time does not tell the token's.
+type tokenHash [sha256.Size]byte
+
+const defaultAdminUser = "{http.auth.user.id}"
+
+func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
+	a := access{adminUser: h.AdminUser, open: h.InsecureNoAuth}
+	var err error
+	if a.emitTokens, err = hashTokens(repl, h.EmitTokens); err != nil {
+		return a, fmt.Errorf("emit_token %w", err)
+	}
+	if a.adminTokens, err = hashTokens(repl, h.AdminTokens); err != nil {
+		return a, fmt.Errorf("admin_token %w", err)
+	}
+	if a.adminUser == "" {
+		a.adminUser = defaultAdminUser
+	}
+	return a, checkAdminUser(a.adminUser)
+}
+
+func hashTokens(repl *caddy.Replacer, tokens []string) ([]tokenHash, error) {
+	tokens, err := resolveAll(repl, tokens)
+	if err != nil {
+		return nil, err
+	}
+	hashes := make([]tokenHash, len(tokens))
+	for i, token := range tokens {
+		hashes[i] = sha256.Sum256([]byte(token))
+	}
+	return hashes, nil
+}
+
+var (
+	onePlaceholder = regexp.MustCompile(`^\{[^{}]+\}$`)
+	// globalPlaceholder is one that has the same value for every request.
+	globalPlaceholder = regexp.MustCompile(`^\{(env|file|system|time)\.`)
+)
+
+// checkAdminUser refuses what would be there at every request: it would make
+// everyone an admin.
+func checkAdminUser(value string) error {
+	if !onePlaceholder.MatchString(value) || globalPlaceholder.MatchString(value) {
+		return errors.New("admin_user must be one placeholder of the request, such as " + defaultAdminUser)
+	}
+	return nil
+}
+
+// role says who sent the request.
+func (a *access) role(r *http.Request) role {
+	if a.open || replacer(r).ReplaceAll(a.adminUser, "") != "" {
+		return admin
+	}
+	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	switch {
+	case strings.EqualFold(scheme, "Bearer"):
+		hash := sha256.Sum256([]byte(strings.TrimLeft(credentials, " ")))
+		// Both, always: the time must not tell which list a token is in.
+		isAdmin, isEmitter := contains(a.adminTokens, hash), contains(a.emitTokens, hash)
+		switch {
+		case isAdmin:
+			return admin
+		case isEmitter:
+			return emitter
+		}
+	case strings.EqualFold(scheme, "Basic"):
+		if _, password, ok := r.BasicAuth(); ok && contains(a.adminTokens, sha256.Sum256([]byte(password))) {
+			return admin
+		}
+	}
+	return nobody
+}
+
+// contains compares with every hash, whichever is the right one.
+func contains(hashes []tokenHash, hash tokenHash) bool {
+	found := 0
+	for i := range hashes {
+		found |= subtle.ConstantTimeCompare(hashes[i][:], hash[:])
+	}
+	return found == 1
+}
+
+// refuse answers a caller whose role is not enough.
+func refuse(w http.ResponseWriter, r role) *problem {
+	if r != nobody {
+		return &problem{Status: http.StatusForbidden, Detail: "This needs an admin token; an emit token may only emit events."}
+	}
+	w.Header().Add("WWW-Authenticate", "Bearer")
+	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
+	return &problem{Status: http.StatusUnauthorized, Detail: "This needs a token: send it as \"Authorization: Bearer <token>\"."}
+}
+
+// replacer replaces the placeholders of a request.
+func replacer(r *http.Request) *caddy.Replacer {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		return repl
+	}
+	return caddy.NewReplacer()
+}

@@ -1,0 +1,169 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App sends webhooks: it keeps the events that the `webhooks` HTTP handler
+// takes, delivers each to every webhook that wants its type, tries again when
+// that fails, and logs every request.
+//
+// Strings take global placeholders such as `{env.REDIS_PASSWORD}` or
+// `{file./run/secrets/redis}`; one that turns out empty is an error. Nothing is
+// connected to before the app starts, and it also starts while its store cannot
+// be reached: until it can, calls are answered with 503.
+type App struct {
+	// Where webhooks, events, the schedule and the log are kept. There is no
+	// default yet: a store must be configured.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=webhooks.stores inline_key=module"`
+
+	// The types of events that may be emitted, each of 1 to 128 printable
+	// characters. A single `*` accepts any name. Default: `alert_active`,
+	// `alert_resolved`, `device_created`, `device_deleted`, `device_updated`,
+	// `group_created`, `group_deleted`, `group_updated`.
+	EventTypes []string `json:"event_types,omitempty"`
+
+	// The header with the signature, `sha256=` and the hex HMAC-SHA256 of the
+	// body, of requests to webhooks that have a secret. Default:
+	// `X-Level-Signature`.
+	SignatureHeader string `json:"signature_header,omitempty"`
+
+	// Whether requests also carry the headers of Standard Webhooks
+	// (https://www.standardwebhooks.com): `webhook-id`, `webhook-timestamp` and,
+	// with a secret, `webhook-signature`. Default: false.
+	StandardWebhooks bool `json:"standard_webhooks,omitempty"`
+
+	// How often and when a failed delivery is tried again. Default: 3 attempts,
+	// 2 minutes and 1 to 60 seconds apart.
+	Retry *Retry `json:"retry,omitempty"`
+
+	// How long one request may take, from connecting to the last byte of the
+	// response; at most 10m. Default: 15s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+
+	// How many requests this process has in flight, in all; 2 to 65536. More
+	// deliver faster to many endpoints and take more memory and sockets.
+	// Default: 512.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// How many of these may go to one webhook. Default: 32, or `concurrency` if
+	// that is less.
+	ConcurrencyPerWebhook int `json:"concurrency_per_webhook,omitempty"`
+
+	// How long events and requests are kept; at least 1h. Default: 14d.
+	Retention caddy.Duration `json:"retention,omitempty"`
+
+	// How many bytes one event may have; at most 16 MiB, which is also the limit
+	// of an array of events. Default: 1 MiB.
+	MaxEventSize int64 `json:"max_event_size,omitempty"`
+
+	// How many bytes of a response body the log keeps; 0 keeps none. At most 16
+	// MiB. Default: 16 KiB.
+	MaxResponseSize *int64 `json:"max_response_size,omitempty"`
+
+	// Where requests may go. Default: https to public addresses.
+	Destinations *Destinations `json:"destinations,omitempty"`
+
+	settings     delivery.Settings
+	types        eventTypes
+	maxEventSize int64
+	engine       *pooledEngine
+	poolKey      string // of the engine, "" unless it was acquired
+	detach       func() // nil unless attached
+	log          *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "webhooks",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision resolves and checks the configuration and takes the engine of its
+// store out of the pool. It does no I/O but reading the files that the
+// configuration names, so that validating touches no store.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.log = ctx.Logger()
+	if err := a.resolve(caddy.NewReplacer()); err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	if a.StoreRaw == nil {
+		return errors.New("webhooks: no store is configured: add \"store redis <URL>\" to the webhooks global option")
+	}
+	module, err := ctx.LoadModule(a, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("webhooks: loading the store: %w", err)
+	}
+	store, ok := module.(StoreModule)
+	if !ok {
+		return fmt.Errorf("webhooks: the module %T is not a store", module)
+	}
+	return a.acquire(store)
+}
+
+// acquire takes the store's engine out of the pool, or puts a new one in.
+func (a *App) acquire(store StoreModule) error {
+	key := store.Identity()
+	value, _, err := engines.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return newPooledEngine(store, a.log)
+	})
+	if err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	a.poolKey = key
+	var ok bool
+	if a.engine, ok = value.(*pooledEngine); !ok {
+		return fmt.Errorf("webhooks: the pool holds a %T", value)
+	}
+	return nil
+}
+
+// Start makes this configuration the engine's, and returns at once: a store that
+// is away must not take the sites beside it down.
+func (a *App) Start() error {
+	a.detach = a.engine.attach(a.settings, a.log)
+	return nil
+}
+
+// Stop takes the configuration away from the engine, which goes on with another
+// one if a reload has attached it, and otherwise stops sending.
+func (a *App) Stop() error {
+	if a.detach != nil {
+		a.detach()
+		a.detach = nil
+	}
+	return nil
+}
+
+// Cleanup is a Stop, for Caddy calls it alone when a load is rolled back, and
+// gives the engine back to the pool.
+func (a *App) Cleanup() error {
+	_ = a.Stop() // never fails
+	if a.poolKey == "" {
+		return nil
+	}
+	key := a.poolKey
+	a.poolKey = ""
+	_, err := engines.Delete(key)
+	return err
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,210 @@
+package caddymodule
+
+import (
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("webhooks", parseApp)
+}
+
+// parseApp sets the app up from the global option:
+//
+//	webhooks {
+//		store <module> ...
+//		event_types <name>...
+//		signature_header <name>
+//		standard_webhooks
+//		retry {
+//			attempts <number>
+//			delay <duration>
+//			jitter <min> <max>
+//		}
+//		timeout <duration>
+//		concurrency <in all> [<per webhook>]
+//		retention <duration>
+//		max_event_size <size>
+//		max_response_size <size>
+//		destinations {
+//			allow_http
+//			allow <range>...
+//			deny <range>...
+//			proxy <URL>
+//			trusted_ca <file>...
+//		}
+//	}
+//
+// What can be checked without replacing placeholders is checked here, where the
+// file and the line are known.
+func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // consume option name
+	if existing != nil {
+		return nil, d.Err("the webhooks global option is given twice")
+	}
+	if d.NextArg() {
+		return nil, d.ArgErr()
+	}
+	app := new(App)
+	if _, err := parseBlock(d, "webhooks", app.options()); err != nil {
+		return nil, err
+	}
+	return httpcaddyfile.App{Name: "webhooks", Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// options parse the lines of the global option.
+func (a *App) options() map[string]option {
+	return map[string]option{
+		"store":             {parse: a.parseStore},
+		"event_types":       {parse: a.parseEventTypes},
+		"signature_header":  {parse: a.parseSignatureHeader},
+		"standard_webhooks": {parse: bare(&a.StandardWebhooks)},
+		"retry":             {parse: a.parseRetry},
+		"timeout":           {parse: a.checked(nonZero(duration(&a.Timeout)))},
+		"concurrency":       {parse: a.checked(a.parseConcurrency)},
+		"retention":         {parse: a.checked(nonZero(duration(&a.Retention)))},
+		"max_event_size":    {parse: a.checked(nonZero(size(&a.MaxEventSize)))},
+		"max_response_size": {parse: a.checked(func(d *caddyfile.Dispenser) error {
+			a.MaxResponseSize = new(int64)
+			_, err := size(a.MaxResponseSize)(d)
+			return err
+		})},
+		"destinations": {parse: a.parseDestinations},
+	}
+}
+
+// checked parses, and then checks the settings, so that an error is found on the
+// line that makes it.
+func (a *App) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Dispenser) error {
+	return func(d *caddyfile.Dispenser) error {
+		if err := parse(d); err != nil {
+			return err
+		}
+		settings := a.numbers()
+		if err := settings.Validate(); err != nil {
+			return d.WrapErr(err)
+		}
+		if _, err := a.eventSize(); err != nil {
+			return d.WrapErr(err)
+		}
+		return nil
+	}
+}
+
+func (a *App) parseStore(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	module, err := caddyfile.UnmarshalModule(d, "webhooks.stores."+name)
+	if err != nil {
+		return err
+	}
+	a.StoreRaw = caddyconfig.JSONModuleObject(module, "module", name, nil)
+	return nil
+}
+
+func (a *App) parseEventTypes(d *caddyfile.Dispenser) error {
+	names, err := list(d)
+	if err != nil {
+		return err
+	}
+	a.EventTypes = names
+	for _, name := range names {
+		if hasPlaceholder(name) {
+			return nil // checked once it is resolved
+		}
+	}
+	if _, err := newEventTypes(names); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseSignatureHeader(d *caddyfile.Dispenser) error {
+	if err := text(d, &a.SignatureHeader); err != nil {
+		return err
+	}
+	if hasPlaceholder(a.SignatureHeader) {
+		return nil
+	}
+	if err := checkSignatureHeader(a.SignatureHeader); err != nil {
+		return d.WrapErr(err)
+	}
+	return nil
+}
+
+func (a *App) parseConcurrency(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.ArgErr()
+	}
+	for i, target := range []*int{&a.Concurrency, &a.ConcurrencyPerWebhook}[:len(args)] {
+		n, err := parseInt(d, args[i])
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return d.Err("concurrency must be more than 0")
+		}
+		*target = n
+	}
+	return nil
+}
+
+func (a *App) parseRetry(d *caddyfile.Dispenser) error {
+	a.Retry = new(Retry)
+	return parseNested(d, map[string]option{
+		"attempts": {parse: a.checked(nonZero(integer(&a.Retry.Attempts)))},
+		"delay": {parse: a.checked(func(d *caddyfile.Dispenser) error {
+			a.Retry.Delay = new(caddy.Duration)
+			_, err := duration(a.Retry.Delay)(d)
+			return err
+		})},
+		"jitter": {parse: a.checked(a.parseJitter)},
+	})
+}
+
+func (a *App) parseJitter(d *caddyfile.Dispenser) error {
+	var least, most string
+	if !d.AllArgs(&least, &most) {
+		return d.ArgErr()
+	}
+	a.Retry.Jitter = new(Jitter)
+	var err error
+	if a.Retry.Jitter.Min, err = parseDuration(d, least); err != nil {
+		return err
+	}
+	a.Retry.Jitter.Max, err = parseDuration(d, most)
+	return err
+}
+
+func (a *App) parseDestinations(d *caddyfile.Dispenser) error {
+	a.Destinations = new(Destinations)
+	return parseNested(d, map[string]option{
+		"allow_http": {parse: bare(&a.Destinations.AllowHTTP)},
+		"allow":      {parse: prefixes(&a.Destinations.Allow), repeat: true},
+		"deny":       {parse: prefixes(&a.Destinations.Deny), repeat: true},
+		"proxy":      {parse: a.Destinations.parseProxy},
+		"trusted_ca": {repeat: true, parse: func(d *caddyfile.Dispenser) error {
+			files, err := list(d)
+			a.Destinations.TrustedCA = append(a.Destinations.TrustedCA, files...)
+			return err
+		}},
+	})
+}
+
+func (d *Destinations) parseProxy(line *caddyfile.Dispenser) error {
+	if err := text(line, &d.Proxy); err != nil {
+		return err
+	}
+	if hasPlaceholder(d.Proxy) {
+		return nil
+	}
+	if _, err := parseProxy(d.Proxy); err != nil {
+		return line.WrapErr(err)
+	}
+	return nil
+}

@@ -1,0 +1,135 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Retry says how often and when a failed delivery is tried again.
+type Retry struct {
+	// How often a delivery is tried in all, the first attempt included; 1 to
+	// 100. Default: 3.
+	Attempts int `json:"attempts,omitempty"`
+
+	// How long after the end of a failed attempt the next one is due. Default:
+	// 2m.
+	Delay *caddy.Duration `json:"delay,omitempty"`
+
+	// What is added to each delay, so that deliveries that failed together do
+	// not come back together. Default: 1s to 60s.
+	Jitter *Jitter `json:"jitter,omitempty"`
+}
+
+// Jitter bounds a random duration, drawn uniformly.
+type Jitter struct {
+	// The least. Default: 0.
+	Min caddy.Duration `json:"min,omitempty"`
+
+	// The most. Default: 0.
+	Max caddy.Duration `json:"max,omitempty"`
+}
+
+const (
+	defaultMaxEventSize = 1 << 20
+	maxArraySize        = 16 << 20 // of the body with an array of events
+)
+
+// resolve replaces placeholders and fills in the settings.
+func (a *App) resolve(repl *caddy.Replacer) error {
+	var err error
+	a.settings = a.numbers()
+	if a.SignatureHeader != "" {
+		if a.settings.SignatureHeader, err = resolve(repl, a.SignatureHeader); err != nil {
+			return fmt.Errorf("signature_header %w", err)
+		}
+	}
+	if err := checkSignatureHeader(a.settings.SignatureHeader); err != nil {
+		return err
+	}
+	names, err := resolveAll(repl, a.EventTypes)
+	if err != nil {
+		return fmt.Errorf("event_types: one %w", err)
+	}
+	if a.types, err = newEventTypes(names); err != nil {
+		return err
+	}
+	if a.settings.Destinations, err = a.Destinations.resolve(repl); err != nil {
+		return fmt.Errorf("destinations: %w", err)
+	}
+	if err := a.settings.Validate(); err != nil {
+		return err
+	}
+	a.maxEventSize, err = a.eventSize()
+	return err
+}
+
+// numbers are the settings that need nothing replaced.
+func (a *App) numbers() delivery.Settings {
+	s := delivery.DefaultSettings()
+	s.StandardWebhooks = a.StandardWebhooks
+	if r := a.Retry; r != nil {
+		if r.Attempts != 0 {
+			s.Retry.Attempts = r.Attempts
+		}
+		if r.Delay != nil {
+			s.Retry.Delay = time.Duration(*r.Delay)
+		}
+		if r.Jitter != nil {
+			s.Retry.JitterMin, s.Retry.JitterMax = time.Duration(r.Jitter.Min), time.Duration(r.Jitter.Max)
+		}
+	}
+	if a.Timeout != 0 {
+		s.Timeout = time.Duration(a.Timeout)
+	}
+	if a.Concurrency != 0 {
+		s.Concurrency = a.Concurrency
+		s.ConcurrencyPerWebhook = min(s.ConcurrencyPerWebhook, s.Concurrency)
+	}
+	if a.ConcurrencyPerWebhook != 0 {
+		s.ConcurrencyPerWebhook = a.ConcurrencyPerWebhook
+	}
+	if a.Retention != 0 {
+		s.Retention = time.Duration(a.Retention)
+	}
+	if a.MaxResponseSize != nil {
+		s.MaxResponseSize = int(*a.MaxResponseSize)
+	}
+	return s
+}
+
+func (a *App) eventSize() (int64, error) {
+	switch {
+	case a.MaxEventSize == 0:
+		return defaultMaxEventSize, nil
+	case a.MaxEventSize < 0 || a.MaxEventSize > maxArraySize:
+		return 0, fmt.Errorf("max_event_size must be 1 to %d bytes, not %d", maxArraySize, a.MaxEventSize)
+	default:
+		return a.MaxEventSize, nil
+	}
+}
+
+// reservedHeaders have another meaning in a request, or frame it.
+var reservedHeaders = map[string]bool{
+	"Accept-Encoding": true, "Connection": true, "Content-Encoding": true, "Content-Length": true,
+	"Content-Type": true, "Host": true, "Keep-Alive": true, "Proxy-Authorization": true,
+	"Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
+	"Upgrade": true, "User-Agent": true,
+	"Webhook-Id": true, "Webhook-Signature": true, "Webhook-Timestamp": true,
+}
+
+func checkSignatureHeader(name string) error {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return errors.New("signature_header is not the name of an HTTP header")
+	}
+	if reservedHeaders[http.CanonicalHeaderKey(name)] {
+		return fmt.Errorf("signature_header must not be %s: requests have another use for it", name)
+	}
+	return nil
+}

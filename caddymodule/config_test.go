@@ -1,0 +1,131 @@
+package caddymodule
+
+import (
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+func TestSettings(t *testing.T) {
+	zero, none := caddy.Duration(0), int64(0)
+	for _, tc := range []struct {
+		name string
+		app  App
+		want func(*delivery.Settings)
+	}{
+		{"default", App{}, func(*delivery.Settings) {}},
+		{"empty retry", App{Retry: &Retry{}}, func(*delivery.Settings) {}},
+		{"attempts alone", App{Retry: &Retry{Attempts: 7}}, func(s *delivery.Settings) { s.Retry.Attempts = 7 }},
+		{"zeros", App{Retry: &Retry{Delay: &zero, Jitter: &Jitter{}}, MaxResponseSize: &none}, func(s *delivery.Settings) {
+			s.Retry.Delay, s.Retry.JitterMin, s.Retry.JitterMax, s.MaxResponseSize = 0, 0, 0, 0
+		}},
+		{"little concurrency", App{Concurrency: 8}, func(s *delivery.Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 8, 8 }},
+		{"concurrency", App{Concurrency: 100, ConcurrencyPerWebhook: 10}, func(s *delivery.Settings) {
+			s.Concurrency, s.ConcurrencyPerWebhook = 100, 10
+		}},
+		{
+			"the rest",
+			App{StandardWebhooks: true, SignatureHeader: "X-Sig", Timeout: caddy.Duration(time.Second), Retention: caddy.Duration(2 * time.Hour)},
+			func(s *delivery.Settings) {
+				s.StandardWebhooks, s.SignatureHeader, s.Timeout, s.Retention = true, "X-Sig", time.Second, 2*time.Hour
+			},
+		},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			if err := tc.app.resolve(caddy.NewReplacer()); err != nil {
+				t.Fatal(err)
+			}
+			want := delivery.DefaultSettings()
+			tc.want(&want)
+			got := tc.app.settings
+			if got.Retry != want.Retry || got.Timeout != want.Timeout || got.Concurrency != want.Concurrency ||
+				got.ConcurrencyPerWebhook != want.ConcurrencyPerWebhook || got.Retention != want.Retention ||
+				got.MaxResponseSize != want.MaxResponseSize || got.StandardWebhooks != want.StandardWebhooks ||
+				got.SignatureHeader != want.SignatureHeader {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestSettingsErrors(t *testing.T) {
+	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
+	t.Setenv("WEBHOOKS_TEST_CIDR", "10.0.0.0/99")
+	notPEM := filepath.Join(t.TempDir(), "not.pem")
+	if err := os.WriteFile(notPEM, []byte("hello"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, app := range map[string]App{
+		"retry attempts must be":                         {Retry: &Retry{Attempts: -1}},
+		"timeout must be":                                {Timeout: -1},
+		"max_event_size must be":                         {MaxEventSize: -1},
+		"signature_header is empty":                      {SignatureHeader: "{env.WEBHOOKS_TEST_EMPTY}"},
+		"signature_header is not the name":               {SignatureHeader: "a:b"},
+		"event_types: one is empty":                      {EventTypes: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
+		"event_types: 'a' is given twice":                {EventTypes: []string{"a", "a"}},
+		"destinations: allow: '10.0.0.0/99' is not":      {Destinations: &Destinations{Allow: []string{"{env.WEBHOOKS_TEST_CIDR}"}}},
+		"destinations: deny: a range is empty":           {Destinations: &Destinations{Deny: []string{""}}},
+		"destinations: proxy is empty":                   {Destinations: &Destinations{Proxy: "{env.WEBHOOKS_TEST_EMPTY}"}},
+		"destinations: proxy is not a URL":               {Destinations: &Destinations{Proxy: "http://:hush@proxy:x"}},
+		"destinations: trusted_ca: open /does/not/exist": {Destinations: &Destinations{TrustedCA: []string{"/does/not/exist"}}},
+		"there is no certificate (PEM) in":               {Destinations: &Destinations{TrustedCA: []string{notPEM}}},
+	} {
+		err := app.resolve(caddy.NewReplacer())
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {
+			t.Errorf("want %q, got %v", want, err)
+		}
+	}
+}
+
+// caFile writes the certificate of a test server where trusted_ca can read it.
+func caFile(t *testing.T, server *httptest.Server) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}
+	if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func TestTrustedCA(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	d := &Destinations{TrustedCA: []string{caFile(t, server)}}
+	if got, err := d.resolve(caddy.NewReplacer()); err != nil || got.TrustedCAs == nil {
+		t.Errorf("got %v, %v", got.TrustedCAs, err)
+	}
+}
+
+func TestEventTypes(t *testing.T) {
+	standard, err := newEventTypes(nil)
+	if err != nil || len(standard.names) != 8 || standard.check("alert_active") != nil || standard.check("other") == nil || standard.check("*") == nil {
+		t.Errorf("got %+v, %v", standard, err)
+	}
+	if got := standard.example([]string{"*"}); got != "alert_active" {
+		t.Errorf("example is %q", got)
+	}
+	if got := standard.example([]string{"gone", "group_deleted"}); got != "group_deleted" {
+		t.Errorf("example is %q", got)
+	}
+	everything, err := newEventTypes([]string{"*"})
+	if err != nil || everything.check("any name, really: ünïcode/1") != nil {
+		t.Errorf("got %+v, %v", everything, err)
+	}
+	for _, name := range []string{"", "*", "a\nb", "a\x00b", "\xff", strings.Repeat("x", 129)} {
+		if everything.check(name) == nil {
+			t.Errorf("%q was taken", name)
+		}
+	}
+	if got := everything.example([]string{"*"}); got != "test" {
+		t.Errorf("example is %q", got)
+	}
+}

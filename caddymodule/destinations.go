@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Destinations says where requests may go. The address is checked when the
+// connection is made, each time, after the name was looked up.
+type Destinations struct {
+	// Whether webhooks may have http URLs beside https ones. Default: false.
+	AllowHTTP bool `json:"allow_http,omitempty"`
+
+	// Ranges of addresses (CIDR) that are open beside the public ones, such as
+	// `10.0.0.0/8`. Default: none.
+	Allow []string `json:"allow,omitempty"`
+
+	// Ranges of addresses (CIDR) that are closed, whatever `allow` says.
+	// Default: none.
+	Deny []string `json:"deny,omitempty"`
+
+	// The URL (http, https or socks5) of a proxy that makes the connections.
+	// Its own address is not checked; the destinations' are. Default: none.
+	Proxy string `json:"proxy,omitempty"`
+
+	// PEM files with the certificates of the authorities to trust instead of the
+	// system's. Default: the system's.
+	TrustedCA []string `json:"trusted_ca,omitempty"`
+}
+
+// resolve replaces placeholders, checks, and reads the files.
+func (d *Destinations) resolve(repl *caddy.Replacer) (delivery.Destinations, error) {
+	var out delivery.Destinations
+	if d == nil {
+		return out, nil
+	}
+	out.AllowHTTP = d.AllowHTTP
+	var err error
+	if out.Allow, err = resolvePrefixes(repl, d.Allow); err != nil {
+		return out, fmt.Errorf("allow: %w", err)
+	}
+	if out.Deny, err = resolvePrefixes(repl, d.Deny); err != nil {
+		return out, fmt.Errorf("deny: %w", err)
+	}
+	if d.Proxy != "" {
+		raw, err := resolve(repl, d.Proxy)
+		if err != nil {
+			return out, fmt.Errorf("proxy %w", err)
+		}
+		if out.Proxy, err = parseProxy(raw); err != nil {
+			return out, err
+		}
+	}
+	if len(d.TrustedCA) > 0 {
+		files, err := resolveAll(repl, d.TrustedCA)
+		if err != nil {
+			return out, fmt.Errorf("trusted_ca %w", err)
+		}
+		if out.TrustedCAs, err = readCertificates(files); err != nil {
+			return out, fmt.Errorf("trusted_ca: %w", err)
+		}
+	}
+	return out, nil
+}
+
+func resolvePrefixes(repl *caddy.Replacer, values []string) ([]netip.Prefix, error) {
+	values, err := resolveAll(repl, values)
+	if err != nil {
+		return nil, fmt.Errorf("a range %w", err)
+	}
+	var prefixes []netip.Prefix
+	for _, value := range values {
+		prefix, err := parsePrefix(value)
+		if err != nil {
+			return nil, err
+		}
+		prefixes = append(prefixes, prefix)
+	}
+	return prefixes, nil
+}
+
+// parsePrefix parses a range, or a single address as the range of itself.
+func parsePrefix(value string) (netip.Prefix, error) {
+	prefix, err := netip.ParsePrefix(value)
+	if err != nil {
+		addr, err := netip.ParseAddr(value)
+		if err != nil || addr.Zone() != "" {
+			return netip.Prefix{}, fmt.Errorf("'%s' is not a range of addresses such as 10.0.0.0/8", value)
+		}
+		prefix = netip.PrefixFrom(addr, addr.BitLen())
+	}
+	if prefix.Addr().Is4In6() {
+		return netip.Prefix{}, fmt.Errorf("'%s' is an IPv4 range inside IPv6: write it as an IPv4 range", value)
+	}
+	return prefix.Masked(), nil
+}
+
+// parseProxy says nothing of the URL in its errors: it may have a password.
+func parseProxy(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" {
+		return nil, errors.New("proxy is not a URL such as http://proxy.internal:3128")
+	}
+	switch u.Scheme {
+	case "http", "https", "socks5", "socks5h":
+		return u, nil
+	default:
+		return nil, errors.New("proxy must be an http, https or socks5 URL")
+	}
+}
+
+func readCertificates(files []string) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	for _, file := range files {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("there is no certificate (PEM) in %s", file)
+		}
+	}
+	return pool, nil
+}

@@ -1,0 +1,172 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(Handler))
+}
+
+// Handler serves the HTTP API of webhooks: applications emit events to it, and
+// admins manage webhooks and read the log of requests. Paths are relative to
+// where it is mounted; a path that it does not know is answered with 404, so
+// nothing that follows it in the route is ever reached.
+//
+// Without a token, an admin user or `insecure_no_auth`, every call but
+// `GET /api/health` is answered with 401.
+type Handler struct {
+	// Bearer tokens of emitters, who may emit events and nothing else. Several,
+	// to rotate them. Takes global placeholders such as `{env.EMIT_TOKEN}`; one
+	// that turns out empty is an error. Default: none.
+	EmitTokens []string `json:"emit_tokens,omitempty"`
+
+	// Bearer tokens of admins, who may do everything. They are also taken as the
+	// password of Basic credentials, under any user name. Takes global
+	// placeholders. Default: none.
+	AdminTokens []string `json:"admin_tokens,omitempty"`
+
+	// A placeholder, replaced at each request: whenever it is not empty, the
+	// caller is an admin. With forward_auth it is the header that the
+	// authenticator sets, such as `{http.request.header.Remote-User}`, which
+	// must be one that clients cannot send themselves. Default:
+	// `{http.auth.user.id}`, whoever Caddy's own authentication let in.
+	AdminUser string `json:"admin_user,omitempty"`
+
+	// Whose webhooks, events and requests the calls are about: 1 to 128 of
+	// `A-Za-z0-9._-`, or with placeholders, which are replaced at each request.
+	// Default: `default`.
+	Tenant string `json:"tenant,omitempty"`
+
+	// Whether everyone is an admin. For a laptop. Default: false.
+	InsecureNoAuth bool `json:"insecure_no_auth,omitempty"`
+
+	app    *App
+	access access
+	tenant string // with global placeholders replaced
+	log    *zap.Logger
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.webhooks",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision resolves and checks the configuration and finds the app.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.log = ctx.Logger()
+	repl := caddy.NewReplacer()
+	var err error
+	if h.access, err = h.newAccess(repl); err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	if h.tenant, err = h.newTenant(repl); err != nil {
+		return fmt.Errorf("webhooks: %w", err)
+	}
+	if h.InsecureNoAuth {
+		h.log.Warn("insecure_no_auth is set: whoever reaches this handler is an admin")
+	}
+	module, err := ctx.App("webhooks")
+	if err != nil {
+		return err
+	}
+	app, ok := module.(*App)
+	if !ok {
+		return fmt.Errorf("webhooks: the app is a %T", module)
+	}
+	h.app = app
+	return nil
+}
+
+// newTenant checks a tenant that is the same for all requests.
+func (h *Handler) newTenant(repl *caddy.Replacer) (string, error) {
+	if h.Tenant == "" {
+		return defaultTenant, nil
+	}
+	tenant, err := resolve(repl, h.Tenant)
+	if err != nil {
+		return "", fmt.Errorf("tenant %w", err)
+	}
+	if !hasPlaceholder(tenant) && !validTenant(tenant) {
+		return "", errTenant
+	}
+	return tenant, nil
+}
+
+// ServeHTTP answers every request itself.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+
+	// The engine outlives this configuration's own hold on it: a call that runs
+	// while a reload replaces the store must not lose it half-way.
+	release, ok := h.app.engine.Hold()
+	if !ok {
+		return writeProblem(w, unavailable("The configuration has just changed. Try again."))
+	}
+	defer release()
+
+	a, err := h.serve(w, r)
+	if err == nil {
+		return a.write(w)
+	}
+	if r.Context().Err() != nil {
+		return nil // nobody is there to read an answer
+	}
+	var p *problem
+	if !errors.As(err, &p) {
+		p = h.engineProblem(err)
+	}
+	return writeProblem(w, p)
+}
+
+// serve does the steps that all calls share, in the order in which the contract
+// has their errors, and then the call.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (answer, error) {
+	route, ids := findRoute(r.URL.Path)
+	if route == nil {
+		return answer{}, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."}
+	}
+	e, ok := route.endpoint(r.Method)
+	if !ok {
+		w.Header().Set("Allow", route.allow)
+		return answer{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path takes " + route.allow + "."}
+	}
+	if err := crossOrigin.Check(r); err != nil {
+		return answer{}, &problem{Status: http.StatusForbidden, Detail: "A page of another origin must not do this."}
+	}
+	role := h.access.role(r)
+	if role < e.who {
+		return answer{}, refuse(w, role)
+	}
+	c := &call{app: h.app, role: role, ids: ids}
+	var err error
+	if c.body, err = readBody(w, r, &e, h.app); err != nil {
+		return answer{}, err
+	}
+	if c.query, err = parseQuery(r.URL.RawQuery, e.query); err != nil {
+		return answer{}, err
+	}
+	if !e.anyTenant {
+		if c.tenant, err = h.requestTenant(r); err != nil {
+			return answer{}, err
+		}
+	}
+	return e.serve(r.Context(), c)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,283 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+const (
+	emitToken  = "emit-token-of-the-tests"
+	adminToken = "admin-token-of-the-tests"
+
+	// patience bounds every wait. No test waits that long unless it fails.
+	patience = 60 * time.Second
+)
+
+// adaptFile turns a Caddyfile into JSON.
+func adaptFile(t *testing.T, caddyfile string) []byte {
+	t.Helper()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(caddyfile), map[string]any{"filename": "Caddyfile"})
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, caddyfile)
+	}
+	return config
+}
+
+// freeAddr is an address on which nobody listens.
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return addr
+}
+
+// caddySite is a Caddy that runs in this process. There can be one at a time.
+type caddySite struct {
+	t    *testing.T
+	addr string // of the site
+	log  string // the file with all that Caddy logs
+}
+
+// options of a caddySite's Caddyfile.
+type siteConfig struct {
+	webhooks string // lines in the webhooks global option
+	handler  string // lines in the webhooks directive; the tokens if empty
+	more     string // lines in the site, after the directive
+}
+
+// startSite loads a configuration with the API at /hooks/ and waits for nothing.
+func startSite(t *testing.T, c siteConfig) *caddySite {
+	t.Helper()
+	s := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(t.TempDir(), "caddy.log")}
+	if err := s.load(c); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func (s *caddySite) caddyfile(c siteConfig) string {
+	if c.handler == "" {
+		c.handler = "emit_token " + emitToken + "\nadmin_token " + adminToken
+	}
+	return fmt.Sprintf(`{
+	admin off
+	persist_config off
+	auto_https off
+	log {
+		output file %s
+		level DEBUG
+	}
+	webhooks {
+		%s
+	}
+}
+http://%s {
+	log
+	handle_path /hooks/* {
+		webhooks {
+			%s
+		}
+	}
+	%s
+	respond /beside "beside"
+}
+`, s.log, c.webhooks, s.addr, c.handler, c.more)
+}
+
+// load loads a configuration; while another one runs, that is a reload.
+func (s *caddySite) load(c siteConfig) error {
+	s.t.Helper()
+	return caddy.Load(adaptFile(s.t, s.caddyfile(c)), true)
+}
+
+// reply is an answer that has been read.
+type reply struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// do calls the site. A body that is a string is sent as it is; headers are pairs.
+func (s *caddySite) do(method, path, body string, headers ...string) reply {
+	s.t.Helper()
+	var r reply
+	eventually(s.t, "an answer to "+method+" "+path, func() bool {
+		var err error
+		r, err = try(method, "http://"+s.addr+path, body, headers...)
+		// After a reload the listener of the old configuration is closed in the
+		// background, and connections that it has not accepted yet are reset.
+		if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+			s.t.Fatal(err)
+		}
+		return err == nil
+	})
+	return r
+}
+
+func try(method, url, body string, headers ...string) (reply, error) {
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return reply{}, err
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return reply{}, err
+	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	return reply{res.StatusCode, res.Header, answer}, err
+}
+
+// admin calls the API as an admin.
+func (s *caddySite) admin(method, path, body string, headers ...string) reply {
+	s.t.Helper()
+	return s.do(method, "/hooks/"+path, body, append([]string{"Authorization", "Bearer " + adminToken}, headers...)...)
+}
+
+// emit calls POST /api/events as an emitter.
+func (s *caddySite) emit(body string) reply {
+	s.t.Helper()
+	return s.do(http.MethodPost, "/hooks/api/events", body, "Authorization", "Bearer "+emitToken)
+}
+
+// ready waits until the store is open.
+func (s *caddySite) ready() {
+	s.t.Helper()
+	eventually(s.t, "the store to be open", func() bool {
+		return s.do(http.MethodGet, "/hooks/api/health", "").status == http.StatusOK
+	})
+}
+
+// want fails the test unless the reply has the status, and reads it into v.
+func (r reply) want(t *testing.T, status int, v any) {
+	t.Helper()
+	if r.status != status {
+		t.Fatalf("got %d, want %d: %s", r.status, status, r.body)
+	}
+	if v == nil {
+		return
+	}
+	dec := json.NewDecoder(bytes.NewReader(r.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		t.Fatalf("%v in %s", err, r.body)
+	}
+}
+
+// eventually asks again and again until it is so.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// receiver is an endpoint with TLS that keeps what it gets.
+type receiver struct {
+	*httptest.Server
+	ca string // the file with its certificate
+
+	got chan received
+
+	mu     sync.Mutex
+	status int
+}
+
+type received struct {
+	path   string
+	header http.Header
+	body   []byte
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{got: make(chan received, 10_000), status: http.StatusOK}
+	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		body, err := io.ReadAll(req.Body)
+		if err != nil {
+			return
+		}
+		r.got <- received{req.URL.Path, req.Header, body}
+		r.mu.Lock()
+		status := r.status
+		r.mu.Unlock()
+		w.WriteHeader(status)
+		fmt.Fprintf(w, "answer %d", status)
+	}))
+	t.Cleanup(r.Close)
+	r.ca = filepath.Join(t.TempDir(), "ca.pem")
+	block := &pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}
+	if err := os.WriteFile(r.ca, pem.EncodeToMemory(block), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// answer sets the status of the answers from now on.
+func (r *receiver) answer(status int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.status = status
+}
+
+// next waits for the next request.
+func (r *receiver) next(t *testing.T) received {
+	t.Helper()
+	select {
+	case got := <-r.got:
+		return got
+	case <-time.After(patience):
+		t.Fatal("waited in vain for a request")
+		return received{}
+	}
+}
+
+// config is the global option for tests: events go to this receiver on loopback.
+func (r *receiver) config(redisAddr string) string {
+	return fmt.Sprintf(`store redis redis://%s
+		retry {
+			delay 10ms
+			jitter 0 10ms
+		}
+		destinations {
+			allow 127.0.0.0/8
+			trusted_ca %s
+		}
+`, redisAddr, r.ca)
+}

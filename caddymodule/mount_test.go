@@ -1,0 +1,83 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+// TestMounts serves the API in other places than under handle_path.
+func TestMounts(t *testing.T) {
+	const (
+		event = `{"event_type":"group_created","data":{}}`
+		// The password is "password".
+		users = "basic_auth bcrypt {\n\tbob $2a$04$c9HM04/Z1vk1HGRstTV0ne2Ch4EIyFVYKEWrroU0JRXqsMI7eDMsu\n}\n"
+	)
+	s := startSite(t, siteConfig{
+		webhooks: "store redis redis://" + redistest.Start(t).Addr,
+		more: `
+	handle /route/* {
+		route {
+			uri strip_prefix /route
+			webhooks {
+				insecure_no_auth
+			}
+		}
+	}
+	handle_path /small/* {
+		request_body {
+			max_size 16
+		}
+		webhooks {
+			insecure_no_auth
+		}
+	}
+	handle_path /users/* {
+		` + users + `
+		webhooks
+	}
+	handle /api/* {
+		webhooks {
+			insecure_no_auth
+		}
+	}`,
+	})
+	s.ready()
+	for _, tc := range []struct {
+		method, path, body, auth string
+		want                     int
+	}{
+		{http.MethodPost, "/api/events", event, "", 202},
+		{http.MethodGet, "/api/nothing", "", "", 404},
+		{http.MethodPost, "/route/api/events", event, "", 202},
+		{http.MethodGet, "/route/nothing", "", "", 404},
+		{http.MethodGet, "/route/", "", "", 404},
+		{http.MethodPost, "/small/api/events", event, "", 413},
+		{http.MethodGet, "/users/api/webhooks", "", asBasic("bob", "password"), 200},
+		{http.MethodGet, "/users/api/webhooks", "", asBasic("bob", "wrong"), 401},
+	} {
+		var headers []string
+		if tc.auth != "" {
+			headers = []string{"Authorization", tc.auth}
+		}
+		if got := s.do(tc.method, tc.path, tc.body, headers...); got.status != tc.want {
+			t.Errorf("%s %s: got %d: %s", tc.method, tc.path, got.status, got.body)
+		}
+	}
+	// What the product sets of its own beside the API stays.
+	if got := s.do(http.MethodGet, "/beside", ""); !strings.Contains(string(got.body), "beside") {
+		t.Errorf("got %s", got.body)
+	}
+}
+
+// asBasic is the header that a browser sends.
+func asBasic(user, password string) string {
+	r, err := http.NewRequest(http.MethodGet, "/", nil)
+	if err != nil {
+		return ""
+	}
+	r.SetBasicAuth(user, password)
+	return r.Header.Get("Authorization")
+}

@@ -1,0 +1,247 @@
+package caddymodule
+
+import (
+	"cmp"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis"
+)
+
+func init() {
+	caddy.RegisterModule(new(RedisStore))
+}
+
+// RedisStore keeps everything in Redis 7.0 or newer, or what speaks its
+// language. Many Caddy processes may share one. Redis should persist to disk and
+// have `maxmemory-policy noeviction`.
+//
+// Strings take global placeholders such as `{env.REDIS_PASSWORD}`.
+type RedisStore struct {
+	// `redis://` or `rediss://` URLs, such as
+	// `redis://user:password@localhost:6379/0`. One is a standalone server;
+	// several are nodes of one cluster and agree in all but the address. Either
+	// this or `addresses` is needed.
+	URLs []string `json:"urls,omitempty"`
+
+	// Addresses, as host and port. One is a standalone server; several are
+	// nodes of one cluster, or sentinels if `sentinel` is given.
+	Addresses []string `json:"addresses,omitempty"`
+
+	// The name of the master that the sentinels at `addresses` watch. Default:
+	// none, there are no sentinels.
+	Sentinel string `json:"sentinel,omitempty"`
+
+	// The user name at the sentinels. Default: none.
+	SentinelUsername string `json:"sentinel_username,omitempty"`
+
+	// The password at the sentinels. Default: none.
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+
+	// The user name (ACL). Default: none.
+	Username string `json:"username,omitempty"`
+
+	// The password. Default: none.
+	Password string `json:"password,omitempty"`
+
+	// The number of the database; a cluster has only 0. Default: 0.
+	DB int `json:"db,omitempty"`
+
+	// Whether to connect by TLS. The server's certificate must be one that the
+	// system trusts. Default: false.
+	TLS bool `json:"tls,omitempty"`
+
+	// What the names of all keys begin with. Installations that share a Redis
+	// need different ones. Default: `webhooks`.
+	KeyPrefix string `json:"key_prefix,omitempty"`
+
+	// Over how many parts tenants are spread, each of which stays on one node of
+	// a cluster. Fixed when the store is first used. Default: 1, and 16 for a
+	// cluster.
+	Partitions int `json:"partitions,omitempty"`
+
+	options redis.Options
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RedisStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "webhooks.stores.redis",
+		New: func() caddy.Module { return new(RedisStore) },
+	}
+}
+
+// maxPartitions is more than any cluster has use for.
+const maxPartitions = 1024
+
+// Provision resolves and checks the options; it connects to nothing.
+func (s *RedisStore) Provision(caddy.Context) error {
+	if err := s.resolve(caddy.NewReplacer()); err != nil {
+		return fmt.Errorf("store redis: %w", err)
+	}
+	return nil
+}
+
+func (s *RedisStore) resolve(repl *caddy.Replacer) error {
+	o := redis.Options{DB: s.DB, Partitions: s.Partitions}
+	for _, field := range []struct {
+		name   string
+		value  string
+		target *string
+	}{
+		{"sentinel", s.Sentinel, &o.SentinelMaster},
+		{"sentinel_username", s.SentinelUsername, &o.SentinelUsername},
+		{"sentinel_password", s.SentinelPassword, &o.SentinelPassword},
+		{"username", s.Username, &o.Username},
+		{"password", s.Password, &o.Password},
+		{"key_prefix", s.KeyPrefix, &o.KeyPrefix},
+	} {
+		if field.value == "" {
+			continue
+		}
+		var err error
+		if *field.target, err = resolve(repl, field.value); err != nil {
+			return fmt.Errorf("%s %w", field.name, err)
+		}
+	}
+	if s.TLS {
+		o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if err := s.resolveServers(repl, &o); err != nil {
+		return err
+	}
+	if err := checkRedisOptions(&o); err != nil {
+		return err
+	}
+	s.options = o
+	return nil
+}
+
+func (s *RedisStore) resolveServers(repl *caddy.Replacer, o *redis.Options) error {
+	if err := s.checkServers(); err != nil {
+		return err
+	}
+	if len(s.URLs) == 0 {
+		addresses, err := resolveAll(repl, s.Addresses)
+		if err != nil {
+			return fmt.Errorf("address %w", err)
+		}
+		for _, address := range addresses {
+			if err := checkAddress(address); err != nil {
+				return err
+			}
+		}
+		o.Addresses = addresses
+		return nil
+	}
+	urls, err := resolveAll(repl, s.URLs)
+	if err != nil {
+		return fmt.Errorf("URL %w", err)
+	}
+	return parseRedisURLs(urls, o)
+}
+
+// checkServers checks how the options go together.
+func (s *RedisStore) checkServers() error {
+	switch {
+	case len(s.URLs) == 0 && len(s.Addresses) == 0:
+		return errors.New("there is no URL and no address")
+	case len(s.URLs) == 0:
+		return nil
+	case len(s.Addresses) > 0, s.Sentinel != "", s.Username != "", s.Password != "", s.DB != 0, s.TLS:
+		return errors.New("a URL stands for address, username, password, db and tls: give either it or these")
+	default:
+		return nil
+	}
+}
+
+// parseRedisURLs says nothing of a URL in its errors: it may have a password.
+func parseRedisURLs(urls []string, o *redis.Options) error {
+	for i, raw := range urls {
+		if !strings.HasPrefix(raw, "redis://") && !strings.HasPrefix(raw, "rediss://") {
+			return errors.New("the URL must begin with redis:// or rediss://")
+		}
+		if strings.ContainsAny(raw, "?#") {
+			return errors.New("the URL must not have a query or a fragment")
+		}
+		parsed, err := goredis.ParseURL(raw)
+		if err != nil {
+			return errors.New("this is not a URL such as redis://user:password@localhost:6379/0")
+		}
+		if err := checkAddress(parsed.Addr); err != nil {
+			return err
+		}
+		withTLS := parsed.TLSConfig != nil
+		if i == 0 {
+			o.Username, o.Password, o.DB = parsed.Username, parsed.Password, parsed.DB
+			if withTLS {
+				o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+			}
+		} else if parsed.Username != o.Username || parsed.Password != o.Password || parsed.DB != o.DB || withTLS != (o.TLS != nil) {
+			return errors.New("the URLs of one cluster must agree in all but the address")
+		}
+		o.Addresses = append(o.Addresses, parsed.Addr)
+	}
+	return nil
+}
+
+// checkAddress does not repeat the address: it may be a URL with a password.
+func checkAddress(address string) error {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || host == "" || port == "" {
+		return errors.New("an address is a host and a port, such as localhost:6379")
+	}
+	return nil
+}
+
+func checkRedisOptions(o *redis.Options) error {
+	cluster := len(o.Addresses) > 1 && o.SentinelMaster == ""
+	switch {
+	case o.DB < 0:
+		return fmt.Errorf("db must not be less than 0, but is %d", o.DB)
+	case cluster && o.DB != 0:
+		return errors.New("a cluster has no db but 0")
+	case o.Partitions < 0 || o.Partitions > maxPartitions:
+		return fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, o.Partitions)
+	case o.SentinelMaster == "" && (o.SentinelUsername != "" || o.SentinelPassword != ""):
+		return errors.New("sentinel_username and sentinel_password need sentinel")
+	case strings.ContainsAny(o.KeyPrefix, "{}"):
+		return errors.New("key_prefix must not contain braces")
+	}
+	return nil
+}
+
+// Identity names the data: the servers, the database and the prefix.
+func (s *RedisStore) Identity() string {
+	addresses := slices.Clone(s.options.Addresses)
+	for i := range addresses {
+		addresses[i] = strings.ToLower(addresses[i])
+	}
+	slices.Sort(addresses)
+	prefix := cmp.Or(s.options.KeyPrefix, redis.DefaultKeyPrefix)
+	identity, _ := json.Marshal([]any{"redis", addresses, s.options.SentinelMaster, s.options.DB, prefix}) // strings and numbers always marshal
+	return string(identity)
+}
+
+// NewStore makes a store that connects when it is opened.
+func (s *RedisStore) NewStore(log *zap.Logger) (delivery.Store, error) {
+	options := s.options
+	options.Logger = log
+	return redis.New(options), nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner = (*RedisStore)(nil)
+	_ StoreModule       = (*RedisStore)(nil)
+)

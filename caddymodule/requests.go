@@ -1,0 +1,209 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/base64"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// request is a row of the log as lists have it.
+type request struct {
+	ID                uuid.UUID  `json:"id"`
+	WebhookID         uuid.UUID  `json:"webhook_id"`
+	EventID           uuid.UUID  `json:"event_id"`
+	EventType         string     `json:"event_type"`
+	OccurredAt        time.Time  `json:"occurred_at"`
+	Trigger           string     `json:"trigger"`
+	Attempt           *int       `json:"attempt"`
+	MaxAttempts       int        `json:"max_attempts"`
+	Status            string     `json:"status"`
+	StatusCode        *int       `json:"status_code"`
+	URL               string     `json:"url"`
+	Error             string     `json:"error"`
+	ResponseTruncated bool       `json:"response_truncated"`
+	StartedAt         time.Time  `json:"started_at"`
+	DurationMS        int64      `json:"duration_ms"`
+	NextAttemptAt     *time.Time `json:"next_attempt_at"`
+}
+
+// requestDetail has the bodies too.
+type requestDetail struct {
+	request
+	ResponseBody string  `json:"response_body"`
+	RequestBody  *string `json:"request_body"`
+}
+
+func newRequest(r *delivery.Request) request {
+	out := request{
+		ID: r.ID, WebhookID: r.WebhookID, EventID: r.EventID, EventType: r.EventType,
+		OccurredAt: r.OccurredAt.UTC(), Trigger: string(r.Trigger), MaxAttempts: r.MaxAttempts,
+		Status: string(r.Status), URL: r.URL, Error: r.Error, ResponseTruncated: r.ResponseTruncated,
+		StartedAt: r.StartedAt(), DurationMS: r.Duration.Milliseconds(), NextAttemptAt: timeOrNull(r.NextAttemptAt),
+	}
+	if r.Trigger.Scheduled() {
+		out.Attempt = &r.Attempt
+	}
+	if r.StatusCode != 0 {
+		out.StatusCode = &r.StatusCode
+	}
+	return out
+}
+
+func newRequestDetail(r *delivery.Request) requestDetail {
+	out := requestDetail{request: newRequest(r), ResponseBody: r.ResponseBody}
+	if r.RequestBody != nil {
+		body := string(r.RequestBody)
+		out.RequestBody = &body
+	}
+	return out
+}
+
+type requestList struct {
+	Data       []request `json:"data"`
+	NextCursor *string   `json:"next_cursor"`
+}
+
+// How many rows a page may have.
+const (
+	defaultLimit = 50
+	maxLimit     = 200
+)
+
+var requestParameters = []string{"webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "cursor"}
+
+// listRequests answers GET /api/requests.
+func listRequests(ctx context.Context, c *call) (answer, error) {
+	filter := delivery.RequestFilter{Limit: defaultLimit}
+	for name := range c.query {
+		if err := setFilter(&filter, name, c.query.Get(name)); err != nil {
+			return answer{}, err
+		}
+	}
+	var page delivery.RequestPage
+	if !filtersNilID(&filter, c.query) {
+		var err error
+		if page, err = c.app.engine.Requests(ctx, c.tenant, filter); err != nil {
+			return answer{}, err
+		}
+	}
+	list := requestList{Data: make([]request, len(page.Requests))}
+	for i := range page.Requests {
+		list.Data[i] = newRequest(&page.Requests[i])
+	}
+	if page.Next != uuid.Nil {
+		cursor := encodeCursor(page.Next)
+		list.NextCursor = &cursor
+	}
+	return answer{status: http.StatusOK, body: list}, nil
+}
+
+// filtersNilID says whether the nil UUID is asked for, which is nobody's and means
+// no filter to the engine.
+func filtersNilID(f *delivery.RequestFilter, query url.Values) bool {
+	return query.Has("webhook_id") && f.WebhookID == uuid.Nil || query.Has("event_id") && f.EventID == uuid.Nil
+}
+
+// setFilter sets one query parameter.
+func setFilter(f *delivery.RequestFilter, name, value string) error {
+	ok := true
+	detail := "This must be a UUID of 36 characters."
+	switch name {
+	case "webhook_id":
+		f.WebhookID, ok = parseID(value)
+	case "event_id":
+		f.EventID, ok = parseID(value)
+	case "event_type":
+		f.EventType = value
+		ok = checkEventType(value) == nil
+		detail = "This is not the name of an event type."
+	case "status":
+		f.Status = delivery.RequestStatus(value)
+		ok = f.Status == delivery.RequestSuccess || f.Status == delivery.RequestFailed
+		detail = "This must be success or failed."
+	case "since":
+		f.Since, ok = parseBound(value)
+		detail = "This must be a time of RFC 3339 such as 2026-03-13T18:30:00Z, with + written as %2B."
+	case "until":
+		f.Until, ok = parseBound(value)
+		detail = "This must be a time of RFC 3339 such as 2026-03-13T18:30:00Z, with + written as %2B."
+	case "limit":
+		f.Limit, ok = parseLimit(value)
+		detail = "This must be a number from 1 to 200."
+	case "cursor":
+		f.Before, ok = decodeCursor(value)
+		detail = "This is not a next_cursor."
+	}
+	if !ok {
+		return badParameter(name, detail)
+	}
+	return nil
+}
+
+// parseBound takes a bound of started_at. Nothing was sent before 1970, where the
+// clock in the rows' ids begins.
+func parseBound(value string) (time.Time, bool) {
+	t, ok := parseTime(value)
+	if ok && t.Before(time.UnixMilli(0)) {
+		t = time.UnixMilli(0).UTC()
+	}
+	return t, ok
+}
+
+func parseLimit(value string) (int, bool) {
+	for _, r := range value {
+		if r < '0' || r > '9' {
+			return 0, false
+		}
+	}
+	n, err := strconv.Atoi(value)
+	return n, err == nil && n >= 1 && n <= maxLimit
+}
+
+// cursorVersion is the first byte of a cursor; the id of a row follows.
+const cursorVersion = 1
+
+func encodeCursor(id uuid.UUID) string {
+	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorVersion}, id[:]...))
+}
+
+func decodeCursor(value string) (uuid.UUID, bool) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
+	if err != nil || len(raw) != 1+len(uuid.UUID{}) || raw[0] != cursorVersion {
+		return uuid.Nil, false
+	}
+	id := uuid.UUID(raw[1:])
+	return id, id != uuid.Nil
+}
+
+// getRequest answers GET /api/requests/{id}.
+func getRequest(ctx context.Context, c *call) (answer, error) {
+	id, ok := c.id()
+	if !ok {
+		return answer{}, missing("request")
+	}
+	r, err := c.app.engine.Request(ctx, c.tenant, id)
+	if err != nil {
+		return answer{}, notFound(err, "request")
+	}
+	return answer{status: http.StatusOK, body: newRequestDetail(r)}, nil
+}
+
+// rerunRequest answers POST /api/requests/{id}/rerun.
+func rerunRequest(ctx context.Context, c *call) (answer, error) {
+	id, ok := c.id()
+	if !ok {
+		return answer{}, missing("request")
+	}
+	r, err := c.app.engine.Rerun(ctx, c.tenant, id)
+	if err != nil {
+		return answer{}, notFound(err, "request")
+	}
+	return answer{status: http.StatusOK, body: newRequestDetail(r)}, nil
+}
