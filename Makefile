@@ -1,0 +1,46 @@
+# Needs Go, git and make. What else a target needs, scripts/need finds or installs.
+
+need := scripts/need
+caddyfiles := Caddyfile.example examples/demo/Caddyfile
+
+.PHONY: help
+help: ## Show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
+
+.PHONY: demo
+demo: build ## See it work: Caddy, a Redis, a product and a receiver of webhooks; Ctrl-C ends it
+	@redis=$$($(need) redis) && go build -o bin/demo ./examples/demo && \
+		WEBHOOKS_REDIS_SERVER=$$redis exec bin/demo -caddy bin/caddy
+
+.PHONY: build
+build: ## Build bin/caddy: Caddy with this module
+	@[ -e bin/caddy ] || echo "Building Caddy; the first time takes some minutes."
+	@go build -o bin/caddy ./cmd/caddy
+
+.PHONY: run
+run: build ## Run bin/caddy with Caddyfile.example
+	bin/caddy run --config Caddyfile.example
+
+.PHONY: test
+test: lint test-go ## Check everything: linters, then all tests with the race detector and a real Redis
+
+.PHONY: test-go
+test-go: ## Run the tests alone
+	@$(need) cc
+	redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis go test -race -vet=off -timeout 20m ./...
+
+.PHONY: lint
+lint: ## Run the linters alone
+	go vet ./...
+	linter=$$($(need) golangci-lint) && $$linter fmt --diff && $$linter run
+	for file in $(caddyfiles); do go run ./cmd/caddy fmt $$file >/dev/null || exit 1; done
+	sh -n scripts/need && sh -n .ci/run
+
+.PHONY: fmt
+fmt: ## Format Go files and Caddyfiles
+	linter=$$($(need) golangci-lint) && $$linter fmt
+	for file in $(caddyfiles); do go run ./cmd/caddy fmt --overwrite $$file; done
+
+.PHONY: clean
+clean: ## Remove what was built or fetched into this folder
+	rm -rf bin .tools

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+const (
+	startTimeout = 30 * time.Second // until Caddy serves and has opened its store
+	stopTimeout  = 10 * time.Second // until a child that was asked to end is killed
+	pollInterval = 50 * time.Millisecond
+	// signalGrace is how long a child's end may be the work of a Ctrl-C that
+	// this process has yet to hear of.
+	signalGrace = 200 * time.Millisecond
+)
+
+//go:embed Caddyfile
+var caddyfile []byte
+
+// stage is all that the demo starts, and where to find it.
+type stage struct {
+	dir       string // whatever is written goes here
+	caddyPath string
+	out       io.Writer
+
+	redis    *redistest.Server
+	receiver *receiver
+	product  *product
+	caddy    *process
+}
+
+// start returns when all is ready. After an error, stop ends what did start.
+func (s *stage) start(ctx context.Context) (err error) {
+	folder := filepath.Join(s.dir, "redis")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
+	if s.redis, err = redistest.StartServer(folder, "--appendonly", "yes"); err != nil {
+		return fmt.Errorf("Redis did not start: %w", err)
+	}
+	if s.receiver, err = startReceiver(rand.Text()); err != nil {
+		return err
+	}
+	site, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	s.product = &product{
+		api:        "http://" + site + "/hooks/api",
+		emitToken:  rand.Text(),
+		adminToken: rand.Text(),
+	}
+	fmt.Fprintf(s.out, "Starting Caddy on %s, with a Redis of its own on %s\n", site, s.redis.Addr)
+	if err := s.startCaddy(site); err != nil {
+		return fmt.Errorf("Caddy did not start: %w", err)
+	}
+	return s.awaitHealth(ctx)
+}
+
+func (s *stage) startCaddy(site string) error {
+	config := filepath.Join(s.dir, "Caddyfile")
+	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {
+		return err
+	}
+	cmd := exec.Command(s.caddyPath, "run", "--config", config)
+	cmd.Env = append(os.Environ(),
+		"REDIS_URL=redis://"+s.redis.Addr,
+		"SITE_ADDRESS=http://"+site,
+		"EMIT_TOKEN="+s.product.emitToken,
+		"ADMIN_TOKEN="+s.product.adminToken,
+		// What Caddy keeps goes with the folder.
+		"XDG_DATA_HOME="+filepath.Join(s.dir, "data"),
+		"XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"),
+	)
+	var err error
+	s.caddy, err = startProcess(cmd, filepath.Join(s.dir, "caddy.log"))
+	return err
+}
+
+// awaitHealth returns when Caddy serves and its store is open.
+func (s *stage) awaitHealth(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	for {
+		err := s.product.health(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-s.caddy.done:
+			return s.caddyEnded()
+		case <-ctx.Done():
+			return fmt.Errorf("Caddy was not ready within %s: %w. Its log ends with:\n%s", startTimeout, err, s.caddy.tail())
+		case <-time.After(pollInterval):
+		}
+	}
+}
+
+// watch returns a context that also ends, with the cause, when Caddy does.
+func (s *stage) watch(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		select {
+		case <-s.caddy.done:
+			time.Sleep(signalGrace)
+			cancel(s.caddyEnded())
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}
+
+func (s *stage) caddyEnded() error {
+	return fmt.Errorf("Caddy ended (%w). Its log ends with:\n%s", s.caddy.err, s.caddy.tail())
+}
+
+// stop ends what was started, callers before those they call.
+func (s *stage) stop() {
+	if s.caddy != nil {
+		s.caddy.stop()
+	}
+	if s.receiver != nil {
+		s.receiver.stop()
+	}
+	if s.redis != nil {
+		_ = s.redis.Stop() // then it was killed
+	}
+}
+
+// freeAddress is a loopback address with a port that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("no free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
