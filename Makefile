@@ -1,7 +1,7 @@
 # Needs Go, git and make. What else a target needs, scripts/need finds or installs.
 
 need := scripts/need
-caddyfiles := Caddyfile.example examples/demo/Caddyfile
+caddyfiles := Caddyfile.example examples/demo/Caddyfile bench/Caddyfile
 
 .PHONY: help
 help: ## Show this list
@@ -11,6 +11,11 @@ help: ## Show this list
 demo: build ## See it work: Caddy, a Redis, a product and a receiver of webhooks; Ctrl-C ends it
 	@redis=$$($(need) redis) && go build -o bin/demo ./examples/demo && \
 		WEBHOOKS_REDIS_SERVER=$$redis exec bin/demo -caddy bin/caddy
+
+.PHONY: bench
+bench: build ## Measure what is promised, on this machine; see bench/README.md
+	@redis=$$($(need) redis) && go build -o bin/bench ./bench && \
+		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy
 
 .PHONY: build
 build: ## Build bin/caddy: Caddy with this module

@@ -149,7 +149,7 @@ Everything keeps running. In another terminal, try:
 Caddy's own log: %[5]s
 Below, the receiver tells what arrives. Ctrl-C ends everything.
 
-`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.log)
+`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.Log)
 }
 
 // authorization is a token as an argument of curl.

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 const (
 	startTimeout = 30 * time.Second // until Caddy serves and has opened its store
-	stopTimeout  = 10 * time.Second // until a child that was asked to end is killed
 	pollInterval = 50 * time.Millisecond
 	// signalGrace is how long a child's end may be the work of a Ctrl-C that
 	// this process has yet to hear of.
@@ -36,7 +36,7 @@ type stage struct {
 	redis    *redistest.Server
 	receiver *receiver
 	product  *product
-	caddy    *process
+	caddy    *process.Process
 }
 
 // start returns when all is ready. After an error, stop ends what did start.
@@ -83,7 +83,7 @@ func (s *stage) startCaddy(site string) error {
 		"XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"),
 	)
 	var err error
-	s.caddy, err = startProcess(cmd, filepath.Join(s.dir, "caddy.log"))
+	s.caddy, err = process.Start(cmd, filepath.Join(s.dir, "caddy.log"))
 	return err
 }
 
@@ -97,10 +97,10 @@ func (s *stage) awaitHealth(ctx context.Context) error {
 			return nil
 		}
 		select {
-		case <-s.caddy.done:
+		case <-s.caddy.Done:
 			return s.caddyEnded()
 		case <-ctx.Done():
-			return fmt.Errorf("Caddy was not ready within %s: %w. Its log ends with:\n%s", startTimeout, err, s.caddy.tail())
+			return fmt.Errorf("Caddy was not ready within %s: %w. Its log ends with:\n%s", startTimeout, err, s.caddy.Tail())
 		case <-time.After(pollInterval):
 		}
 	}
@@ -111,7 +111,7 @@ func (s *stage) watch(ctx context.Context) (context.Context, context.CancelFunc)
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
 		select {
-		case <-s.caddy.done:
+		case <-s.caddy.Done:
 			time.Sleep(signalGrace)
 			cancel(s.caddyEnded())
 		case <-ctx.Done():
@@ -121,13 +121,13 @@ func (s *stage) watch(ctx context.Context) (context.Context, context.CancelFunc)
 }
 
 func (s *stage) caddyEnded() error {
-	return fmt.Errorf("Caddy ended (%w). Its log ends with:\n%s", s.caddy.err, s.caddy.tail())
+	return fmt.Errorf("Caddy ended (%w). Its log ends with:\n%s", s.caddy.Err, s.caddy.Tail())
 }
 
 // stop ends what was started, callers before those they call.
 func (s *stage) stop() {
 	if s.caddy != nil {
-		s.caddy.stop()
+		s.caddy.Stop()
 	}
 	if s.receiver != nil {
 		s.receiver.stop()

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
+)
+
+//go:embed Caddyfile
+var caddyfile []byte
+
+// rig is a Caddy and a Redis of their own, and a receiver, for one measurement.
+type rig struct {
+	caddy *process.Process
+	redis *redis.Client
+	sink  *sink
+	api   string
+	token string
+}
+
+func withRig(ctx context.Context, caddy string, m measurement) ([]result, error) {
+	dir, err := os.MkdirTemp("", "caddy-webhooks-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	redisDir := filepath.Join(dir, "redis")
+	if err := os.Mkdir(redisDir, 0o700); err != nil {
+		return nil, err
+	}
+	server, err := redistest.StartServer(redisDir, "--appendonly", "yes", "--appendfsync", "everysec")
+	if err != nil {
+		return nil, err
+	}
+	defer server.Kill()
+	r := &rig{token: rand.Text(), redis: redis.NewClient(&redis.Options{Addr: server.Addr})}
+	defer func() { _ = r.redis.Close() }()
+	if r.sink, err = startSink(); err != nil {
+		return nil, err
+	}
+	defer r.sink.close()
+	if err := r.startCaddy(ctx, caddy, dir, server.Addr, m); err != nil {
+		return nil, err
+	}
+	defer r.caddy.Stop()
+	return m.run(ctx, r)
+}
+
+func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m measurement) error {
+	site, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {
+		return err
+	}
+	cmd := exec.Command(caddy, "run", "--config", config)
+	cmd.Env = append(os.Environ(),
+		"REDIS_URL=redis://"+redisAddr,
+		"SITE_ADDRESS=http://"+site,
+		"TOKEN="+r.token,
+		"RETRY_DELAY="+cmp.Or(m.retryDelay, "2m"),
+		"RETRY_JITTER="+cmp.Or(m.retryJitter, "60s"),
+		"XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+	)
+	if r.caddy, err = process.Start(cmd, filepath.Join(dir, "caddy.log")); err != nil {
+		return err
+	}
+	r.api = "http://" + site + "/hooks/api"
+	for {
+		_, err := r.get(ctx, "default", "/health", nil)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-r.caddy.Done:
+			return fmt.Errorf("Caddy ended (%w):\n%s", r.caddy.Err, r.caddy.Tail())
+		case <-ctx.Done():
+			r.caddy.Stop()
+			return ctx.Err()
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// post and get call the API, as the emitter and admin in one, and read a JSON
+// answer into the given value unless it is nil.
+func (r *rig) post(ctx context.Context, tenant, path string, body []byte, answer any) (int, error) {
+	return r.call(ctx, http.MethodPost, tenant, path, body, answer)
+}
+
+func (r *rig) get(ctx context.Context, tenant, path string, answer any) (int, error) {
+	return r.call(ctx, http.MethodGet, tenant, path, nil, answer)
+}
+
+func (r *rig) call(ctx context.Context, method, tenant, path string, body []byte, answer any) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, method, r.api+path, bytes.NewReader(body))
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+r.token)
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Tenant", tenant)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return 0, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return resp.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+	}
+	if answer == nil {
+		return resp.StatusCode, nil
+	}
+	return resp.StatusCode, json.Unmarshal(text, answer)
+}
+
+// subscribe registers a webhook for a path of the sink.
+func (r *rig) subscribe(ctx context.Context, tenant, path string) error {
+	body, err := json.Marshal(map[string]string{"url": r.sink.url + path, "secret": r.token})
+	if err != nil {
+		return err
+	}
+	_, err = r.post(ctx, tenant, "/webhooks", body, nil)
+	return err
+}
+
+// event is about 500 bytes, with the moment in which it was made.
+func event(made time.Time) []byte {
+	return fmt.Appendf(nil, `{"event_type":"alert_active","data":{"made":%d,"text":"%0400d"}}`, made.UnixNano(), 0)
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

@@ -1,0 +1,155 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+const (
+	crashes  = 6
+	emitters = 4
+)
+
+// TestCrash kills Caddy at random moments under load. Whatever it had answered
+// 202 for is delivered all the same: by the same Caddy started again or, after
+// the last crash, by another one on the same Redis.
+func TestCrash(t *testing.T) {
+	redis := redistest.Start(t)
+	endpoint := newReceiver(t)
+	first, second := newCrasher(t, endpoint, redis.Addr), newCrasher(t, endpoint, redis.Addr)
+	first.start()
+	got, err := try(http.MethodPost, first.url("webhooks"), fmt.Sprintf(`{"url":%q}`, endpoint.URL), "Authorization", asAdmin)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got.want(t, http.StatusCreated, nil)
+
+	missing := make(map[string]bool) // acknowledged and not received
+	arrived := make(map[string]bool)
+	var lock sync.Mutex
+	emitUntil := func(stop <-chan struct{}) {
+		var all sync.WaitGroup
+		for range emitters {
+			all.Go(func() {
+				for {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					got, err := try(http.MethodPost, first.url("events"), `{"event_type":"alert_active","data":{}}`, "Authorization", asEmitter)
+					var receipt struct {
+						EventID string `json:"event_id"`
+					}
+					if err == nil && got.status == http.StatusAccepted && json.Unmarshal(got.body, &receipt) == nil {
+						lock.Lock()
+						missing[receipt.EventID] = true
+						lock.Unlock()
+					}
+				}
+			})
+		}
+		all.Wait()
+	}
+	for crash := range crashes {
+		stop := make(chan struct{})
+		var emitting sync.WaitGroup
+		emitting.Go(func() { emitUntil(stop) })
+		time.Sleep(time.Duration(50+rand.IntN(300)) * time.Millisecond) // the moment is the point
+		first.kill()
+		close(stop)
+		emitting.Wait()
+		if crash < crashes-1 {
+			first.start()
+		}
+	}
+	if len(missing) == 0 {
+		t.Fatal("no event was acknowledged")
+	}
+	t.Logf("%d events acknowledged before %d crashes", len(missing), crashes)
+	second.start()
+	eventually(t, "all acknowledged events to arrive", func() bool {
+		for {
+			select {
+			case r := <-endpoint.got:
+				var envelope struct {
+					ID string `json:"event_id"`
+				}
+				if err := json.Unmarshal(r.body, &envelope); err != nil {
+					t.Fatal(err)
+				}
+				arrived[envelope.ID] = true
+			default:
+				for id := range missing {
+					if arrived[id] {
+						delete(missing, id)
+					}
+				}
+				return len(missing) == 0
+			}
+		}
+	})
+	second.kill()
+}
+
+// crasher is a Caddy in a process of its own, that can be killed.
+type crasher struct {
+	t      *testing.T
+	addr   string
+	config string
+	cmd    *exec.Cmd
+	output bytes.Buffer
+}
+
+func newCrasher(t *testing.T, endpoint *receiver, redisAddr string) *crasher {
+	t.Helper()
+	dir := t.TempDir()
+	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
+	// A lease lasts 15 s longer than the timeout: what was in flight when Caddy
+	// was killed is sent that much later.
+	text := site.caddyfile(siteConfig{webhooks: "timeout 1s\n" + endpoint.config(redisAddr)})
+	config := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := &crasher{t: t, addr: site.addr, config: config}
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *crasher) url(call string) string { return "http://" + c.addr + "/hooks/api/" + call }
+
+// start returns when Caddy can take events.
+func (c *crasher) start() {
+	c.t.Helper()
+	c.cmd = caddyCommand(c.t, "run", "--adapter", "caddyfile", "--config", c.config)
+	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
+	if err := c.cmd.Start(); err != nil {
+		c.t.Fatal(err)
+	}
+	eventually(c.t, "Caddy to be ready", func() bool {
+		got, err := try(http.MethodGet, c.url("health"), "")
+		return err == nil && got.status == http.StatusOK
+	})
+}
+
+// kill ends Caddy as kill -9 does.
+func (c *crasher) kill() {
+	if c.cmd == nil {
+		return
+	}
+	_ = c.cmd.Process.Kill() // it may have ended
+	_ = c.cmd.Wait()         // that it was killed is no news
+	c.cmd = nil
+}

@@ -1,0 +1,83 @@
+// Package process runs another program as a child, for examples, benchmarks and
+// tests: with its output in a file, and out of reach of the terminal's Ctrl-C.
+package process
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// stopTimeout is how long a child that was asked to end may take.
+const stopTimeout = 10 * time.Second
+
+// Process is a running child.
+type Process struct {
+	// Done is closed when it has ended.
+	Done <-chan struct{}
+	// Err is how it ended. Read it after Done.
+	Err error
+	// Log is the path of what it prints.
+	Log string
+
+	cmd *exec.Cmd
+}
+
+// Start starts a command whose output goes to the file at the path log. Whoever
+// starts it must Stop or Kill it.
+func Start(cmd *exec.Cmd, log string) (*Process, error) {
+	file, err := os.Create(log)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // the child has its own
+	cmd.Stdout, cmd.Stderr = file, file
+	// Ctrl-C goes to the whole process group; the child is to end when its
+	// parent says so.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	done := make(chan struct{})
+	p := &Process{cmd: cmd, Log: log, Done: done}
+	go func() {
+		defer close(done)
+		if p.Err = cmd.Wait(); p.Err == nil {
+			p.Err = errors.New("exit status 0")
+		}
+	}()
+	return p, nil
+}
+
+// PID is the child's.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
+// Stop asks the child to end, and returns when it has.
+func (p *Process) Stop() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended
+	select {
+	case <-p.Done:
+	case <-time.After(stopTimeout):
+		p.Kill()
+	}
+}
+
+// Kill ends the child as a crash would.
+func (p *Process) Kill() {
+	_ = p.cmd.Process.Kill() // fails if it has ended
+	<-p.Done
+}
+
+// Tail is the end of what the child printed.
+func (p *Process) Tail() string {
+	const most = 20
+	text, err := os.ReadFile(p.Log)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return "  " + strings.Join(lines[max(0, len(lines)-most):], "\n  ")
+}
