@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"cmp"
+	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
@@ -20,7 +21,15 @@ import (
 
 func init() {
 	caddy.RegisterModule(new(RedisStore))
+	// The client writes each failed connection to standard error, past Caddy's
+	// log. The call that needed the connection fails too, and that is logged.
+	goredis.SetLogger(silent{})
 }
+
+// silent is a logger of the Redis client that says nothing.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // RedisStore keeps everything in Redis 7.0 or newer, or what speaks its
 // language. Many Caddy processes may share one. Redis should persist to disk and

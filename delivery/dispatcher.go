@@ -46,9 +46,12 @@ type dispatcher struct {
 	unwritten int  // requests that ended but are not in the log yet
 	// writingSince is when the write of outcomes that goes on now began, or zero.
 	writingSince time.Time
-	next         time.Time   // when to claim next; zero for now
-	aging        *time.Timer // marks what has been in flight for long
-	ages         bool        // it is set
+	next         time.Time // when to claim next; zero for now
+	// passedSlow: the last claim had no room for slow webhooks, and so did not
+	// hear when one of them is due.
+	passedSlow bool
+	aging      *time.Timer // marks what has been in flight for long
+	ages       bool        // it is set
 }
 
 // notDue is a next claim that only a hint brings about.
@@ -119,6 +122,7 @@ func (d *dispatcher) plan(now time.Time) (room Room, wait time.Duration, ok bool
 	d.next = notDue // what comes up while the claim runs brings it forward
 	room = d.slots.promise()
 	room.Lease = d.lease()
+	d.passedSlow = room.Slow == 0
 	return room, 0, true
 }
 
@@ -226,6 +230,10 @@ func (d *dispatcher) end(r *sending, success bool) {
 	// Again, a few slots at a time would make many small claims.
 	if l.backlog && (l.inFlight == 0 || d.slots.room(l) >= max(1, min(l.window, d.slots.perWebhook)/4)) {
 		l.backlog = false
+		d.next = time.Time{}
+	}
+	if d.passedSlow && d.slots.slowFree() > 0 {
+		d.passedSlow = false
 		d.next = time.Time{}
 	}
 	d.wakeIfDue()

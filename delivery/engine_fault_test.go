@@ -282,7 +282,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		case f < 0.3:
 			return status(503)(ctx, m)
 		default:
-			return after(time.Duration(float() * float64(2*time.Second)))(ctx, m)
+			return after(time.Duration(float()*float64(2*time.Second)))(ctx, m)
 		}
 	})
 	store := memory.New()
@@ -299,7 +299,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 	}
 	var accepted []uuid.UUID
 	for range 120 {
-		p := processes[int(float() * float64(len(processes)))]
+		p := processes[int(float()*float64(len(processes)))]
 		receipts, err := p.Emit(t.Context(), tenant, []delivery.NewEvent{{Type: "a", Data: []byte(`{}`)}})
 		if err == nil {
 			accepted = append(accepted, receipts[0].EventID)

@@ -30,7 +30,7 @@ const (
 // to mend.
 func failure(err error, u *url.URL, timeout time.Duration, at phase) Response {
 	r := Response{Cause: err}
-	if errors.Is(err, context.DeadlineExceeded) {
+	if timedOut(err, at) {
 		r.TimedOut = true
 		r.Failure = tooLate(u, timeout, at)
 		return r
@@ -44,6 +44,14 @@ func failure(err error, u *url.URL, timeout time.Duration, at phase) Response {
 	}
 	r.Failure = tooEarly(at)
 	return r
+}
+
+// timedOut says whether a request has used up its time. Which of its timeouts is
+// noticed first, that of the whole, the dial's or the handshake's, is chance.
+func timedOut(err error, at phase) bool {
+	var timeout net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
+		at == shakingHands && errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // tooLate is the sentence for a timeout.
@@ -210,7 +218,7 @@ func explainConnection(err error, host string) string {
 		return "connection refused by " + peer
 	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
 		return "there is no route to " + peer
-	case errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, syscall.ETIMEDOUT):
 		return "no connection: " + peer + " does not answer"
 	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return "this server has no sockets left for another connection"

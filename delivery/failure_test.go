@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -252,14 +254,29 @@ func TestUnansweredConnection(t *testing.T) {
 	address := (&net.TCPAddr{IP: bound.Addr[:], Port: bound.Port}).String()
 	m := message("http://" + address)
 	m.Timeout = 150 * time.Millisecond
-	h := sender(t)
+	h := sender(t, func(s *Settings) { s.Timeout = m.Timeout })
+	dialled := make(chan error, 100)
+	dial := h.transport.DialContext
+	h.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		dialled <- err
+		return conn, err
+	}
 	// How many connections the backlog holds is the kernel's affair.
 	for range 100 {
 		r := h.Send(t.Context(), m)
 		if r.Failure != "no complete response within 150ms" {
 			r.want(t, Response{TimedOut: true, Failure: "no connection to " + address + " within 150ms"})
+			// The dial, which goes on by itself, ends too.
+			err := <-dialled
+			if err == nil || errors.Is(err, syscall.ETIMEDOUT) {
+				t.Errorf("the dial ended with %v", err)
+			}
+			failure(err, &url.URL{Host: address}, m.Timeout, connecting).
+				want(t, Response{TimedOut: true, Failure: "no connection to " + address + " within 150ms"})
 			return
 		}
+		<-dialled
 		var dialer net.Dialer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		conn, err := dialer.DialContext(ctx, "tcp", address)

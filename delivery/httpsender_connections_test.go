@@ -198,6 +198,9 @@ func TestDeadHTTP2ConnectionIsGivenUp(t *testing.T) {
 		relay(conn, onward)
 	})
 	h := sender(t, trusting(ca))
+	if pings := h.transport.HTTP2; pings.SendPingTimeout != pingAfter || pings.PingTimeout != pingTimeout {
+		t.Errorf("pings are set to %+v", pings)
+	}
 	h.transport.HTTP2.SendPingTimeout = 50 * time.Millisecond
 	h.transport.HTTP2.PingTimeout = time.Second
 	m := message("https://" + address)

@@ -100,6 +100,8 @@ func (m *slotsModel) end(t *rapid.T) {
 		t.Fatalf("the window grew from %d to %d", before.window, lane.window)
 	case success && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window != before.window+1:
 		t.Fatalf("a window in use stayed at %d", lane.window)
+	case before.inFlight <= before.window/2 && lane.window > before.window:
+		t.Fatalf("a window of %d grew with %d in flight", before.window, before.inFlight)
 	}
 }
 

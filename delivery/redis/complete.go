@@ -73,6 +73,7 @@ func (c *completion) isFull() bool {
 func (c *completion) add(o *delivery.Outcome) {
 	r := &o.Request
 	row := encodeRequest(r)
+	started := r.StartedAt()
 	var retryAt int64
 	if !o.RetryAt.IsZero() {
 		retryAt = o.RetryAt.UnixMilli()
@@ -80,7 +81,7 @@ func (c *completion) add(o *delivery.Outcome) {
 	}
 	c.args = append(
 		c.args, c.refNumber(r), c.typeNumber(r.EventType),
-		r.EventID[:], hourOf(o.ReceivedAt.UnixMilli()), r.ID[:], row, r.ResponseBody,
+		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody,
 		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o),
 	)
 	c.outcomes++

@@ -63,7 +63,7 @@ func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id
 // which come last.
 func (e *storedEvent) args(webhooks []uuid.UUID, more ...any) []any {
 	args := make([]any, 0, 3+len(more)+len(webhooks))
-	args = append(args, e.Tenant, e.ID[:], hourOf(e.ReceivedAt.UnixMilli()))
+	args = append(args, e.Tenant, e.ID[:], bucket(e.ReceivedAt, e.ID))
 	args = append(args, more...)
 	for i := range webhooks {
 		args = append(args, webhooks[i][:])

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -70,8 +71,15 @@ const versionField = "version"
 // the colon.
 func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.String() }
 
-// hourOf is the hour of a time in milliseconds.
-func hourOf(ms int64) int64 { return ms / 3_600_000 }
+// hourOf and dayOf count from 1970.
+func hourOf(t time.Time) int64 { return t.Unix() / (60 * 60) }
+func dayOf(t time.Time) int64  { return t.Unix() / (24 * 60 * 60) }
+
+// bucket is that of an hour and of an id.
+func bucket(t time.Time, id uuid.UUID) string {
+	b := strconv.AppendInt(make([]byte, 0, 16), hourOf(t), 10)
+	return string(append(b, ':', "0123456789abcdef"[id[15]&15]))
+}
 
 // partitionOf spreads tenants over partitions.
 func partitionOf(tenant string, partitions int) int {

@@ -46,8 +46,10 @@ func testFilters(f *fixture) {
 		f.complete(chunk...)
 	}
 	e := f.event(other)
-	f.must(f.acceptAll(held, f.call("other", e))[0].Err)
-	f.complete(manual(f.outcome(&delivery.Job{Webhook: other, Event: &delivery.Event{Tenant: "other", ID: e.ID, Type: types[0]}}), delivery.TriggerRerun))
+	result := f.acceptAll(held, f.call("other", e))[0]
+	f.must(result.Err)
+	job := &delivery.Job{Webhook: other, Event: &delivery.Event{Tenant: "other", ID: e.ID, Type: types[0], ReceivedAt: result.At}}
+	f.complete(manual(f.outcome(job), delivery.TriggerRerun))
 
 	pick := func(ids ...uuid.UUID) uuid.UUID { return ids[random.IntN(len(ids))] }
 	for range 300 {

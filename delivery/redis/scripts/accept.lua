@@ -18,6 +18,8 @@
 
 local now = now_ms()
 local lease_end = now + ARGV[1]
+-- Redis takes long to write numbers as text.
+local now_text, lease_end_text = string.format('%.0f', now), string.format('%.0f', lease_end)
 local keep = ARGV[2]
 local received = string.format('%013d', now)
 
@@ -31,6 +33,7 @@ local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
 
 local pending = {} -- for each webhook: scores and ids to add
 local first = {} -- for each webhook: the earliest of these scores
+local lease_first = lease_end < now
 local versions = {}
 
 -- Schedules an event's deliveries; returns the webhooks that got no lease though
@@ -41,10 +44,10 @@ local function schedule(id, targets, refused)
     local leased = high >= 128
     local w = (high % 128) * 256 + low + 1
     local state = states[w]
-    local score = now
+    local score = now_text
     if leased then
       if state and is_enabled(state) and not is_slow(state) then
-        score = lease_end
+        score = lease_end_text
       else
         refused = refused or {}
         refused[w - 1] = true
@@ -55,11 +58,13 @@ local function schedule(id, targets, refused)
       if not args then
         args = {}
         pending[w] = args
+        first[w] = score
+      elseif (score == lease_end_text) == lease_first then
+        first[w] = score
       end
       local n = #args
       args[n + 1] = score
       args[n + 2] = id
-      if not first[w] or score < first[w] then first[w] = score end
     end
   end
   return refused

@@ -8,9 +8,10 @@
 -- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
 --          number of event types, then of each: name;
 --          then for each outcome: number of the webhook from 1, of the type,
---          event's id, hour the event was received, request's id, row after its
---          head, response body, end of the lease (0 without), time of the next
---          attempt (0 for none), attempt, success / test / slow as 3 digits 0 or 1
+--          event's id, bucket of the delivery, request's id, bucket and day of the
+--          request, row after its head, response body, end of the lease (0
+--          without), time of the next attempt (0 for none), attempt, and success /
+--          test / slow as 3 digits 0 or 1
 -- Result   now in ms
 
 local now = now_ms()
@@ -49,7 +50,7 @@ for i = 1, type_count do types[i] = ARGV[at + i] end
 at = at + 1 + type_count
 types = type_numbers(types)
 
-local width = 11
+local width = 13
 local last = #ARGV - width + 1
 
 -- First all reads, one for each key.
@@ -57,20 +58,20 @@ local row_ids, records_of, ids_of = {}, {}, {}
 for o = at, last, width do
   local w = tonumber(ARGV[o])
   if states[w] then
-    local id = ARGV[o + 2]
-    collect(row_ids, requests_key(id_bucket(ARGV[o + 4])), ARGV[o + 4])
-    collect(records_of, deliveries_key(bucket(ARGV[o + 3], id)), id .. raws[w])
+    local id, request = ARGV[o + 2], ARGV[o + 4]
+    collect(row_ids, ARGV[o + 5], request)
+    collect(records_of, ARGV[o + 3], id .. raws[w])
     collect(ids_of, w, id)
   end
 end
 local written, records, scores = {}, {}, {}
-for key, ids in pairs(row_ids) do
-  for i, row in ipairs(read_chunks('HMGET', key, ids)) do
+for of, ids in pairs(row_ids) do
+  for i, row in ipairs(read_chunks('HMGET', requests_key(of), ids)) do
     if row then written[ids[i]] = true end
   end
 end
-for key, fields in pairs(records_of) do
-  for i, record in ipairs(read_chunks('HMGET', key, fields)) do records[fields[i]] = record end
+for of, fields in pairs(records_of) do
+  for i, record in ipairs(read_chunks('HMGET', deliveries_key(of), fields)) do records[fields[i]] = record end
 end
 for w, ids in pairs(ids_of) do
   local of = {}
@@ -81,13 +82,13 @@ for w, ids in pairs(ids_of) do
 end
 
 -- Then each outcome in its turn, on what was read.
-local rows, bodies, logs, names, hours, days = {}, {}, {}, {}, {}, {}
+local rows, bodies, logs, days = {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
 
 local function note(w, o)
   local id, request = ARGV[o + 2], ARGV[o + 4]
-  local lease_end, retry_at, attempt = tonumber(ARGV[o + 7]), tonumber(ARGV[o + 8]), tonumber(ARGV[o + 9])
-  local success, test, slow = string.byte(ARGV[o + 10], 1, 3)
+  local lease_end, retry_at, attempt = tonumber(ARGV[o + 9]), tonumber(ARGV[o + 10]), tonumber(ARGV[o + 11])
+  local success, test, slow = string.byte(ARGV[o + 12], 1, 3)
   success, test, slow = success == 49, test == 49, slow == 49
   local field = id .. raws[w]
   local status, attempts, due, previous = 'p', 0, 0, no_request
@@ -119,7 +120,7 @@ local function note(w, o)
 
   local record = struct.pack('>c1I2I8c16', status, attempts, due, request)
   records[field] = record
-  new_records[field] = deliveries_key(bucket(ARGV[o + 3], id))
+  new_records[field] = ARGV[o + 3]
   return struct.pack('>c16I8', previous, next_at)
 end
 
@@ -128,38 +129,58 @@ for o = at, last, width do
   if states[w] and not written[request] then
     written[request] = true
     local head = note(w, o)
-    local hour = id_hour(request)
-    local day = math.floor(hour / 24)
-    local in_bucket = bucket(hour, request)
-    collect(rows, requests_key(in_bucket), request, head .. ARGV[o + 5])
-    if ARGV[o + 6] ~= '' then collect(bodies, bodies_key(in_bucket), request, ARGV[o + 6]) end
-    local tenant = ref_tenant(refs[w])
-    local member = types[tonumber(ARGV[o + 1])] .. string.sub(ARGV[o + 10], 1, 1) .. request
-    collect(logs, log_key(tenant, day), 0, member)
-    collect(logs, log_key(refs[w], day), 0, member)
-    names[day] = names[day] or {}
-    names[day][tenant], names[day][refs[w]] = true, true
-    hours['requests:' .. hour] = hour
-    -- Events outlive the log by an hour, and so do the states of deliveries.
-    hours['deliveries:' .. ARGV[o + 3]] = ARGV[o + 3] + 1
-    days[day] = day
+    local in_bucket, day = ARGV[o + 5], ARGV[o + 6]
+    collect(rows, in_bucket, request, head .. ARGV[o + 7])
+    if ARGV[o + 8] ~= '' then collect(bodies, in_bucket, request, ARGV[o + 8]) end
+    local of_day = logs[day]
+    if not of_day then
+      of_day = {}
+      logs[day] = of_day
+    end
+    collect(of_day, w, '0', types[tonumber(ARGV[o + 1])] .. string.sub(ARGV[o + 12], 1, 1) .. request)
   end
 end
 
--- Then all writes, one for each key.
-for field, key in pairs(new_records) do collect(rows, key, field, records[field]) end
-flush('HSET', rows)
-flush('HSET', bodies)
-flush('ZADD', logs)
-for day, of in pairs(names) do
-  local list = {}
-  for name in pairs(of) do list[#list + 1] = name end
-  in_chunks('SADD', logs_key(day), list)
+-- Then all writes, one for each key; and a note of each hour and day that has
+-- something, for which sweep.lua looks.
+local hours = {}
+local function note_hour(kind, of, extra)
+  local hour = string.match(of, '^[^:]+')
+  hours[kind .. ':' .. hour] = hour + extra
 end
+
+local states_of = {}
+for field, of in pairs(new_records) do collect(states_of, of, field, records[field]) end
+for of, args in pairs(states_of) do
+  in_chunks('HSET', deliveries_key(of), args)
+  -- Events outlive the log by an hour, and so do the states of their deliveries.
+  note_hour('deliveries', of, 1)
+end
+for of, args in pairs(rows) do
+  in_chunks('HSET', requests_key(of), args)
+  note_hour('requests', of, 0)
+end
+for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
+for day, of_day in pairs(logs) do
+  local names = {}
+  for w, members in pairs(of_day) do
+    local tenant = ref_tenant(refs[w])
+    in_chunks('ZADD', log_key(tenant, day), members)
+    in_chunks('ZADD', log_key(refs[w], day), members)
+    names[tenant], names[refs[w]] = true, true
+  end
+  local list = {}
+  for name in pairs(names) do list[#list + 1] = name end
+  in_chunks('SADD', logs_key(day), list)
+  days[#days + 1], days[#days + 2] = day, day
+end
+if #days > 0 then in_chunks('ZADD', days_key(), days) end
 local index = {}
-for name, hour in pairs(hours) do collect(index, hours_key(), hour, name) end
-for day in pairs(days) do collect(index, days_key(), day, day) end
-flush('ZADD', index)
+for name, hour in pairs(hours) do
+  index[#index + 1] = hour
+  index[#index + 1] = name
+end
+if #index > 0 then in_chunks('ZADD', hours_key(), index) end
 
 for w, ids in pairs(changed) do
   local moved, ended = {}, {}

@@ -2,13 +2,13 @@
 -- event.lua reads the states of an event's deliveries.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, event's id, hour it was received, then the 16 bytes of the id
+-- ARGV     tenant, event's id, bucket of its deliveries, then the 16 bytes of the id
 --          of each webhook
 -- Result   now in ms, then for each webhook: 0 if it does not exist, else the
 --          delivery's record or '' if it has none yet
 
-local tenant, event, hour = ARGV[1], ARGV[2], ARGV[3]
-local key = deliveries_key(bucket(hour, event))
+local tenant, event, of = ARGV[1], ARGV[2], ARGV[3]
+local key = deliveries_key(of)
 local results = { now_ms() }
 for i = 4, #ARGV do
   local raw = ARGV[i]

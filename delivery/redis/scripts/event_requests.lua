@@ -3,14 +3,14 @@
 -- one, and each its previous one.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, event's id, hour it was received, most requests of one
+-- ARGV     tenant, event's id, bucket of its deliveries, most requests of one
 --          delivery, then the 16 bytes of the id of each webhook
 -- Result   now in ms, then for each request: id, '1' if it was a success else '0'
 
-local tenant, event, hour = ARGV[1], ARGV[2], ARGV[3]
+local tenant, event, of = ARGV[1], ARGV[2], ARGV[3]
 local most = tonumber(ARGV[4])
 local results = { now_ms() }
-local key = deliveries_key(bucket(hour, event))
+local key = deliveries_key(of)
 for i = 5, #ARGV do
   local raw = ARGV[i]
   local record = redis.call('HGET', key, event .. raw)

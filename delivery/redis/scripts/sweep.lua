@@ -48,7 +48,7 @@ local function drop_hours()
   local names = redis.call('ZRANGEBYSCORE', hours_key(), '-inf', '(' .. keep_from, 'LIMIT', 0, hours_per_step)
   if #names == 0 then return false end
   for _, name in ipairs(names) do
-    local kind, hour = string.match(name, '^(%a+):(%d+)$')
+    local kind, hour = string.match(name, '^(%a+):(.+)$')
     local keys = {}
     for b = 0, 15 do
       local of = hour .. ':' .. hex[b]

@@ -1,0 +1,90 @@
+package redis
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// TestNothingStaysOfDeleted counts what is left of a webhook beside another's.
+func TestNothingStaysOfDeleted(t *testing.T) {
+	s := open(t, options())
+	w, other := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
+	for _, of := range []*delivery.Webhook{w, other} {
+		call := newCall(s, of, 3, 10, true)
+		call.Version = 2
+		accepted := mustAccept(t, s, call)
+		for i := range call.Events {
+			o := success(s, of, &call.Events[i], &accepted)
+			o.Request.ResponseBody = "thanks"
+			if err := s.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.DeleteWebhook(t.Context(), w.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	for more, err := true, error(nil); more; {
+		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
+			t.Fatal(err)
+		}
+	}
+	base := s.keys.base(0)
+	day := strconv.FormatInt(dayOf(s.Now()), 10)
+	for key, want := range map[string]int64{
+		base + "log:" + testTenant + ":" + day:           3,
+		base + "log:" + refText(other.Ref()) + ":" + day: 3,
+		base + "log:" + refText(w.Ref()) + ":" + day:     0,
+		base + "gone": 0,
+	} {
+		if got := s.client.ZCard(t.Context(), key).Val(); got != want {
+			t.Errorf("%q has %d members, want %d", key, got, want)
+		}
+	}
+	rows, bodies := int64(0), int64(0)
+	for _, key := range s.client.Keys(t.Context(), s.keys.prefix+":*").Val() {
+		switch {
+		case strings.HasPrefix(key, base+"requests:"):
+			rows += s.client.HLen(t.Context(), key).Val()
+		case strings.HasPrefix(key, base+"bodies:"):
+			bodies += s.client.HLen(t.Context(), key).Val()
+		}
+	}
+	if rows != 3 || bodies != 3 {
+		t.Errorf("%d rows and %d bodies are left, want 3 of each", rows, bodies)
+	}
+}
+
+// TestKeepsItsPlace has outcomes and new events come in for a webhook that waits
+// for its turn: that must not put it behind those that came after it.
+func TestKeepsItsPlace(t *testing.T) {
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	leased := newCall(s, w, 1, 10, true)
+	accepted := mustAccept(t, s, leased)
+	mustAccept(t, s, newCall(s, w, 1, 10, false))
+	due := s.keys.base(0) + "due"
+	since := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val()
+	eventually(t, "the clock goes on", func() error {
+		if !s.Now().After(time.UnixMilli(int64(since) + 2)) {
+			return errors.New("it is the same millisecond still")
+		}
+		return nil
+	})
+	if err := s.Complete(t.Context(), []delivery.Outcome{success(s, w, &leased.Events[0], &accepted)}); err != nil {
+		t.Fatal(err)
+	}
+	mustAccept(t, s, newCall(s, w, 1, 10, false))
+	if now := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val(); now != since {
+		t.Errorf("the webhook was due since %.0f, and now is since %.0f", since, now)
+	}
+	claim(t, s)
+	if now := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val(); now <= since {
+		t.Error("the webhook had its turn and stays in front")
+	}
+}
