@@ -14,10 +14,10 @@ const idleTime = 30 * time.Second
 
 // measureIdle counts what happens when nothing does.
 func measureIdle(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "default", "/ok"); err != nil {
+	if err := r.subscribe(ctx, "/ok"); err != nil {
 		return nil, err
 	}
-	if _, err := r.post(ctx, "default", "/events", event(time.Now()), nil); err != nil {
+	if err := r.post(ctx, "/events", event(time.Now())); err != nil {
 		return nil, err
 	}
 	if !pause(ctx, 3*time.Second) {

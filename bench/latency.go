@@ -17,7 +17,7 @@ const (
 // measureLatency emits at a steady rate and measures from before the emit until
 // the receipt; the same rate of plain POSTs to the same receiver goes before.
 func measureLatency(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "default", "/ok"); err != nil {
+	if err := r.subscribe(ctx, "/ok"); err != nil {
 		return nil, err
 	}
 	bare, err := steadily(ctx, r, func(made time.Time) error { return barePost(ctx, r.sink.url+"/ok", made) })
@@ -25,8 +25,7 @@ func measureLatency(ctx context.Context, r *rig) ([]result, error) {
 		return nil, err
 	}
 	emitted, err := steadily(ctx, r, func(made time.Time) error {
-		_, err := r.post(ctx, "default", "/events", event(made), nil)
-		return err
+		return r.post(ctx, "/events", event(made))
 	})
 	if err != nil {
 		return nil, err
@@ -40,10 +39,9 @@ func measureLatency(ctx context.Context, r *rig) ([]result, error) {
 // measureHang does the same beside endpoints that hang, which get every event.
 func measureHang(ctx context.Context, r *rig) ([]result, error) {
 	emit := func(made time.Time) error {
-		_, err := r.post(ctx, "default", "/events", event(made), nil)
-		return err
+		return r.post(ctx, "/events", event(made))
 	}
-	if err := r.subscribe(ctx, "default", "/ok"); err != nil {
+	if err := r.subscribe(ctx, "/ok"); err != nil {
 		return nil, err
 	}
 	alone, err := steadily(ctx, r, emit)
@@ -51,7 +49,7 @@ func measureHang(ctx context.Context, r *rig) ([]result, error) {
 		return nil, err
 	}
 	for i := range hanging {
-		if err := r.subscribe(ctx, "default", fmt.Sprintf("/hang%d", i)); err != nil {
+		if err := r.subscribe(ctx, fmt.Sprintf("/hang%d", i)); err != nil {
 			return nil, err
 		}
 	}

@@ -17,11 +17,11 @@ const (
 
 // measureRetry compares when retries were promised with when they arrived.
 func measureRetry(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "default", "/fail"); err != nil {
+	if err := r.subscribe(ctx, "/fail"); err != nil {
 		return nil, err
 	}
 	for range retryEvents {
-		if _, err := r.post(ctx, "default", "/events", event(time.Now()), nil); err != nil {
+		if err := r.post(ctx, "/events", event(time.Now())); err != nil {
 			return nil, err
 		}
 		if !pause(ctx, 10*time.Millisecond) {
@@ -41,7 +41,7 @@ func measureRetry(ctx context.Context, r *rig) ([]result, error) {
 			} `json:"data"`
 			Next string `json:"next_cursor"`
 		}
-		if _, err := r.get(ctx, "default", "/requests?limit=200"+cursor, &page); err != nil {
+		if err := r.get(ctx, "/requests?limit=200"+cursor, &page); err != nil {
 			return nil, err
 		}
 		r.sink.mu.Lock()
@@ -64,7 +64,7 @@ func measureRetry(ctx context.Context, r *rig) ([]result, error) {
 
 // measureMemory lets deliveries pile up whose retry is far off.
 func measureMemory(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "default", "/fail"); err != nil {
+	if err := r.subscribe(ctx, "/fail"); err != nil {
 		return nil, err
 	}
 	body := []byte("[")
@@ -101,7 +101,7 @@ func (r *rig) emitAndFail(ctx context.Context, body []byte, times int) (int64, e
 	want := len(r.sink.received) + times*batch
 	r.sink.mu.Unlock()
 	for range times {
-		if _, err := r.post(ctx, "default", "/events", body, nil); err != nil {
+		if err := r.post(ctx, "/events", body); err != nil {
 			return 0, err
 		}
 	}

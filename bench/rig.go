@@ -85,7 +85,7 @@ func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m me
 	}
 	r.api = "http://" + site + "/hooks/api"
 	for {
-		_, err := r.get(ctx, "default", "/health", nil)
+		err := r.get(ctx, "/health", nil)
 		if err == nil {
 			return nil
 		}
@@ -100,50 +100,48 @@ func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m me
 	}
 }
 
-// post and get call the API, as the emitter and admin in one, and read a JSON
-// answer into the given value unless it is nil.
-func (r *rig) post(ctx context.Context, tenant, path string, body []byte, answer any) (int, error) {
-	return r.call(ctx, http.MethodPost, tenant, path, body, answer)
+// post and get call the API, as the emitter and admin in one.
+func (r *rig) post(ctx context.Context, path string, body []byte) error {
+	return r.call(ctx, http.MethodPost, path, body, nil)
 }
 
-func (r *rig) get(ctx context.Context, tenant, path string, answer any) (int, error) {
-	return r.call(ctx, http.MethodGet, tenant, path, nil, answer)
+func (r *rig) get(ctx context.Context, path string, answer any) error {
+	return r.call(ctx, http.MethodGet, path, nil, answer)
 }
 
-func (r *rig) call(ctx context.Context, method, tenant, path string, body []byte, answer any) (int, error) {
+// call reads a JSON answer into the given value unless it is nil.
+func (r *rig) call(ctx context.Context, method, path string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, r.api+path, bytes.NewReader(body))
 	if err != nil {
-		return 0, err
+		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+r.token)
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("X-Tenant", tenant)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	text, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if resp.StatusCode/100 != 2 {
-		return resp.StatusCode, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, text)
 	}
 	if answer == nil {
-		return resp.StatusCode, nil
+		return nil
 	}
-	return resp.StatusCode, json.Unmarshal(text, answer)
+	return json.Unmarshal(text, answer)
 }
 
 // subscribe registers a webhook for a path of the sink.
-func (r *rig) subscribe(ctx context.Context, tenant, path string) error {
+func (r *rig) subscribe(ctx context.Context, path string) error {
 	body, err := json.Marshal(map[string]string{"url": r.sink.url + path, "secret": r.token})
 	if err != nil {
 		return err
 	}
-	_, err = r.post(ctx, tenant, "/webhooks", body, nil)
-	return err
+	return r.post(ctx, "/webhooks", body)
 }
 
 // event is about 500 bytes, with the moment in which it was made.

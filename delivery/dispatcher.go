@@ -190,11 +190,11 @@ func (d *dispatcher) reserve(ref WebhookRef) bool {
 	return d.mayStart() && d.slots.reserve(ref)
 }
 
-// cancel gives back a slot that was reserved.
-func (d *dispatcher) cancel(ref WebhookRef) {
+// cancel gives back a slot that was taken, for a slow webhook or not.
+func (d *dispatcher) cancel(ref WebhookRef, slow bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.slots.cancel(ref)
+	d.slots.cancel(ref, slow)
 	d.wakeIfDue()
 }
 

@@ -225,13 +225,13 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 			switch {
 			case r.Duplicate || r.Repeated:
 				if target.Lease {
-					e.dispatcher.cancel(ref)
+					e.dispatcher.cancel(ref, false)
 				}
 			case target.Lease && !unleased[target.Webhook]:
 				e.start(Job{Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd}, leaseUntil)
 			default:
 				if target.Lease {
-					e.dispatcher.cancel(ref)
+					e.dispatcher.cancel(ref, false)
 				}
 				e.dispatcher.waits(ref)
 			}
@@ -260,7 +260,7 @@ func (e *Engine) cancelSlots(m *emission) {
 		for j := range targets {
 			if targets[j].Lease {
 				targets[j].Lease = false
-				e.dispatcher.cancel(WebhookRef{m.call.Tenant, targets[j].Webhook})
+				e.dispatcher.cancel(WebhookRef{m.call.Tenant, targets[j].Webhook}, false)
 			}
 		}
 	}

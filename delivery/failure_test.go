@@ -276,7 +276,9 @@ func TestUnansweredConnection(t *testing.T) {
 				want(t, Response{TimedOut: true, Failure: "no connection to " + address + " within 150ms"})
 			return
 		}
-		<-dialled
+		if err := <-dialled; err != nil {
+			t.Fatalf("the dial ended with %v, and the request did not", err)
+		}
 		var dialer net.Dialer
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		conn, err := dialer.DialContext(ctx, "tcp", address)

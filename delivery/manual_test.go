@@ -68,7 +68,7 @@ func TestRerunThatCannotBe(t *testing.T) {
 		r.emit(1)
 		synctest.Wait()
 		row := r.log()[0]
-		expect := func(what string, tenant string, id uuid.UUID, want error) {
+		expect := func(what, tenant string, id uuid.UUID, want error) {
 			t.Helper()
 			if _, err := r.Rerun(t.Context(), tenant, id); !errors.Is(err, want) {
 				t.Errorf("%s: %v, want %v", what, err, want)

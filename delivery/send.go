@@ -21,7 +21,7 @@ func (e *Engine) start(job Job, leaseUntil time.Time) {
 		if ok {
 			e.sends.end()
 		}
-		e.dispatcher.cancel(ref)
+		e.dispatcher.cancel(ref, job.Slow)
 		return
 	}
 	go func() {

@@ -21,9 +21,10 @@ type slots struct {
 	total      int // requests in flight at most, in all
 	perWebhook int // the same for each webhook
 
-	inFlight int // reserved or sending, slow ones included
-	slow     int // of these, the slow ones
-	claiming int // promised to a Claim that has not answered yet
+	inFlight int  // reserved or sending, slow ones included
+	slow     int  // of these, the slow ones
+	claiming int  // promised to a Claim that has not answered yet
+	slowTurn bool // the last free slot was promised to the slow
 	lanes    map[WebhookRef]*lane
 
 	// oldest and newest are the ends of the list of sends that are not slow, in
@@ -111,13 +112,20 @@ func (s *slots) admit(ref WebhookRef, slow bool) bool {
 	}
 	s.inFlight++
 	l.inFlight++
-	l.slow = l.slow || slow
+	if slow {
+		// Counted now, not when it begins: the next claim may come first.
+		l.slow = true
+		s.slow++
+	}
 	return true
 }
 
 // cancel gives back a slot for which no request was sent.
-func (s *slots) cancel(ref WebhookRef) {
+func (s *slots) cancel(ref WebhookRef, slow bool) {
 	l := s.lanes[ref]
+	if slow {
+		s.slow--
+	}
 	s.inFlight--
 	l.inFlight--
 	s.closeIfIdle(ref, l)
@@ -125,9 +133,8 @@ func (s *slots) cancel(ref WebhookRef) {
 
 // begin starts the clock of a request in a slot taken before.
 func (s *slots) begin(ref WebhookRef, slow bool, now time.Time) *sending {
-	r := &sending{ref: ref, lane: s.lanes[ref], began: now}
+	r := &sending{ref: ref, lane: s.lanes[ref], began: now, slow: slow}
 	if slow {
-		s.markSlow(r)
 		return r
 	}
 	r.older = s.newest
@@ -175,15 +182,11 @@ func (s *slots) age(now time.Time) (next time.Time) {
 			return due
 		}
 		s.unlink(r)
-		s.markSlow(r)
+		r.slow = true
+		r.lane.slow = true
+		s.slow++
 	}
 	return time.Time{}
-}
-
-func (s *slots) markSlow(r *sending) {
-	r.slow = true
-	r.lane.slow = true
-	s.slow++
 }
 
 func (s *slots) unlink(r *sending) {
@@ -209,10 +212,13 @@ func (s *slots) promise() Room {
 	}
 	// A few of the free slots are kept for the slow, who may have none due.
 	room.Slow = min(s.slowFree(), max(1, free/4))
-	room.Fast = free - room.Slow
-	if free == 1 {
-		room.Fast, room.Slow = 1, 0
+	if free == 1 { // they take turns
+		s.slowTurn = !s.slowTurn
+		if !s.slowTurn {
+			room.Slow = 0
+		}
 	}
+	room.Fast = free - room.Slow
 	for ref, l := range s.lanes {
 		n := s.room(l)
 		room.Webhooks[ref] = n

@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// AllEventTypes, as the only event type of a webhook, stands for every type,
-// those added later included.
+// AllEventTypes stands for every event type, those added later included, when it
+// is a webhook's only one.
 const AllEventTypes = "*"
 
 // MaxWebhooks is how many webhooks a tenant may have.

@@ -102,3 +102,14 @@ func countJobs(jobs []delivery.Job, n int) error {
 	}
 	return nil
 }
+
+// sweepAll takes steps until there is nothing more to remove.
+func sweepAll(t *testing.T, s *Store) {
+	t.Helper()
+	for more := true; more; {
+		var err error
+		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

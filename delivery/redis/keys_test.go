@@ -97,11 +97,7 @@ func TestNothingStays(t *testing.T) {
 	if err := s.Complete(t.Context(), outcomes); err != nil {
 		t.Fatal(err)
 	}
-	for more, err := true, error(nil); more; {
-		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
-			t.Fatal(err)
-		}
-	}
+	sweepAll(t, s)
 	keys, err := s.client.Keys(t.Context(), o.KeyPrefix+":*").Result()
 	if err != nil {
 		t.Fatal(err)

@@ -29,11 +29,7 @@ func TestNothingStaysOfDeleted(t *testing.T) {
 	if err := s.DeleteWebhook(t.Context(), w.Ref()); err != nil {
 		t.Fatal(err)
 	}
-	for more, err := true, error(nil); more; {
-		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
-			t.Fatal(err)
-		}
-	}
+	sweepAll(t, s)
 	base := s.keys.base(0)
 	day := strconv.FormatInt(dayOf(s.Now()), 10)
 	for key, want := range map[string]int64{
