@@ -169,7 +169,7 @@ func TestTenants(t *testing.T) {
 		}
 	}
 	s.do("DELETE", "/hooks/api/webhooks/"+hook.ID, "", "X-Tenant", "b").wantProblem(t, 404)
-	if got := s.do("GET", "/hooks/api/webhooks", "", "X-Tenant", "b").body; string(got) != `{"data":[]}` {
+	if got := s.do("GET", "/hooks/api/webhooks", "", "X-Tenant", "b").body; string(got) != `{"data":[]}`+"\n" {
 		t.Errorf("got %s", got)
 	}
 }

@@ -78,6 +78,7 @@ type App struct {
 	settings     delivery.Settings
 	types        eventTypes
 	maxEventSize int64
+	store        StoreModule
 	engine       *pooledEngine
 	poolKey      string // of the engine, "" unless it was acquired
 	detach       func() // nil unless attached
@@ -111,6 +112,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if !ok {
 		return fmt.Errorf("webhooks: the module %T is not a store", module)
 	}
+	a.store = store
 	return a.acquire(store)
 }
 
@@ -134,7 +136,7 @@ func (a *App) acquire(store StoreModule) error {
 // Start makes this configuration the engine's, and returns at once: a store that
 // is away must not take the sites beside it down.
 func (a *App) Start() error {
-	a.detach = a.engine.attach(a.settings, a.log)
+	a.detach = a.engine.attach(a.settings, a.store, a.log)
 	return nil
 }
 

@@ -23,6 +23,7 @@ const closeTimeout = 10 * time.Second
 // pooledEngine is an engine that outlives the configuration that made it.
 type pooledEngine struct {
 	*delivery.Engine
+	store    delivery.Store
 	storeLog *currentCore
 }
 
@@ -32,11 +33,16 @@ func newPooledEngine(module StoreModule, log *zap.Logger) (*pooledEngine, error)
 	if err != nil {
 		return nil, err
 	}
-	return &pooledEngine{Engine: delivery.NewEngine(store), storeLog: core}, nil
+	return &pooledEngine{Engine: delivery.NewEngine(store), store: store, storeLog: core}, nil
 }
 
-func (p *pooledEngine) attach(s delivery.Settings, log *zap.Logger) (detach func()) {
-	p.storeLog.use(log)
+// attach makes a configuration the engine's: its settings, its log and its way to
+// the store.
+func (p *pooledEngine) attach(s delivery.Settings, module StoreModule, log *zap.Logger) (detach func()) {
+	s.InForce = func() {
+		p.storeLog.use(log)
+		module.Use(p.store)
+	}
 	return p.Attach(s, log)
 }
 

@@ -117,6 +117,7 @@ func write(w http.ResponseWriter, status int, contentType string, body any) erro
 	if err != nil {
 		return err
 	}
+	encoded = append(encoded, '\n') // whoever calls from a terminal gets the prompt on a line of its own
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
 	w.WriteHeader(status)

@@ -249,6 +249,13 @@ func (s *RedisStore) NewStore(log *zap.Logger) (delivery.Store, error) {
 	return redis.New(options), nil
 }
 
+// Use changes the credentials of a store, and how it connects.
+func (s *RedisStore) Use(store delivery.Store) {
+	if store, ok := store.(*redis.Store); ok {
+		store.Use(s.options)
+	}
+}
+
 // Interface guards
 var (
 	_ caddy.Provisioner = (*RedisStore)(nil)

@@ -16,4 +16,7 @@ type StoreModule interface {
 	// NewStore makes the store. It does no I/O; the store is opened once a
 	// configuration has started. The logger is good for the store's whole life.
 	NewStore(log *zap.Logger) (delivery.Store, error)
+	// Use makes a store of the same identity, which another configuration made,
+	// get to its data as this module's configuration says: with its credentials.
+	Use(store delivery.Store)
 }

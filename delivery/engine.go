@@ -121,6 +121,9 @@ func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
 
 // activate puts settings in force. The caller holds e.mu.
 func (e *Engine) activate(a *active) {
+	if a.settings.InForce != nil {
+		a.settings.InForce()
+	}
 	before := e.active.Swap(a)
 	e.dispatcher.limit(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
 	if before != nil && before.sender != a.sender {

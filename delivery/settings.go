@@ -29,6 +29,10 @@ type Settings struct {
 	// MaxResponseSize is how many bytes of a response body the log keeps.
 	MaxResponseSize int
 	Destinations    Destinations
+	// InForce, if not nil, is called whenever these settings come into force,
+	// also when those that replaced them are taken away again: for what belongs
+	// to the configuration and not to the engine, as the store's credentials do.
+	InForce func()
 }
 
 // DefaultSettings are those of the contract.

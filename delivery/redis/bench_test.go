@@ -35,7 +35,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 			}
 			b.StopTimer()
 			b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
-			s.client.FlushAll(b.Context())
+			s.client().FlushAll(b.Context())
 		})
 	}
 }
@@ -43,7 +43,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 // serverCPU is the processor time that Redis has used.
 func serverCPU(b *testing.B, s *Store) time.Duration {
 	b.Helper()
-	info, err := s.client.Info(b.Context(), "cpu").Result()
+	info, err := s.client().Info(b.Context(), "cpu").Result()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -94,5 +94,5 @@ func BenchmarkRequests(b *testing.B) {
 			}
 		})
 	}
-	s.client.FlushAll(b.Context())
+	s.client().FlushAll(b.Context())
 }

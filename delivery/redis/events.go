@@ -49,7 +49,7 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 
 // storedEvent reads an event's own record.
 func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id uuid.UUID) (*storedEvent, error) {
-	record, err := s.client.Get(ctx, eventKey(p.base, tenant, id)).Result()
+	record, err := s.client().Get(ctx, eventKey(p.base, tenant, id)).Result()
 	if errors.Is(err, redis.Nil) {
 		return nil, delivery.ErrNotFound
 	}

@@ -20,7 +20,7 @@ func TestFull(t *testing.T) {
 	mustAccept(t, s, newCall(s, w, 1, 100, false))
 
 	// Less than it holds already.
-	if err := s.client.ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
+	if err := s.client().ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
 		t.Fatal(err)
 	}
 	wantError(t, "Accept", accept(s, newCall(s, w, 1, 10, false)).Err, delivery.ErrFull)
@@ -71,7 +71,7 @@ func TestScriptsLost(t *testing.T) {
 	}
 	flush := func() {
 		t.Helper()
-		if err := s.client.ScriptFlush(t.Context()).Err(); err != nil {
+		if err := s.client().ScriptFlush(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}

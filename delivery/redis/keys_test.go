@@ -38,7 +38,7 @@ func TestKeys(t *testing.T) {
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset",
 	}
 	seen := make(map[string]bool)
-	keys, err := s.client.Keys(t.Context(), o.KeyPrefix+":*").Result()
+	keys, err := s.client().Keys(t.Context(), o.KeyPrefix+":*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("the key %q is in no partition of the tenant", key)
 			continue
 		}
-		kind := s.client.Type(t.Context(), key).Val()
+		kind := s.client().Type(t.Context(), key).Val()
 		known := false
 		for prefix, want := range kinds {
 			if strings.HasPrefix(rest, prefix) && kind == want {
@@ -62,7 +62,7 @@ func TestKeys(t *testing.T) {
 			t.Errorf("the key %q, a %s, is not in the table", key, kind)
 		}
 		// Only events expire: an expiry of a big key would block Redis.
-		if ttl := s.client.PTTL(t.Context(), key).Val(); (ttl > 0) != strings.HasPrefix(rest, "event:") {
+		if ttl := s.client().PTTL(t.Context(), key).Val(); (ttl > 0) != strings.HasPrefix(rest, "event:") {
 			t.Errorf("the key %q expires in %s", key, ttl)
 		}
 	}
@@ -72,7 +72,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	key := eventKey(base, testTenant, call.Events[0].ID)
-	if ttl := s.client.PTTL(t.Context(), key).Val(); ttl < testRetention || ttl > testRetention+eventGrace {
+	if ttl := s.client().PTTL(t.Context(), key).Val(); ttl < testRetention || ttl > testRetention+eventGrace {
 		t.Errorf("an event expires in %s, want %s", ttl, testRetention+eventGrace)
 	}
 }
@@ -98,7 +98,7 @@ func TestNothingStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	sweepAll(t, s)
-	keys, err := s.client.Keys(t.Context(), o.KeyPrefix+":*").Result()
+	keys, err := s.client().Keys(t.Context(), o.KeyPrefix+":*").Result()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestIdleCostsNothing(t *testing.T) {
 	s := open(t, options())
 	claim(t, s)
 	evals := func() string {
-		info, err := s.client.Info(t.Context(), "commandstats").Result()
+		info, err := s.client().Info(t.Context(), "commandstats").Result()
 		if err != nil {
 			t.Fatal(err)
 		}

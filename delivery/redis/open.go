@@ -24,7 +24,7 @@ func (s *Store) Open(ctx context.Context) error {
 	if s.partitions.Load() != nil {
 		return nil
 	}
-	info, err := s.client.Info(ctx, "server", "persistence").Result()
+	info, err := s.client().Info(ctx, "server", "persistence").Result()
 	if err != nil {
 		return s.wrap(err)
 	}
@@ -73,7 +73,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 	if want < 0 || want > maxPartitions {
 		return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, want)
 	}
-	meta, err := s.client.HGetAll(ctx, s.keys.meta()).Result()
+	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if err != nil {
 		return 0, s.wrap(err)
 	}
@@ -87,7 +87,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 			first = defaultPartitions
 		}
 		// Several processes may be the first; one of them is.
-		pipe := s.client.Pipeline()
+		pipe := s.client().Pipeline()
 		pipe.HSetNX(ctx, s.keys.meta(), "partitions", first)
 		pipe.HSetNX(ctx, s.keys.meta(), "schema", schemaVersion)
 		all := pipe.HGetAll(ctx, s.keys.meta())
@@ -112,7 +112,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 // learnTime asks for the time, lest ids and due times be made by another clock.
 func (s *Store) learnTime(ctx context.Context) error {
 	asked := time.Now()
-	t, err := s.client.Time(ctx).Result()
+	t, err := s.client().Time(ctx).Result()
 	if err != nil {
 		return s.wrap(err)
 	}
@@ -140,7 +140,7 @@ func (s *Store) warn(ctx context.Context, info string) {
 var errNoSetting = errors.New("no such setting")
 
 func (s *Store) setting(ctx context.Context, name string) (string, error) {
-	values, err := s.client.ConfigGet(ctx, name).Result()
+	values, err := s.client().ConfigGet(ctx, name).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		s.log.Debug("Redis does not tell a setting", zap.String("setting", name), zap.Error(s.wrap(err)))
 		return "", err

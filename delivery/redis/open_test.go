@@ -43,7 +43,7 @@ func TestPartitionsAreFixed(t *testing.T) {
 func TestOtherSchema(t *testing.T) {
 	o := options()
 	s := open(t, o)
-	if err := s.client.HSet(t.Context(), s.keys.meta(), "schema", 99).Err(); err != nil {
+	if err := s.client().HSet(t.Context(), s.keys.meta(), "schema", 99).Err(); err != nil {
 		t.Fatal(err)
 	}
 	later := New(o)

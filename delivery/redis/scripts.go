@@ -23,6 +23,7 @@ var (
 	acceptScript        = loadScript("accept")
 	claimScript         = loadScript("claim")
 	completeScript      = loadScript("complete")
+	pendingScript       = loadScript("pending")
 	releaseScript       = loadScript("release")
 	createWebhookScript = loadScript("create_webhook")
 	updateWebhookScript = loadScript("update_webhook")
@@ -89,9 +90,9 @@ func (s *Store) exchange(ctx context.Context, calls []*call, eval func(redis.Cmd
 	asked := time.Now()
 	cmds := make([]*redis.Cmd, len(calls))
 	if len(calls) == 1 {
-		cmds[0] = eval(s.client, calls[0])
+		cmds[0] = eval(s.client(), calls[0])
 	} else {
-		pipe := s.client.Pipeline()
+		pipe := s.client().Pipeline()
 		for i, c := range calls {
 			cmds[i] = eval(pipe, c)
 		}

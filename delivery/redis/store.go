@@ -14,10 +14,10 @@ import (
 // Store is a delivery.Store in Redis. It has no goroutines, and asks Redis
 // nothing, but when it is called.
 type Store struct {
-	options Options
+	options Options // as given to New; connections says how it is reached now
 	keys    keys
 	log     *zap.Logger
-	client  redis.UniversalClient
+	conns   connections
 	clock   clock
 
 	// partitions is nil until the store is open.
@@ -39,23 +39,36 @@ func New(options Options) *Store {
 	if options.Logger == nil {
 		options.Logger = zap.NewNop()
 	}
-	return &Store{
+	s := &Store{
 		options: options,
 		keys:    keys{prefix: options.KeyPrefix},
 		log:     options.Logger,
-		client:  options.client(),
 	}
+	s.conns.use(options)
+	return s
+}
+
+// Use changes how the same data is reached: the credentials, TLS, and which of
+// its nodes to ask first. What is under way goes on as it began. All else in the
+// options stays as New was given it.
+func (s *Store) Use(options Options) {
+	if len(options.Addresses) == 0 {
+		options.Addresses = s.options.Addresses
+	}
+	s.conns.use(options)
 }
 
 // Close closes the connections.
-func (s *Store) Close() error { return s.client.Close() }
+func (s *Store) Close() error { return s.conns.close() }
+
+func (s *Store) client() redis.UniversalClient { return s.conns.client() }
 
 // Ping says whether Redis answers now.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.partitions.Load() == nil {
 		return errNotOpen
 	}
-	return s.wrap(s.client.Ping(ctx).Err())
+	return s.wrap(s.client().Ping(ctx).Err())
 }
 
 // Now is Redis's clock, reckoned from its answers; this machine's before the

@@ -38,17 +38,17 @@ func TestNothingStaysOfDeleted(t *testing.T) {
 		base + "log:" + refText(w.Ref()) + ":" + day:     0,
 		base + "gone": 0,
 	} {
-		if got := s.client.ZCard(t.Context(), key).Val(); got != want {
+		if got := s.client().ZCard(t.Context(), key).Val(); got != want {
 			t.Errorf("%q has %d members, want %d", key, got, want)
 		}
 	}
 	rows, bodies := int64(0), int64(0)
-	for _, key := range s.client.Keys(t.Context(), s.keys.prefix+":*").Val() {
+	for _, key := range s.client().Keys(t.Context(), s.keys.prefix+":*").Val() {
 		switch {
 		case strings.HasPrefix(key, base+"requests:"):
-			rows += s.client.HLen(t.Context(), key).Val()
+			rows += s.client().HLen(t.Context(), key).Val()
 		case strings.HasPrefix(key, base+"bodies:"):
-			bodies += s.client.HLen(t.Context(), key).Val()
+			bodies += s.client().HLen(t.Context(), key).Val()
 		}
 	}
 	if rows != 3 || bodies != 3 {
@@ -65,7 +65,7 @@ func TestKeepsItsPlace(t *testing.T) {
 	accepted := mustAccept(t, s, leased)
 	mustAccept(t, s, newCall(s, w, 1, 10, false))
 	due := s.keys.base(0) + "due"
-	since := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val()
+	since := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val()
 	eventually(t, "the clock goes on", func() error {
 		if !s.Now().After(time.UnixMilli(int64(since) + 2)) {
 			return errors.New("it is the same millisecond still")
@@ -76,11 +76,11 @@ func TestKeepsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustAccept(t, s, newCall(s, w, 1, 10, false))
-	if now := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val(); now != since {
+	if now := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val(); now != since {
 		t.Errorf("the webhook was due since %.0f, and now is since %.0f", since, now)
 	}
 	claim(t, s)
-	if now := s.client.ZScore(t.Context(), due, refText(w.Ref())).Val(); now <= since {
+	if now := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val(); now <= since {
 		t.Error("the webhook had its turn and stays in front")
 	}
 }

@@ -16,7 +16,7 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhoo
 	if err != nil {
 		return nil, 0, err
 	}
-	records, err := s.client.HGetAll(ctx, webhooksKey(p.base, tenant)).Result()
+	records, err := s.client().HGetAll(ctx, webhooksKey(p.base, tenant)).Result()
 	if err != nil {
 		return nil, 0, s.wrap(err)
 	}
@@ -51,7 +51,7 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 		return nil, 0, err
 	}
 	id := ref.ID.String()
-	fields, err := s.client.HMGet(ctx, webhooksKey(p.base, ref.Tenant), id, versionField).Result()
+	fields, err := s.client().HMGet(ctx, webhooksKey(p.base, ref.Tenant), id, versionField).Result()
 	if err != nil {
 		return nil, 0, s.wrap(err)
 	}

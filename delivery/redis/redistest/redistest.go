@@ -110,6 +110,8 @@ func (s *Server) Restart() error {
 	s.output.reset()
 	s.cmd = exec.Command(s.binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
+	// A terminal's Ctrl-C is for who started the server, not for the server.
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := s.cmd.Start(); err != nil {
 		return fmt.Errorf("start Redis: %w", err)
 	}
