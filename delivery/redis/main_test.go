@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -18,7 +19,13 @@ import (
 // own.
 var server *redistest.Server
 
+// silent keeps the client's own log out of the tests' output.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
 func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "webhooks-redis-")
 		if err != nil {

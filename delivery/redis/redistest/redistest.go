@@ -37,6 +37,7 @@ type Server struct {
 	Dir string
 
 	binary string
+	config string // the path of a configuration file, or ""
 	args   []string
 	cmd    *exec.Cmd
 	exited chan struct{} // closed when cmd has ended
@@ -59,21 +60,30 @@ func Start(t testing.TB, args ...string) *Server {
 // StartServer starts a server that keeps its files in the folder, and waits until
 // it answers. Who starts it must stop or kill it.
 func StartServer(dir string, args ...string) (*Server, error) {
-	binary, err := findBinary()
+	s, err := newServer(dir, args...)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{Dir: dir, binary: binary, args: args}
-	// Somebody may take the free port before Redis does.
+	return s, s.startAnywhere()
+}
+
+func newServer(dir string, args ...string) (*Server, error) {
+	binary, err := findBinary()
+	return &Server{Dir: dir, binary: binary, args: args}, err
+}
+
+// startAnywhere starts the server on a free port. Somebody may take that before
+// Redis does.
+func (s *Server) startAnywhere() (err error) {
 	for range maxStarts {
 		if s.Addr, err = freeAddr(); err != nil {
-			return nil, err
+			return err
 		}
 		if err = s.Restart(); err == nil {
-			return s, nil
+			return nil
 		}
 	}
-	return nil, err
+	return err
 }
 
 func findBinary() (string, error) {
@@ -103,10 +113,12 @@ func (s *Server) Restart() error {
 	if err != nil {
 		return err
 	}
-	args := append([]string{
-		"--bind", host, "--port", port, "--dir", s.Dir,
-		"--save", "", "--daemonize", "no",
-	}, s.args...)
+	var args []string
+	if s.config != "" {
+		args = append(args, s.config)
+	}
+	args = append(args, "--bind", host, "--port", port, "--dir", s.Dir, "--save", "", "--daemonize", "no")
+	args = append(args, s.args...)
 	s.output.reset()
 	s.cmd = exec.Command(s.binary, args...)
 	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output

@@ -1,0 +1,101 @@
+package redistest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const slots = 16384
+
+// StartCluster starts a Cluster of so many masters, which end with the test, and
+// waits until it is whole.
+func StartCluster(t testing.TB, nodes int) []*Server {
+	t.Helper()
+	servers := make([]*Server, nodes)
+	buses := make([]string, nodes)
+	for i := range servers {
+		bus, err := freeAddr()
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, buses[i], _ = net.SplitHostPort(bus)
+		servers[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", buses[i])
+	}
+	for i, s := range servers {
+		client := redis.NewClient(&redis.Options{Addr: s.Addr})
+		defer func() { _ = client.Close() }() // it has done its work
+		first, last := i*slots/nodes, (i+1)*slots/nodes-1
+		if err := client.ClusterAddSlotsRange(t.Context(), first, last).Err(); err != nil {
+			t.Fatal(err)
+		}
+		host, port, _ := net.SplitHostPort(servers[0].Addr)
+		if i > 0 {
+			if err := client.Do(t.Context(), "CLUSTER", "MEET", host, port, buses[0]).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, s := range servers {
+		await(t, "the cluster to be whole", func(ctx context.Context) bool {
+			client := redis.NewClient(&redis.Options{Addr: s.Addr})
+			defer func() { _ = client.Close() }() // it has done its work
+			info, err := client.ClusterInfo(ctx).Result()
+			return err == nil && strings.Contains(info, "cluster_state:ok") &&
+				strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", nodes))
+		})
+	}
+	return servers
+}
+
+// MasterName is the name by which StartSentinel's Sentinel knows the master.
+const MasterName = "main"
+
+// StartSentinel starts a master with a replica, and a Sentinel that watches them
+// and lets the replica take over within seconds. All end with the test.
+func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
+	t.Helper()
+	master = Start(t)
+	host, port, _ := net.SplitHostPort(master.Addr)
+	replica = Start(t, "--replicaof", host+" "+port)
+
+	sentinel, err := newServer(t.TempDir(), "--sentinel")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sentinel.config = filepath.Join(sentinel.Dir, "sentinel.conf") // Sentinels keep what they know there
+	text := fmt.Sprintf(`sentinel monitor %[1]s %[2]s %[3]s 1
+sentinel down-after-milliseconds %[1]s 500
+sentinel failover-timeout %[1]s 3000
+`, MasterName, host, port)
+	if err := os.WriteFile(sentinel.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := sentinel.startAnywhere(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sentinel.Kill)
+	await(t, "the Sentinel to know the replica", func(ctx context.Context) bool {
+		client := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr})
+		defer func() { _ = client.Close() }() // it has done its work
+		replicas, err := client.Replicas(ctx, MasterName).Result()
+		return err == nil && len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
+	})
+	return sentinel, master, replica
+}
+
+func await(t testing.TB, what string, ok func(context.Context) bool) {
+	t.Helper()
+	for deadline := time.Now().Add(startTimeout); !ok(t.Context()); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package redis
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// TestCluster runs the suite on a Cluster: a script that touched keys of two
+// slots would be refused.
+func TestCluster(t *testing.T) {
+	var addresses []string
+	for _, node := range redistest.StartCluster(t, 3) {
+		addresses = append(addresses, node.Addr)
+	}
+	opened := func(t *testing.T, partitions int) *Store {
+		o := options()
+		o.Addresses, o.Partitions = addresses, partitions
+		return open(t, o)
+	}
+	storetest.Run(t, func(t *testing.T) delivery.Store { return opened(t, 3) })
+	if n := len(*opened(t, 0).partitions.Load()); n != defaultClusterPartitions {
+		t.Errorf("%d partitions, want %d", n, defaultClusterPartitions)
+	}
+}
+
+// TestSentinel runs the suite on a master found by its Sentinel, and goes on
+// after the replica has taken over.
+func TestSentinel(t *testing.T) {
+	sentinel, master, _ := redistest.StartSentinel(t)
+	o := options()
+	o.Addresses, o.SentinelMaster = []string{sentinel.Addr}, redistest.MasterName
+	storetest.Run(t, func(t *testing.T) delivery.Store {
+		o := o
+		o.KeyPrefix = options().KeyPrefix
+		return open(t, o)
+	})
+
+	s := open(t, o)
+	w := addWebhook(t, s, testTenant)
+	if n, err := s.client().Do(t.Context(), "WAIT", 1, 4000).Int(); err != nil || n != 1 {
+		t.Fatalf("%d replicas have the webhook, %v", n, err)
+	}
+	master.Kill()
+	eventually(t, "the replica has taken over", func() error {
+		return accept(s, newCall(s, w, 1, 10, false)).Err
+	})
+	if jobs := claim(t, s); len(jobs) == 0 || jobs[0].Webhook.ID != w.ID {
+		t.Errorf("claimed %v from the new master", jobs)
+	}
+}
+
+func TestTLS(t *testing.T) {
+	certificate, key, roots := selfSigned(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	redistest.Start(t, "--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no", "--requirepass", "hush")
+
+	o := options()
+	o.Addresses, o.Password = []string{address}, "hush"
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	s := open(t, o)
+	mustAccept(t, s, newCall(s, addWebhook(t, s, testTenant), 1, 10, false))
+
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	stranger := New(o)
+	defer stranger.Close()
+	if err := stranger.Open(t.Context()); err == nil {
+		t.Error("a certificate of an unknown authority was trusted")
+	}
+}
+
+// selfSigned writes a certificate for 127.0.0.1 and its key to files.
+func selfSigned(t *testing.T) (certificate, key string, roots *x509.CertPool) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		NotBefore:    time.Now().Add(-time.Hour),
+		NotAfter:     time.Now().Add(time.Hour),
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rawKey, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write := func(name, kind string, bytes []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: bytes}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	parsed, err := x509.ParseCertificate(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots = x509.NewCertPool()
+	roots.AddCert(parsed)
+	return write("cert.pem", "CERTIFICATE", raw), write("key.pem", "PRIVATE KEY", rawKey), roots
+}
