@@ -29,6 +29,12 @@ type finished struct {
 
 func takeOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
 
+// ended takes an outcome in. It may return only after it is written.
+func (e *Engine) ended(f *finished) {
+	e.unwritten.Add(1)
+	e.outcomes.add(f)
+}
+
 // complete writes a batch of outcomes, however long it takes.
 func (e *Engine) complete(batch []*finished) {
 	outcomes := make([]Outcome, len(batch))
@@ -37,6 +43,7 @@ func (e *Engine) complete(batch []*finished) {
 	}
 	e.dispatcher.writing()
 	err := e.write(outcomes)
+	e.unwritten.Add(-int64(len(batch)))
 
 	slots := 0
 	for _, f := range batch {

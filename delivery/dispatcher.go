@@ -50,8 +50,11 @@ type dispatcher struct {
 	// passedSlow: the last claim had no room for slow webhooks, and so did not
 	// hear when one of them is due.
 	passedSlow bool
-	aging      *time.Timer // marks what has been in flight for long
-	ages       bool        // it is set
+	// otherNext is zero unless the last claim asked about the fast or the slow
+	// alone, and found nothing: then it is when that kind falls due next.
+	otherNext time.Time
+	aging     *time.Timer // marks what has been in flight for long
+	ages      bool        // it is set
 }
 
 // notDue is a next claim that only a hint brings about.
@@ -113,11 +116,11 @@ func (d *dispatcher) run(ctx context.Context) {
 func (d *dispatcher) plan(now time.Time) (room Room, wait time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.mayClaim() {
-		return Room{}, time.Hour, false // a slot that frees wakes us
-	}
 	if d.next.After(now) {
 		return Room{}, d.next.Sub(now), false
+	}
+	if !d.mayClaim() {
+		return Room{}, time.Hour, false // what makes room wakes us, as it is due
 	}
 	d.next = notDue // what comes up while the claim runs brings it forward
 	room = d.slots.promise()
@@ -170,7 +173,7 @@ func (d *dispatcher) settle(room Room, claimed Claimed, began time.Time) {
 		}
 		starting = append(starting, job)
 	}
-	if at := answered.Add(claimed.Next); at.Before(d.next) {
+	if at := d.claimAgain(room, claimed, answered); at.Before(d.next) {
 		d.next = at
 	}
 	d.mu.Unlock()
@@ -180,6 +183,28 @@ func (d *dispatcher) settle(room Room, claimed Claimed, began time.Time) {
 	}
 	if len(tooMany) > 0 {
 		d.release(tooMany)
+	}
+}
+
+// claimAgain says when to claim next, as far as the answer to a claim tells. With
+// one free slot only one kind of webhooks was asked about, the fast or the slow:
+// the other comes at once, and only when neither had anything is there a wait.
+func (d *dispatcher) claimAgain(room Room, claimed Claimed, answered time.Time) time.Time {
+	at := answered.Add(claimed.Next)
+	other := d.otherNext
+	d.otherNext = time.Time{}
+	switch {
+	case room.Fast+room.Slow > 1:
+		return at
+	case len(claimed.Jobs) > 0:
+		return answered
+	case other.IsZero():
+		d.otherNext = at
+		return answered
+	case other.Before(at):
+		return other
+	default:
+		return at
 	}
 }
 
@@ -194,8 +219,7 @@ func (d *dispatcher) reserve(ref WebhookRef) bool {
 func (d *dispatcher) cancel(ref WebhookRef, slow bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.slots.cancel(ref, slow)
-	d.wakeIfDue()
+	d.freed(d.slots.cancel(ref, slow))
 }
 
 // begin and end mark the time for which a request is in flight.
@@ -226,8 +250,13 @@ func (d *dispatcher) end(r *sending, success bool) {
 	defer d.mu.Unlock()
 	d.slots.end(r, success)
 	d.unwritten++
-	l := r.lane
-	// Again, a few slots at a time would make many small claims.
+	d.freed(r.lane)
+}
+
+// freed brings the next claim forward if a slot that was given back is one that
+// something waits for in the store.
+func (d *dispatcher) freed(l *lane) {
+	// A few slots at a time would make many small claims.
 	if l.backlog && (l.inFlight == 0 || d.slots.room(l) >= max(1, min(l.window, d.slots.perWebhook)/4)) {
 		l.backlog = false
 		d.next = time.Time{}
@@ -266,7 +295,8 @@ func (d *dispatcher) written(n int) {
 func (d *dispatcher) waits(ref WebhookRef) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if l := d.slots.lanes[ref]; l != nil && d.slots.room(l) == 0 {
+	// What a claim that is on its way was promised may come back unused.
+	if l := d.slots.lanes[ref]; l != nil && l.claiming == 0 && d.slots.room(l) == 0 {
 		l.backlog = true
 		return
 	}

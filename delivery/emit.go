@@ -35,6 +35,7 @@ type emission struct {
 	webhooks [][]*Webhook // by event, then by target
 	receipts []Receipt
 	err      error
+	unknown  error // of the first try that may have been carried out
 	done     chan struct{}
 }
 
@@ -191,10 +192,13 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 			e.cancelSlots(m)
 			e.subscriptions.forget(m.call.Tenant)
 			again = append(again, m)
-		case errors.Is(result.Err, ErrFull), errors.Is(result.Err, ErrUnavailable):
+		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
 		default:
 			e.cancelSlots(m)
+			if m.unknown == nil {
+				m.unknown = result.Err
+			}
 			again, unknown = append(again, m), result.Err
 		}
 	}
@@ -204,10 +208,15 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 // accepted answers the emitter and sends what was leased.
 func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 	m.receipts = make([]Receipt, len(m.call.Events))
+	duplicates := 0
 	for i := range m.call.Events {
 		r := &result.Events[i]
+		if r.Duplicate {
+			duplicates++
+		}
 		m.receipts[i] = Receipt{EventID: m.call.Events[i].ID, Deliveries: r.Deliveries, Duplicate: r.Duplicate}
 	}
+	e.observer.EventsAccepted(len(m.receipts)-duplicates, duplicates)
 	e.answer(m)
 
 	unleased := make(map[uuid.UUID]bool, len(result.Unleased))
@@ -227,6 +236,9 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 				if target.Lease {
 					e.dispatcher.cancel(ref, false)
 				}
+				if r.Repeated {
+					e.dispatcher.waits(ref) // the first try may have given it no lease
+				}
 			case target.Lease && !unleased[target.Webhook]:
 				e.start(Job{Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd}, leaseUntil)
 			default:
@@ -243,7 +255,9 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 func (e *Engine) reject(batch []*emission, err error) {
 	for _, m := range batch {
 		e.cancelSlots(m)
-		m.err = err
+		if m.err = err; m.unknown != nil {
+			m.err = m.unknown // whatever came later, it may be stored
+		}
 		e.answer(m)
 	}
 }

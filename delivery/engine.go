@@ -28,6 +28,7 @@ const (
 // notice. All methods are safe for concurrent use.
 type Engine struct {
 	store         Store
+	observer      Observer
 	newSender     func(*Settings) Sender
 	dispatcher    *dispatcher
 	subscriptions subscriptions
@@ -40,6 +41,8 @@ type Engine struct {
 
 	active atomic.Pointer[active] // nil until the first Attach
 	state  atomic.Pointer[state]
+
+	inFlight, unwritten atomic.Int64 // as Stats tells them
 
 	sends   *tracker        // requests in flight, until their outcomes are written
 	holders *tracker        // calls being served
@@ -68,9 +71,10 @@ type state struct {
 var errStarting = errors.New("the store has not been opened yet")
 
 // NewEngine makes an engine on a store. It does no I/O and starts nothing.
-func NewEngine(store Store) *Engine {
+func NewEngine(store Store, options ...Option) *Engine {
 	e := &Engine{
 		store:     store,
+		observer:  nobody{},
 		newSender: func(s *Settings) Sender { return newHTTPSender(s) },
 		manual:    make(chan struct{}, maxManual),
 		intake:    make(chan struct{}, maxEmits),
@@ -81,12 +85,15 @@ func NewEngine(store Store) *Engine {
 	}
 	e.alive, e.die = context.WithCancel(context.Background())
 	e.state.Store(&state{err: errStarting})
-	e.subscriptions.load = store.Webhooks
+	for _, option := range options {
+		option(e)
+	}
+	e.subscriptions.load = e.store.Webhooks
 	e.accepts.take = takeEmissions
 	e.accepts.commit = e.accept
 	e.outcomes.take = takeOutcomes
 	e.outcomes.commit = e.complete
-	e.dispatcher = newDispatcher(store)
+	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = e.lease
 	e.dispatcher.start = e.start
 	e.dispatcher.release = e.release
@@ -146,9 +153,11 @@ func (e *Engine) detach(a *active) {
 		}
 		return
 	}
-	e.stop()
+	patience, cancel := context.WithTimeout(e.alive, drainTime)
+	defer cancel()
+	e.stop() // takes as long as what it last asked the store
 	e.stop = nil
-	e.drain()
+	e.drain(patience)
 	a.sender.Close()
 }
 
@@ -191,22 +200,18 @@ func (e *Engine) openStore(ctx context.Context) bool {
 	}
 }
 
-// drain waits for the requests in flight, and breaks off those that take too
-// long.
-func (e *Engine) drain() {
-	if e.idleWithin(drainTime) {
+// drain waits for the requests in flight, and breaks off those that are left when
+// its patience ends.
+func (e *Engine) drain(patience context.Context) {
+	if e.sends.wait(patience) {
 		return
 	}
 	e.sends.abort()
-	if !e.idleWithin(abortTime) {
+	ctx, cancel := context.WithTimeout(e.alive, abortTime)
+	defer cancel()
+	if !e.sends.wait(ctx) {
 		e.log().Warn("some requests did not end in time; their deliveries fall due again when their leases end")
 	}
-}
-
-func (e *Engine) idleWithin(d time.Duration) bool {
-	ctx, cancel := context.WithTimeout(e.alive, d)
-	defer cancel()
-	return e.sends.wait(ctx)
 }
 
 // Hold keeps the engine's store open until release is called; ok is false when

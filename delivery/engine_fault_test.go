@@ -86,6 +86,36 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 	}
 }
 
+// As when Redis restarts: the connection breaks and then, for a while, nobody is
+// there. What may have been stored is asked about until it is known.
+func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lossy{Store: memory.New(), carryOut: true}
+		sender := newEndpoints(ok)
+		r := runOn(t, store, store.Store, sender)
+		defer r.stop()
+		r.webhook("https://a.example")
+		store.lose(1)
+		time.AfterFunc(time.Millisecond, func() { store.Fail(failing("Accept", delivery.ErrUnavailable)) })
+		time.AfterFunc(time.Second, func() { store.Fail(nil) })
+		if receipt := r.emit(1)[0]; receipt.Deliveries != 1 || receipt.Duplicate {
+			t.Errorf("receipt %+v", receipt)
+		}
+		time.Sleep(time.Minute)
+		if n := sender.count(); n != 1 {
+			t.Errorf("sent %d times", n)
+		}
+
+		store.lose(1)
+		time.AfterFunc(time.Millisecond, func() { store.Fail(failing("Accept", delivery.ErrUnavailable)) })
+		_, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{{Type: "a", Data: []byte(`{}`)}})
+		if err == nil || errors.Is(err, delivery.ErrUnavailable) {
+			t.Errorf("%v: that would promise that nothing was written", err)
+		}
+		store.Fail(nil)
+	})
+}
+
 func TestAcceptThatFails(t *testing.T) {
 	for _, err := range []error{delivery.ErrFull, delivery.ErrUnavailable, errLost} {
 		t.Run(err.Error(), func(t *testing.T) {
@@ -292,8 +322,8 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		}
 		return nil
 	})
-	limits := func(s *delivery.Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 12, 5 }
-	processes := []*running{run(t, store, sender, limits), run(t, store, sender, limits), run(t, store, sender, limits)}
+	few := limits(12, 5)
+	processes := []*running{run(t, store, sender, few), run(t, store, sender, few), run(t, store, sender, few)}
 	for i := range 4 {
 		processes[0].webhook(fmt.Sprintf("https://%d.example", i))
 	}
@@ -308,7 +338,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		if float() < 0.02 { // a process ends, another begins
 			i := int(float() * float64(len(processes)))
 			processes[i].stop()
-			processes[i] = run(t, store, sender, limits)
+			processes[i] = run(t, store, sender, few)
 		}
 	}
 	time.Sleep(20 * time.Minute)

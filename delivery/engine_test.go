@@ -137,6 +137,11 @@ func run(t *testing.T, store *memory.Store, sender *endpoints, change ...func(*d
 // runOn runs an engine on a store that stands before the one in memory.
 func runOn(t *testing.T, front delivery.Store, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
+	return runEngine(t, delivery.NewEngine(front), store, sender, change...)
+}
+
+func runEngine(t *testing.T, engine *delivery.Engine, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+	t.Helper()
 	s := delivery.DefaultSettings()
 	for _, c := range change {
 		c(&s)
@@ -144,7 +149,7 @@ func runOn(t *testing.T, front delivery.Store, store *memory.Store, sender *endp
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{Engine: delivery.NewEngine(front), t: t, store: store, sender: sender}
+	r := &running{Engine: engine, t: t, store: store, sender: sender}
 	r.SendWith(sender)
 	r.detach = r.Attach(s, nopLog)
 	synctest.Wait()

@@ -9,3 +9,9 @@ const FirstWindow = firstWindow
 
 // LeaseMargin is how much longer than the timeout a lease lasts.
 const LeaseMargin = leaseMargin
+
+// Observed is a store whose failures an observer is told.
+func Observed(s Store, o Observer) Store { return &observedStore{Store: s, observer: o} }
+
+// MaxManual is how many re-runs and tests may be in flight.
+const MaxManual = maxManual

@@ -18,71 +18,82 @@ const maxManual = 64
 // store, or the context's; after the last the request is made and logged all the
 // same.
 func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID) (*Request, error) {
-	if err := e.ready(); err != nil {
-		return nil, err
-	}
-	r, err := e.store.Request(ctx, tenant, requestID)
-	if err != nil {
-		return nil, err
-	}
-	w, _, err := e.store.Webhook(ctx, WebhookRef{tenant, r.WebhookID})
-	if err != nil {
-		return nil, err
-	}
-	if !w.Enabled {
-		return nil, ErrWebhookDisabled
-	}
-	ev, _, err := e.store.Event(ctx, tenant, r.EventID)
-	if errors.Is(err, ErrNotFound) {
-		return nil, ErrEventGone
-	}
-	if err != nil {
-		return nil, err
-	}
-	return e.sendNow(ctx, w, ev, TriggerRerun)
+	return e.sendNow(ctx, TriggerRerun, func() (*Webhook, *Event, error) {
+		r, err := e.store.Request(ctx, tenant, requestID)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, _, err := e.enabled(ctx, WebhookRef{tenant, r.WebhookID})
+		if err != nil {
+			return nil, nil, err
+		}
+		ev, _, err := e.store.Event(ctx, tenant, r.EventID)
+		if errors.Is(err, ErrNotFound) {
+			err = ErrEventGone
+		}
+		return w, ev, err
+	})
 }
 
 // Test stores an example event for one webhook alone and sends it now.
 //
 // Errors: as Rerun's.
 func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent) (*Request, error) {
-	if err := e.ready(); err != nil {
-		return nil, err
+	return e.sendNow(ctx, TriggerTest, func() (*Webhook, *Event, error) {
+		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example)
+	})
+}
+
+// enabled reads a webhook that may be sent something, and its tenant's version.
+func (e *Engine) enabled(ctx context.Context, ref WebhookRef) (*Webhook, int64, error) {
+	w, version, err := e.store.Webhook(ctx, ref)
+	if err == nil && !w.Enabled {
+		err = ErrWebhookDisabled
 	}
-	m := newEmission(e.store.Now(), tenant, []NewEvent{example})
-	m.call.Events[0].Targets = []Target{{Webhook: webhookID}}
-	m.call.Events[0].Test = true
+	return w, version, err
+}
+
+func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEvent) (*Webhook, *Event, error) {
+	m := newEmission(e.store.Now(), ref.Tenant, []NewEvent{example})
+	ev := &m.call.Events[0]
+	ev.Targets = []Target{{Webhook: ref.ID}}
+	ev.Test = true
 	for range maxStale {
-		w, version, err := e.store.Webhook(ctx, WebhookRef{tenant, webhookID})
+		w, version, err := e.enabled(ctx, ref)
 		if err != nil {
-			return nil, err
-		}
-		if !w.Enabled {
-			return nil, ErrWebhookDisabled
+			return nil, nil, err
 		}
 		m.call.Version = version
 		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: e.lease(), Retention: e.settings().Retention})[0]
-		if errors.Is(result.Err, ErrStale) {
-			continue
+		switch {
+		case result.Err == nil:
+			return w, &Event{
+				Tenant: ref.Tenant, ID: ev.ID, Type: ev.Type,
+				OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
+			}, nil
+		case !errors.Is(result.Err, ErrStale):
+			return nil, nil, result.Err
 		}
-		if result.Err != nil {
-			return nil, result.Err
-		}
-		ev := &m.call.Events[0]
-		return e.sendNow(ctx, w, &Event{
-			Tenant: tenant, ID: ev.ID, Type: ev.Type,
-			OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
-		}, TriggerTest)
 	}
-	return nil, ErrStale
+	return nil, nil, ErrStale
 }
 
-// sendNow sends outside the schedule and returns once the request is in the log.
-func (e *Engine) sendNow(ctx context.Context, w *Webhook, ev *Event, trigger Trigger) (*Request, error) {
+// sendNow sends what prepare returns, outside the schedule, and returns once the
+// request is in the log. Its place is taken before anything is stored, and until
+// the outcome is: so what waits to be written is bounded.
+func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*Webhook, *Event, error)) (*Request, error) {
+	if err := e.ready(); err != nil {
+		return nil, err
+	}
 	select {
 	case e.manual <- struct{}{}:
 	default:
 		return nil, ErrBusy
+	}
+	w, ev, err := prepare()
+	if err != nil {
+		<-e.manual
+		return nil, err
 	}
 	sendCtx, ok := e.sends.begin()
 	if !ok {
@@ -100,7 +111,8 @@ func (e *Engine) sendNow(ctx context.Context, w *Webhook, ev *Event, trigger Tri
 			return
 		}
 		f.outcome = outcome
-		e.outcomes.add(f)
+		e.ended(f)
+		<-f.written
 	}()
 	select {
 	case <-f.written:

@@ -171,3 +171,61 @@ func TestManualSendsAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// A place is taken until the outcome is written: what waits for that is bounded.
+func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, memory.New(), newEndpoints(ok))
+		defer r.stop()
+		r.webhook("https://a.example")
+		r.emit(1)
+		synctest.Wait()
+		row := r.log()[0].ID
+		r.store.Fail(failing("Complete", errLost))
+		const calls = 500
+		for range calls {
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			if _, err := r.Rerun(ctx, tenant, row); err == nil {
+				t.Error("a re-run that is not in the log was answered")
+			}
+			cancel()
+		}
+		if n := r.sender.count() - 1; n == 0 || n == calls {
+			t.Errorf("%d of %d requests sent whose outcomes cannot be written", n, calls)
+		}
+		r.store.Fail(nil)
+		time.Sleep(10 * time.Second)
+		if sent, logged := r.sender.count(), len(r.log()); sent != logged {
+			t.Errorf("%d sent and %d logged", sent, logged)
+		}
+	})
+}
+
+// A test that is refused leaves no event behind.
+func TestRefusedTestStoresNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, memory.New(), newEndpoints(hang))
+		defer r.stop()
+		w := r.webhook("https://a.example")
+		example := func(id uuid.UUID) error {
+			_, err := r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{ID: id, Type: "a", Data: []byte(`{}`)})
+			return err
+		}
+		for range delivery.MaxManual {
+			go func() {
+				if err := example(uuid.New()); err != nil {
+					t.Error(err)
+				}
+			}()
+		}
+		synctest.Wait()
+		id := uuid.New()
+		if err := example(id); !errors.Is(err, delivery.ErrBusy) {
+			t.Errorf("one too many: %v", err)
+		}
+		if _, _, err := r.Event(t.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
+			t.Errorf("its event: %v", err)
+		}
+		time.Sleep(time.Minute)
+	})
+}

@@ -30,6 +30,9 @@ func (e *Engine) start(job Job, leaseUntil time.Time) {
 			trigger = TriggerRetry
 		}
 		flight := e.dispatcher.begin(ref, job.Slow)
+		if !job.Due.IsZero() {
+			e.observer.RequestStarts(e.store.Now().Sub(job.Due), job.Slow)
+		}
 		outcome, interrupted := e.send(ctx, a, job.Webhook, job.Event, trigger, job.Attempt)
 		if interrupted {
 			e.dispatcher.end(flight, false)
@@ -44,6 +47,7 @@ func (e *Engine) start(job Job, leaseUntil time.Time) {
 			if delay, again := a.settings.Retry.Next(job.Attempt); again {
 				outcome.RetryAt = e.store.Now().Add(delay)
 			} else {
+				e.observer.DeliveryFailed()
 				a.log.Warn("delivery failed for good",
 					zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
 					zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
@@ -57,7 +61,7 @@ func (e *Engine) start(job Job, leaseUntil time.Time) {
 		} else {
 			e.dispatcher.end(flight, r.Status == RequestSuccess)
 		}
-		e.outcomes.add(f)
+		e.ended(f)
 	}()
 }
 
@@ -67,6 +71,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	s := &a.settings
 	startedAt := e.store.Now()
 	began := time.Now()
+	e.inFlight.Add(1)
 	response := a.sender.Send(ctx, Message{
 		URL:         w.URL,
 		Header:      requestHeader(s, w.Secret, ev, startedAt),
@@ -74,6 +79,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		Timeout:     s.Timeout,
 		MaxResponse: s.MaxResponseSize,
 	})
+	e.inFlight.Add(-1)
 	if ctx.Err() != nil && response.Failure != "" {
 		return Outcome{}, true
 	}
@@ -107,6 +113,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		r.Status = RequestFailed
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
 	}
+	e.observer.RequestEnded(trigger, r.Status, r.Duration)
 	return o, false
 }
 

@@ -121,7 +121,7 @@ func (s *slots) admit(ref WebhookRef, slow bool) bool {
 }
 
 // cancel gives back a slot for which no request was sent.
-func (s *slots) cancel(ref WebhookRef, slow bool) {
+func (s *slots) cancel(ref WebhookRef, slow bool) *lane {
 	l := s.lanes[ref]
 	if slow {
 		s.slow--
@@ -129,6 +129,7 @@ func (s *slots) cancel(ref WebhookRef, slow bool) {
 	s.inFlight--
 	l.inFlight--
 	s.closeIfIdle(ref, l)
+	return l
 }
 
 // begin starts the clock of a request in a slot taken before.

@@ -86,6 +86,11 @@ type Store interface {
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
 	// Requests reads a page of the log.
 	Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error)
+	// Pending counts the pending deliveries of all tenants, those of disabled
+	// webhooks and those being sent included. It is for a gauge: what changes
+	// meanwhile may be counted or not, and so may what its event's retention has
+	// outlived but nobody has come upon yet.
+	Pending(ctx context.Context) (int64, error)
 
 	// Sweep does one small step of housekeeping: it drops what is older than the
 	// retention and what belonged to deleted webhooks. More is true when there
@@ -193,6 +198,10 @@ type Job struct {
 	LeaseEnd int64
 	// Slow says that the store had the webhook among the slow ones.
 	Slow bool
+	// Due is when it fell due, by the store's clock: for one that somebody held
+	// before and did not complete, the end of that lease. It is zero for one that
+	// was born leased.
+	Due time.Time
 }
 
 // Lease names a held delivery.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -54,6 +55,7 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 	if len(claimed.Jobs) > 0 {
 		// What was leased must be sent; what failed is tried again soon.
 		if err != nil {
+			s.log.Error("cannot claim all that is due", zap.Error(err))
 			claimed.Next = min(claimed.Next, time.Second)
 		}
 		return claimed, nil
@@ -113,12 +115,13 @@ func take(claimed *delivery.Claimed, p *partition, reply []any, lease time.Durat
 	if len(reply) > 3 {
 		p.fallsDue(leaseEnd)
 	}
+	var err error
 	for r := reply[3:]; len(r) > 0; r = r[5:] {
-		if err := takeWebhook(claimed, r[:5], leaseEnd); err != nil {
-			return err
+		if e := takeWebhook(claimed, r[:5], leaseEnd); e != nil {
+			err = e // the others are leased all the same
 		}
 	}
-	return nil
+	return err
 }
 
 // takeWebhook adds what was leased of one webhook.
@@ -132,24 +135,27 @@ func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
 	if err != nil {
 		return err
 	}
-	for ; len(jobs) >= 3; jobs = jobs[3:] {
+	var unreadable error
+	for ; len(jobs) >= 4; jobs = jobs[4:] {
 		raw, _ := jobs[0].(string)
 		record, _ := jobs[1].(string)
 		attempts, _ := jobs[2].(int64)
+		due, _ := jobs[3].(int64)
 		eventID, err := uuid.FromBytes([]byte(raw))
 		if err != nil {
 			return errUnknownReply
 		}
 		event, err := decodeEvent(tenant, eventID, record)
 		if err != nil {
-			return err
+			unreadable = err
+			continue
 		}
 		claimed.Jobs = append(claimed.Jobs, delivery.Job{
 			Webhook: webhook, Event: &event.Event,
-			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1,
+			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1, Due: time.UnixMilli(due),
 		})
 	}
-	return nil
+	return unreadable
 }
 
 // Release makes held deliveries due at once.

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -219,4 +220,29 @@ func TestPassword(t *testing.T) {
 		s.Close()
 	}
 	open(t, Options{Addresses: []string{redis.Addr}, Password: "correct-horse"})
+}
+
+// One record that cannot be read keeps none of the others that were leased.
+func TestUnreadableRecord(t *testing.T) {
+	s := open(t, options())
+	const webhooks = 10
+	for i := range webhooks {
+		w := addWebhook(t, s, fmt.Sprint(testTenant, i))
+		call := newCall(s, w, 1, 10, false)
+		mustAccept(t, s, call)
+		if i > 0 {
+			continue
+		}
+		p, err := s.at(w.Tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := eventKey(p.base, w.Tenant, call.Events[0].ID)
+		if err := s.client().SetRange(t.Context(), key, int64(eventHeadSize), "\xff\xff").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(claim(t, s)); n != webhooks-1 {
+		t.Errorf("%d of %d good deliveries were handed over", n, webhooks-1)
+	}
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -83,4 +84,35 @@ func TestKeepsItsPlace(t *testing.T) {
 	if now := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val(); now <= since {
 		t.Error("the webhook had its turn and stays in front")
 	}
+}
+
+// A retention that was shortened meanwhile does not begin a delivery anew: what
+// is older is dropped, with its attempts.
+func TestShortenedRetention(t *testing.T) {
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	call := newCall(s, w, 1, 10, true)
+	accepted := mustAccept(t, s, call)
+	outcome := success(s, w, &call.Events[0], &accepted)
+	outcome.Request.Status, outcome.Request.StatusCode, outcome.Request.Attempt = delivery.RequestFailed, 500, 2
+	outcome.RetryAt = s.Now()
+	if err := s.Complete(t.Context(), []delivery.Outcome{outcome}); err != nil {
+		t.Fatal(err)
+	}
+	for more := true; more; {
+		var err error
+		if more, err = s.Sweep(t.Context(), -4*time.Hour); err != nil { // as hours later
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the delivery is dropped", func() error {
+		if jobs := claim(t, s); len(jobs) > 0 {
+			t.Fatalf("attempt %d after the second", jobs[0].Attempt)
+		}
+		n, err := s.Pending(t.Context())
+		if err == nil && n > 0 {
+			err = fmt.Errorf("%d pending", n)
+		}
+		return err
+	})
 }

@@ -32,9 +32,12 @@ func testLeases(f *fixture) {
 	if len(claimed) != 1 {
 		f.Fatalf("%d jobs, want 1", len(claimed))
 	}
-	want := delivery.Job{Webhook: now, Event: job.Event, Attempt: 1, LeaseEnd: claimed[0].LeaseEnd}
+	want := delivery.Job{Webhook: now, Event: job.Event, Attempt: 1, LeaseEnd: claimed[0].LeaseEnd, Due: claimed[0].Due}
 	if !reflect.DeepEqual(claimed[0], want) {
 		f.Errorf("the job is\n%+v, want\n%+v", claimed[0], want)
+	}
+	if late := f.store.Now().Sub(want.Due); late < -time.Second || late > patience {
+		f.Errorf("it fell due %s ago, want: since it was released", late)
 	}
 	until := time.Until(time.UnixMilli(claimed[0].LeaseEnd).Add(time.Since(f.store.Now())))
 	if until < held-patience || until > held+patience {

@@ -128,6 +128,19 @@ func (m *model) dueNow(now int64) map[delivery.WebhookRef]int {
 	return due
 }
 
+// pending counts the deliveries that are on the schedule, paused ones included.
+func (m *model) pending() int64 {
+	n := int64(0)
+	for key, e := range m.events {
+		for id, d := range e.deliveries {
+			if d.due != unscheduled && m.webhooks[delivery.WebhookRef{Tenant: key.tenant, ID: id}] != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 func (m *model) complete(o *delivery.Outcome) {
 	ref := delivery.WebhookRef{Tenant: o.Request.Tenant, ID: o.Request.WebhookID}
 	if _, written := m.rows[o.Request.ID]; written || m.webhooks[ref] == nil {

@@ -72,8 +72,10 @@ func (r *randomRun) step() {
 		r.deleteOne()
 	case n < 90:
 		r.compareEvent(r.events)
-	case n < 94:
+	case n < 93:
 		r.compareWebhooks()
+	case n < 94:
+		r.comparePending()
 	case n < 98:
 		r.comparePage()
 	default:
@@ -290,6 +292,10 @@ func (r *randomRun) checkJob(job *delivery.Job) {
 	want := delivery.Job{
 		Webhook: r.model.webhooks[ref], Event: &e.Event,
 		Attempt: d.Attempts + 1, LeaseEnd: job.LeaseEnd, Slow: r.model.slow[ref],
+		Due: time.UnixMilli(d.due),
+	}
+	if d.due == dueAtOnce {
+		want.Due = job.Due
 	}
 	if !reflect.DeepEqual(*job, want) {
 		r.Fatalf("the job is\n%+v of %+v,\nwant\n%+v of %+v", *job, job.Event, want, want.Event)

@@ -213,6 +213,14 @@ func (r *randomRun) compareRows(tenant string, filter delivery.RequestFilter) {
 	}
 }
 
+func (r *randomRun) comparePending() {
+	got, err := r.store.Pending(r.Context())
+	r.must(err)
+	if want := r.model.pending(); got != want {
+		r.Fatalf("%d deliveries are pending, want %d", got, want)
+	}
+}
+
 // compareAll compares all there is.
 func (r *randomRun) compareAll() {
 	for i := range r.events {
@@ -224,6 +232,7 @@ func (r *randomRun) compareAll() {
 	for range 4 {
 		r.compareWebhooks()
 	}
+	r.comparePending()
 	due := 0
 	for _, n := range r.model.dueNow(r.soon()) {
 		due += n

@@ -55,6 +55,7 @@ func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
 		{"Claim/Next", testNext},
 		{"Claim/Pause", testPause},
 		{"Claim/Once", testClaimedOnce},
+		{"Claim/Pending", testPending},
 		{"Complete/Attempts", testAttempts},
 		{"Complete/Repeat", testCompleteRepeated},
 		{"Complete/LeaseLost", testLeaseLost},

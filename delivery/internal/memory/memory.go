@@ -255,11 +255,12 @@ func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, 
 			*kind--
 			s.turn++
 			s.served[ref] = s.turn
+			due := time.UnixMilli(w.d.due)
 			w.d.due = leaseEnd
 			hook := *s.webhooks[ref]
 			ev := w.ev.Event
 			claimed.Jobs = append(claimed.Jobs, delivery.Job{
-				Webhook: &hook, Event: &ev, Attempt: w.d.Attempts + 1, LeaseEnd: leaseEnd, Slow: s.slow[ref],
+				Webhook: &hook, Event: &ev, Attempt: w.d.Attempts + 1, LeaseEnd: leaseEnd, Slow: s.slow[ref], Due: due,
 			})
 		}
 	}

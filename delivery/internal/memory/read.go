@@ -172,3 +172,18 @@ func matches(r *delivery.Request, f *delivery.RequestFilter) bool {
 		(f.Until.IsZero() || at.Before(f.Until)) &&
 		(f.Before == none || bytes.Compare(r.ID[:], f.Before[:]) < 0)
 }
+
+func (s *Store) Pending(context.Context) (int64, error) {
+	err := s.enter("Pending")
+	defer s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	n := int64(0)
+	for d, p := range s.pending {
+		if d.due != 0 && s.webhooks[p.ref] != nil && s.event(eventKey{p.ref.Tenant, p.ev.ID}) != nil {
+			n++
+		}
+	}
+	return n, nil
+}

@@ -9,7 +9,7 @@
 -- Result   now in ms; when anything falls due, -1 if nothing does; the same of
 --          what there is room for; then for each webhook: its id, tenant,
 --          record, 1 if it is slow, { for each delivery: the event's id and
---          record, attempts so far }
+--          record, attempts so far, when it fell due }
 
 local now = now_ms()
 local lease_end = now + ARGV[1]
@@ -18,6 +18,8 @@ local tell_fast, tell_slow = ARGV[4] == '1', ARGV[5] == '1'
 local room_each, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 local room = {}
 for i = 8, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
+
+local swept = tonumber(redis.call('GET', swept_key()) or 0)
 
 local claimed = {}
 local served = {} -- webhooks that had their turn
@@ -28,20 +30,24 @@ local function room_for(ref, slow)
   return slow and math.min(n, 1) or n
 end
 
--- Leases up to n due deliveries of a webhook; returns them, three values each.
+-- Leases up to n due deliveries of a webhook; returns them, four values each.
 local function lease(ref, n)
   local key = pending_key(ref)
   local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
   local jobs, leased, dropped = {}, {}, {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, n)) do
+  local due = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+  for i = 1, #due, 2 do
     if bytes_left <= 0 then break end
+    local id = due[i]
     local event = redis.call('GET', event_key(tenant, id))
-    if event then
+    -- What the sweep has dropped is older than the retention, which may have been
+    -- shortened since; its attempts are forgotten.
+    if event and math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 >= swept then
       local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
       local attempts = 0
       if record then attempts = struct.unpack('>I2', record, 2) end
       local k = #jobs
-      jobs[k + 1], jobs[k + 2], jobs[k + 3] = id, event, attempts
+      jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1])
       leased[#leased + 1] = lease_end
       leased[#leased + 1] = id
       bytes_left = bytes_left - #event
@@ -63,7 +69,7 @@ local function serve(ref, slow, n)
     return 0
   end
   local jobs = lease(ref, n)
-  local count = #jobs / 3
+  local count = #jobs / 4
   reschedule(ref, state, now, true)
   if count > 0 then
     for _, v in ipairs({ ref_id(ref), ref_tenant(ref), webhook, slow and 1 or 0, jobs }) do

@@ -1,0 +1,163 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// The operations of a Store that can fail, but for Close, after which nobody
+// counts.
+const (
+	opOpen          = "open"
+	opPing          = "ping"
+	opAccept        = "accept"
+	opClaim         = "claim"
+	opComplete      = "complete"
+	opRelease       = "release"
+	opWebhooks      = "webhooks"
+	opWebhook       = "webhook"
+	opCreateWebhook = "create_webhook"
+	opUpdateWebhook = "update_webhook"
+	opDeleteWebhook = "delete_webhook"
+	opEvent         = "event"
+	opRequest       = "request"
+	opRequests      = "requests"
+	opPending       = "pending"
+	opSweep         = "sweep"
+)
+
+// StoreOperations lists the operations that Observer.StoreFailed can name.
+func StoreOperations() []string {
+	return []string{
+		opOpen, opPing, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
+		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opPending, opSweep,
+	}
+}
+
+// observedStore tells an observer which operations of a store fail.
+type observedStore struct {
+	Store
+	observer Observer
+}
+
+func (s *observedStore) note(ctx context.Context, operation string, err error) {
+	if storeFailed(ctx, err) {
+		s.observer.StoreFailed(operation)
+	}
+}
+
+// storeFailed says whether an error means that the store did not do as asked. An
+// answer is none, nor is a caller who does not wait for one.
+func storeFailed(ctx context.Context, err error) bool {
+	switch {
+	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
+		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks):
+		return false
+	default:
+		return !errors.Is(ctx.Err(), context.Canceled)
+	}
+}
+
+func (s *observedStore) Open(ctx context.Context) error {
+	err := s.Store.Open(ctx)
+	s.note(ctx, opOpen, err)
+	return err
+}
+
+func (s *observedStore) Ping(ctx context.Context) error {
+	err := s.Store.Ping(ctx)
+	s.note(ctx, opPing, err)
+	return err
+}
+
+func (s *observedStore) Accept(ctx context.Context, batch AcceptBatch) []Accepted {
+	results := s.Store.Accept(ctx, batch)
+	for i := range results {
+		if storeFailed(ctx, results[i].Err) {
+			s.observer.StoreFailed(opAccept) // once, however many share its fate
+			break
+		}
+	}
+	return results
+}
+
+func (s *observedStore) Claim(ctx context.Context, room Room) (Claimed, error) {
+	claimed, err := s.Store.Claim(ctx, room)
+	s.note(ctx, opClaim, err)
+	return claimed, err
+}
+
+func (s *observedStore) Complete(ctx context.Context, outcomes []Outcome) error {
+	err := s.Store.Complete(ctx, outcomes)
+	s.note(ctx, opComplete, err)
+	return err
+}
+
+func (s *observedStore) Release(ctx context.Context, leases []Lease) error {
+	err := s.Store.Release(ctx, leases)
+	s.note(ctx, opRelease, err)
+	return err
+}
+
+func (s *observedStore) Webhooks(ctx context.Context, tenant string) ([]*Webhook, int64, error) {
+	webhooks, version, err := s.Store.Webhooks(ctx, tenant)
+	s.note(ctx, opWebhooks, err)
+	return webhooks, version, err
+}
+
+func (s *observedStore) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, int64, error) {
+	w, version, err := s.Store.Webhook(ctx, ref)
+	s.note(ctx, opWebhook, err)
+	return w, version, err
+}
+
+func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook) error {
+	err := s.Store.CreateWebhook(ctx, w)
+	s.note(ctx, opCreateWebhook, err)
+	return err
+}
+
+func (s *observedStore) UpdateWebhook(ctx context.Context, w *Webhook, version int64) error {
+	err := s.Store.UpdateWebhook(ctx, w, version)
+	s.note(ctx, opUpdateWebhook, err)
+	return err
+}
+
+func (s *observedStore) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
+	err := s.Store.DeleteWebhook(ctx, ref)
+	s.note(ctx, opDeleteWebhook, err)
+	return err
+}
+
+func (s *observedStore) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error) {
+	ev, deliveries, err := s.Store.Event(ctx, tenant, id)
+	s.note(ctx, opEvent, err)
+	return ev, deliveries, err
+}
+
+func (s *observedStore) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {
+	r, err := s.Store.Request(ctx, tenant, id)
+	s.note(ctx, opRequest, err)
+	return r, err
+}
+
+func (s *observedStore) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {
+	page, err := s.Store.Requests(ctx, tenant, filter)
+	s.note(ctx, opRequests, err)
+	return page, err
+}
+
+func (s *observedStore) Pending(ctx context.Context) (int64, error) {
+	n, err := s.Store.Pending(ctx)
+	s.note(ctx, opPending, err)
+	return n, err
+}
+
+func (s *observedStore) Sweep(ctx context.Context, retention time.Duration) (bool, error) {
+	more, err := s.Store.Sweep(ctx, retention)
+	s.note(ctx, opSweep, err)
+	return more, err
+}

@@ -1,0 +1,237 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+)
+
+// notes is an Observer that writes down what it is told.
+type notes struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (n *notes) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.lines = append(n.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns what was written since the last time.
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines := n.lines
+	n.lines = nil
+	return lines
+}
+
+func (n *notes) EventsAccepted(stored, duplicates int) {
+	n.add("accepted %d, %d duplicates", stored, duplicates)
+}
+
+func (n *notes) RequestStarts(late time.Duration, slow bool) {
+	n.add("late by %s, slow %t", late, slow)
+}
+
+func (n *notes) RequestEnded(trigger delivery.Trigger, status delivery.RequestStatus, took time.Duration) {
+	n.add("%s: %s after %s", trigger, status, took)
+}
+func (n *notes) DeliveryFailed()              { n.add("failed for good") }
+func (n *notes) StoreFailed(operation string) { n.add("store: %s", operation) }
+
+func (n *notes) want(t *testing.T, when string, want ...string) {
+	t.Helper()
+	if got := n.take(); !slices.Equal(got, want) {
+		t.Errorf("%s: the observer was told %q, want %q", when, got, want)
+	}
+}
+
+func runObserved(t *testing.T, told *notes, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+	t.Helper()
+	return runEngine(t, delivery.NewEngine(store, delivery.WithObserver(told)), store, sender, change...)
+}
+
+func TestObserver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := new(notes)
+		r := runObserved(t, told, memory.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) {
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+		})
+		defer r.stop()
+		w := r.webhook("https://a.example")
+		wantPending := func(when string, want int64) {
+			t.Helper()
+			if n, err := r.Pending(t.Context()); err != nil || n != want {
+				t.Errorf("%s: %d pending, %v, want %d", when, n, err, want)
+			}
+		}
+		told.want(t, "at first")
+
+		event := delivery.NewEvent{ID: uuid.New(), Type: "alert_active", Data: []byte(`{}`)}
+		if _, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{event, event}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+		if got, want := r.Stats(), (delivery.Stats{InFlight: 1}); got != want {
+			t.Errorf("with a request in flight: %+v, want %+v", got, want)
+		}
+		wantPending("in flight", 1)
+		time.Sleep(time.Second)
+		told.want(t, "success", "accepted 1, 1 duplicates", "event: success after 20ms")
+		wantPending("after success", 0)
+
+		r.sender.answerWith(status(500))
+		receipt := r.emit(1)[0]
+		time.Sleep(30 * time.Second)
+		told.want(t, "first failure", "accepted 1, 0 duplicates", "event: failed after 0s")
+		wantPending("between attempts", 1)
+		time.Sleep(time.Minute)
+		told.want(t, "last failure", "late by 0s, slow false", "retry: failed after 0s", "failed for good")
+
+		request := r.log()[0]
+		for _, send := range []func() (*delivery.Request, error){
+			func() (*delivery.Request, error) { return r.Rerun(t.Context(), tenant, request.ID) },
+			func() (*delivery.Request, error) {
+				return r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{Type: "test", Data: []byte(`{}`)})
+			},
+		} {
+			if _, err := send(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		told.want(t, "re-run and test", "rerun: failed after 0s", "test: failed after 0s")
+		if d := r.delivery(receipt.EventID); d.Status != delivery.DeliveryFailed {
+			t.Errorf("delivery %+v", d)
+		}
+
+		r.store.Fail(failing("Complete", errLost))
+		r.emit(2)
+		synctest.Wait()
+		if got, want := r.Stats(), (delivery.Stats{Unwritten: 2}); got != want {
+			t.Errorf("with outcomes that cannot be written: %+v, want %+v", got, want)
+		}
+		if lines := told.take(); !slices.Contains(lines, "store: complete") {
+			t.Errorf("the observer was told %q", lines)
+		}
+		r.store.Fail(nil)
+		time.Sleep(10 * time.Minute)
+		if got := r.Stats(); got != (delivery.Stats{}) {
+			t.Errorf("at rest: %+v", got)
+		}
+	})
+}
+
+// TestLag has a retry wait because nobody is there to send it.
+func TestLag(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := new(notes)
+		store := memory.New()
+		away := run(t, store, newEndpoints(status(500)), func(s *delivery.Settings) { s.Retry.JitterMax = s.Retry.JitterMin })
+		away.webhook("https://a.example")
+		away.emit(1)
+		synctest.Wait()
+		away.stop()
+		time.Sleep(time.Hour)
+		r := runObserved(t, told, store, newEndpoints(ok))
+		defer r.stop()
+		time.Sleep(time.Minute)
+		told.want(t, "after an hour", "late by 57m59s, slow false", "retry: success after 0s")
+	})
+}
+
+func TestStoreFailures(t *testing.T) {
+	told := new(notes)
+	inner := memory.New()
+	s := delivery.Observed(inner, told)
+	w := &delivery.Webhook{Tenant: tenant, ID: uuid.New()}
+	all := func(ctx context.Context) {
+		_ = s.Open(ctx)
+		_ = s.Ping(ctx)
+		s.Accept(ctx, delivery.AcceptBatch{Calls: make([]delivery.AcceptCall, 3)})
+		_, _ = s.Claim(ctx, delivery.Room{})
+		_ = s.Complete(ctx, nil)
+		_ = s.Release(ctx, nil)
+		_, _, _ = s.Webhooks(ctx, tenant)
+		_, _, _ = s.Webhook(ctx, w.Ref())
+		_ = s.CreateWebhook(ctx, w)
+		_ = s.UpdateWebhook(ctx, w, 0)
+		_ = s.DeleteWebhook(ctx, w.Ref())
+		_, _, _ = s.Event(ctx, tenant, w.ID)
+		_, _ = s.Request(ctx, tenant, w.ID)
+		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
+		_, _ = s.Pending(ctx)
+		_, _ = s.Sweep(ctx, time.Hour)
+	}
+	all(t.Context())
+	told.want(t, "what is not there is no failure")
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks} {
+		inner.Fail(func(string) error { return err })
+		all(t.Context())
+		told.want(t, err.Error())
+	}
+	var want []string
+	for _, operation := range delivery.StoreOperations() {
+		want = append(want, "store: "+operation)
+	}
+	for _, err := range []error{delivery.ErrFull, delivery.ErrUnavailable, errors.New("lost")} {
+		inner.Fail(func(string) error { return err })
+		all(t.Context())
+		told.want(t, err.Error(), want...)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	all(gone)
+	told.want(t, "a caller who has left")
+}
+
+// TestLogLines: one for each final failure, none for each success or retry.
+func TestLogLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, lines := observer.New(zapcore.InfoLevel)
+		settings := delivery.DefaultSettings()
+		settings.Retry.Attempts = 2
+		r := run(t, memory.New(), newEndpoints(ok))
+		defer r.stop()
+		defer r.Attach(settings, zap.New(core))()
+		w := r.webhook("https://a.example")
+		r.emit(10)
+		time.Sleep(time.Hour)
+		r.sender.answerWith(status(500))
+		failed := r.emit(2)
+		synctest.Wait()
+		if n := lines.Len(); n > 0 {
+			t.Errorf("%d lines for what succeeded or is tried again: %+v", n, lines.All())
+		}
+		time.Sleep(time.Hour)
+		var events []string
+		for _, line := range lines.TakeAll() {
+			fields := line.ContextMap()
+			if line.Level != zapcore.WarnLevel || line.Message != "delivery failed for good" ||
+				fields["tenant"] != tenant || fields["webhook_id"] != w.ID.String() || fields["attempts"] != int64(2) || fields["error"] == "" {
+				t.Errorf("the line is %+v", line)
+			}
+			events = append(events, fmt.Sprint(fields["event_id"]))
+		}
+		want := []string{failed[0].EventID.String(), failed[1].EventID.String()}
+		slices.Sort(events)
+		slices.Sort(want)
+		if !slices.Equal(events, want) {
+			t.Errorf("lines for the events %v, want %v", events, want)
+		}
+	})
+}

@@ -1,0 +1,189 @@
+package delivery_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+)
+
+// What is due and has room is sent at once. Each of these tests is a way in which
+// it once waited for the next look at the store, seconds later.
+
+func limits(total, each int) func(*delivery.Settings) {
+	return func(s *delivery.Settings) { s.Concurrency, s.ConcurrencyPerWebhook = total, each }
+}
+
+// A claim that leaves few slots free is followed by another when they are.
+func TestClaimAfterSlotsWereScarce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const webhooks = 460 // of 512 slots
+		sender := newEndpoints(status(500))
+		r := run(t, memory.New(), sender, func(s *delivery.Settings) {
+			s.Retry = delivery.RetryPolicy{Attempts: 3, Delay: 2 * time.Minute}
+		})
+		defer r.stop()
+		for range webhooks {
+			r.webhook("https://a.example")
+		}
+		r.emit(1)
+		synctest.Wait()
+		sender.answerWith(func(context.Context, delivery.Message) delivery.Response {
+			time.Sleep(100 * time.Millisecond)
+			return delivery.Response{StatusCode: 500}
+		})
+		time.Sleep(5 * time.Minute)
+		if n := sender.count(); n != 3*webhooks {
+			t.Errorf("%d of %d requests, all of which were due", n, 3*webhooks)
+		}
+	})
+}
+
+// With one free slot the fast and the slow take turns, and neither waits for the
+// other's lack of work.
+func TestOneFreeSlot(t *testing.T) {
+	for _, total := range []int{2, 3, 4, 8, 15} {
+		t.Run(fmt.Sprint(total), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const url = "https://a.example"
+				sender := newEndpoints(after(10 * time.Millisecond))
+				r := run(t, memory.New(), sender, limits(total, total))
+				defer r.stop()
+				r.webhook(url)
+				r.emit(1000)
+				time.Sleep(10 * time.Minute)
+				at := sender.to(url)
+				if len(at) != 1000 {
+					t.Fatalf("%d of 1000 requests", len(at))
+				}
+				for i := 1; i < len(at); i++ {
+					if gap := at[i].Sub(at[i-1]); gap > time.Second {
+						t.Errorf("%s without a request while more was due", gap)
+					}
+				}
+			})
+		})
+	}
+}
+
+// gate is a store whose answers take a while, and whose Accept fails.
+type gate struct {
+	*memory.Store
+	mu     sync.Mutex
+	accept func() error
+	claim  func()
+}
+
+func (g *gate) set(accept func() error, claim func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.accept, g.claim = accept, claim
+}
+
+func (g *gate) Accept(ctx context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	g.mu.Lock()
+	accept := g.accept
+	g.mu.Unlock()
+	if accept == nil {
+		return g.Store.Accept(ctx, batch)
+	}
+	err := accept()
+	results := make([]delivery.Accepted, len(batch.Calls))
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+func (g *gate) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed, error) {
+	claimed, err := g.Store.Claim(ctx, room)
+	g.mu.Lock()
+	claim := g.claim
+	g.mu.Unlock()
+	if claim != nil {
+		claim()
+	}
+	return claimed, err
+}
+
+// The room that a claim was promised may come back unused.
+func TestEventDuringAClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const url, wayBack = "https://a.example", 2 * time.Millisecond
+		g := &gate{Store: memory.New()}
+		sender := newEndpoints(after(900 * time.Millisecond))
+		r := runOn(t, g, g.Store, sender)
+		defer r.stop()
+		r.webhook(url)
+		time.Sleep(4500 * time.Millisecond)
+		synctest.Wait()
+		g.set(nil, func() { time.Sleep(wayBack) })
+		r.emit(1)                                    // in flight until 5.4 s
+		time.Sleep(500*time.Millisecond + wayBack/2) // the look at 5 s is on its way back
+		began := time.Now()
+		r.emit(1)
+		time.Sleep(5 * time.Second)
+		if late := sender.to(url)[1].Sub(began); late > 5*wayBack {
+			t.Errorf("sent %s late with 3 of 4 slots free", late)
+		}
+	})
+}
+
+// Slots that were taken for an Accept that failed are free for what fell due
+// meanwhile.
+func TestRetryDuringAFailingAccept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const url = "https://a.example"
+		g := &gate{Store: memory.New()}
+		sender := newEndpoints(status(500))
+		r := runOn(t, g, g.Store, sender, func(s *delivery.Settings) {
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+		})
+		defer r.stop()
+		r.webhook(url)
+		r.emit(1)
+		time.Sleep(59 * time.Second)
+		g.set(func() error {
+			time.Sleep(1100 * time.Millisecond)
+			return delivery.ErrUnavailable
+		}, nil)
+		events := make([]delivery.NewEvent, delivery.FirstWindow)
+		for i := range events {
+			events[i] = delivery.NewEvent{Type: "a", Data: []byte(`{}`)}
+		}
+		if _, err := r.Emit(t.Context(), tenant, events); err == nil {
+			t.Fatal("accepted")
+		}
+		time.Sleep(30 * time.Second)
+		at := sender.to(url)
+		if wait := at[1].Sub(at[0]); wait > 61*time.Second {
+			t.Errorf("a retry due after a minute, with slots free soon after, came after %s", wait)
+		}
+	})
+}
+
+// What an Accept stored whose answer was lost is due, but for what it leased.
+func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &lossy{Store: memory.New(), carryOut: true}
+		sender := newEndpoints(ok)
+		r := runOn(t, store, store.Store, sender)
+		defer r.stop()
+		r.webhook("https://a.example")
+		store.lose(1)
+		r.emit(delivery.FirstWindow + 6)
+		time.Sleep(time.Second)
+		if n := sender.count(); n != 6 {
+			t.Errorf("%d of the 6 that have no lease were sent within a second", n)
+		}
+		time.Sleep(time.Minute)
+		if n := sender.count(); n != delivery.FirstWindow+6 {
+			t.Errorf("%d sent in the end", n)
+		}
+	})
+}
