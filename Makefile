@@ -37,7 +37,7 @@ test-go: ## Run the tests alone
 .PHONY: lint
 lint: ## Run the linters alone
 	go vet ./...
-	linter=$$($(need) golangci-lint) && $$linter fmt --diff && $$linter run
+	linter=$$($(need) golangci-lint) && $$linter fmt --diff && $$linter run --allow-parallel-runners
 	for file in $(caddyfiles); do go run ./cmd/caddy fmt $$file >/dev/null || exit 1; done
 	sh -n scripts/need && sh -n .ci/run
 

@@ -29,18 +29,11 @@ func StartCluster(t testing.TB, nodes int) []*Server {
 		_, buses[i], _ = net.SplitHostPort(bus)
 		servers[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", buses[i])
 	}
+	host, port, _ := net.SplitHostPort(servers[0].Addr)
 	for i, s := range servers {
-		client := redis.NewClient(&redis.Options{Addr: s.Addr})
-		defer func() { _ = client.Close() }() // it has done its work
 		first, last := i*slots/nodes, (i+1)*slots/nodes-1
-		if err := client.ClusterAddSlotsRange(t.Context(), first, last).Err(); err != nil {
+		if err := join(t.Context(), s, first, last, host, port, buses[0]); err != nil {
 			t.Fatal(err)
-		}
-		host, port, _ := net.SplitHostPort(servers[0].Addr)
-		if i > 0 {
-			if err := client.Do(t.Context(), "CLUSTER", "MEET", host, port, buses[0]).Err(); err != nil {
-				t.Fatal(err)
-			}
 		}
 	}
 	for _, s := range servers {
@@ -53,6 +46,16 @@ func StartCluster(t testing.TB, nodes int) []*Server {
 		})
 	}
 	return servers
+}
+
+// join gives a node its slots and introduces it to another one, or to itself.
+func join(ctx context.Context, node *Server, first, last int, host, port, bus string) error {
+	client := redis.NewClient(&redis.Options{Addr: node.Addr})
+	defer func() { _ = client.Close() }() // it has done its work
+	if err := client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
+		return err
+	}
+	return client.Do(ctx, "CLUSTER", "MEET", host, port, bus).Err()
 }
 
 // MasterName is the name by which StartSentinel's Sentinel knows the master.
