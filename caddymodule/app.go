@@ -98,6 +98,9 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // configuration names, so that validating touches no store.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
+	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
+		return fmt.Errorf("webhooks: registering metrics: %w", err)
+	}
 	if err := a.resolve(caddy.NewReplacer()); err != nil {
 		return fmt.Errorf("webhooks: %w", err)
 	}

@@ -49,6 +49,7 @@ func emitEvents(ctx context.Context, c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	c.events = len(inputs)
 	events := make([]delivery.NewEvent, len(inputs))
 	var errs fieldErrors
 	for i := range inputs {

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -20,10 +23,18 @@ type eventTypes struct {
 	any   bool     // every name that is one
 	names []string // unless any
 	known map[string]bool
+
+	openapi func() (jsontext.Value, error) // the OpenAPI document with them, made once
 }
 
 // newEventTypes makes the configured types; none means the default ones.
 func newEventTypes(names []string) (eventTypes, error) {
+	types, err := checkEventTypes(names)
+	types.openapi = sync.OnceValues(func() (jsontext.Value, error) { return newOpenAPI(&types) })
+	return types, err
+}
+
+func checkEventTypes(names []string) (eventTypes, error) {
 	if len(names) == 0 {
 		for i := range standardTypes {
 			names = append(names, standardTypes[i].name)

@@ -20,7 +20,7 @@ func init() {
 // nothing that follows it in the route is ever reached.
 //
 // Without a token, an admin user or `insecure_no_auth`, every call but
-// `GET /api/health` is answered with 401.
+// `GET /api/health` and `GET /api/openapi.json` is answered with 401.
 type Handler struct {
 	// Bearer tokens of emitters, who may emit events and nothing else. Several,
 	// to rotate them. Takes global placeholders such as `{env.EMIT_TOKEN}`; one
@@ -116,7 +116,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	defer release()
 
-	a, err := h.serve(w, r)
+	c := &call{app: h.app}
+	a, err := h.serve(w, r, c)
 	if err == nil {
 		return a.write(w)
 	}
@@ -127,12 +128,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if !errors.As(err, &p) {
 		p = h.engineProblem(err)
 	}
+	if c.events > 0 {
+		metrics.eventsRefused(c.events, p.Status)
+	}
 	return writeProblem(w, p)
 }
 
 // serve does the steps that all calls share, in the order in which the contract
 // has their errors, and then the call.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (answer, error) {
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call) (answer, error) {
 	route, ids := findRoute(r.URL.Path)
 	if route == nil {
 		return answer{}, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."}
@@ -142,6 +146,9 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (answer, error) 
 		w.Header().Set("Allow", route.allow)
 		return answer{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path takes " + route.allow + "."}
 	}
+	if e.body == eventsBody {
+		c.events = 1
+	}
 	if err := crossOrigin.Check(r); err != nil {
 		return answer{}, &problem{Status: http.StatusForbidden, Detail: "A page of another origin must not do this."}
 	}
@@ -149,7 +156,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) (answer, error) 
 	if role < e.who {
 		return answer{}, refuse(w, role)
 	}
-	c := &call{app: h.app, role: role, ids: ids}
+	c.role, c.ids = role, ids
 	var err error
 	if c.body, err = readBody(w, r, &e, h.app); err != nil {
 		return answer{}, err

@@ -142,6 +142,8 @@ func (s *caddySite) do(method, path, body string, headers ...string) reply {
 	return r
 }
 
+// try makes one request. An answer that is not as the OpenAPI document says is an
+// error.
 func try(method, url, body string, headers ...string) (reply, error) {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
@@ -159,7 +161,11 @@ func try(method, url, body string, headers ...string) (reply, error) {
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
-	return reply{res.StatusCode, res.Header, answer}, err
+	if err != nil {
+		return reply{}, err
+	}
+	r := reply{res.StatusCode, res.Header, answer}
+	return r, checkDocumented(&exchange{method, url, req.Header, body, r})
 }
 
 // admin calls the API as an admin.

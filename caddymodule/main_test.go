@@ -41,5 +41,12 @@ func run(m *testing.M) int {
 			return 1
 		}
 	}
-	return m.Run()
+	code := m.Run()
+	undocumented.Lock()
+	defer undocumented.Unlock()
+	for _, err := range undocumented.errs {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	return code
 }

@@ -33,7 +33,7 @@ func newPooledEngine(module StoreModule, log *zap.Logger) (*pooledEngine, error)
 	if err != nil {
 		return nil, err
 	}
-	return &pooledEngine{Engine: delivery.NewEngine(store), store: store, storeLog: core}, nil
+	return &pooledEngine{Engine: delivery.NewEngine(store, delivery.WithObserver(metrics)), store: store, storeLog: core}, nil
 }
 
 // attach makes a configuration the engine's: its settings, its log and its way to

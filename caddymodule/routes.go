@@ -17,6 +17,9 @@ type call struct {
 	ids    []string // the path's variable parts
 	query  url.Values
 	body   []byte // nil for none
+	// events is how many events the call emits, 1 until they are read, and 0 if
+	// it is another call.
+	events int
 }
 
 // id parses the id in the path.
@@ -83,6 +86,9 @@ var routes = makeRoutes([]route{
 	}},
 	{path: "api/health", endpoints: []endpoint{
 		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getHealth},
+	}},
+	{path: "api/openapi.json", endpoints: []endpoint{
+		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getOpenAPI},
 	}},
 })
 

@@ -19,6 +19,7 @@ func TestFindRoute(t *testing.T) {
 		{"/api/requests/1", "api/requests/*", "1"},
 		{"/api/requests/1/rerun", "api/requests/*/rerun", "1"},
 		{"/api/health", "api/health", ""},
+		{"/api/openapi.json", "api/openapi.json", ""},
 		{"", "", ""},
 		{"/", "", ""},
 		{"/api", "", ""},
@@ -32,7 +33,6 @@ func TestFindRoute(t *testing.T) {
 		{"//api/events", "", ""},
 		{"/API/events", "", ""},
 		{"/x/api/events", "", ""},
-		{"/api/openapi.json", "", ""},
 	} {
 		route, ids := findRoute(tc.path)
 		got := ""
@@ -57,6 +57,7 @@ func TestMethods(t *testing.T) {
 		"/api/requests/1":       "GET, HEAD",
 		"/api/requests/1/rerun": "POST",
 		"/api/health":           "GET, HEAD",
+		"/api/openapi.json":     "GET, HEAD",
 	} {
 		route, _ := findRoute(path)
 		if route.allow != want {

@@ -1,0 +1,215 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// metrics counts what all engines of this process do. It is made once: each load
+// of a configuration has a registry of its own, in which it is registered anew,
+// so that counts go on over reloads.
+var metrics = newProcessMetrics()
+
+// processMetrics are this process's metrics. No label grows with what users
+// store or send: there is none for a tenant, a webhook, a URL or an event type.
+type processMetrics struct {
+	accepted, duplicate prometheus.Counter
+	refused             *prometheus.CounterVec
+	requests            map[requestKind]prometheus.Counter
+	durations           map[delivery.RequestStatus]prometheus.Observer
+	lag                 map[bool]prometheus.Observer // by whether the webhook is slow
+	failed              prometheus.Counter
+	storeErrors         *prometheus.CounterVec
+
+	counted []prometheus.Collector // all of the above
+}
+
+type requestKind struct {
+	trigger delivery.Trigger
+	status  delivery.RequestStatus
+}
+
+// Upper bounds in seconds. A request takes at most its timeout, 15 s by default;
+// a delivery is late when this process is busy, or was away.
+var (
+	durationBuckets = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 15, 30, 60}
+	lagBuckets      = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600}
+)
+
+// Each series is there from the start, at 0: the first increase would be missed
+// otherwise.
+func newProcessMetrics() *processMetrics {
+	m := &processMetrics{
+		requests:  make(map[requestKind]prometheus.Counter),
+		durations: make(map[delivery.RequestStatus]prometheus.Observer),
+		lag:       make(map[bool]prometheus.Observer),
+	}
+	m.accepted = m.counter("events_accepted_total", "Events stored with their deliveries, without duplicates and test events.")
+	m.duplicate = m.counter("events_duplicate_total", "Events whose event_id was known, so that nothing new was sent.")
+	m.refused = m.counters("events_refused_total", "Events not taken, by the status of the answer; a call whose body was not read as events counts as one.", "code")
+	for _, code := range []string{"400", "401", "403", "413", "415", "422", "429", "503"} {
+		m.refused.WithLabelValues(code)
+	}
+	requests := m.counters("requests_total", "Requests that ended, by what triggered them and how they ended.", "trigger", "status")
+	durations := m.histograms("request_duration_seconds", "Time from connecting to the end of a request, by how it ended.", durationBuckets, "status")
+	for _, status := range []delivery.RequestStatus{delivery.RequestSuccess, delivery.RequestFailed} {
+		m.durations[status] = durations.WithLabelValues(string(status))
+		for _, trigger := range []delivery.Trigger{delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest} {
+			m.requests[requestKind{trigger, status}] = requests.WithLabelValues(string(trigger), string(status))
+		}
+	}
+	lag := m.histograms("schedule_lag_seconds", "How late after its due time an attempt starts that waited in the store, by whether its webhook is kept apart as slow.", lagBuckets, "slow")
+	for _, slow := range []bool{false, true} {
+		m.lag[slow] = lag.WithLabelValues(strconv.FormatBool(slow))
+	}
+	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed.")
+	m.storeErrors = m.counters("store_errors_total", "Operations of the store that failed, by operation.", "operation")
+	for _, operation := range delivery.StoreOperations() {
+		m.storeErrors.WithLabelValues(operation)
+	}
+	return m
+}
+
+const metricsNamespace = "caddy_webhooks"
+
+func (m *processMetrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help})
+	m.counted = append(m.counted, c)
+	return c
+}
+
+func (m *processMetrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help}, labels)
+	m.counted = append(m.counted, c)
+	return c
+}
+
+func (m *processMetrics) histograms(name, help string, buckets []float64, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: metricsNamespace, Name: name, Help: help, Buckets: buckets}, labels)
+	m.counted = append(m.counted, h)
+	return h
+}
+
+// register puts the metrics into the registry of a configuration.
+func (m *processMetrics) register(registry prometheus.Registerer) error {
+	err := registry.Register(m)
+	if errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+		return nil
+	}
+	return err
+}
+
+// EventsAccepted implements delivery.Observer.
+func (m *processMetrics) EventsAccepted(stored, duplicates int) {
+	m.accepted.Add(float64(stored))
+	m.duplicate.Add(float64(duplicates))
+}
+
+// RequestStarts implements delivery.Observer.
+func (m *processMetrics) RequestStarts(late time.Duration, slow bool) {
+	m.lag[slow].Observe(max(0, late).Seconds()) // the store's clock is only nearly known
+}
+
+// RequestEnded implements delivery.Observer.
+func (m *processMetrics) RequestEnded(trigger delivery.Trigger, status delivery.RequestStatus, took time.Duration) {
+	m.requests[requestKind{trigger, status}].Inc()
+	m.durations[status].Observe(took.Seconds())
+}
+
+// DeliveryFailed implements delivery.Observer.
+func (m *processMetrics) DeliveryFailed() { m.failed.Inc() }
+
+// StoreFailed implements delivery.Observer.
+func (m *processMetrics) StoreFailed(operation string) {
+	m.storeErrors.WithLabelValues(operation).Inc()
+}
+
+// eventsRefused counts the events of a call that was answered with a problem.
+func (m *processMetrics) eventsRefused(n, code int) {
+	m.refused.WithLabelValues(strconv.Itoa(code)).Add(float64(n))
+}
+
+// Gauges are read when somebody asks: the engines know them.
+var (
+	inFlightDesc  = prometheus.NewDesc(metricsNamespace+"_requests_in_flight", "Requests being made by this process.", nil, nil)
+	unwrittenDesc = prometheus.NewDesc(metricsNamespace+"_outcomes_unwritten", "Requests of this process that ended and are not in the log yet.", nil, nil)
+	pendingDesc   = prometheus.NewDesc(metricsNamespace+"_deliveries_pending", "Deliveries in the store that are neither success nor failed, of all processes; those of disabled webhooks too. Missing while the store does not answer.", nil, nil)
+)
+
+// pendingTimeout bounds the one gauge that asks the store. It is less than any
+// scraper waits for an answer.
+const pendingTimeout = 2 * time.Second
+
+// Describe implements prometheus.Collector.
+func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, c := range m.counted {
+		c.Describe(ch)
+	}
+	ch <- inFlightDesc
+	ch <- unwrittenDesc
+	ch <- pendingDesc
+}
+
+// Collect implements prometheus.Collector.
+func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
+	for _, c := range m.counted {
+		c.Collect(ch)
+	}
+	all := runningEngines()
+	var sum delivery.Stats
+	for _, e := range all {
+		s := e.Stats()
+		sum.InFlight += s.InFlight
+		sum.Unwritten += s.Unwritten
+	}
+	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(sum.InFlight))
+	ch <- prometheus.MustNewConstMetric(unwrittenDesc, prometheus.GaugeValue, float64(sum.Unwritten))
+	if n, ok := pendingDeliveries(all); ok {
+		ch <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n))
+	}
+}
+
+// runningEngines lists the engines in the pool, which must not be kept locked
+// while a store is asked.
+func runningEngines() []*pooledEngine {
+	var all []*pooledEngine
+	engines.Range(func(_, value any) bool {
+		if e, ok := value.(*pooledEngine); ok {
+			all = append(all, e)
+		}
+		return true
+	})
+	return all
+}
+
+// pendingDeliveries adds up what the stores have pending, those left out that
+// cannot say: there is more than one only while a reload changes the store.
+func pendingDeliveries(all []*pooledEngine) (sum int64, known bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), pendingTimeout)
+	defer cancel()
+	for _, e := range all {
+		release, ok := e.Hold()
+		if !ok {
+			continue
+		}
+		n, err := e.Pending(ctx)
+		release()
+		if err == nil {
+			sum += n
+			known = true
+		}
+	}
+	return sum, known
+}
+
+// Interface guards
+var (
+	_ delivery.Observer    = (*processMetrics)(nil)
+	_ prometheus.Collector = (*processMetrics)(nil)
+)
