@@ -27,12 +27,20 @@ run: build ## Run bin/caddy with Caddyfile.example
 	bin/caddy run --config Caddyfile.example
 
 .PHONY: test
-test: lint test-go ## Check everything: linters, then all tests with the race detector and a real Redis
+test: lint test-go fuzz ## Check everything: linters, all tests with the race detector and a real Redis, fuzzing
 
 .PHONY: test-go
 test-go: ## Run the tests alone
 	@$(need) cc
 	redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis go test -race -vet=off -timeout 20m ./...
+
+fuzzed := caddymodule:FuzzEventInput caddymodule:FuzzWebhookInput caddymodule:FuzzCursor delivery/redis:FuzzRecords
+
+.PHONY: fuzz
+fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
+	@redis=$$($(need) redis) && for one in $(fuzzed); do \
+		WEBHOOKS_REDIS_SERVER=$$redis go test -vet=off -run '^$$' -fuzz "^$${one#*:}\$$" -fuzztime 30s ./$${one%:*} || exit 1; \
+	done
 
 .PHONY: lint
 lint: ## Run the linters alone
