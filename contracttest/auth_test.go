@@ -1,0 +1,203 @@
+package contracttest
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// unknownID is the id of nothing.
+const unknownID = "0190f5f0-0000-7000-8000-000000000000"
+
+func basic(user, password string) string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+}
+
+func TestWhoMayDoWhat(t *testing.T) {
+	t.Parallel()
+	event := `{"event_type":"alert_active","data":{}}`
+	const anyone, emitter, admin = 0, 1, 2
+	callers := []struct {
+		name, mount string
+		header      []string
+		role        int
+	}{
+		{"nobody", "hooks", nil, anyone},
+		{"wrong token", "hooks", []string{"Authorization", "Bearer wrong"}, anyone},
+		{"empty token", "hooks", []string{"Authorization", "Bearer "}, anyone},
+		{"emitter", "hooks", []string{"Authorization", "Bearer " + emitToken}, emitter},
+		{"rotated emitter", "hooks", []string{"Authorization", "Bearer " + oldToken}, emitter},
+		{"scheme in lower case", "hooks", []string{"Authorization", "bearer " + emitToken}, emitter},
+		{"emit token as a password", "hooks", []string{"Authorization", basic("u", emitToken)}, anyone},
+		{"admin", "hooks", []string{"Authorization", "Bearer " + adminToken}, admin},
+		{"admin as a password", "hooks", []string{"Authorization", basic("any", adminToken)}, admin},
+		{"admin as a password of no user", "hooks", []string{"Authorization", basic("", adminToken)}, admin},
+		{"admin as a user", "hooks", []string{"Authorization", basic(adminToken, "")}, anyone},
+		{"no tokens configured", "nobody", []string{"Authorization", "Bearer " + adminToken}, anyone},
+		{"empty token where none is configured", "nobody", []string{"Authorization", "Bearer "}, anyone},
+		{"admin_user", "user", []string{"X-User", "ada"}, admin},
+		{"empty admin_user", "user", nil, anyone},
+		{"insecure_no_auth", "open", nil, admin},
+	}
+	calls := []struct {
+		method, path, body string
+		role, status       int
+	}{
+		{"POST", "/api/events", event, emitter, 202},
+		{"GET", "/api/events/" + unknownID, "", admin, 404},
+		{"GET", "/api/event-types", "", emitter, 200},
+		{"GET", "/api/webhooks", "", admin, 200},
+		{"POST", "/api/webhooks", "{}", admin, 422},
+		{"GET", "/api/webhooks/" + unknownID, "", admin, 404},
+		{"PATCH", "/api/webhooks/" + unknownID, "{}", admin, 404},
+		{"DELETE", "/api/webhooks/" + unknownID, "", admin, 404},
+		{"POST", "/api/webhooks/" + unknownID + "/test", "{}", admin, 404},
+		{"GET", "/api/requests", "", admin, 200},
+		{"GET", "/api/requests/" + unknownID, "", admin, 404},
+		{"POST", "/api/requests/" + unknownID + "/rerun", "", admin, 404},
+		{"GET", "/api/health", "", anyone, 200},
+		{"GET", "/api/openapi.json", "", anyone, 200},
+	}
+	for _, who := range callers {
+		for _, call := range calls {
+			t.Run(who.name+" "+call.method+" "+call.path, func(t *testing.T) {
+				a := fast.mount(who.mount, who.header...).call(t, call.method, call.path, call.body)
+				switch {
+				case who.role >= call.role:
+					a.want(t, call.status)
+				case who.role == anyone:
+					a.want(t, 401)
+					if a.header.Get("WWW-Authenticate") == "" {
+						t.Error("401 without WWW-Authenticate")
+					}
+				default:
+					a.want(t, 403)
+				}
+			})
+		}
+	}
+}
+
+func TestChallenge(t *testing.T) {
+	t.Parallel()
+	got := strings.Join(fast.mount("hooks").call(t, "GET", "/api/webhooks", "").header.Values("WWW-Authenticate"), ", ")
+	if !strings.Contains(got, "Bearer") || !strings.Contains(got, "Basic") {
+		t.Errorf("WWW-Authenticate: %s", got)
+	}
+}
+
+func TestForeignOrigin(t *testing.T) {
+	t.Parallel()
+	admin := fast.admin()
+	for _, test := range []struct {
+		name   string
+		header []string
+		status int
+	}{
+		{"no browser", nil, 422},
+		{"same origin", []string{"Origin", fast.url, "Sec-Fetch-Site", "same-origin"}, 422},
+		{"same origin, old browser", []string{"Origin", fast.url}, 422},
+		{"foreign origin", []string{"Origin", "https://evil.example"}, 403},
+		{"opaque origin", []string{"Origin", "null"}, 403},
+		{"cross-site", []string{"Sec-Fetch-Site", "cross-site", "Origin", "https://evil.example"}, 403},
+		{"same site", []string{"Sec-Fetch-Site", "same-site", "Origin", "http://other.example"}, 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := admin.with(test.header...)
+			c.call(t, "POST", "/api/webhooks", "{}").want(t, test.status)
+			c.call(t, "GET", "/api/webhooks", "").want(t, 200)
+		})
+	}
+}
+
+// TestOrderOfRefusals takes away one reason after the other, and keeps those that
+// come later.
+func TestOrderOfRefusals(t *testing.T) {
+	t.Parallel()
+	foreign := fast.mount("tenants", "X-Tenant", uuid.NewString(), "Origin", "https://evil.example", "Content-Type", "text/plain")
+	nobody := foreign.with("Origin", "")
+	admin := nobody.with("Authorization", "Bearer "+adminToken)
+	asJSON := admin.with("Content-Type", "application/json")
+	hook := asJSON.webhook(t, "http://127.0.0.1:1/", `"enabled":false`)
+	huge := "{" + strings.Repeat(" ", 17<<20)
+	one := "/api/webhooks/" + unknownID
+	for _, test := range []struct {
+		name         string
+		client       client
+		method, path string
+		body         string
+		status       int
+	}{
+		{"path", foreign, "TRACK", "/api/nothing", "{", 404},
+		{"method", foreign, "PUT", one, "{", 405},
+		{"origin", foreign, "PATCH", one, "{", 403},
+		{"nobody", nobody, "PATCH", one, "{", 401},
+		{"emitter", nobody.emitter(), "PATCH", one, "{", 403},
+		{"type before size", admin, "PATCH", one, huge, 415},
+		{"type before query", admin, "PATCH", one + "?x=1", "{", 415},
+		{"size before JSON", asJSON, "PATCH", one, huge, 413},
+		{"JSON", asJSON, "PATCH", one, `{"nothing":1`, 400},
+		{"query before member", asJSON, "PATCH", one + "?x=1", `{"nothing":1}`, 400},
+		{"tenant before member", asJSON.with("X-Tenant", ""), "PATCH", one, `{"nothing":1}`, 400},
+		{"nobody before tenant", nobody.with("X-Tenant", ""), "PATCH", one, "{}", 401},
+		{"type before tenant", admin.with("X-Tenant", ""), "PATCH", one, "{}", 415},
+		{"member before id", asJSON, "PATCH", one, `{"nothing":1}`, 422},
+		{"id", asJSON, "PATCH", one, `{}`, 404},
+		{"member before conflict", asJSON, "POST", "/api/webhooks/" + text(hook["id"]) + "/test", `{"event_type":"nothing"}`, 422},
+		{"conflict", asJSON, "POST", "/api/webhooks/" + text(hook["id"]) + "/test", `{}`, 409},
+		{"size before JSON of an event", asJSON, "POST", "/api/events", huge, 413},
+		{"query before id", asJSON, "GET", one + "?x=1", "", 400},
+		{"query of re-run before id", asJSON, "POST", "/api/requests/" + unknownID + "/rerun?x=1", "", 400},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			test.client.call(t, test.method, test.path, test.body).want(t, test.status)
+		})
+	}
+}
+
+func TestPathsAndMethods(t *testing.T) {
+	t.Parallel()
+	admin := fast.admin()
+	for _, path := range []string{
+		"/api", "/api/", "/api/nothing", "/nothing", "/api/webhooks/", "/api/events/",
+		"/api/webhooks/" + unknownID + "/", "/api/webhooks/" + unknownID + "/nothing",
+		"/api/requests/" + unknownID + "/test", "/api/webhooks/no-id", "/api/requests/no-id", "/api/events/no-id",
+	} {
+		t.Run("GET "+path, func(t *testing.T) { admin.call(t, "GET", path, "").want(t, 404) })
+	}
+	for path, methods := range map[string][]string{
+		"/api/events":                           {"POST"},
+		"/api/events/" + unknownID:              {"GET"},
+		"/api/event-types":                      {"GET"},
+		"/api/webhooks":                         {"GET", "POST"},
+		"/api/webhooks/" + unknownID:            {"GET", "PATCH", "DELETE"},
+		"/api/webhooks/" + unknownID + "/test":  {"POST"},
+		"/api/requests":                         {"GET"},
+		"/api/requests/" + unknownID:            {"GET"},
+		"/api/requests/" + unknownID + "/rerun": {"POST"},
+		"/api/health":                           {"GET"},
+		"/api/openapi.json":                     {"GET"},
+	} {
+		t.Run("PUT "+path, func(t *testing.T) {
+			a := admin.call(t, http.MethodPut, path, "{}")
+			a.want(t, 405)
+			var allowed []string
+			for m := range strings.SplitSeq(a.header.Get("Allow"), ",") {
+				if m = strings.TrimSpace(m); m != "HEAD" && m != "OPTIONS" {
+					allowed = append(allowed, m)
+				}
+			}
+			for _, m := range methods {
+				if !strings.Contains(strings.Join(allowed, " "), m) {
+					t.Errorf("Allow: %s, without %s", a.header.Get("Allow"), m)
+				}
+			}
+			if len(allowed) != len(methods) {
+				t.Errorf("Allow: %s, want %v", a.header.Get("Allow"), methods)
+			}
+		})
+	}
+}

@@ -1,0 +1,200 @@
+package contracttest
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
+)
+
+const (
+	emitToken  = "emit-token-of-the-contract-test"
+	oldToken   = "emit-token-before-the-rotation"
+	adminToken = "admin-token-of-the-contract-test"
+
+	// deadline is how long a thing that must happen may take on a busy machine.
+	deadline  = 60 * time.Second
+	pollEvery = 20 * time.Millisecond
+)
+
+// The options of the app in each Caddy.
+const (
+	fastOptions = `
+		standard_webhooks
+		retry {
+			attempts 3
+			delay 100ms
+			jitter 0s 50ms
+		}
+		max_event_size 16KiB
+		max_response_size 1KiB
+		destinations {
+			allow_http
+			allow 127.0.0.0/8
+		}`
+	slowOptions = `
+		signature_header X-Other-Signature
+		event_types *
+		retry {
+			attempts 2
+			delay 1h
+			jitter 1s 60s
+		}
+		destinations {
+			allow_http
+			allow 127.0.0.0/8
+			deny 127.0.0.9/32
+		}`
+)
+
+// site is the mounts of the handler in each Caddy.
+const site = `
+	handle_path /hooks/* {
+		webhooks {
+			emit_token {env.EMIT_TOKEN}
+			emit_token {env.OLD_TOKEN}
+			admin_token {env.ADMIN_TOKEN}
+		}
+	}
+	handle_path /tenants/* {
+		webhooks {
+			emit_token {env.EMIT_TOKEN}
+			admin_token {env.ADMIN_TOKEN}
+			tenant {header.X-Tenant}
+		}
+	}
+	handle_path /nobody/* {
+		webhooks
+	}
+	handle_path /user/* {
+		webhooks {
+			admin_user {header.X-User}
+		}
+	}
+	handle_path /open/* {
+		webhooks {
+			insecure_no_auth
+		}
+	}
+	respond /beside "beside"
+`
+
+var (
+	caddyBinary string
+	fast        *server // retries at once
+	slow        *server // retries in an hour, so that what is pending stays so
+	strict      *server // has the default options
+	storeless   *server // has a store that cannot be reached
+)
+
+// server is a running Caddy.
+type server struct {
+	url     string
+	process *process.Process
+}
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "contracttest")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(dir)
+
+	caddyBinary = filepath.Join(dir, "caddy")
+	build := exec.Command("go", "build", "-o", caddyBinary, "../cmd/caddy")
+	if out, err := build.CombinedOutput(); err != nil {
+		return 1, fmt.Errorf("build Caddy: %w\n%s", err, out)
+	}
+	redisDir := filepath.Join(dir, "redis")
+	if err := os.Mkdir(redisDir, 0o700); err != nil {
+		return 1, err
+	}
+	redis, err := redistest.StartServer(redisDir)
+	if err != nil {
+		return 1, err
+	}
+	defer redis.Kill()
+
+	for _, s := range []struct {
+		server  **server
+		name    string
+		options string
+	}{
+		{&fast, "fast", "store redis redis://" + redis.Addr + "/0" + fastOptions},
+		{&slow, "slow", "store redis redis://" + redis.Addr + "/1" + slowOptions},
+		{&strict, "strict", "store redis redis://" + redis.Addr + "/2"},
+		// Nothing listens on port 1.
+		{&storeless, "storeless", "store redis redis://127.0.0.1:1" + fastOptions},
+	} {
+		started, err := startCaddy(filepath.Join(dir, s.name), s.options)
+		if err != nil {
+			return 1, fmt.Errorf("%s: %w", s.name, err)
+		}
+		defer started.process.Stop() //nolint:revive // they all run until the tests have ended
+		*s.server = started
+	}
+	return m.Run(), nil
+}
+
+// startCaddy starts a Caddy with the options of the app, and waits until it
+// serves the site.
+func startCaddy(dir, options string) (*server, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	addr := l.Addr().String()
+	l.Close()
+
+	file := filepath.Join(dir, "Caddyfile")
+	text := "{\n\tadmin off\n\tpersist_config off\n\twebhooks {\n\t\t" + options + "\n\t}\n}\n\nhttp://" + addr + " {" + site + "}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(caddyBinary, "run", "--config", file)
+	cmd.Env = environment(dir)
+	p, err := process.Start(cmd, filepath.Join(dir, "log"))
+	if err != nil {
+		return nil, err
+	}
+	s := &server{url: "http://" + addr, process: p}
+	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(pollEvery) {
+		select {
+		case <-p.Done:
+			return nil, fmt.Errorf("Caddy ended: %w\n%s", p.Err, p.Tail())
+		default:
+		}
+		resp, err := http.Get(s.url + "/beside")
+		if err != nil {
+			continue
+		}
+		resp.Body.Close()
+		return s, nil
+	}
+	p.Kill()
+	return nil, fmt.Errorf("Caddy does not serve\n%s", p.Tail())
+}
+
+func environment(dir string) []string {
+	return append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
+		"EMIT_TOKEN="+emitToken, "OLD_TOKEN="+oldToken, "ADMIN_TOKEN="+adminToken, "EMPTY=")
+}

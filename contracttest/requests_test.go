@@ -1,0 +1,180 @@
+package contracttest
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"testing"
+	"time"
+)
+
+var requestMembers = []string{
+	"id", "webhook_id", "event_id", "event_type", "occurred_at", "trigger", "attempt", "max_attempts", "status", "status_code",
+	"url", "error", "response_body", "response_truncated", "request_body", "started_at", "duration_ms", "next_attempt_at",
+}
+
+// listMembers are a request's in a list.
+func listMembers() (names []string) {
+	for _, name := range requestMembers {
+		if name != "request_body" && name != "response_body" {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (c client) request(t testing.TB, r object) object {
+	t.Helper()
+	return c.must(t, 200, "GET", "/api/requests/"+text(r["id"]), "")
+}
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	r := receive(t, func(_ int, w http.ResponseWriter) { fmt.Fprint(w, "thanks") })
+	w := c.webhook(t, r.URL+"/path?q=1")
+	event := c.emit(t)
+	short := c.awaitRequests(t, "", 1)[0]
+	wantMembers(t, short, listMembers()...)
+	full := c.request(t, short)
+	wantMembers(t, full, requestMembers...)
+	for name, value := range short {
+		if quote(full[name]) != quote(value) {
+			t.Errorf("%s is %v in the list, %v alone", name, value, full[name])
+		}
+	}
+	wantUUID(t, full["id"])
+	wantTime(t, full["occurred_at"])
+	wantTime(t, full["started_at"])
+	if number(full["duration_ms"]) < 0 {
+		t.Errorf("duration_ms: %v", full["duration_ms"])
+	}
+	for name, want := range (object{
+		"webhook_id": w["id"], "event_id": event["event_id"], "event_type": "alert_active", "trigger": "event", "status": "success",
+		"attempt": 1, "max_attempts": 3, "status_code": 200, "url": r.URL + "/path?q=1", "error": "", "response_body": "thanks",
+		"response_truncated": false, "request_body": r.received()[0].body, "next_attempt_at": nil,
+	}) {
+		if quote(full[name]) != quote(want) {
+			t.Errorf("%s is %v, want %v", name, full[name], want)
+		}
+	}
+	if got := r.received()[0]; got.method != "POST" || got.uri != "/path?q=1" {
+		t.Errorf("sent %s %s", got.method, got.uri)
+	}
+}
+
+func TestRequestFilters(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	good, bad := receive(t, nil), receive(t, status(410))
+	a := c.webhook(t, good.URL, `"event_types":["alert_active","group_created"]`)
+	b := c.webhook(t, bad.URL, `"event_types":["alert_active"]`)
+	first := c.emit(t)
+	c.must(t, 202, "POST", "/api/events", `{"event_type":"group_created","data":{}}`)
+	all := c.awaitRequests(t, "", 5) // bad is tried three times
+	for i := range len(all) - 1 {
+		if wantTime(t, all[i]["started_at"]).After(wantTime(t, all[i+1]["started_at"])) {
+			t.Errorf("not in the order of started_at: %v", all)
+		}
+	}
+	middle := url.QueryEscape(text(all[2]["started_at"]))
+	offset := url.QueryEscape(wantTime(t, all[2]["started_at"]).In(time.FixedZone("", 3600)).Format(time.RFC3339Nano))
+	for query, want := range map[string]int{
+		"":                                      5,
+		"?webhook_id=" + text(a["id"]):          2,
+		"?webhook_id=" + text(b["id"]):          3,
+		"?webhook_id=" + unknownID:              0,
+		"?event_id=" + text(first["event_id"]):  4,
+		"?event_id=" + unknownID:                0,
+		"?event_type=alert_active":              4,
+		"?event_type=group_created":             1,
+		"?status=success":                       2,
+		"?status=failed":                        3,
+		"?since=" + middle:                      3,
+		"?until=" + middle:                      2,
+		"?since=" + offset:                      3,
+		"?until=" + offset:                      2,
+		"?since=" + middle + "&until=" + middle: 0,
+		"?status=success&event_type=alert_active&webhook_id=" + text(a["id"]): 1,
+		"?status=failed&webhook_id=" + text(a["id"]):                          0,
+		"?limit=200": 5,
+		"?limit=2":   2,
+	} {
+		t.Run(query, func(t *testing.T) {
+			if found := c.requests(t, query); len(found) != want {
+				t.Errorf("%d found, want %d: %v", len(found), want, found)
+			}
+		})
+	}
+	for _, query := range []string{
+		"limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1.5", "status=pending", "status=", "since=yesterday", "until=2026-01-01",
+		"since=", "webhook_id=x", "event_id=x", "cursor=x", "cursor=%00", "nothing=1", "Limit=1", "limit=%zz",
+	} {
+		t.Run(query, func(t *testing.T) { c.call(t, "GET", "/api/requests?"+query, "").want(t, 400) })
+	}
+	a2 := c.call(t, "GET", "/api/requests?webhook_id="+unknownID, "")
+	if quote(a2.object(t)) != `{"data":[],"next_cursor":null}` {
+		t.Error(a2.body)
+	}
+}
+
+func TestCursor(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	r := receive(t, nil)
+	c.webhook(t, r.URL)
+	for range 7 {
+		c.emit(t)
+	}
+	want := c.awaitRequests(t, "?limit=200", 7)
+	for _, limit := range []int{1, 2, 3, 7} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			var got []object
+			query := fmt.Sprintf("?status=success&limit=%d", limit)
+			for cursor := ""; ; {
+				page := c.must(t, 200, "GET", "/api/requests"+query+cursor, "")
+				wantMembers(t, page, "data", "next_cursor")
+				got = append(got, list(page["data"])...)
+				if page["next_cursor"] == nil {
+					break
+				}
+				if len(list(page["data"])) != limit || len(got) > 7 {
+					t.Fatalf("a page of %d", len(list(page["data"])))
+				}
+				cursor = "&cursor=" + url.QueryEscape(text(page["next_cursor"]))
+				if len(got) == limit {
+					c.emit(t) // what is newer than the cursor is not to move the pages
+				}
+			}
+			if len(got) < 7 {
+				t.Fatalf("%d found", len(got))
+			}
+			got = got[len(got)-7:]
+			for i, r := range got {
+				if r["id"] != want[6-i]["id"] {
+					t.Errorf("%d: %v, want %v", i, r["id"], want[6-i]["id"])
+				}
+			}
+		})
+	}
+}
+
+func TestResponseBody(t *testing.T) {
+	t.Parallel()
+	for _, test := range bodies {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := fast.admin()
+			r := receive(t, test.reply())
+			c.webhook(t, r.URL)
+			c.emit(t)
+			full := c.request(t, c.awaitRequests(t, "", 1)[0])
+			if full["response_body"] != test.want || full["response_truncated"] != test.truncated {
+				t.Errorf("response_body %q, response_truncated %v", full["response_body"], full["response_truncated"])
+			}
+			if full["status"] != "success" {
+				t.Errorf("%v", full)
+			}
+		})
+	}
+}
