@@ -34,12 +34,16 @@ test-go: ## Run the tests alone
 	@$(need) cc
 	redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis go test -race -vet=off -timeout 20m ./...
 
-fuzzed := caddymodule:FuzzEventInput caddymodule:FuzzWebhookInput caddymodule:FuzzCursor delivery/redis:FuzzRecords
+# Package, target and how many inputs: about half a minute's worth. A count, not a
+# time, lest a busy machine's clock end a run in the middle of an input.
+fuzzed := caddymodule:FuzzEventInput:60000 caddymodule:FuzzWebhookInput:60000 \
+	caddymodule:FuzzCursor:60000 delivery/redis:FuzzRecords:300000
 
 .PHONY: fuzz
 fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
 	@redis=$$($(need) redis) && for one in $(fuzzed); do \
-		WEBHOOKS_REDIS_SERVER=$$redis go test -vet=off -run '^$$' -fuzz "^$${one#*:}\$$" -fuzztime 30s ./$${one%:*} || exit 1; \
+		set -- $$(echo $$one | tr : ' ') && \
+		WEBHOOKS_REDIS_SERVER=$$redis go test -vet=off -run '^$$' -fuzz "^$$2\$$" -fuzztime $${3}x ./$$1 || exit 1; \
 	done
 
 .PHONY: lint
