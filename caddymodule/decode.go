@@ -31,13 +31,16 @@ func (o *optional[T]) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 // is not UTF-8 are refused anyway.
 var strict = json.RejectUnknownMembers(true)
 
-// decode reads a body into v, strictly.
+// decode reads a body that is an object into v, strictly.
 func decode(body []byte, v any) error {
 	if body == nil {
 		return nil
 	}
 	if err := json.Unmarshal(body, v, strict); err != nil {
 		return bodyProblem(body, err)
+	}
+	if jsontext.Value(body).Kind() == jsontext.KindNull { // which the package takes for nothing to read
+		return invalid(fieldError{"", "This must be an object."})
 	}
 	return nil
 }
