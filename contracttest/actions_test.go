@@ -1,0 +1,203 @@
+package contracttest
+
+import (
+	"net/http"
+	"testing"
+)
+
+func TestTest(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	r := receive(t, status(200, 200, 500))
+	other := receive(t, nil)
+	w := c.webhook(t, r.URL, `"secret":"s"`, `"event_types":["group_created"]`)
+	c.webhook(t, other.URL)
+	path := "/api/webhooks/" + text(w["id"]) + "/test"
+	for i, test := range []struct{ body, eventType, status string }{
+		{`{}`, "", "success"},
+		{`{"event_type":"group_created"}`, "group_created", "success"},
+		{`{}`, "", "failed"},
+	} {
+		q := c.must(t, 200, "POST", path, test.body)
+		wantMembers(t, q, requestMembers...)
+		if q["trigger"] != "test" || q["attempt"] != nil || q["next_attempt_at"] != nil || q["webhook_id"] != w["id"] || q["status"] != test.status {
+			t.Errorf("%v", q)
+		}
+		if test.eventType != "" && q["event_type"] != test.eventType {
+			t.Errorf("event_type %v", q["event_type"])
+		}
+		got := r.await(t, i+1)[i]
+		if q["request_body"] != got.body || got.header.Get("X-Level-Signature") == "" {
+			t.Errorf("sent %v", got)
+		}
+		if full := c.request(t, q); quote(full) != quote(q) {
+			t.Errorf("GET is %v, POST was %v", full, q)
+		}
+		// It is stored like any other, for its one webhook.
+		e := c.must(t, 200, "GET", "/api/events/"+text(q["event_id"]), "")
+		if e["event_type"] != q["event_type"] || e["occurred_at"] != q["occurred_at"] {
+			t.Errorf("%v", e)
+		}
+		for _, d := range list(e["deliveries"]) {
+			if d["webhook_id"] != w["id"] {
+				t.Errorf("a delivery to another: %v", d)
+			}
+		}
+	}
+	for _, body := range []string{`{"event_type":"nothing"}`, `{"event_type":1}`, `{"event_type":null}`, `{"nothing":1}`, `[]`, `null`} {
+		t.Run(body, func(t *testing.T) { c.call(t, "POST", path, body).want(t, 422) })
+	}
+	if found := c.requests(t, ""); len(found) != 3 || len(other.received()) != 0 {
+		t.Errorf("%d requests, %d elsewhere", len(found), len(other.received()))
+	}
+}
+
+func TestRerun(t *testing.T) {
+	t.Parallel()
+	c := slow.admin()
+	r := receive(t, status(500, 501, 200, 200, 502))
+	w := c.webhook(t, r.URL)
+	event := c.emit(t)
+	first := c.awaitRequests(t, "", 1)[0]
+	pending := c.delivery(t, event["event_id"])
+	rerun := func(of object, status string) object {
+		t.Helper()
+		q := c.must(t, 200, "POST", "/api/requests/"+text(of["id"])+"/rerun", "")
+		wantMembers(t, q, requestMembers...)
+		if q["trigger"] != "rerun" || q["attempt"] != nil || q["next_attempt_at"] != nil || q["status"] != status || q["id"] == of["id"] ||
+			q["event_id"] != event["event_id"] || q["webhook_id"] != w["id"] || q["occurred_at"] != of["occurred_at"] {
+			t.Errorf("%v", q)
+		}
+		if full := c.request(t, q); quote(full) != quote(q) {
+			t.Errorf("GET is %v, POST was %v", full, q)
+		}
+		return q
+	}
+	failed := rerun(first, "failed")
+	if d := c.delivery(t, event["event_id"]); quote(d) != quote(pending) {
+		t.Errorf("a re-run that fails leaves the schedule: %v, was %v", d, pending)
+	}
+	good := rerun(failed, "success")
+	d := c.delivery(t, event["event_id"])
+	if d["status"] != "success" || number(d["attempts"]) != 1 || d["next_attempt_at"] != nil {
+		t.Errorf("a re-run that succeeds ends the delivery: %v", d)
+	}
+	rerun(good, "success")
+	rerun(first, "failed")
+	if d := c.delivery(t, event["event_id"]); d["status"] != "success" {
+		t.Errorf("%v", d)
+	}
+	r.await(t, 5)
+	if found := c.requests(t, ""); len(found) != 5 {
+		t.Errorf("%d requests", len(found))
+	}
+	tested := c.must(t, 200, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}")
+	event["event_id"] = tested["event_id"]
+	rerun(tested, "failed")
+	c.call(t, "POST", "/api/requests/"+unknownID+"/rerun", "").want(t, 404)
+}
+
+func TestDisable(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	release, arrived := make(chan struct{}), make(chan struct{})
+	r := receive(t, func(n int, w http.ResponseWriter) {
+		if n == 1 {
+			close(arrived)
+			<-release
+			w.WriteHeader(500)
+		}
+	})
+	w := c.webhook(t, r.URL)
+	path := "/api/webhooks/" + text(w["id"])
+	event := c.emit(t)
+	<-arrived
+	c.must(t, 200, "PATCH", path, `{"enabled":false}`)
+	close(release)
+	first := c.awaitRequests(t, "", 1)[0]
+
+	if receipt := c.emit(t); number(receipt["deliveries"]) != 0 {
+		t.Errorf("disabled: %v", receipt)
+	}
+	c.call(t, "POST", path+"/test", "{}").want(t, 409)
+	c.call(t, "POST", "/api/requests/"+text(first["id"])+"/rerun", "").want(t, 409)
+	// Another delivery runs through all its attempts meanwhile.
+	control := receive(t, status(500))
+	c.webhook(t, control.URL)
+	c.awaitDelivery(t, c.emit(t)["event_id"], "failed")
+	if d := c.delivery(t, event["event_id"]); d["status"] != "pending" || number(d["attempts"]) != 1 {
+		t.Errorf("disabled: %v", d)
+	}
+	if got := len(r.received()); got != 1 {
+		t.Errorf("%d requests to a disabled webhook", got)
+	}
+	if found := c.requests(t, "?webhook_id="+text(w["id"])); len(found) != 1 {
+		t.Errorf("its requests stay: %v", found)
+	}
+
+	c.must(t, 200, "PATCH", path, `{"enabled":true}`)
+	if d := c.awaitDelivery(t, event["event_id"], "success"); number(d["attempts"]) != 2 {
+		t.Errorf("enabled: %v", d)
+	}
+	if q := c.awaitRequests(t, "?webhook_id="+text(w["id"]), 2)[1]; q["trigger"] != "retry" || number(q["attempt"]) != 2 {
+		t.Errorf("enabled: %v", q)
+	}
+	r.await(t, 2)
+}
+
+func TestDelete(t *testing.T) {
+	t.Parallel()
+	c := slow.admin()
+	r := receive(t, status(500))
+	w := c.webhook(t, r.URL)
+	event := c.emit(t)
+	q := c.awaitRequests(t, "", 1)[0]
+	c.must(t, 204, "DELETE", "/api/webhooks/"+text(w["id"]), "")
+	c.call(t, "GET", "/api/requests/"+text(q["id"]), "").want(t, 404)
+	c.call(t, "POST", "/api/requests/"+text(q["id"])+"/rerun", "").want(t, 404)
+	c.call(t, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}").want(t, 404)
+	for _, query := range []string{"", "?webhook_id=" + text(w["id"]), "?event_id=" + text(event["event_id"]), "?status=failed", "?event_type=alert_active"} {
+		if found := c.requests(t, query); len(found) != 0 {
+			t.Errorf("%s finds %v", query, found)
+		}
+	}
+	e := c.must(t, 200, "GET", "/api/events/"+text(event["event_id"]), "")
+	for _, d := range list(e["deliveries"]) {
+		if d["status"] == "pending" {
+			t.Errorf("still pending: %v", d)
+		}
+	}
+}
+
+// TestChange changes the URL and the secret while the first attempt is under way.
+func TestChange(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	release, arrived := make(chan struct{}), make(chan struct{})
+	before := receive(t, func(_ int, w http.ResponseWriter) {
+		close(arrived)
+		<-release
+		w.WriteHeader(500)
+	})
+	after := receive(t, nil)
+	w := c.webhook(t, before.URL)
+	event := c.emit(t)
+	<-arrived
+	c.must(t, 200, "PATCH", "/api/webhooks/"+text(w["id"]), `{"url":"`+after.URL+`","secret":"new"}`)
+	close(release)
+	c.awaitDelivery(t, event["event_id"], "success")
+	requests := c.awaitRequests(t, "", 2)
+	c.must(t, 200, "POST", "/api/requests/"+text(requests[0]["id"])+"/rerun", "")
+	for _, got := range after.await(t, 2) {
+		if got.header.Get("X-Level-Signature") == "" {
+			t.Error("not signed with the new secret")
+		}
+	}
+	if requests[0]["url"] != before.URL || requests[1]["url"] != after.URL {
+		t.Errorf("%v", requests)
+	}
+	if d := c.delivery(t, event["event_id"]); d["url"] != after.URL {
+		t.Errorf("%v", d)
+	}
+	before.await(t, 1)
+}

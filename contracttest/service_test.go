@@ -1,0 +1,92 @@
+package contracttest
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]client{
+		"nobody": fast.mount("hooks"), "emitter": fast.mount("hooks").emitter(), "no tenant": fast.mount("tenants"), "no tokens": fast.mount("nobody"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := c.must(t, 200, "GET", "/api/health", ""); quote(got) != `{"status":"ok"}` {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+	if got := fast.admin().must(t, 200, "GET", "/api/health", ""); got["status"] != "ok" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestStoreOutOfReach(t *testing.T) {
+	t.Parallel()
+	c := storeless.admin()
+	for _, call := range []struct{ method, path, body string }{
+		{"POST", "/api/events", `{"event_type":"alert_active","data":{}}`},
+		{"GET", "/api/events/" + unknownID, ""},
+		{"GET", "/api/webhooks", ""},
+		{"POST", "/api/webhooks", `{"url":"http://127.0.0.1:1/"}`},
+		{"GET", "/api/webhooks/" + unknownID, ""},
+		{"PATCH", "/api/webhooks/" + unknownID, "{}"},
+		{"DELETE", "/api/webhooks/" + unknownID, ""},
+		{"POST", "/api/webhooks/" + unknownID + "/test", "{}"},
+		{"GET", "/api/requests", ""},
+		{"GET", "/api/requests/" + unknownID, ""},
+		{"POST", "/api/requests/" + unknownID + "/rerun", ""},
+	} {
+		t.Run(call.method+" "+call.path, func(t *testing.T) {
+			a := c.call(t, call.method, call.path, call.body)
+			a.want(t, 503)
+			if a.header.Get("Retry-After") == "" {
+				t.Error("no Retry-After")
+			}
+		})
+	}
+	for _, c := range []client{storeless.mount("hooks"), c} {
+		if a := c.call(t, "GET", "/api/health", ""); a.status != 503 || len(a.body) == 0 {
+			t.Errorf("health: %d %s", a.status, a.body)
+		}
+	}
+	if a := storeless.mount("beside").call(t, "GET", "", ""); a.status != 200 || a.body != "beside" {
+		t.Errorf("the site beside: %d %s", a.status, a.body)
+	}
+}
+
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	a := fast.mount("hooks").call(t, "GET", "/api/openapi.json", "")
+	a.want(t, 200)
+	doc := a.object(t)
+	if !strings.HasPrefix(text(doc["openapi"]), "3.1.") {
+		t.Errorf("openapi: %v", doc["openapi"])
+	}
+	paths, _ := doc["paths"].(object)
+	for path, methods := range map[string]string{
+		"/api/events": "post", "/api/events/{id}": "get", "/api/event-types": "get", "/api/webhooks": "get post",
+		"/api/webhooks/{id}": "get patch delete", "/api/webhooks/{id}/test": "post", "/api/requests": "get",
+		"/api/requests/{id}": "get", "/api/requests/{id}/rerun": "post", "/api/health": "get", "/api/openapi.json": "get",
+	} {
+		item, _ := paths[path].(object)
+		for method := range strings.FieldsSeq(methods) {
+			if item[method] == nil {
+				t.Errorf("%s %s is missing", method, path)
+			}
+		}
+	}
+}
+
+// TestMediaTypes checks that answers are JSON.
+func TestMediaTypes(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"/api/event-types", "/api/webhooks", "/api/requests", "/api/health", "/api/openapi.json"} {
+		a := fast.admin().call(t, http.MethodGet, path, "")
+		a.want(t, 200)
+		if got := mediaType(a.header); got != "application/json" && !strings.HasSuffix(got, "+json") {
+			t.Errorf("%s: Content-Type: %s", path, got)
+		}
+	}
+}
