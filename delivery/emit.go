@@ -180,7 +180,7 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 	for i, m := range batch {
 		calls[i] = m.call
 	}
-	lease := s.Timeout + leaseMargin
+	lease := s.lease()
 	leaseUntil := time.Now().Add(lease)
 	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: s.Retention})
 	for i, m := range batch {
@@ -231,20 +231,14 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 		}
 		for j, target := range ev.Targets {
 			ref := WebhookRef{m.call.Tenant, target.Webhook}
-			switch {
-			case r.Duplicate || r.Repeated:
-				if target.Lease {
-					e.dispatcher.cancel(ref, false)
-				}
-				if r.Repeated {
-					e.dispatcher.waits(ref) // the first try may have given it no lease
-				}
-			case target.Lease && !unleased[target.Webhook]:
+			if target.Lease && !r.Duplicate && !r.Repeated && !unleased[target.Webhook] {
 				e.start(Job{Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd}, leaseUntil)
-			default:
-				if target.Lease {
-					e.dispatcher.cancel(ref, false)
-				}
+				continue
+			}
+			if target.Lease {
+				e.dispatcher.cancel(ref, false)
+			}
+			if !r.Duplicate { // of a repeated one, the first try may have given no lease
 				e.dispatcher.waits(ref)
 			}
 		}

@@ -94,7 +94,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 	e.outcomes.take = takeOutcomes
 	e.outcomes.commit = e.complete
 	e.dispatcher = newDispatcher(e.store)
-	e.dispatcher.lease = e.lease
+	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
 	e.dispatcher.start = e.start
 	e.dispatcher.release = e.release
 	e.dispatcher.failed = func(err error) { e.log().Warn("cannot ask the store for due deliveries", zap.Error(err)) }
@@ -261,9 +261,6 @@ func (e *Engine) ready() error {
 }
 
 func (e *Engine) settings() *Settings { return &e.active.Load().settings }
-
-// lease is how long a delivery is held for one request.
-func (e *Engine) lease() time.Duration { return e.settings().Timeout + leaseMargin }
 
 func (e *Engine) log() *zap.Logger {
 	if a := e.active.Load(); a != nil {

@@ -64,7 +64,8 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 			return nil, nil, err
 		}
 		m.call.Version = version
-		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: e.lease(), Retention: e.settings().Retention})[0]
+		s := e.settings()
+		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]
 		switch {
 		case result.Err == nil:
 			return w, &Event{

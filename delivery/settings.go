@@ -35,6 +35,9 @@ type Settings struct {
 	InForce func()
 }
 
+// lease is how long a delivery is held for one request.
+func (s *Settings) lease() time.Duration { return s.Timeout + leaseMargin }
+
 // DefaultSettings are those of the contract.
 func DefaultSettings() Settings {
 	return Settings{
