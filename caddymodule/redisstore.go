@@ -90,9 +90,6 @@ func (*RedisStore) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// maxPartitions is more than any cluster has use for.
-const maxPartitions = 1024
-
 // Provision resolves and checks the options; it connects to nothing.
 func (s *RedisStore) Provision(caddy.Context) error {
 	if err := s.resolve(caddy.NewReplacer()); err != nil {
@@ -129,7 +126,7 @@ func (s *RedisStore) resolve(repl *caddy.Replacer) error {
 	if err := s.resolveServers(repl, &o); err != nil {
 		return err
 	}
-	if err := checkRedisOptions(&o); err != nil {
+	if err := o.Validate(); err != nil {
 		return err
 	}
 	s.options = o
@@ -209,23 +206,6 @@ func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || port == "" {
 		return errors.New("an address is a host and a port, such as localhost:6379")
-	}
-	return nil
-}
-
-func checkRedisOptions(o *redis.Options) error {
-	cluster := len(o.Addresses) > 1 && o.SentinelMaster == ""
-	switch {
-	case o.DB < 0:
-		return fmt.Errorf("db must not be less than 0, but is %d", o.DB)
-	case cluster && o.DB != 0:
-		return errors.New("a cluster has no db but 0")
-	case o.Partitions < 0 || o.Partitions > maxPartitions:
-		return fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, o.Partitions)
-	case o.SentinelMaster == "" && (o.SentinelUsername != "" || o.SentinelPassword != ""):
-		return errors.New("sentinel_username and sentinel_password need sentinel")
-	case strings.ContainsAny(o.KeyPrefix, "{}"):
-		return errors.New("key_prefix must not contain braces")
 	}
 	return nil
 }

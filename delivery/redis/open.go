@@ -24,6 +24,9 @@ func (s *Store) Open(ctx context.Context) error {
 	if s.partitions.Load() != nil {
 		return nil
 	}
+	if err := s.options.Validate(); err != nil {
+		return err
+	}
 	info, err := s.client().Info(ctx, "server", "persistence").Result()
 	if err != nil {
 		return s.wrap(err)
@@ -70,9 +73,6 @@ func checkVersion(version string) error {
 // is written when all is there, so that a full Redis can be opened.
 func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 	want := s.options.Partitions
-	if want < 0 || want > maxPartitions {
-		return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, want)
-	}
 	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if err != nil {
 		return 0, s.wrap(err)

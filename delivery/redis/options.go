@@ -2,6 +2,9 @@ package redis
 
 import (
 	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -15,7 +18,7 @@ const DefaultKeyPrefix = "webhooks"
 const (
 	defaultPartitions        = 1
 	defaultClusterPartitions = 16
-	maxPartitions            = 1024
+	maxPartitions            = 1024 // more than any cluster has use for
 )
 
 // Bounds of one exchange with Redis. A script takes milliseconds; what takes
@@ -55,6 +58,23 @@ type Options struct {
 
 // cluster says whether the addresses are nodes of a Cluster.
 func (o *Options) cluster() bool { return len(o.Addresses) > 1 && o.SentinelMaster == "" }
+
+// Validate says what in the options makes no sense, without what is secret.
+func (o *Options) Validate() error {
+	switch {
+	case o.DB < 0:
+		return fmt.Errorf("db must not be less than 0, but is %d", o.DB)
+	case o.cluster() && o.DB != 0:
+		return errors.New("a cluster has no db but 0")
+	case o.Partitions < 0 || o.Partitions > maxPartitions:
+		return fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, o.Partitions)
+	case o.SentinelMaster == "" && (o.SentinelUsername != "" || o.SentinelPassword != ""):
+		return errors.New("sentinel_username and sentinel_password need sentinel")
+	case strings.ContainsAny(o.KeyPrefix, "{}"):
+		return errors.New("key_prefix must not contain braces")
+	}
+	return nil
+}
 
 // client makes a client that connects when it is first used.
 func (o *Options) client() redis.UniversalClient {
