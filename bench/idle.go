@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,48 +67,3 @@ func (r *rig) redisCommands(ctx context.Context) (int, error) {
 	}
 	return total, nil
 }
-
-// cpuTime of a process, from proc(5).
-func cpuTime(pid int) (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("CPU time is measured on Linux only: %w", err)
-	}
-	// The name, in parentheses, may contain anything; utime and stime are the
-	// 12th and 13th fields after it, in hundredths of a second.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	var ticks int64
-	for _, field := range fields[11:13] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, err
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
-}
-
-func merge(a, b []time.Duration) []time.Duration {
-	all := append(a, b...)
-	slices.Sort(all)
-	return all
-}
-
-func pair(sorted []time.Duration) string {
-	return fmt.Sprintf("%s, %s", short(percentile(sorted, 0.5)), short(percentile(sorted, 0.99)))
-}
-
-func triple(sorted []time.Duration) string {
-	return fmt.Sprintf("%s, %s", pair(sorted), short(percentile(sorted, 1)))
-}
-
-func short(d time.Duration) time.Duration { return d.Round(10 * time.Microsecond) }

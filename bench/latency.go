@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -84,12 +85,12 @@ func steadily(ctx context.Context, r *rig, send func(made time.Time) error) ([]t
 		}
 	}
 	var all []time.Duration
-	for deadline := time.Now().Add(time.Minute); len(all) < count; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
+	for deadline := time.Now().Add(time.Minute); len(all) < count; all = append(all, r.sink.latencies()...) {
+		if time.Now().After(deadline) || !pause(ctx, 10*time.Millisecond) {
 			return nil, fmt.Errorf("%d of %d received", len(all), count)
 		}
-		all = merge(all, r.sink.latencies())
 	}
+	slices.Sort(all)
 	return all, nil
 }
 

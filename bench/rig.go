@@ -9,10 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -58,29 +56,23 @@ func withRig(ctx context.Context, caddy string, m measurement) ([]result, error)
 	if err := r.startCaddy(ctx, caddy, dir, server.Addr, m); err != nil {
 		return nil, err
 	}
-	defer r.caddy.Stop()
+	defer func() { _ = r.caddy.Stop() }() // then it was killed
 	return m.run(ctx, r)
 }
 
 func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m measurement) error {
-	site, err := freeAddress()
+	site, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
-	config := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {
-		return err
-	}
-	cmd := exec.Command(caddy, "run", "--config", config)
-	cmd.Env = append(os.Environ(),
+	if r.caddy, err = process.StartCaddy(
+		caddy, dir, caddyfile,
 		"REDIS_URL=redis://"+redisAddr,
 		"SITE_ADDRESS=http://"+site,
 		"TOKEN="+r.token,
 		"RETRY_DELAY="+cmp.Or(m.retryDelay, "2m"),
 		"RETRY_JITTER="+cmp.Or(m.retryJitter, "60s"),
-		"XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
-	)
-	if r.caddy, err = process.Start(cmd, filepath.Join(dir, "caddy.log")); err != nil {
+	); err != nil {
 		return err
 	}
 	r.api = "http://" + site + "/hooks/api"
@@ -93,7 +85,7 @@ func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m me
 		case <-r.caddy.Done:
 			return fmt.Errorf("Caddy ended (%w):\n%s", r.caddy.Err, r.caddy.Tail())
 		case <-ctx.Done():
-			r.caddy.Stop()
+			r.caddy.Kill()
 			return ctx.Err()
 		case <-time.After(20 * time.Millisecond):
 		}
@@ -149,10 +141,12 @@ func event(made time.Time) []byte {
 	return fmt.Appendf(nil, `{"event_type":"alert_active","data":{"made":%d,"text":"%0400d"}}`, made.UnixNano(), 0)
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// pause waits, false if ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
 	}
-	return l.Addr().String(), l.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -67,20 +66,11 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// latencies takes what was measured since the last question, sorted.
+// latencies takes what was measured since the last question.
 func (s *sink) latencies() []time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.latency
 	s.latency = nil
-	slices.Sort(taken)
 	return taken
-}
-
-// percentile of sorted values.
-func percentile(sorted []time.Duration, p float64) time.Duration {
-	if len(sorted) == 0 {
-		return 0
-	}
-	return sorted[min(len(sorted)-1, int(p*float64(len(sorted))))]
 }

@@ -1,19 +1,18 @@
 package caddymodule_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 const (
@@ -108,8 +107,8 @@ type crasher struct {
 	t      *testing.T
 	addr   string
 	config string
-	cmd    *exec.Cmd
-	output bytes.Buffer
+	log    string
+	child  *process.Process // nil unless it runs
 }
 
 func newCrasher(t *testing.T, endpoint *receiver, redisAddr string) *crasher {
@@ -123,7 +122,7 @@ func newCrasher(t *testing.T, endpoint *receiver, redisAddr string) *crasher {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := &crasher{t: t, addr: site.addr, config: config}
+	c := &crasher{t: t, addr: site.addr, config: config, log: filepath.Join(dir, "output")}
 	t.Cleanup(c.kill)
 	return c
 }
@@ -133,9 +132,9 @@ func (c *crasher) url(call string) string { return "http://" + c.addr + "/hooks/
 // start returns when Caddy can take events.
 func (c *crasher) start() {
 	c.t.Helper()
-	c.cmd = caddyCommand(c.t, "run", "--adapter", "caddyfile", "--config", c.config)
-	c.cmd.Stdout, c.cmd.Stderr = &c.output, &c.output
-	if err := c.cmd.Start(); err != nil {
+	var err error
+	c.child, err = process.Start(caddyCommand(c.t, "run", "--adapter", "caddyfile", "--config", c.config), c.log)
+	if err != nil {
 		c.t.Fatal(err)
 	}
 	eventually(c.t, "Caddy to be ready", func() bool {
@@ -146,10 +145,8 @@ func (c *crasher) start() {
 
 // kill ends Caddy as kill -9 does.
 func (c *crasher) kill() {
-	if c.cmd == nil {
-		return
+	if c.child != nil {
+		c.child.Kill()
+		c.child = nil
 	}
-	_ = c.cmd.Process.Kill() // it may have ended
-	_ = c.cmd.Wait()         // that it was killed is no news
-	c.cmd = nil
 }

@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2"
 	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
@@ -19,8 +18,7 @@ func TestChangedCredentials(t *testing.T) {
 		return siteConfig{webhooks: endpoint.config(":" + password + "@" + redis.Addr)}
 	}
 	s := startSite(t, config("first"))
-	s.ready()
-	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`"}`).want(t, http.StatusCreated, nil)
+	s.subscribe(endpoint)
 
 	admin := goredis.NewClient(&goredis.Options{Addr: redis.Addr, Password: "first"})
 	defer admin.Close()
@@ -41,11 +39,7 @@ func TestChangedCredentials(t *testing.T) {
 	endpoint.next(t)
 
 	// A reload that is rolled back takes its password away with it.
-	taken := newReceiver(t).Listener.Addr().String()
-	broken := s.caddyfile(config("wrong")) + "http://" + taken + " {\n\trespond ok\n}\n"
-	if err := caddy.Load(adaptFile(t, broken), true); err == nil {
-		t.Fatal("the broken configuration was loaded")
-	}
+	s.loadInVain(config("wrong"))
 	s.emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
 	endpoint.next(t)
 }

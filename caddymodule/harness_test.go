@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -20,6 +19,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 const (
@@ -43,12 +44,8 @@ func adaptFile(t *testing.T, caddyfile string) []byte {
 // freeAddr is an address on which nobody listens.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.FreeAddress()
 	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	return addr
@@ -116,6 +113,17 @@ http://%s {
 func (s *caddySite) load(c siteConfig) error {
 	s.t.Helper()
 	return caddy.Load(adaptFile(s.t, s.caddyfile(c)), true)
+}
+
+// loadInVain loads a configuration that cannot start, for somebody has a port of
+// it: the load is rolled back.
+func (s *caddySite) loadInVain(c siteConfig) {
+	s.t.Helper()
+	taken := newReceiver(s.t).Listener.Addr().String()
+	broken := s.caddyfile(c) + "http://" + taken + " {\n\trespond ok\n}\n"
+	if err := caddy.Load(adaptFile(s.t, broken), true); err == nil {
+		s.t.Fatal("the broken configuration was loaded")
+	}
 }
 
 // reply is an answer that has been read.
@@ -186,6 +194,13 @@ func (s *caddySite) ready() {
 	eventually(s.t, "the store to be open", func() bool {
 		return s.do(http.MethodGet, "/hooks/api/health", "").status == http.StatusOK
 	})
+}
+
+// subscribe registers a webhook for an endpoint, once the store is open.
+func (s *caddySite) subscribe(endpoint *receiver) {
+	s.t.Helper()
+	s.ready()
+	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`"}`).want(s.t, http.StatusCreated, nil)
 }
 
 // want fails the test unless the reply has the status, and reads it into v.

@@ -17,7 +17,8 @@ func caddy(t testing.TB, command, text string) (string, error) {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), caddyBinary, command, "--config", file, "--adapter", "caddyfile")
-	cmd.Env = environment(dir)
+	cmd.Env = append(os.Environ(), environment...)
+	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -2,7 +2,6 @@ package contracttest
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -131,6 +130,12 @@ func run(m *testing.M) (int, error) {
 	}
 	defer redis.Kill()
 
+	var running []*process.Process
+	defer func() {
+		for _, p := range running {
+			_ = p.Stop() // then it was killed
+		}
+	}()
 	for _, s := range []struct {
 		server  **server
 		name    string
@@ -146,7 +151,7 @@ func run(m *testing.M) (int, error) {
 		if err != nil {
 			return 1, fmt.Errorf("%s: %w", s.name, err)
 		}
-		defer started.process.Stop() //nolint:revive // they all run until the tests have ended
+		running = append(running, started.process)
 		*s.server = started
 	}
 	return m.Run(), nil
@@ -158,21 +163,12 @@ func startCaddy(dir, options string) (*server, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	addr := l.Addr().String()
-	l.Close()
-
-	file := filepath.Join(dir, "Caddyfile")
 	text := "{\n\tadmin off\n\tpersist_config off\n\twebhooks {\n\t\t" + options + "\n\t}\n}\n\nhttp://" + addr + " {" + site + "}\n"
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(caddyBinary, "run", "--config", file)
-	cmd.Env = environment(dir)
-	p, err := process.Start(cmd, filepath.Join(dir, "log"))
+	p, err := process.StartCaddy(caddyBinary, dir, []byte(text), environment...)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +190,5 @@ func startCaddy(dir, options string) (*server, error) {
 	return nil, fmt.Errorf("Caddy does not serve\n%s", p.Tail())
 }
 
-func environment(dir string) []string {
-	return append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir,
-		"EMIT_TOKEN="+emitToken, "OLD_TOKEN="+oldToken, "ADMIN_TOKEN="+adminToken, "EMPTY=")
-}
+// environment is what the Caddyfiles' placeholders name.
+var environment = []string{"EMIT_TOKEN=" + emitToken, "OLD_TOKEN=" + oldToken, "ADMIN_TOKEN=" + adminToken, "EMPTY="}

@@ -6,9 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -51,7 +49,7 @@ func (s *stage) start(ctx context.Context) (err error) {
 	if s.receiver, err = startReceiver(rand.Text()); err != nil {
 		return err
 	}
-	site, err := freeAddress()
+	site, err := process.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -68,22 +66,13 @@ func (s *stage) start(ctx context.Context) (err error) {
 }
 
 func (s *stage) startCaddy(site string) error {
-	config := filepath.Join(s.dir, "Caddyfile")
-	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {
-		return err
-	}
-	cmd := exec.Command(s.caddyPath, "run", "--config", config)
-	cmd.Env = append(os.Environ(),
+	var err error
+	s.caddy, err = process.StartCaddy(s.caddyPath, s.dir, caddyfile,
 		"REDIS_URL=redis://"+s.redis.Addr,
 		"SITE_ADDRESS=http://"+site,
 		"EMIT_TOKEN="+s.product.emitToken,
 		"ADMIN_TOKEN="+s.product.adminToken,
-		// What Caddy keeps goes with the folder.
-		"XDG_DATA_HOME="+filepath.Join(s.dir, "data"),
-		"XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"),
 	)
-	var err error
-	s.caddy, err = process.Start(cmd, filepath.Join(s.dir, "caddy.log"))
 	return err
 }
 
@@ -127,7 +116,7 @@ func (s *stage) caddyEnded() error {
 // stop ends what was started, callers before those they call.
 func (s *stage) stop() {
 	if s.caddy != nil {
-		s.caddy.Stop()
+		_ = s.caddy.Stop() // then it was killed
 	}
 	if s.receiver != nil {
 		s.receiver.stop()
@@ -135,13 +124,4 @@ func (s *stage) stop() {
 	if s.redis != nil {
 		_ = s.redis.Stop() // then it was killed
 	}
-}
-
-// freeAddress is a loopback address with a port that nobody listens on.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("no free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
 }

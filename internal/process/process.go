@@ -4,8 +4,10 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -55,13 +57,19 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 // PID is the child's.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
-// Stop asks the child to end, and returns when it has.
-func (p *Process) Stop() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // fails if it has ended
+// Signal sends the child a signal.
+func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
+
+// Stop asks the child to end, and returns when it has: an error if it had to be
+// killed.
+func (p *Process) Stop() error {
+	_ = p.Signal(syscall.SIGTERM) // fails if it has ended
 	select {
 	case <-p.Done:
+		return nil
 	case <-time.After(stopTimeout):
 		p.Kill()
+		return fmt.Errorf("%s did not stop within %s", filepath.Base(p.cmd.Path), stopTimeout)
 	}
 }
 

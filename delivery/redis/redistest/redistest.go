@@ -4,18 +4,18 @@ package redistest
 
 import (
 	"bufio"
-	"bytes"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 // BinaryEnv names the environment variable with the path of the redis-server to
@@ -24,7 +24,6 @@ const BinaryEnv = "WEBHOOKS_REDIS_SERVER"
 
 const (
 	startTimeout = 30 * time.Second
-	stopTimeout  = 30 * time.Second
 	pollEvery    = 5 * time.Millisecond
 	maxStarts    = 5
 )
@@ -39,9 +38,7 @@ type Server struct {
 	binary string
 	config string // the path of a configuration file, or ""
 	args   []string
-	cmd    *exec.Cmd
-	exited chan struct{} // closed when cmd has ended
-	output output
+	child  *process.Process
 }
 
 // Start starts a server that ends with the test or benchmark. It fails the test
@@ -64,7 +61,10 @@ func StartServer(dir string, args ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, s.startAnywhere()
+	if err := s.startAnywhere(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 func newServer(dir string, args ...string) (*Server, error) {
@@ -76,7 +76,7 @@ func newServer(dir string, args ...string) (*Server, error) {
 // Redis does.
 func (s *Server) startAnywhere() (err error) {
 	for range maxStarts {
-		if s.Addr, err = freeAddr(); err != nil {
+		if s.Addr, err = process.FreeAddress(); err != nil {
 			return err
 		}
 		if err = s.Restart(); err == nil {
@@ -97,15 +97,6 @@ func findBinary() (string, error) {
 	return path, nil
 }
 
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
-}
-
 // Restart starts the server again, at the same address and with the same files,
 // after Stop or Kill.
 func (s *Server) Restart() error {
@@ -119,20 +110,9 @@ func (s *Server) Restart() error {
 	}
 	args = append(args, "--bind", host, "--port", port, "--dir", s.Dir, "--save", "", "--daemonize", "no")
 	args = append(args, s.args...)
-	s.output.reset()
-	s.cmd = exec.Command(s.binary, args...)
-	s.cmd.Stdout, s.cmd.Stderr = &s.output, &s.output
-	// A terminal's Ctrl-C is for who started the server, not for the server.
-	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if err := s.cmd.Start(); err != nil {
+	if s.child, err = process.Start(exec.Command(s.binary, args...), filepath.Join(s.Dir, "redis.log")); err != nil {
 		return fmt.Errorf("start Redis: %w", err)
 	}
-	exited := make(chan struct{})
-	s.exited = exited
-	go func(cmd *exec.Cmd) {
-		_ = cmd.Wait() // that it was killed is no news
-		close(exited)
-	}(s.cmd)
 	if err := s.await(); err != nil {
 		s.Kill()
 		return err
@@ -144,8 +124,8 @@ func (s *Server) Restart() error {
 func (s *Server) await() error {
 	for deadline := time.Now().Add(startTimeout); time.Now().Before(deadline); {
 		select {
-		case <-s.exited:
-			return fmt.Errorf("redis-server ended at its start: %s", s.output.text())
+		case <-s.child.Done:
+			return fmt.Errorf("redis-server ended at its start: %s", s.child.Tail())
 		default:
 		}
 		if s.answers() {
@@ -153,7 +133,7 @@ func (s *Server) await() error {
 		}
 		time.Sleep(pollEvery)
 	}
-	return fmt.Errorf("redis-server did not answer within %s: %s", startTimeout, s.output.text())
+	return fmt.Errorf("redis-server did not answer within %s: %s", startTimeout, s.child.Tail())
 }
 
 // answers says whether the server takes commands and is this process, not one
@@ -169,7 +149,7 @@ func (s *Server) answers() bool {
 		return false
 	}
 	lines := bufio.NewScanner(conn)
-	want := "process_id:" + strconv.Itoa(s.cmd.Process.Pid)
+	want := "process_id:" + strconv.Itoa(s.child.PID())
 	for lines.Scan() {
 		switch line := strings.TrimSpace(lines.Text()); {
 		case line == want, strings.HasPrefix(line, "-NOAUTH"):
@@ -182,57 +162,15 @@ func (s *Server) answers() bool {
 }
 
 // Kill ends the server at once, as a crash would.
-func (s *Server) Kill() {
-	_ = s.cmd.Process.Kill() // it may have ended already
-	<-s.exited
-}
+func (s *Server) Kill() { s.child.Kill() }
 
-// Stop ends the server as its administrator would.
-func (s *Server) Stop() error {
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
-	select {
-	case <-s.exited:
-		return nil
-	case <-time.After(stopTimeout):
-		s.Kill()
-		return fmt.Errorf("redis-server did not stop within %s", stopTimeout)
-	}
-}
+// Stop ends the server as its administrator would; an error if it had to be
+// killed.
+func (s *Server) Stop() error { return s.child.Stop() }
 
 // Freeze stops the server's process without ending it, as a machine that hangs
 // would; Thaw lets it go on.
-func (s *Server) Freeze() error { return s.cmd.Process.Signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() error { return s.child.Signal(syscall.SIGSTOP) }
 
 // Thaw lets a frozen server go on.
-func (s *Server) Thaw() error { return s.cmd.Process.Signal(syscall.SIGCONT) }
-
-// output keeps what the server says, for errors.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-const maxOutput = 64 << 10
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.buf.Len() < maxOutput {
-		o.buf.Write(b)
-	}
-	return len(b), nil
-}
-
-func (o *output) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.buf.Reset()
-}
-
-func (o *output) text() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return strings.TrimSpace(o.buf.String())
-}
+func (s *Server) Thaw() error { return s.child.Signal(syscall.SIGCONT) }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 const slots = 16384
@@ -22,7 +24,7 @@ func StartCluster(t testing.TB, nodes int) []*Server {
 	servers := make([]*Server, nodes)
 	buses := make([]string, nodes)
 	for i := range servers {
-		bus, err := freeAddr()
+		bus, err := process.FreeAddress()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,0 +1,31 @@
+package process
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// FreeAddress is a loopback address with a port that nobody listens on.
+func FreeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("no free port: %w", err)
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// StartCaddy runs the Caddy at the path binary with a Caddyfile. What it keeps
+// and prints goes to the folder; env is added to this process's environment.
+func StartCaddy(binary, dir string, caddyfile []byte, env ...string) (*Process, error) {
+	config := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(binary, "run", "--adapter", "caddyfile", "--config", config)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+filepath.Join(dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(dir, "config"))
+	return Start(cmd, filepath.Join(dir, "caddy.log"))
+}
