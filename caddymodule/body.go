@@ -18,6 +18,7 @@ const (
 	patchBody                    // JSON or a merge patch (RFC 7396)
 	eventsBody                   // JSON: one event, or an array of them
 	optionalBody                 // JSON, or nothing at all
+	emptyBody                    // nothing, or a JSON object without members
 )
 
 // maxBody is how many bytes a body that is not events may have: ample for a
@@ -27,7 +28,7 @@ const maxBody = 1 << 20
 // readBody checks the headers that speak of the body and reads it. It returns nil
 // if the call takes none, or if none was sent where none is needed.
 func readBody(w http.ResponseWriter, r *http.Request, e *endpoint, app *App) ([]byte, error) {
-	if e.body == noBody || e.body == optionalBody && r.ContentLength == 0 && r.Header.Get("Content-Type") == "" {
+	if e.body.takesNone(r) {
 		return nil, nil
 	}
 	if err := checkMediaType(r.Header, e.body); err != nil {
@@ -51,6 +52,20 @@ func readBody(w http.ResponseWriter, r *http.Request, e *endpoint, app *App) ([]
 		return nil, tooLarge()
 	}
 	return nil, &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive whole."}
+}
+
+// takesNone says whether the request has no body that would have to be read.
+func (k bodyKind) takesNone(r *http.Request) bool {
+	switch k {
+	case noBody:
+		return true
+	case optionalBody: // an announced type means that there should be one
+		return r.ContentLength == 0 && r.Header.Get("Content-Type") == ""
+	case emptyBody:
+		return r.ContentLength == 0
+	default:
+		return false
+	}
 }
 
 // readAll reads a body whose length may be known (or -1). What is announced is

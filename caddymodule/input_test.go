@@ -197,6 +197,31 @@ func TestWebhookInput(t *testing.T) {
 	s.admin("POST", "api/webhooks/"+hook.ID+"/test", `{"data":{}}`).wantProblem(t, 422)
 }
 
+// TestRerunBody sends bodies with a re-run, which takes none or one that says
+// nothing.
+func TestRerunBody(t *testing.T) {
+	s := api(t, "insecure_no_auth")
+	path := "/hooks/api/requests/" + noID + "/rerun"
+	for _, c := range []struct {
+		body, mediaType string
+		status          int
+	}{
+		{"", "application/json", 404},
+		{"", "application/x-www-form-urlencoded", 404}, // as curl -d "" does
+		{"{}", "application/json", 404},
+		{"{}", "text/plain", 415},
+		{" ", "application/json", 400},
+		{"{", "application/json", 400},
+		{`{"event_type":"group_created"}`, "application/json", 422},
+		{"[]", "application/json", 422},
+		{"null", "application/json", 422},
+	} {
+		if got := s.do("POST", path, c.body, "Content-Type", c.mediaType); got.status != c.status {
+			t.Errorf("%q as %s: got %d, want %d: %s", c.body, c.mediaType, got.status, c.status, got.body)
+		}
+	}
+}
+
 // TestNullBody sends null where an object belongs: it is not taken for one
 // without members.
 func TestNullBody(t *testing.T) {

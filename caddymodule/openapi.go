@@ -141,7 +141,7 @@ func requestBody(input string, kind bodyKind) *openapiRequestBody {
 	if kind == patchBody {
 		content["application/merge-patch+json"] = media
 	}
-	return &openapiRequestBody{Required: kind != optionalBody, Content: content}
+	return &openapiRequestBody{Required: kind != optionalBody && kind != emptyBody, Content: content}
 }
 
 // moduleVersion is the version of this module in the program.

@@ -55,7 +55,7 @@ var callDocs = map[string]callDoc{
 	"POST api/requests/*/rerun": {
 		id: "rerunRequest", summary: "Send the payload of a request again now",
 		description: " Refused with 409 if the webhook is disabled, or the event is no longer kept.",
-		status:      http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
+		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
 	},
 	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be taken now", description: " Only admins are told why not.", status: http.StatusOK, output: "Health"},
 	"GET api/openapi.json": {id: "getOpenAPI", summary: "Read this document", status: http.StatusOK, output: "OpenAPI"},

@@ -77,6 +77,7 @@ func (b *schemas) inputs() {
 	test.Required = nil
 	b.set(test, "event_type", schemaRef("EventTypeName"))
 	b.member(test, "event_type").Description = "Default: the first that the webhook wants."
+	define[rerunInput](b, "Rerun")
 }
 
 // answers defines what calls answer. Members may be added to them one day.

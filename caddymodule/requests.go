@@ -196,8 +196,15 @@ func getRequest(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: newRequestDetail(r)}, nil
 }
 
+// rerunInput has no members: one that is sent all the same was meant to change
+// something, and is refused.
+type rerunInput struct{}
+
 // rerunRequest answers POST /api/requests/{id}/rerun.
 func rerunRequest(ctx context.Context, c *call) (answer, error) {
+	if err := decode(c.body, new(rerunInput)); err != nil {
+		return answer{}, err
+	}
 	id, ok := c.id()
 	if !ok {
 		return answer{}, missing("request")

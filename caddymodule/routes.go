@@ -82,7 +82,7 @@ var routes = makeRoutes([]route{
 		{method: http.MethodGet, who: admin, serve: getRequest},
 	}},
 	{path: "api/requests/*/rerun", endpoints: []endpoint{
-		{method: http.MethodPost, who: admin, serve: rerunRequest},
+		{method: http.MethodPost, who: admin, body: emptyBody, serve: rerunRequest},
 	}},
 	{path: "api/health", endpoints: []endpoint{
 		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getHealth},

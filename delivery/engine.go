@@ -254,10 +254,15 @@ func (e *Engine) Health(ctx context.Context) error {
 
 // ready returns nil once the store is open.
 func (e *Engine) ready() error {
-	if s := e.state.Load(); !s.open {
+	s := e.state.Load()
+	switch {
+	case s.open:
+		return nil
+	case errors.Is(s.err, ErrUnavailable):
+		return s.err
+	default:
 		return fmt.Errorf("%w: %w", ErrUnavailable, s.err)
 	}
-	return nil
 }
 
 func (e *Engine) settings() *Settings { return &e.active.Load().settings }
