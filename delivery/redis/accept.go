@@ -83,7 +83,7 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 	a.args = append(a.args, c.Tenant, c.Version, len(c.Events))
 	for i := range c.Events {
 		e := &c.Events[i]
-		record := encodeEvent(e, c.Nonce, i)
+		stored := encodeEvent(e, c.Nonce, i)
 		targets := make([]byte, 0, 2*len(e.Targets))
 		for _, t := range e.Targets {
 			n := a.number(delivery.WebhookRef{Tenant: c.Tenant, ID: t.Webhook})
@@ -92,8 +92,8 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 			}
 			targets = binary.BigEndian.AppendUint16(targets, uint16(n))
 		}
-		a.args = append(a.args, e.ID[:], record, targets, e.Test)
-		a.bytes += len(record)
+		a.args = append(a.args, e.ID[:], stored, targets, e.Test)
+		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)
 	}
 	a.events += len(c.Events)

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // FuzzRecords: whatever lies in Redis is read as a record or refused. Somebody
@@ -18,24 +19,24 @@ func FuzzRecords(f *testing.F) {
 	}
 	event := &delivery.AcceptEvent{ID: w.ID, Type: "a", OccurredAt: time.Unix(1, 2), Payload: []byte("{}"), Targets: []delivery.Target{{Webhook: w.ID}}}
 	request := &delivery.Request{WebhookID: w.ID, EventID: w.ID, EventType: "a", Status: delivery.RequestSuccess, StatusCode: 200}
-	f.Add(string(encodeWebhook(w)))
+	f.Add(string(record.EncodeWebhook(w)))
 	f.Add("0000000001000" + string(encodeEvent(event, uuid.Nil, 0)))
 	f.Add(string(make([]byte, scriptHeadSize)) + string(encodeRequest(request)))
 	f.Add("p" + string(make([]byte, deliverySize-1)))
 	f.Add("")
-	f.Fuzz(func(t *testing.T, record string) {
-		if w, err := decodeWebhook(testTenant, uuid.Nil.String(), record); err == nil && w == nil {
+	f.Fuzz(func(t *testing.T, stored string) {
+		if w, err := decodeWebhook(testTenant, uuid.Nil.String(), stored); err == nil && w == nil {
 			t.Error("no webhook and no error")
 		}
-		if e, err := decodeEvent(testTenant, uuid.Nil, record); err == nil {
+		if e, err := decodeEvent(testTenant, uuid.Nil, stored); err == nil {
 			if e == nil {
 				t.Fatal("no event and no error")
 			}
-			if d, err := decodeDelivery(e, uuid.Nil, record); err == nil && d.Attempts < 0 {
+			if d, err := decodeDelivery(e, uuid.Nil, stored); err == nil && d.Attempts < 0 {
 				t.Errorf("%d attempts", d.Attempts)
 			}
 		}
-		if r, err := decodeRequest(testTenant, uuid.Nil, record); err == nil && r.Status == "" {
+		if r, err := decodeRequest(testTenant, uuid.Nil, stored); err == nil && r.Status == "" {
 			t.Error("a request without a status")
 		}
 	})

@@ -2,98 +2,26 @@ package redis
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Records are CBOR (RFC 8949). Arrays begin with the version of their layout;
-// a later version may add elements at the end.
-const recordVersion = 1
-
-var encoder = func() cbor.EncMode {
-	mode, err := cbor.EncOptions{Time: cbor.TimeRFC3339NanoUTC}.EncMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return mode
-}()
-
-// decoder takes texts as they come: one bad byte in an error message of somebody
-// else's must not hide a row.
-var decoder = func() cbor.DecMode {
-	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	return mode
-}()
-
-var errBadRecord = errors.New("a record in Redis cannot be read")
-
-func encode(v any) []byte {
-	b, err := encoder.Marshal(v)
-	if err != nil {
-		panic(err) // the types below always encode
-	}
-	return b
-}
-
-func decode(b string, v any) error {
-	if err := decoder.Unmarshal([]byte(b), v); err != nil {
-		return fmt.Errorf("%w: %w", errBadRecord, err)
-	}
-	return nil
-}
-
-// webhookRecord is a webhook without its tenant and id, which are its key.
-type webhookRecord struct {
-	URL         string    `cbor:"url"`
-	Secret      string    `cbor:"secret,omitempty"`
-	Description string    `cbor:"description,omitempty"`
-	Enabled     bool      `cbor:"enabled"`
-	EventTypes  []string  `cbor:"event_types"`
-	CreatedAt   time.Time `cbor:"created_at"`
-	UpdatedAt   time.Time `cbor:"updated_at"`
-}
-
-func encodeWebhook(w *delivery.Webhook) []byte {
-	return encode(webhookRecord{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt})
-}
-
 func decodeWebhook(tenant, id, b string) (*delivery.Webhook, error) {
-	var r webhookRecord
-	if err := decode(b, &r); err != nil {
+	w, err := record.DecodeWebhook([]byte(b))
+	if err != nil {
 		return nil, err
 	}
-	parsed, err := uuid.Parse(id)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadRecord, err)
+	if w.ID, err = uuid.Parse(id); err != nil {
+		return nil, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
-	return &delivery.Webhook{
-		Tenant: tenant, ID: parsed,
-		URL: r.URL, Secret: r.Secret, Description: r.Description,
-		Enabled: r.Enabled, EventTypes: r.EventTypes,
-		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
-	}, nil
-}
-
-// eventRecord is an event without its tenant, id and received time.
-type eventRecord struct {
-	_       struct{} `cbor:",toarray"`
-	Version int
-	Type    string
-	Seconds int64 // when it occurred
-	Nanos   int
-	Test    bool
-	Targets []byte // the ids of its webhooks, 16 bytes each
-	Payload []byte
+	w.Tenant = tenant
+	return w, nil
 }
 
 // What stands before an event's record: see keys.go.
@@ -109,16 +37,14 @@ func encodeEvent(e *delivery.AcceptEvent, nonce uuid.UUID, place int) []byte {
 	for i := range e.Targets {
 		targets = append(targets, e.Targets[i].Webhook[:]...)
 	}
-	record := encode(&eventRecord{
-		Version: recordVersion, Type: e.Type,
-		Seconds: e.OccurredAt.Unix(), Nanos: e.OccurredAt.Nanosecond(), Test: e.Test,
-		Targets: targets, Payload: e.Payload,
+	details := record.EncodeEvent(&record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
 	})
-	b := make([]byte, 0, callSize+len(record))
+	b := make([]byte, 0, callSize+len(details))
 	b = append(b, nonce[:]...)
 	b = binary.BigEndian.AppendUint16(b, uint16(place))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.Targets)))
-	return append(b, record...)
+	return append(b, details...)
 }
 
 // storedEvent is an event as it was read.
@@ -130,19 +56,19 @@ type storedEvent struct {
 
 func decodeEvent(tenant string, id uuid.UUID, b string) (*storedEvent, error) {
 	if len(b) < eventHeadSize {
-		return nil, errBadRecord
+		return nil, record.ErrUnreadable
 	}
 	ms, err := strconv.ParseInt(b[:receivedSize], 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", errBadRecord, err)
+		return nil, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
-	var r eventRecord
-	if err := decode(b[eventHeadSize:], &r); err != nil {
+	r, err := record.DecodeEvent([]byte(b[eventHeadSize:]))
+	if err != nil {
 		return nil, err
 	}
 	e := &storedEvent{
 		Event: delivery.Event{
-			Tenant: tenant, ID: id, Type: r.Type, OccurredAt: time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
+			Tenant: tenant, ID: id, Type: r.Type, OccurredAt: r.OccurredAt,
 			ReceivedAt: time.UnixMilli(ms).UTC(), Payload: r.Payload,
 		},
 		test: r.Test,
@@ -151,23 +77,6 @@ func decodeEvent(tenant string, id uuid.UUID, b string) (*storedEvent, error) {
 		e.targets = append(e.targets, uuid.UUID(t[:16]))
 	}
 	return e, nil
-}
-
-// requestRecord is a row of the log without what stands before it.
-type requestRecord struct {
-	_           struct{} `cbor:",toarray"`
-	Version     int
-	Type        string
-	Seconds     int64 // when the event occurred
-	Nanos       int
-	Trigger     delivery.Trigger
-	Attempt     int
-	MaxAttempts int
-	StatusCode  int
-	URL         string
-	Error       string
-	Duration    int64 // microseconds
-	Truncated   bool
 }
 
 // What stands before a request's record: see keys.go. The script puts the first
@@ -192,49 +101,31 @@ func statusByte(status delivery.RequestStatus) byte {
 }
 
 func encodeRequest(r *delivery.Request) []byte {
-	record := encode(&requestRecord{
-		Version: recordVersion, Type: r.EventType,
-		Seconds: r.OccurredAt.Unix(), Nanos: r.OccurredAt.Nanosecond(), Trigger: r.Trigger,
-		Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
-		Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
-	})
-	b := make([]byte, 0, requestHeadSize-scriptHeadSize+len(record))
+	details := record.EncodeRequest(r)
+	b := make([]byte, 0, requestHeadSize-scriptHeadSize+len(details))
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)
 	b = append(b, statusByte(r.Status))
-	return append(b, record...)
+	return append(b, details...)
 }
 
 func decodeRequest(tenant string, id uuid.UUID, b string) (delivery.Request, error) {
 	if len(b) < requestHeadSize {
-		return delivery.Request{}, errBadRecord
+		return delivery.Request{}, record.ErrUnreadable
 	}
-	var r requestRecord
-	if err := decode(b[requestHeadSize:], &r); err != nil {
+	r, err := record.DecodeRequest([]byte(b[requestHeadSize:]))
+	if err != nil {
 		return delivery.Request{}, err
 	}
-	status := delivery.RequestFailed
+	r.Tenant, r.ID = tenant, id
+	r.WebhookID = uuid.UUID([]byte(b[scriptHeadSize : scriptHeadSize+16]))
+	r.EventID = uuid.UUID([]byte(b[scriptHeadSize+16 : scriptHeadSize+32]))
+	r.Status = delivery.RequestFailed
 	if b[requestHeadSize-1] == statusSuccess {
-		status = delivery.RequestSuccess
+		r.Status = delivery.RequestSuccess
 	}
-	return delivery.Request{
-		Tenant: tenant, ID: id,
-		WebhookID:     uuid.UUID([]byte(b[scriptHeadSize : scriptHeadSize+16])),
-		EventID:       uuid.UUID([]byte(b[scriptHeadSize+16 : scriptHeadSize+32])),
-		EventType:     r.Type,
-		OccurredAt:    time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
-		Trigger:       r.Trigger,
-		Attempt:       r.Attempt,
-		MaxAttempts:   r.MaxAttempts,
-		Status:        status,
-		StatusCode:    r.StatusCode,
-		URL:           r.URL,
-		Error:         r.Error,
-		Duration:      time.Duration(r.Duration) * time.Microsecond,
-		NextAttemptAt: timeOf(b[previousSize:scriptHeadSize]),
-
-		ResponseTruncated: r.Truncated,
-	}, nil
+	r.NextAttemptAt = timeOf(b[previousSize:scriptHeadSize])
+	return r, nil
 }
 
 // timeOf reads 8 bytes of milliseconds, 0 for none.
@@ -261,7 +152,7 @@ func decodeDelivery(e *storedEvent, webhook uuid.UUID, b string) (delivery.Deliv
 	d := delivery.Delivery{WebhookID: webhook, Status: delivery.DeliveryPending}
 	if b != "" {
 		if len(b) < deliverySize {
-			return d, errBadRecord
+			return d, record.ErrUnreadable
 		}
 		d.Status = deliveryStatuses[b[0]]
 		d.Attempts = int(b[1])<<8 | int(b[2])

@@ -8,6 +8,7 @@ import (
 	"strconv"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Webhooks reads all of a tenant's webhooks, oldest first.
@@ -22,14 +23,14 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhoo
 	}
 	var version int64
 	webhooks := make([]*delivery.Webhook, 0, len(records))
-	for id, record := range records {
+	for id, stored := range records {
 		if id == versionField {
-			if version, err = parseVersion(record); err != nil {
+			if version, err = parseVersion(stored); err != nil {
 				return nil, 0, err
 			}
 			continue
 		}
-		w, err := decodeWebhook(tenant, id, record)
+		w, err := decodeWebhook(tenant, id, stored)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -55,7 +56,7 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 	if err != nil {
 		return nil, 0, s.wrap(err)
 	}
-	record, ok := fields[0].(string)
+	stored, ok := fields[0].(string)
 	if !ok {
 		return nil, 0, delivery.ErrNotFound
 	}
@@ -64,14 +65,14 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 	if err != nil {
 		return nil, 0, err
 	}
-	w, err := decodeWebhook(ref.Tenant, id, record)
+	w, err := decodeWebhook(ref.Tenant, id, stored)
 	return w, version, err
 }
 
 func parseVersion(text string) (int64, error) {
 	version, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", errBadRecord, err)
+		return 0, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
 	return version, nil
 }
@@ -85,7 +86,7 @@ const (
 
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), encodeWebhook(w), webhookState(w), delivery.MaxWebhooks)
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), record.EncodeWebhook(w), webhookState(w), delivery.MaxWebhooks)
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}
@@ -94,7 +95,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
 func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
-	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), encodeWebhook(w), webhookState(w), version)
+	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), record.EncodeWebhook(w), webhookState(w), version)
 	switch {
 	case err != nil:
 		return err

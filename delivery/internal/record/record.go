@@ -1,0 +1,172 @@
+// Package record is how stores write webhooks, events and requests: CBOR (RFC
+// 8949), in which what a later version adds does not matter to this one.
+package record
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Arrays begin with the version of their layout; a later version may add elements
+// at the end.
+const version = 1
+
+// ErrUnreadable says that what is stored is no record.
+var ErrUnreadable = errors.New("a record in the store cannot be read")
+
+var encoder = func() cbor.EncMode {
+	mode, err := cbor.EncOptions{Time: cbor.TimeRFC3339NanoUTC}.EncMode()
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return mode
+}()
+
+// decoder takes texts as they come: one bad byte in an error message of somebody
+// else's must not hide a row.
+var decoder = func() cbor.DecMode {
+	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
+	if err != nil {
+		panic(err) // the options are constants
+	}
+	return mode
+}()
+
+func encode(v any) []byte {
+	b, err := encoder.Marshal(v)
+	if err != nil {
+		panic(err) // the types below always encode
+	}
+	return b
+}
+
+func decode(b []byte, v any) error {
+	if err := decoder.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return nil
+}
+
+type webhook struct {
+	URL         string    `cbor:"url"`
+	Secret      string    `cbor:"secret,omitempty"`
+	Description string    `cbor:"description,omitempty"`
+	Enabled     bool      `cbor:"enabled"`
+	EventTypes  []string  `cbor:"event_types"`
+	CreatedAt   time.Time `cbor:"created_at"`
+	UpdatedAt   time.Time `cbor:"updated_at"`
+}
+
+// EncodeWebhook makes a webhook's record, without its tenant and id.
+func EncodeWebhook(w *delivery.Webhook) []byte {
+	return encode(webhook{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt})
+}
+
+// DecodeWebhook reads a webhook; its tenant and id are the caller's to fill in.
+func DecodeWebhook(b []byte) (*delivery.Webhook, error) {
+	var r webhook
+	if err := decode(b, &r); err != nil {
+		return nil, err
+	}
+	return &delivery.Webhook{
+		URL: r.URL, Secret: r.Secret, Description: r.Description,
+		Enabled: r.Enabled, EventTypes: r.EventTypes,
+		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+	}, nil
+}
+
+// Event is an event without its tenant, its id and when it was received.
+type Event struct {
+	Type       string
+	OccurredAt time.Time
+	Test       bool
+	// Targets names its webhooks, in a form of the store's own.
+	Targets []byte
+	Payload []byte
+}
+
+type event struct {
+	_       struct{} `cbor:",toarray"`
+	Version int
+	Type    string
+	Seconds int64 // when it occurred
+	Nanos   int
+	Test    bool
+	Targets []byte
+	Payload []byte
+}
+
+// EncodeEvent makes an event's record.
+func EncodeEvent(e *Event) []byte {
+	return encode(&event{
+		Version: version, Type: e.Type,
+		Seconds: e.OccurredAt.Unix(), Nanos: e.OccurredAt.Nanosecond(),
+		Test: e.Test, Targets: e.Targets, Payload: e.Payload,
+	})
+}
+
+// DecodeEvent reads an event. It keeps nothing of b.
+func DecodeEvent(b []byte) (*Event, error) {
+	var r event
+	if err := decode(b, &r); err != nil {
+		return nil, err
+	}
+	return &Event{
+		Type: r.Type, OccurredAt: time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
+		Test: r.Test, Targets: r.Targets, Payload: r.Payload,
+	}, nil
+}
+
+type request struct {
+	_           struct{} `cbor:",toarray"`
+	Version     int
+	Type        string
+	Seconds     int64 // when the event occurred
+	Nanos       int
+	Trigger     delivery.Trigger
+	Attempt     int
+	MaxAttempts int
+	StatusCode  int
+	URL         string
+	Error       string
+	Duration    int64 // microseconds
+	Truncated   bool
+}
+
+// EncodeRequest makes the record of a row of the log, without its tenant, its ids,
+// its status, its next attempt and its bodies.
+func EncodeRequest(r *delivery.Request) []byte {
+	return encode(&request{
+		Version: version, Type: r.EventType,
+		Seconds: r.OccurredAt.Unix(), Nanos: r.OccurredAt.Nanosecond(), Trigger: r.Trigger,
+		Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
+		Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
+	})
+}
+
+// DecodeRequest reads a row of the log; what EncodeRequest leaves out is the
+// caller's to fill in. It keeps nothing of b.
+func DecodeRequest(b []byte) (delivery.Request, error) {
+	var r request
+	if err := decode(b, &r); err != nil {
+		return delivery.Request{}, err
+	}
+	return delivery.Request{
+		EventType:   r.Type,
+		OccurredAt:  time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
+		Trigger:     r.Trigger,
+		Attempt:     r.Attempt,
+		MaxAttempts: r.MaxAttempts,
+		StatusCode:  r.StatusCode,
+		URL:         r.URL,
+		Error:       r.Error,
+		Duration:    time.Duration(r.Duration) * time.Microsecond,
+
+		ResponseTruncated: r.Truncated,
+	}, nil
+}
