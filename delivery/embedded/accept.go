@@ -1,0 +1,161 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// eventGrace is how much longer than the retention an event is kept, so that no
+// row of the log outlives what its request sent.
+const eventGrace = time.Hour
+
+// Accept stores the events of each call and schedules their deliveries.
+func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	results := make([]delivery.Accepted, len(batch.Calls))
+	err := s.writer.add(&write{kind: newEvents, do: func(t *txn) (err error) {
+		a := acceptance{
+			store: s, txn: t,
+			expires:  t.now + (batch.Retention + eventGrace).Milliseconds(),
+			leaseEnd: t.now + batch.Lease.Milliseconds(),
+			events:   rising(t.Tx, eventsBucket), ids: t.Bucket(idsBucket), pending: rising(t.Tx, pendingBucket),
+		}
+		for i := range batch.Calls {
+			if results[i], err = a.call(&batch.Calls[i]); err != nil {
+				return err
+			}
+		}
+		t.committed = append(t.committed, a.schedule)
+		return nil
+	}})
+	if err != nil {
+		for i := range results {
+			results[i] = delivery.Accepted{Err: err}
+		}
+	}
+	return results
+}
+
+// acceptance is one Accept in its transaction.
+type acceptance struct {
+	store                *Store
+	txn                  *txn
+	expires, leaseEnd    int64
+	events, ids, pending *bolt.Bucket
+	// due is what to schedule once it is on the disk.
+	due []dueDelivery
+}
+
+type dueDelivery struct {
+	webhook *webhook
+	event   uint64
+	due     int64
+}
+
+// call stores the events of one call, unless it is stale.
+func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
+	result := delivery.Accepted{At: timeOf(a.txn.now), LeaseEnd: a.leaseEnd}
+	if a.store.state.version(c.Tenant) != c.Version {
+		result.Err = delivery.ErrStale
+		return result, nil
+	}
+	t, err := a.store.tenant(a.txn, c.Tenant)
+	if err != nil {
+		return result, err
+	}
+	result.Events = make([]delivery.AcceptedEvent, len(c.Events))
+	for i := range c.Events {
+		e := &c.Events[i]
+		head := eventHead{
+			received: a.txn.now, expires: a.expires, nonce: c.Nonce, place: uint16(i),
+			deliveries: uint16(len(e.Targets)), tenant: t.number, id: e.ID,
+		}
+		known, err := a.known(&head)
+		if err != nil {
+			return result, err
+		}
+		if known != nil {
+			result.Events[i] = *known
+			continue
+		}
+		result.Events[i].Deliveries = len(e.Targets)
+		if err := a.event(t, &head, e, &result); err != nil {
+			return result, err
+		}
+	}
+	return result, nil
+}
+
+// known says what became of an event whose id is there already, nil if it is not.
+func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
+	number := a.ids.Get(idKey(h.tenant, h.id))
+	if number == nil {
+		return nil, nil
+	}
+	value := a.events.Get(number)
+	if value == nil {
+		return nil, nil
+	}
+	there, err := decodeEventHead(value)
+	switch {
+	case err != nil:
+		return nil, err
+	case there.expires <= a.txn.now:
+		return nil, nil
+	case there.nonce == h.nonce && there.place == h.place:
+		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}, nil
+	default:
+		return &delivery.AcceptedEvent{Duplicate: true}, nil
+	}
+}
+
+// event stores a new event with its deliveries.
+func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
+	number, err := a.events.NextSequence()
+	if err != nil {
+		return err
+	}
+	numbers := make([]byte, 0, 4*len(e.Targets))
+	for _, target := range e.Targets {
+		w := t.webhooks[target.Webhook]
+		if w == nil {
+			continue
+		}
+		numbers = binary.BigEndian.AppendUint32(numbers, w.number)
+		if e.Test {
+			continue
+		}
+		if err := a.pending.Put(deliveryKey(number, w.number), nil); err != nil {
+			return err
+		}
+		due := dueDelivery{w, number, a.txn.now}
+		switch {
+		case target.Lease && w.record.Enabled && !w.slow:
+			due.due = a.leaseEnd
+		case target.Lease && !slices.Contains(result.Unleased, target.Webhook):
+			result.Unleased = append(result.Unleased, target.Webhook)
+		}
+		a.due = append(a.due, due)
+	}
+	key := number8(number)
+	if err := a.events.Put(key, encodeEvent(h, e, numbers)); err != nil {
+		return err
+	}
+	return a.ids.Put(idKey(h.tenant, h.id), key)
+}
+
+// schedule makes the deliveries fall due. Those of a webhook that is gone by now,
+// are Sweep's.
+func (a *acceptance) schedule() {
+	for _, d := range a.due {
+		state := a.store.state
+		if state.byNumber[d.webhook.number] == d.webhook {
+			state.schedule(d.webhook, d.event, d.due, a.txn.now)
+		}
+	}
+}

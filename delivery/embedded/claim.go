@@ -1,0 +1,258 @@
+package embedded
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// lookEvery is the longest Claimed.Next: nobody else writes here, so that it
+	// only bounds what an error could cost.
+	lookEvery = 5 * time.Second
+	// maxClaim is how many deliveries of each kind one Claim leases.
+	maxClaim = 500
+	// maxClaimBytes is how many bytes of payload it reads; one more event at most.
+	maxClaimBytes = 8 << 20
+)
+
+// Claim leases due deliveries, in turn between webhooks. It writes nothing: a lease
+// is in memory, and ends with it.
+func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
+	c := claim{
+		store: s, room: room, now: s.Now(),
+		left: make(map[*webhook]int),
+	}
+	c.leaseEnd = c.now.UnixMilli() + room.Lease.Milliseconds()
+	if err := c.choose(); err != nil {
+		return delivery.Claimed{}, err
+	}
+	if len(c.chosen) > 0 {
+		if err := s.read(c.readJobs); err != nil {
+			c.giveBack(c.chosen)
+			return delivery.Claimed{}, err
+		}
+	}
+	return c.claimed, nil
+}
+
+// claim is one Claim.
+type claim struct {
+	store    *Store
+	room     delivery.Room
+	now      time.Time
+	leaseEnd int64
+	left     map[*webhook]int // the room for webhooks that have had their turn
+	chosen   []chosen
+	claimed  delivery.Claimed
+}
+
+// chosen is a delivery that was leased, its entry as it was before.
+type chosen struct {
+	entry
+	webhook *webhook
+	record  *delivery.Webhook
+	slow    bool
+}
+
+// choose leases what is due, and finds out when more will be.
+func (c *claim) choose() error {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	if c.store.db == nil {
+		return errNotOpen
+	}
+	state := c.store.state
+	c.take(&state.fast, c.room.Fast)
+	c.take(&state.slow, c.room.Slow)
+	c.claimed.Next = lookEvery
+	if c.room.Fast > 0 {
+		c.look(&state.fast)
+	}
+	if c.room.Slow > 0 {
+		c.look(&state.slow)
+	}
+	return nil
+}
+
+// take gives due webhooks their turn, passing over those without room.
+func (c *claim) take(q *queue, budget int) {
+	budget = min(budget, maxClaim)
+	now := c.now.UnixMilli()
+	var passed []*webhook
+	for budget > 0 && q.Len() > 0 && (*q)[0].at <= now {
+		w := heap.Pop(q).(*webhook)
+		passed = append(passed, w)
+		n := min(c.roomFor(w), budget)
+		if n <= 0 {
+			continue
+		}
+		taken := w.schedule.take(n, now, c.leaseEnd)
+		for _, e := range taken {
+			c.chosen = append(c.chosen, chosen{e, w, w.record, w.slow})
+		}
+		c.left[w] = c.roomFor(w) - len(taken)
+		budget -= len(taken)
+	}
+	for _, w := range passed {
+		_, hadTurn := c.left[w]
+		if !hadTurn {
+			heap.Push(q, w)
+			continue
+		}
+		c.store.state.reschedule(w, now, true)
+	}
+}
+
+// roomFor is how many more deliveries of a webhook there is room for.
+func (c *claim) roomFor(w *webhook) int {
+	if n, ok := c.left[w]; ok {
+		return n
+	}
+	n, ok := c.room.Webhooks[w.record.Ref()]
+	if !ok {
+		n = c.room.PerWebhook
+	}
+	if w.slow {
+		n = min(n, 1)
+	}
+	return n
+}
+
+// look finds when the first webhook with room left is due.
+func (c *claim) look(q *queue) {
+	var passed []*webhook
+	for q.Len() > 0 {
+		w := (*q)[0]
+		if wait := time.UnixMilli(w.at).Sub(c.now); wait >= c.claimed.Next {
+			break
+		} else if c.roomFor(w) > 0 {
+			c.claimed.Next = max(0, wait)
+			break
+		}
+		passed = append(passed, heap.Pop(q).(*webhook))
+	}
+	for _, w := range passed {
+		heap.Push(q, w)
+	}
+}
+
+// readJobs reads what the chosen deliveries need. One whose event has gone is
+// dropped; what is more than a Claim may read is given back.
+func (c *claim) readJobs(tx *bolt.Tx) error {
+	events, pending := tx.Bucket(eventsBucket), tx.Bucket(pendingBucket)
+	bytes := 0
+	var dropped []chosen
+	for i := range c.chosen {
+		if bytes >= maxClaimBytes {
+			c.giveBack(c.chosen[i:])
+			break
+		}
+		d := &c.chosen[i]
+		job, size, err := c.job(d, events, pending)
+		if err != nil {
+			return err
+		}
+		bytes += size
+		if job == nil {
+			dropped = append(dropped, *d)
+			continue
+		}
+		c.claimed.Jobs = append(c.claimed.Jobs, *job)
+	}
+	c.drop(dropped)
+	return nil
+}
+
+// job reads one delivery, nil if its event has gone.
+func (c *claim) job(d *chosen, events, pending *bolt.Bucket) (job *delivery.Job, size int, err error) {
+	value := events.Get(number8(d.event))
+	if value == nil {
+		return nil, 0, nil
+	}
+	head, err := decodeEventHead(value)
+	if err != nil {
+		return nil, 0, err
+	}
+	if head.expires <= c.now.UnixMilli() {
+		return nil, 0, nil
+	}
+	e, err := decodeEvent(d.record.Tenant, value)
+	if err != nil {
+		return nil, 0, err
+	}
+	state, err := decodeDelivery(pending.Get(deliveryKey(d.event, d.webhook.number)))
+	if err != nil {
+		return nil, 0, err
+	}
+	due := time.UnixMilli(d.due)
+	if d.due == 0 {
+		due = e.ReceivedAt
+	}
+	return &delivery.Job{
+		Webhook: d.record, Event: &e.Event,
+		Attempt: int(state.attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
+	}, len(value), nil
+}
+
+// drop takes deliveries off the schedule whose event has gone.
+func (c *claim) drop(dropped []chosen) {
+	if len(dropped) == 0 {
+		return
+	}
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	for _, d := range dropped {
+		if due, ok := d.webhook.schedule.due(d.event); ok && due == c.leaseEnd && c.store.state.byNumber[d.webhook.number] == d.webhook {
+			c.store.state.unschedule(d.webhook, d.event, c.now.UnixMilli())
+		}
+	}
+	c.claimed.Next = 0
+}
+
+// giveBack ends leases that were just taken.
+func (c *claim) giveBack(leased []chosen) {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	for _, d := range leased {
+		c.store.release(d.webhook, d.event, c.leaseEnd, d.due)
+	}
+	c.claimed.Next = 0
+}
+
+// release makes a delivery due, if the lease is its own still.
+func (s *Store) release(w *webhook, event uint64, leaseEnd, due int64) {
+	if s.state == nil || s.state.byNumber[w.number] != w {
+		return
+	}
+	if held, ok := w.schedule.due(event); ok && held == leaseEnd {
+		s.state.schedule(w, event, due, s.Now().UnixMilli())
+	}
+}
+
+// Release makes held deliveries due at once.
+func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
+	if len(leases) == 0 {
+		return nil
+	}
+	return s.read(func(tx *bolt.Tx) error {
+		ids := tx.Bucket(idsBucket)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		now := s.Now().UnixMilli()
+		for _, l := range leases {
+			w := s.state.webhook(l.Webhook)
+			if w == nil {
+				continue
+			}
+			if event := ids.Get(idKey(w.tenant.number, l.EventID)); event != nil {
+				s.release(w, eventNumber(event), l.LeaseEnd, now)
+			}
+		}
+		return nil
+	})
+}

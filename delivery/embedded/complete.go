@@ -1,0 +1,167 @@
+package embedded
+
+import (
+	"context"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Complete writes one row of the log per outcome and ends or reschedules its
+// delivery.
+func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
+	if len(outcomes) == 0 {
+		return nil
+	}
+	return s.write(together, func(t *txn) error {
+		c := completion{
+			store: s, txn: t,
+			events: t.Bucket(eventsBucket), ids: t.Bucket(idsBucket), slow: t.Bucket(slowBucket),
+			pending: rising(t.Tx, pendingBucket), deliveries: rising(t.Tx, deliveriesBucket),
+			requests: rising(t.Tx, requestsBucket), log: rising(t.Tx, logBucket),
+		}
+		for i := range outcomes {
+			if err := c.outcome(&outcomes[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// completion is one Complete in its transaction.
+type completion struct {
+	store                                                 *Store
+	txn                                                   *txn
+	events, ids, slow, pending, deliveries, requests, log *bolt.Bucket
+}
+
+// outcome writes one row, unless it is there or its webhook is not.
+func (c *completion) outcome(o *delivery.Outcome) error {
+	r := &o.Request
+	w := c.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
+	if w == nil || c.requests.Get(r.ID[:]) != nil {
+		return nil
+	}
+	head := rowHead{tenant: w.tenant.number, webhook: w.number, event: r.EventID, success: r.Status == delivery.RequestSuccess}
+	var err error
+	if head.eventType, err = c.store.eventType(c.txn, r.EventType); err != nil {
+		return err
+	}
+	if event := c.ids.Get(idKey(head.tenant, r.EventID)); event != nil {
+		if err := c.delivery(o, w, event, &head); err != nil {
+			return err
+		}
+	}
+	if err := c.slowness(o, w, head.success); err != nil {
+		return err
+	}
+	if err := c.requests.Put(r.ID[:], encodeRow(&head, r)); err != nil {
+		return err
+	}
+	for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
+		if err := c.log.Put(logKey(of, head.eventType, head.success, r.ID), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// delivery ends or reschedules the delivery, and notes the request as its last.
+func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, head *rowHead) error {
+	event := eventNumber(eventKey)
+	key := deliveryKey(event, w.number)
+	value, scheduled := c.pending.Get(key), false
+	if value != nil {
+		scheduled = true
+	} else if value = c.deliveries.Get(key); value == nil {
+		value = []byte{} // a test, or the deliveries of an event whose webhook was unknown
+	}
+	d, err := decodeDelivery(value)
+	if err != nil {
+		return err
+	}
+	head.previous, d.last = d.last, o.Request.ID
+	ends := false
+	switch held := scheduled && o.LeaseEnd != 0 && c.holds(w, event, o.LeaseEnd); {
+	case held:
+		d.attempts = uint16(o.Request.Attempt)
+		if ends = head.success || o.RetryAt.IsZero(); !ends {
+			d.due = o.RetryAt.UnixMilli()
+			head.nextAttempt = d.due
+		}
+		d.status = statusOf(head.success, ends)
+		c.settle(w, event, d.due, ends)
+	case o.LeaseEnd != 0: // the lease was lost
+	case head.success:
+		d.status = success
+		if ends = scheduled; ends {
+			c.settle(w, event, 0, true)
+		}
+	case o.Request.Trigger == delivery.TriggerTest:
+		d.status = failed
+	}
+	if scheduled && !ends {
+		return c.pending.Put(key, encodeDelivery(&d))
+	}
+	if scheduled {
+		if err := c.pending.Delete(key); err != nil {
+			return err
+		}
+	}
+	return c.deliveries.Put(key, encodeDelivery(&d))
+}
+
+func statusOf(ok, ends bool) byte {
+	switch {
+	case ok:
+		return success
+	case ends:
+		return failed
+	default:
+		return pending
+	}
+}
+
+// holds says whether the lease is the delivery's still.
+func (c *completion) holds(w *webhook, event uint64, leaseEnd int64) bool {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	due, ok := w.schedule.due(event)
+	return ok && due == leaseEnd
+}
+
+// settle keeps the delivery from being claimed while its outcome is on its way to
+// the disk, and then ends or reschedules it.
+func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
+	state, now := c.store.state, c.txn.now
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	before, _ := w.schedule.due(event)
+	state.schedule(w, event, never, now)
+	c.txn.undo = append(c.txn.undo, func() { state.schedule(w, event, before, now) })
+	c.txn.committed = append(c.txn.committed, func() {
+		if ends {
+			state.unschedule(w, event, now)
+		} else {
+			state.schedule(w, event, due, now)
+		}
+	})
+}
+
+// slowness notes whether the webhook answers in time.
+func (c *completion) slowness(o *delivery.Outcome, w *webhook, ok bool) error {
+	key := number4(w.number)
+	was := c.slow.Get(key) != nil
+	slow := !ok && (was || o.Slow)
+	if slow == was {
+		return nil
+	}
+	state, now := c.store.state, c.txn.now
+	c.txn.committed = append(c.txn.committed, func() { state.setSlow(w, slow, now) })
+	if slow {
+		return c.slow.Put(key, []byte{1})
+	}
+	return c.slow.Delete(key)
+}

@@ -1,0 +1,82 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"slices"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Event reads an event and its deliveries.
+func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {
+	var e *storedEvent
+	var deliveries []delivery.Delivery
+	err := s.read(func(tx *bolt.Tx) error {
+		number, found, err := s.storedEvent(tx, tenant, id)
+		if err != nil {
+			return err
+		}
+		e = found
+		for _, webhook := range e.targets {
+			ref, ok := s.reference(webhook)
+			if !ok {
+				continue
+			}
+			d, err := stateOfDelivery(tx, number, webhook)
+			if err != nil {
+				return err
+			}
+			deliveries = append(deliveries, d.delivery(e, ref.ID))
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	slices.SortFunc(deliveries, func(a, b delivery.Delivery) int { return bytes.Compare(a.WebhookID[:], b.WebhookID[:]) })
+	return &e.Event, deliveries, nil
+}
+
+// storedEvent reads an event and its number.
+func (s *Store) storedEvent(tx *bolt.Tx, tenant string, id uuid.UUID) (uint64, *storedEvent, error) {
+	s.mu.Lock()
+	t := s.state.tenants[tenant]
+	s.mu.Unlock()
+	if t == nil {
+		return 0, nil, delivery.ErrNotFound
+	}
+	number := tx.Bucket(idsBucket).Get(idKey(t.number, id))
+	if number == nil {
+		return 0, nil, delivery.ErrNotFound
+	}
+	value := tx.Bucket(eventsBucket).Get(number)
+	if value == nil {
+		return 0, nil, delivery.ErrNotFound
+	}
+	head, err := decodeEventHead(value)
+	if err != nil {
+		return 0, nil, err
+	}
+	if head.expires <= s.Now().UnixMilli() {
+		return 0, nil, delivery.ErrNotFound
+	}
+	e, err := decodeEvent(tenant, value)
+	return eventNumber(number), e, err
+}
+
+func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
+
+// stateOfDelivery reads where a delivery stands.
+func stateOfDelivery(tx *bolt.Tx, event uint64, webhook uint32) (deliveryState, error) {
+	key := deliveryKey(event, webhook)
+	value := tx.Bucket(pendingBucket).Get(key)
+	if value == nil {
+		value = tx.Bucket(deliveriesBucket).Get(key)
+	}
+	return decodeDelivery(value)
+}

@@ -1,0 +1,219 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+// lockPatience is how long Open waits for another process to give the file back.
+const lockPatience = 300 * time.Millisecond
+
+// Open opens the file, or makes it, and reads into memory what is pending.
+func (s *Store) Open(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		return nil
+	}
+	db, err := s.openFile()
+	if err != nil {
+		return err
+	}
+	var loaded *state
+	err = guarded(func() error {
+		if err := prepare(db); err != nil {
+			return err
+		}
+		return db.View(func(tx *bolt.Tx) error {
+			loaded, err = load(tx, s.Now().UnixMilli())
+			return err
+		})
+	})
+	if err != nil {
+		return errors.Join(fmt.Errorf("%s: %w", db.Path(), err), db.Close())
+	}
+	s.db, s.state, s.broken = db, loaded, nil
+	s.writer.start(s.runAll)
+	return nil
+}
+
+// Close ends the writer and closes the file, which another process may then open.
+func (s *Store) Close() error {
+	s.writer.stop()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil
+	}
+	db := s.db
+	s.db, s.state = nil, nil
+	return db.Close()
+}
+
+func (s *Store) openFile() (*bolt.DB, error) {
+	if err := os.MkdirAll(s.folder, 0o700); err != nil {
+		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	}
+	path := filepath.Join(s.folder, fileName)
+	var db *bolt.DB
+	err := guarded(func() (err error) {
+		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			Timeout:         lockPatience,
+			FreelistType:    bolt.FreelistMapType,
+			NoStatistics:    true,
+			PreLoadFreelist: true,
+		})
+		return err
+	})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: another process has %s open; only one can at a time", delivery.ErrUnavailable, path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w: %s: %w (%w)", delivery.ErrUnavailable, path, errDamaged, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	}
+	return db, checkSize(db, path)
+}
+
+// checkSize finds a file that has lost its end.
+func checkSize(db *bolt.DB, path string) error {
+	var used int64
+	err := db.View(func(tx *bolt.Tx) error {
+		used = tx.Size()
+		return nil
+	})
+	if err == nil {
+		var info os.FileInfo
+		if info, err = os.Stat(path); err == nil && info.Size() < used {
+			err = fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, errDamaged)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	return nil
+}
+
+// prepare refuses a file of a later version, and makes what a new one needs. It
+// writes nothing to any other: a full disk must not keep a file from being opened.
+func prepare(db *bolt.DB) error {
+	fresh := false
+	err := db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(metaBucket)
+		if fresh = meta == nil; fresh {
+			return nil
+		}
+		schema := meta.Get(schemaKey)
+		if len(schema) != 4 {
+			return errDamaged
+		}
+		if v := binary.BigEndian.Uint32(schema); v != schemaVersion {
+			return fmt.Errorf("%w: the file has the layout %d, and this version knows %d: use the version that wrote it", delivery.ErrUnavailable, v, schemaVersion)
+		}
+		return nil
+	})
+	if err != nil || !fresh {
+		return err
+	}
+	return db.Update(func(tx *bolt.Tx) error {
+		for _, name := range allBuckets {
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))
+	})
+}
+
+// load reads what memory holds.
+func load(tx *bolt.Tx, now int64) (*state, error) {
+	s := newState()
+	byNumber := make(map[uint32]*tenant)
+	err := tx.Bucket(tenantsBucket).ForEach(func(k, v []byte) error {
+		if len(v) < 12 {
+			return record.ErrUnreadable
+		}
+		t := newTenant(string(k), binary.BigEndian.Uint32(v))
+		t.version = int64(binary.BigEndian.Uint64(v[4:]))
+		s.tenants[t.name], byNumber[t.number] = t, t
+		s.nextTenant = max(s.nextTenant, t.number+1)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = tx.Bucket(typesBucket).ForEach(func(k, v []byte) error {
+		n := binary.BigEndian.Uint32(v)
+		s.types[string(k)] = n
+		s.nextType = max(s.nextType, n+1)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = tx.Bucket(webhooksBucket).ForEach(func(k, v []byte) error {
+		number, w, err := decodeWebhook(v)
+		if err != nil {
+			return err
+		}
+		t := byNumber[number]
+		if t == nil {
+			return record.ErrUnreadable
+		}
+		w.Tenant = t.name
+		added := s.addWebhook(t, binary.BigEndian.Uint32(k), w)
+		added.slow = tx.Bucket(slowBucket).Get(k) != nil
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = tx.Bucket(goneBucket).ForEach(func(k, v []byte) error {
+		s.gone[binary.BigEndian.Uint32(k)] = &goneWebhook{tenant: binary.BigEndian.Uint32(v)}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s, s.loadPending(tx, now)
+}
+
+// loadPending reads the schedule. What was not tried is due, whoever held it is no
+// more.
+func (s *state) loadPending(tx *bolt.Tx, now int64) error {
+	err := tx.Bucket(pendingBucket).ForEach(func(k, v []byte) error {
+		event, number := splitDeliveryKey(k)
+		d, err := decodeDelivery(v)
+		if err != nil {
+			return err
+		}
+		if w := s.byNumber[number]; w != nil {
+			w.schedule.set(event, d.due)
+			s.pending++
+		} else if g := s.gone[number]; g != nil {
+			g.pending = append(g.pending, event)
+		}
+		return nil
+	})
+	for _, w := range s.byNumber {
+		s.reschedule(w, now, false)
+	}
+	return err
+}
+
+func newTenant(name string, number uint32) *tenant {
+	return &tenant{name: name, number: number, webhooks: make(map[uuid.UUID]*webhook)}
+}

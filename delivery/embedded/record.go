@@ -1,0 +1,235 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+// What is read without its record stands before it, at fixed places.
+
+// eventHead begins an event: received (8), expires (8), nonce of the call (16),
+// place in the call (2), number of deliveries (2), number of the tenant (4), id
+// (16).
+const eventHeadSize = 8 + 8 + 16 + 2 + 2 + 4 + 16
+
+type eventHead struct {
+	received, expires int64
+	nonce             uuid.UUID
+	place, deliveries uint16
+	tenant            uint32
+	id                uuid.UUID
+}
+
+// encodeEvent makes an event; targets are the numbers of its webhooks.
+func encodeEvent(h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
+	details := record.EncodeEvent(&record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
+	})
+	b := make([]byte, 0, eventHeadSize+len(details))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.received))
+	b = binary.BigEndian.AppendUint64(b, uint64(h.expires))
+	b = append(b, h.nonce[:]...)
+	b = binary.BigEndian.AppendUint16(b, h.place)
+	b = binary.BigEndian.AppendUint16(b, h.deliveries)
+	b = binary.BigEndian.AppendUint32(b, h.tenant)
+	b = append(b, h.id[:]...)
+	return append(b, details...)
+}
+
+func decodeEventHead(b []byte) (h eventHead, err error) {
+	if len(b) < eventHeadSize {
+		return h, record.ErrUnreadable
+	}
+	h.received = int64(binary.BigEndian.Uint64(b))
+	h.expires = int64(binary.BigEndian.Uint64(b[8:]))
+	h.nonce = uuid.UUID(b[16:32])
+	h.place = binary.BigEndian.Uint16(b[32:])
+	h.deliveries = binary.BigEndian.Uint16(b[34:])
+	h.tenant = binary.BigEndian.Uint32(b[36:])
+	h.id = uuid.UUID(b[40:56])
+	return h, nil
+}
+
+// storedEvent is an event as it was read.
+type storedEvent struct {
+	delivery.Event
+	test    bool
+	targets []uint32 // numbers of webhooks
+}
+
+func decodeEvent(tenant string, b []byte) (*storedEvent, error) {
+	h, err := decodeEventHead(b)
+	if err != nil {
+		return nil, err
+	}
+	r, err := record.DecodeEvent(b[eventHeadSize:])
+	if err != nil {
+		return nil, err
+	}
+	e := &storedEvent{
+		Event: delivery.Event{
+			Tenant: tenant, ID: h.id, Type: r.Type, OccurredAt: r.OccurredAt,
+			ReceivedAt: timeOf(h.received), Payload: r.Payload,
+		},
+		test: r.Test,
+	}
+	for t := r.Targets; len(t) >= 4; t = t[4:] {
+		e.targets = append(e.targets, binary.BigEndian.Uint32(t))
+	}
+	return e, nil
+}
+
+// timeOf is a time from milliseconds, zero from 0.
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// row is what stands before the record of a request: the request before of the
+// same delivery (16), time of the next attempt (8), numbers of the tenant (4), the
+// webhook (4) and the event type (4), event id (16), 1 for success or 0 (1), length
+// of the record (4). The response body follows the record.
+const rowHeadSize = 16 + 8 + 4 + 4 + 4 + 16 + 1 + 4
+
+type rowHead struct {
+	previous                   uuid.UUID
+	nextAttempt                int64
+	tenant, webhook, eventType uint32
+	event                      uuid.UUID
+	success                    bool
+}
+
+func encodeRow(h *rowHead, r *delivery.Request) []byte {
+	details := record.EncodeRequest(r)
+	b := make([]byte, 0, rowHeadSize+len(details)+len(r.ResponseBody))
+	b = append(b, h.previous[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(h.nextAttempt))
+	b = binary.BigEndian.AppendUint32(b, h.tenant)
+	b = binary.BigEndian.AppendUint32(b, h.webhook)
+	b = binary.BigEndian.AppendUint32(b, h.eventType)
+	b = append(b, h.event[:]...)
+	b = append(b, boolByte(h.success))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(details)))
+	b = append(b, details...)
+	return append(b, r.ResponseBody...)
+}
+
+func decodeRowHead(b []byte) (h rowHead, err error) {
+	if len(b) < rowHeadSize {
+		return h, record.ErrUnreadable
+	}
+	h.previous = uuid.UUID(b[:16])
+	h.nextAttempt = int64(binary.BigEndian.Uint64(b[16:]))
+	h.tenant = binary.BigEndian.Uint32(b[24:])
+	h.webhook = binary.BigEndian.Uint32(b[28:])
+	h.eventType = binary.BigEndian.Uint32(b[32:])
+	h.event = uuid.UUID(b[36:52])
+	h.success = b[52] == 1
+	return h, nil
+}
+
+// decodeRow reads a row without its response body, which it gives apart.
+func decodeRow(ref delivery.WebhookRef, id uuid.UUID, b []byte) (r delivery.Request, body []byte, err error) {
+	h, err := decodeRowHead(b)
+	if err != nil {
+		return r, nil, err
+	}
+	size := int(binary.BigEndian.Uint32(b[53:]))
+	if size > len(b)-rowHeadSize {
+		return r, nil, record.ErrUnreadable
+	}
+	r, err = record.DecodeRequest(b[rowHeadSize : rowHeadSize+size])
+	if err != nil {
+		return r, nil, err
+	}
+	r.Tenant, r.ID, r.WebhookID, r.EventID = ref.Tenant, id, ref.ID, h.event
+	r.Status, r.NextAttemptAt = delivery.RequestFailed, timeOf(h.nextAttempt)
+	if h.success {
+		r.Status = delivery.RequestSuccess
+	}
+	return r, b[rowHeadSize+size:], nil
+}
+
+// deliveryState is the value of a delivery: status (1), attempts (2), when it is
+// due (8), last request (16). An empty value is a pending one that was not tried.
+type deliveryState struct {
+	status   byte
+	attempts uint16
+	due      int64
+	last     uuid.UUID
+}
+
+const (
+	pending = 'p'
+	success = 's'
+	failed  = 'f'
+
+	deliverySize = 1 + 2 + 8 + 16
+)
+
+func encodeDelivery(d *deliveryState) []byte {
+	b := append(make([]byte, 0, deliverySize), d.status)
+	b = binary.BigEndian.AppendUint16(b, d.attempts)
+	b = binary.BigEndian.AppendUint64(b, uint64(d.due))
+	return append(b, d.last[:]...)
+}
+
+func decodeDelivery(b []byte) (deliveryState, error) {
+	switch {
+	case len(b) == 0:
+		return deliveryState{status: pending}, nil
+	case len(b) < deliverySize:
+		return deliveryState{}, record.ErrUnreadable
+	}
+	return deliveryState{
+		status: b[0], attempts: binary.BigEndian.Uint16(b[1:]),
+		due: int64(binary.BigEndian.Uint64(b[3:])), last: uuid.UUID(b[11:27]),
+	}, nil
+}
+
+var deliveryStatuses = map[byte]delivery.DeliveryStatus{
+	pending: delivery.DeliveryPending,
+	success: delivery.DeliverySuccess,
+	failed:  delivery.DeliveryFailed,
+}
+
+// delivery describes the state of a delivery of the event.
+func (d *deliveryState) delivery(e *storedEvent, webhook uuid.UUID) delivery.Delivery {
+	shown := delivery.Delivery{WebhookID: webhook, Status: deliveryStatuses[d.status], Attempts: int(d.attempts)}
+	if d.status != pending {
+		return shown
+	}
+	shown.NextAttemptAt = timeOf(d.due)
+	if d.attempts == 0 && !e.test {
+		shown.NextAttemptAt = e.ReceivedAt
+	}
+	return shown
+}
+
+// A tenant's value is its number (4) and the version of its webhooks (8).
+func encodeTenant(t *tenant) []byte {
+	return binary.BigEndian.AppendUint64(number4(t.number), uint64(t.version))
+}
+
+// A webhook's value is the number of its tenant (4), its id (16) and its record.
+func encodeWebhook(t *tenant, w *delivery.Webhook) []byte {
+	return append(append(number4(t.number), w.ID[:]...), record.EncodeWebhook(w)...)
+}
+
+func decodeWebhook(b []byte) (tenantNumber uint32, w *delivery.Webhook, err error) {
+	if len(b) < 4+16 {
+		return 0, nil, record.ErrUnreadable
+	}
+	if w, err = record.DecodeWebhook(b[4+16:]); err != nil {
+		return 0, nil, err
+	}
+	w.ID = uuid.UUID(b[4:20])
+	return binary.BigEndian.Uint32(b), w, nil
+}

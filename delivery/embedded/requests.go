@@ -1,0 +1,328 @@
+package embedded
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"encoding/binary"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// maxPage bounds the work of one page.
+	maxPage = 1000
+	// patience is how many rows that nobody may see any more a page passes over.
+	patience = 2000
+	// maxRequestsOfDelivery is how far back the requests of one delivery are
+	// followed: an event's page shows that many re-runs of it at most.
+	maxRequestsOfDelivery = 1000
+)
+
+// Request reads one row of the log, bodies included.
+func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
+	var found *delivery.Request
+	err := s.read(func(tx *bolt.Tx) error {
+		r, body, err := s.row(tx, tenant, id)
+		if err != nil {
+			return err
+		}
+		r.ResponseBody = string(body)
+		found = &r
+		_, e, err := s.storedEvent(tx, tenant, r.EventID)
+		if err == nil {
+			r.RequestBody = e.Payload
+		} else if !errors.Is(err, delivery.ErrNotFound) {
+			return err
+		}
+		return nil
+	})
+	return found, err
+}
+
+// row reads a row that the tenant may see. The body is valid within the
+// transaction.
+func (s *Store) row(tx *bolt.Tx, tenant string, id uuid.UUID) (r delivery.Request, body []byte, err error) {
+	value := tx.Bucket(requestsBucket).Get(id[:])
+	if value == nil {
+		return r, nil, delivery.ErrNotFound
+	}
+	h, err := decodeRowHead(value)
+	if err != nil {
+		return r, nil, err
+	}
+	ref, ok := s.reference(h.webhook)
+	if !ok || ref.Tenant != tenant {
+		return r, nil, delivery.ErrNotFound
+	}
+	return decodeRow(ref, id, value)
+}
+
+// reference names the webhook of a number, if it exists.
+func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil || s.state.byNumber[number] == nil {
+		return delivery.WebhookRef{}, false
+	}
+	return s.state.byNumber[number].record.Ref(), true
+}
+
+// Requests reads a page of the log.
+func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFilter) (delivery.RequestPage, error) {
+	f.Limit = min(max(1, f.Limit), maxPage)
+	p := pageReader{store: s, tenant: tenant, filter: &f}
+	p.first, p.before = bounds(&f)
+	if bytes.Compare(p.first[:], p.before[:]) >= 0 {
+		return delivery.RequestPage{}, nil
+	}
+	err := s.read(func(tx *bolt.Tx) error {
+		p.tx = tx
+		if f.EventID != uuid.Nil {
+			return p.ofEvent()
+		}
+		return p.ofLog()
+	})
+	return p.page, err
+}
+
+// bounds are the smallest id of a page and the one it stays below.
+func bounds(f *delivery.RequestFilter) (first, before uuid.UUID) {
+	before = uuid.Max
+	if !f.Since.IsZero() {
+		first = delivery.FirstID(atMillisecond(f.Since))
+	}
+	if !f.Until.IsZero() {
+		before = delivery.FirstID(atMillisecond(f.Until))
+	}
+	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
+		before = f.Before
+	}
+	return first, before
+}
+
+// atMillisecond is the first millisecond that is not before t, since ids have no
+// finer time; at the earliest 1970.
+func atMillisecond(t time.Time) time.Time {
+	ms := t.UnixMilli()
+	if time.UnixMilli(ms).Before(t) {
+		ms++
+	}
+	return time.UnixMilli(min(max(ms, 0), 1<<48-1))
+}
+
+// pageReader reads one page.
+type pageReader struct {
+	store         *Store
+	tx            *bolt.Tx
+	tenant        string
+	filter        *delivery.RequestFilter
+	first, before uuid.UUID
+	page          delivery.RequestPage
+}
+
+// ofLog reads the page from the log of the tenant or the webhook: from each event
+// type and status the newest, until there are enough.
+func (p *pageReader) ofLog() error {
+	of, eventType, ok := p.which()
+	if !ok {
+		return nil
+	}
+	kinds := p.kinds(of, eventType)
+	for examined := 0; len(kinds) > 0; examined++ {
+		id := kinds[0].id
+		if len(p.page.Requests) == p.filter.Limit || examined == patience {
+			p.page.Next = p.before
+			return nil
+		}
+		r, _, err := p.store.row(p.tx, p.tenant, id)
+		switch {
+		case err == nil:
+			p.page.Requests = append(p.page.Requests, r)
+		case !errors.Is(err, delivery.ErrNotFound):
+			return err
+		}
+		p.before = id
+		if kinds[0].next(p.first) {
+			heap.Fix(&kinds, 0)
+		} else {
+			heap.Pop(&kinds)
+		}
+	}
+	return nil
+}
+
+// which says whose log to read, and of which type (0 for all); ok is false if there
+// can be nothing in it.
+func (p *pageReader) which() (of scope, eventType uint32, ok bool) {
+	p.store.mu.Lock()
+	defer p.store.mu.Unlock()
+	state := p.store.state
+	if state == nil {
+		return of, 0, false
+	}
+	if p.filter.EventType != "" {
+		if eventType, ok = state.types[p.filter.EventType]; !ok {
+			return of, 0, false
+		}
+	}
+	if p.filter.WebhookID != uuid.Nil {
+		w := state.webhook(delivery.WebhookRef{Tenant: p.tenant, ID: p.filter.WebhookID})
+		if w == nil {
+			return of, 0, false
+		}
+		return webhookScope(w.number), eventType, true
+	}
+	t := state.tenants[p.tenant]
+	if t == nil {
+		return of, 0, false
+	}
+	return tenantScope(t.number), eventType, true
+}
+
+// kinds finds the event types and statuses that a log has, each at its newest row
+// of the page.
+func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
+	b := p.tx.Bucket(logBucket)
+	var kinds kindHeap
+	from := of[:]
+	if eventType != 0 {
+		from = binary.BigEndian.AppendUint32(slices.Clone(from), eventType)
+	}
+	prefix := from
+	finder := b.Cursor()
+	for k, _ := finder.Seek(from); bytes.HasPrefix(k, prefix); k, _ = finder.Seek(from) {
+		kind := logKind{prefix: slices.Clone(k[:kindSize]), cursor: b.Cursor()}
+		if p.filter.Status == "" || (p.filter.Status == delivery.RequestSuccess) == (kind.prefix[kindSize-1] == 1) {
+			if kind.seek(p.first, p.before) {
+				kinds = append(kinds, &kind)
+			}
+		}
+		from = append(slices.Clone(kind.prefix), uuid.Max[:]...)
+		from = append(from, 0) // behind the last row of the kind
+	}
+	heap.Init(&kinds)
+	return kinds
+}
+
+// logKind is a place among the rows of one event type and status.
+type logKind struct {
+	prefix []byte
+	cursor *bolt.Cursor
+	id     uuid.UUID
+}
+
+// seek goes to the newest row before one.
+func (k *logKind) seek(first, before uuid.UUID) bool {
+	k.cursor.Seek(append(slices.Clone(k.prefix), before[:]...))
+	return k.next(first)
+}
+
+// next goes to the row before, and says whether there is one from first on.
+func (k *logKind) next(first uuid.UUID) bool {
+	key, _ := k.cursor.Prev()
+	if len(key) != logKeySize || !bytes.HasPrefix(key, k.prefix) {
+		return false
+	}
+	k.id = uuid.UUID(key[kindSize:])
+	return bytes.Compare(k.id[:], first[:]) >= 0
+}
+
+// kindHeap has the kind with the newest row first.
+type kindHeap []*logKind
+
+func (h *kindHeap) Len() int { return len(*h) }
+
+func (h *kindHeap) Less(i, j int) bool {
+	return bytes.Compare((*h)[i].id[:], (*h)[j].id[:]) > 0
+}
+
+func (h *kindHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
+
+// Push is for the heap package.
+func (h *kindHeap) Push(x any) { *h = append(*h, x.(*logKind)) }
+
+// Pop is for the heap package.
+func (h *kindHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+// ofEvent finds the rows of an event through its deliveries: each knows its last
+// request, and a request the one before.
+func (p *pageReader) ofEvent() error {
+	number, e, err := p.store.storedEvent(p.tx, p.tenant, p.filter.EventID)
+	if errors.Is(err, delivery.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if p.filter.EventType != "" && p.filter.EventType != e.Type {
+		return nil
+	}
+	var ids []uuid.UUID
+	for _, webhook := range e.targets {
+		ref, ok := p.store.reference(webhook)
+		if !ok || p.filter.WebhookID != uuid.Nil && ref.ID != p.filter.WebhookID {
+			continue
+		}
+		if ids, err = p.ofDelivery(number, webhook, ids); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
+	if len(ids) > p.filter.Limit {
+		ids = ids[:p.filter.Limit]
+		p.page.Next = ids[p.filter.Limit-1]
+	}
+	for _, id := range ids {
+		r, _, err := p.store.row(p.tx, p.tenant, id)
+		if errors.Is(err, delivery.ErrNotFound) {
+			continue // deleted this moment
+		}
+		if err != nil {
+			return err
+		}
+		p.page.Requests = append(p.page.Requests, r)
+	}
+	return nil
+}
+
+// ofDelivery adds the requests of one delivery that belong to the page.
+func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) ([]uuid.UUID, error) {
+	d, err := stateOfDelivery(p.tx, event, webhook)
+	if err != nil {
+		return nil, err
+	}
+	requests := p.tx.Bucket(requestsBucket)
+	id := d.last
+	for range maxRequestsOfDelivery {
+		value := requests.Get(id[:])
+		if id == uuid.Nil || value == nil {
+			break
+		}
+		h, err := decodeRowHead(value)
+		if err != nil {
+			return nil, err
+		}
+		if p.belongs(id, h.success) {
+			ids = append(ids, id)
+		}
+		id = h.previous
+	}
+	return ids, nil
+}
+
+func (p *pageReader) belongs(id uuid.UUID, ok bool) bool {
+	return bytes.Compare(id[:], p.first[:]) >= 0 && bytes.Compare(id[:], p.before[:]) < 0 &&
+		(p.filter.Status == "" || (p.filter.Status == delivery.RequestSuccess) == ok)
+}

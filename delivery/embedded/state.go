@@ -1,0 +1,159 @@
+package embedded
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// state is what memory holds of the file, and the leases. Store.mu guards it.
+type state struct {
+	tenants    map[string]*tenant
+	byNumber   map[uint32]*webhook
+	types      map[string]uint32
+	gone       map[uint32]*goneWebhook
+	fast, slow queue
+	turns      uint64
+	pending    int // deliveries on the schedule
+	// The numbers to give next.
+	nextTenant, nextType uint32
+}
+
+type tenant struct {
+	name     string
+	number   uint32
+	version  int64 // of its webhooks
+	webhooks map[uuid.UUID]*webhook
+}
+
+// webhook is one that exists. Its record is replaced, never changed: whoever reads
+// it needs no lock.
+type webhook struct {
+	number   uint32
+	tenant   *tenant
+	record   *delivery.Webhook
+	slow     bool
+	schedule schedule
+	// Its place in a queue, and what decides it.
+	at    int64
+	turn  uint64
+	place int
+}
+
+// goneWebhook is a deleted one whose rows are still in the file.
+type goneWebhook struct {
+	tenant uint32
+	// pending are the events of the deliveries that it had left.
+	pending []uint64
+}
+
+func newState() *state {
+	return &state{
+		nextTenant: 1, nextType: 1,
+		tenants:  make(map[string]*tenant),
+		byNumber: make(map[uint32]*webhook),
+		types:    make(map[string]uint32),
+		gone:     make(map[uint32]*goneWebhook),
+	}
+}
+
+func (s *state) version(tenant string) int64 {
+	if t := s.tenants[tenant]; t != nil {
+		return t.version
+	}
+	return 0
+}
+
+// webhook finds one, nil if it does not exist.
+func (s *state) webhook(ref delivery.WebhookRef) *webhook {
+	if t := s.tenants[ref.Tenant]; t != nil {
+		return t.webhooks[ref.ID]
+	}
+	return nil
+}
+
+// addWebhook takes in a webhook of the tenant.
+func (s *state) addWebhook(t *tenant, number uint32, record *delivery.Webhook) *webhook {
+	w := &webhook{number: number, tenant: t, record: record, place: noPlace}
+	t.webhooks[record.ID] = w
+	s.byNumber[number] = w
+	return w
+}
+
+// removeWebhook forgets a webhook, but for what Sweep has to remove.
+func (s *state) removeWebhook(w *webhook) {
+	s.queueOf(w).set(w, false)
+	s.pending -= w.schedule.Len()
+	delete(w.tenant.webhooks, w.record.ID)
+	delete(s.byNumber, w.number)
+	gone := &goneWebhook{tenant: w.tenant.number}
+	for _, e := range w.schedule.heap {
+		gone.pending = append(gone.pending, e.event)
+	}
+	s.gone[w.number] = gone
+}
+
+// sorted are the tenant's webhooks, oldest first.
+func (t *tenant) sorted() []*delivery.Webhook {
+	all := make([]*delivery.Webhook, 0, len(t.webhooks))
+	for _, w := range t.webhooks {
+		all = append(all, w.record)
+	}
+	slices.SortFunc(all, func(a, b *delivery.Webhook) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+	return all
+}
+
+func (s *state) queueOf(w *webhook) *queue {
+	if w.slow {
+		return &s.slow
+	}
+	return &s.fast
+}
+
+// schedule makes a delivery fall due.
+func (s *state) schedule(w *webhook, event uint64, due, now int64) {
+	before := w.schedule.Len()
+	w.schedule.set(event, due)
+	s.pending += w.schedule.Len() - before
+	s.reschedule(w, now, false)
+}
+
+// unschedule ends a delivery.
+func (s *state) unschedule(w *webhook, event uint64, now int64) {
+	before := w.schedule.Len()
+	w.schedule.remove(event)
+	s.pending += w.schedule.Len() - before
+	s.reschedule(w, now, false)
+}
+
+// reschedule ends every change of a webhook's schedule: it is due when its first
+// delivery is, or not at all. One that is overdue keeps its place among the others,
+// unless it just had its turn: then it goes to the end.
+func (s *state) reschedule(w *webhook, now int64, hadTurn bool) {
+	first := w.schedule.first()
+	switch {
+	case first > now:
+		w.at = first
+	case hadTurn, w.place == noPlace, w.at > now:
+		w.at = now
+		s.turns++
+		w.turn = s.turns
+	}
+	s.queueOf(w).set(w, w.record.Enabled && first != never)
+}
+
+// setSlow moves a webhook to the slow ones, or back.
+func (s *state) setSlow(w *webhook, slow bool, now int64) {
+	if w.slow == slow {
+		return
+	}
+	s.queueOf(w).set(w, false)
+	w.slow = slow
+	s.reschedule(w, now, false)
+}

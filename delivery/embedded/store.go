@@ -1,0 +1,97 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// fileName is that of the file in the store's folder.
+const fileName = "webhooks.db"
+
+// Store is a delivery.Store in one file. From Open to Close it has one goroutine,
+// the writer.
+type Store struct {
+	folder string
+	writer writer
+
+	// mu guards what follows, and is never held while the disk is written.
+	mu    sync.Mutex
+	db    *bolt.DB // nil unless open
+	state *state
+	// broken says why the file is not to be written any more.
+	broken error
+}
+
+var _ delivery.Store = (*Store)(nil)
+
+// New makes a store in a folder, which Open makes if it is not there.
+func New(folder string) *Store {
+	return &Store{folder: folder}
+}
+
+var errNotOpen = fmt.Errorf("%w: it is not open", delivery.ErrUnavailable)
+
+// database is the open database.
+func (s *Store) database() (*bolt.DB, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, errNotOpen
+	}
+	return s.db, nil
+}
+
+// Ping says whether the file can be read and written.
+func (s *Store) Ping(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return errNotOpen
+	}
+	return s.broken
+}
+
+// Now is this machine's clock.
+func (s *Store) Now() time.Time { return time.Now() }
+
+// Pending counts the pending deliveries.
+func (s *Store) Pending(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return 0, errNotOpen
+	}
+	return int64(s.state.pending), nil
+}
+
+// read runs what only reads the file. It sees all that was written before.
+func (s *Store) read(do func(*bolt.Tx) error) error {
+	db, err := s.database()
+	if err != nil {
+		return err
+	}
+	return guarded(func() error { return db.View(do) })
+}
+
+var errDamaged = errors.New("the file is damaged: stop Caddy, then restore the file from a backup, or move it away to begin anew")
+
+// guarded turns what the database does when it comes upon a damaged page, which is
+// to panic or to touch what is not mapped, into an error.
+func guarded(do func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
+	defer debug.SetPanicOnFault(before)
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %w (%v)", delivery.ErrUnavailable, errDamaged, p)
+		}
+	}()
+	return do()
+}

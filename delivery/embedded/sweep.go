@@ -1,0 +1,233 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// What one step of housekeeping removes at most, so that it holds up nobody.
+const (
+	sweepKeys  = 500
+	sweepBytes = 4 << 20
+)
+
+// Sweep does one step of housekeeping.
+func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
+	wanted, err := s.sweepWanted(retention)
+	if err != nil || !wanted {
+		return false, err
+	}
+	err = s.write(alone, func(t *txn) error {
+		oldest := t.now - retention.Milliseconds()
+		step := sweep{store: s, txn: t}
+		if err := step.deleted(); err != nil {
+			return err
+		}
+		if err := step.requests(oldest); err != nil {
+			return err
+		}
+		if err := step.events(oldest - eventGrace.Milliseconds()); err != nil {
+			return err
+		}
+		more = step.done()
+		return nil
+	})
+	return more, err
+}
+
+// sweepWanted looks whether there is anything to remove, since writing nothing
+// costs a write, too.
+func (s *Store) sweepWanted(retention time.Duration) (wanted bool, err error) {
+	err = s.read(func(tx *bolt.Tx) error {
+		s.mu.Lock()
+		wanted = len(s.state.gone) > 0
+		s.mu.Unlock()
+		oldest := s.Now().Add(-retention)
+		if k, _ := tx.Bucket(requestsBucket).Cursor().First(); k != nil && isOld(k, oldest.UnixMilli()) {
+			wanted = true
+		}
+		if _, v := tx.Bucket(eventsBucket).Cursor().First(); v != nil {
+			head, err := decodeEventHead(v)
+			if err != nil {
+				return err
+			}
+			wanted = wanted || head.received < oldest.Add(-eventGrace).UnixMilli()
+		}
+		return nil
+	})
+	return wanted, err
+}
+
+// isOld says whether a request began before a time.
+func isOld(id []byte, oldest int64) bool {
+	return delivery.IDTime(uuid.UUID(id)).UnixMilli() < oldest
+}
+
+// sweep is one step in its transaction.
+type sweep struct {
+	store       *Store
+	txn         *txn
+	keys, bytes int
+}
+
+// done says whether the step has done as much as it may.
+func (s *sweep) done() bool { return s.keys >= sweepKeys || s.bytes >= sweepBytes }
+
+// remove takes keys out of a bucket. They are the caller's own: a key that a
+// cursor gave is only valid until something is written.
+func (s *sweep) remove(bucket []byte, keys ...[]byte) error {
+	b := s.txn.Bucket(bucket)
+	for _, k := range keys {
+		if err := b.Delete(k); err != nil {
+			return err
+		}
+		s.keys++
+	}
+	return nil
+}
+
+// keysFrom are keys of a bucket that begin so, as many as the step may remove.
+func (s *sweep) keysFrom(bucket, prefix []byte) (keys [][]byte) {
+	c := s.txn.Bucket(bucket).Cursor()
+	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && s.keys+len(keys) < sweepKeys; k, _ = c.Next() {
+		keys = append(keys, slices.Clone(k))
+	}
+	return keys
+}
+
+// deleted removes what belonged to deleted webhooks.
+func (s *sweep) deleted() error {
+	for number, gone := range s.store.state.gone {
+		if s.done() {
+			return nil
+		}
+		if err := s.pendingOf(number, gone); err != nil {
+			return err
+		}
+		of := webhookScope(number)
+		keys := s.keysFrom(logBucket, of[:])
+		for _, k := range keys {
+			if err := s.request(slices.Clone(k[kindSize:])); err != nil {
+				return err
+			}
+		}
+		if len(keys) > 0 || s.done() {
+			continue
+		}
+		if err := s.remove(goneBucket, number4(number)); err != nil {
+			return err
+		}
+		s.txn.committed = append(s.txn.committed, func() { delete(s.store.state.gone, number) })
+	}
+	return nil
+}
+
+// pendingOf removes deliveries that a deleted webhook had left.
+func (s *sweep) pendingOf(number uint32, gone *goneWebhook) error {
+	n := min(len(gone.pending), max(0, sweepKeys-s.keys))
+	for _, event := range gone.pending[:n] {
+		if err := s.remove(pendingBucket, deliveryKey(event, number)); err != nil {
+			return err
+		}
+	}
+	s.txn.committed = append(s.txn.committed, func() { gone.pending = gone.pending[n:] })
+	return nil
+}
+
+// requests removes rows of the log that began before a time.
+func (s *sweep) requests(oldest int64) error {
+	var ids [][]byte
+	c := s.txn.Bucket(requestsBucket).Cursor()
+	for k, _ := c.First(); k != nil && isOld(k, oldest) && s.keys+len(ids) < sweepKeys; k, _ = c.Next() {
+		ids = append(ids, slices.Clone(k))
+	}
+	for _, id := range ids {
+		if err := s.request(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// request removes one row of the log from all that has it.
+func (s *sweep) request(id []byte) error {
+	value := s.txn.Bucket(requestsBucket).Get(id)
+	if value == nil {
+		return nil
+	}
+	h, err := decodeRowHead(value)
+	if err != nil {
+		return err
+	}
+	s.bytes += len(value)
+	key := uuid.UUID(id)
+	if err := s.remove(logBucket,
+		logKey(tenantScope(h.tenant), h.eventType, h.success, key),
+		logKey(webhookScope(h.webhook), h.eventType, h.success, key),
+	); err != nil {
+		return err
+	}
+	return s.remove(requestsBucket, id)
+}
+
+// events removes events that were received before a time, with their deliveries.
+func (s *sweep) events(oldest int64) error {
+	for !s.done() {
+		key, value := s.txn.Bucket(eventsBucket).Cursor().First()
+		if key == nil {
+			return nil
+		}
+		head, err := decodeEventHead(value)
+		if err != nil {
+			return err
+		}
+		if head.received >= oldest {
+			return nil
+		}
+		s.bytes += len(value)
+		if err := s.event(slices.Clone(key), &head); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event removes one event, unless it has more deliveries than the step may remove.
+func (s *sweep) event(key []byte, head *eventHead) error {
+	for _, bucket := range [][]byte{pendingBucket, deliveriesBucket} {
+		keys := s.keysFrom(bucket, key)
+		if err := s.remove(bucket, keys...); err != nil {
+			return err
+		}
+		for _, k := range keys {
+			s.forget(splitDeliveryKey(k))
+		}
+	}
+	if s.done() {
+		return nil // perhaps not all: the next step finds the event again
+	}
+	id := idKey(head.tenant, head.id)
+	if bytes.Equal(s.txn.Bucket(idsBucket).Get(id), key) { // the id may have been given again
+		if err := s.remove(idsBucket, id); err != nil {
+			return err
+		}
+	}
+	return s.remove(eventsBucket, key)
+}
+
+// forget takes a delivery off the schedule.
+func (s *sweep) forget(event uint64, number uint32) {
+	state, now := s.store.state, s.txn.now
+	s.txn.committed = append(s.txn.committed, func() {
+		if w := state.byNumber[number]; w != nil {
+			state.unschedule(w, event, now)
+		}
+	})
+}

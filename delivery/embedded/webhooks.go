@@ -1,0 +1,170 @@
+package embedded
+
+import (
+	"context"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Webhooks reads all of a tenant's webhooks and their version.
+func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, 0, errNotOpen
+	}
+	t := s.state.tenants[tenant]
+	if t == nil {
+		return nil, 0, nil
+	}
+	all := t.sorted()
+	for i, w := range all {
+		all[i] = clone(w)
+	}
+	return all, t.version, nil
+}
+
+// Webhook reads one webhook and the version of its tenant's.
+func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, 0, errNotOpen
+	}
+	w := s.state.webhook(ref)
+	if w == nil {
+		return nil, 0, delivery.ErrNotFound
+	}
+	return clone(w.record), w.tenant.version, nil
+}
+
+// clone makes a webhook that its owner may change.
+func clone(w *delivery.Webhook) *delivery.Webhook {
+	c := *w
+	c.EventTypes = append([]string(nil), w.EventTypes...)
+	return &c
+}
+
+// answer is a refusal that is no fault of the store: nothing was written.
+type answer struct{ err error }
+
+// change runs a change of webhooks. do may return an error that is the answer, in
+// which case it has written nothing.
+func (s *Store) change(do func(*txn, *answer) error) error {
+	var a answer
+	if err := s.write(alone, func(t *txn) error { return do(t, &a) }); err != nil {
+		return err
+	}
+	return a.err
+}
+
+// CreateWebhook adds a webhook.
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
+	w = clone(w)
+	return s.change(func(t *txn, a *answer) error {
+		if of := s.state.tenants[w.Tenant]; of != nil && len(of.webhooks) >= delivery.MaxWebhooks {
+			a.err = delivery.ErrTooManyWebhooks
+			return nil
+		}
+		of, err := s.tenant(t, w.Tenant)
+		if err != nil {
+			return err
+		}
+		b := rising(t.Tx, webhooksBucket)
+		number, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		t.committed = append(t.committed, func() { s.state.addWebhook(of, uint32(number), w) })
+		if err := b.Put(number4(uint32(number)), encodeWebhook(of, w)); err != nil {
+			return err
+		}
+		return s.changed(t, of)
+	})
+}
+
+// UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
+func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
+	changed = clone(changed)
+	return s.change(func(t *txn, a *answer) error {
+		w := s.state.webhook(changed.Ref())
+		switch {
+		case w == nil:
+			a.err = delivery.ErrNotFound
+			return nil
+		case w.tenant.version != version:
+			a.err = delivery.ErrConflict
+			return nil
+		}
+		t.committed = append(t.committed, func() {
+			w.record = changed
+			s.state.reschedule(w, t.now, false)
+		})
+		if err := t.Bucket(webhooksBucket).Put(number4(w.number), encodeWebhook(w.tenant, changed)); err != nil {
+			return err
+		}
+		return s.changed(t, w.tenant)
+	})
+}
+
+// DeleteWebhook removes a webhook; what belonged to it is hidden from now on, and
+// Sweep removes it.
+func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
+	return s.change(func(t *txn, a *answer) error {
+		w := s.state.webhook(ref)
+		if w == nil {
+			a.err = delivery.ErrNotFound
+			return nil
+		}
+		t.committed = append(t.committed, func() { s.state.removeWebhook(w) })
+		key := number4(w.number)
+		if err := t.Bucket(webhooksBucket).Delete(key); err != nil {
+			return err
+		}
+		if err := t.Bucket(slowBucket).Delete(key); err != nil {
+			return err
+		}
+		if err := t.Bucket(goneBucket).Put(key, number4(w.tenant.number)); err != nil {
+			return err
+		}
+		return s.changed(t, w.tenant)
+	})
+}
+
+// changed raises the version of a tenant's webhooks.
+func (s *Store) changed(t *txn, of *tenant) error {
+	t.committed = append(t.committed, func() { of.version++ })
+	next := *of
+	next.version++
+	return t.Bucket(tenantsBucket).Put([]byte(of.name), encodeTenant(&next))
+}
+
+// tenant finds a tenant, or gives it a number.
+func (s *Store) tenant(t *txn, name string) (*tenant, error) {
+	if known := s.state.tenants[name]; known != nil {
+		return known, nil
+	}
+	state := s.state
+	s.mu.Lock()
+	made := newTenant(name, state.nextTenant)
+	state.nextTenant++
+	state.tenants[name] = made
+	s.mu.Unlock()
+	t.undo = append(t.undo, func() { delete(state.tenants, name) })
+	return made, t.Bucket(tenantsBucket).Put([]byte(name), encodeTenant(made))
+}
+
+// eventType finds the number of an event type, or gives it one.
+func (s *Store) eventType(t *txn, name string) (uint32, error) {
+	if number, ok := s.state.types[name]; ok {
+		return number, nil
+	}
+	state := s.state
+	s.mu.Lock()
+	number := state.nextType
+	state.nextType++
+	state.types[name] = number
+	s.mu.Unlock()
+	t.undo = append(t.undo, func() { delete(state.types, name) })
+	return number, t.Bucket(typesBucket).Put([]byte(name), number4(number))
+}
