@@ -58,7 +58,7 @@ func (s *Store) Close() error {
 		return nil
 	}
 	db := s.db
-	s.db, s.state = nil, nil
+	s.db = nil
 	return db.Close()
 }
 

@@ -105,21 +105,17 @@ func (s *sweep) keysFrom(bucket, prefix []byte) (keys [][]byte) {
 // deleted removes what belonged to deleted webhooks.
 func (s *sweep) deleted() error {
 	for number, gone := range s.store.state.gone {
-		if s.done() {
-			return nil
-		}
 		if err := s.pendingOf(number, gone); err != nil {
 			return err
 		}
 		of := webhookScope(number)
-		keys := s.keysFrom(logBucket, of[:])
-		for _, k := range keys {
-			if err := s.request(slices.Clone(k[kindSize:])); err != nil {
+		for _, k := range s.keysFrom(logBucket, of[:]) {
+			if err := s.request(k[kindSize:]); err != nil {
 				return err
 			}
 		}
-		if len(keys) > 0 || s.done() {
-			continue
+		if s.done() {
+			return nil // perhaps there is more
 		}
 		if err := s.remove(goneBucket, number4(number)); err != nil {
 			return err

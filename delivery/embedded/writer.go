@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -189,10 +189,10 @@ func (s *Store) failure(err error, committing bool) error {
 }
 
 // isFull says whether there is no room: on the disk, by a quota, or by a limit on
-// the size of files.
+// the size of files. The database passes some errors on as text only.
 func isFull(err error) bool {
-	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, bolterrors.ErrMaxSizeReached} {
-		if errors.Is(err, full) {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
 			return true
 		}
 	}

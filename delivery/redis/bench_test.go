@@ -6,33 +6,20 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // BenchmarkAcceptComplete takes events through their whole life in batches: 500
 // bytes, one delivery, born leased, a success, one row of the log. The figures
 // are of one event.
 func BenchmarkAcceptComplete(b *testing.B) {
-	const payload = 500
 	for _, batch := range []int{1, 16, 128, 512} {
 		b.Run(strconv.Itoa(batch), func(b *testing.B) {
 			s := open(b, options())
-			w := addWebhook(b, s, testTenant)
+			load := storetest.Load{Store: s}
+			load.Begin(b)
 			before := serverCPU(b, s)
-			b.ReportAllocs()
-			for done := 0; b.Loop(); done++ {
-				if done%batch != 0 {
-					continue // b.N counts events
-				}
-				call := newCall(s, w, batch, payload, true)
-				accepted := mustAccept(b, s, call)
-				outcomes := make([]delivery.Outcome, batch)
-				for i := range outcomes {
-					outcomes[i] = success(s, w, &call.Events[i], &accepted)
-				}
-				if err := s.Complete(b.Context(), outcomes); err != nil {
-					b.Fatal(err)
-				}
-			}
+			load.Run(b, batch)
 			b.StopTimer()
 			b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
 			s.client().FlushAll(b.Context())

@@ -1,0 +1,101 @@
+package embedded
+
+import (
+	"fmt"
+	"runtime"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// BenchmarkAcceptComplete takes events through their whole life in batches, each on
+// the disk twice: accepted, and delivered. The figures are of one event.
+func BenchmarkAcceptComplete(b *testing.B) {
+	for _, batch := range []int{1, 16, 128, 512} {
+		b.Run(strconv.Itoa(batch), func(b *testing.B) {
+			load := storetest.Load{Store: open(b, b.TempDir())}
+			load.Begin(b)
+			load.Run(b, batch)
+		})
+	}
+}
+
+// BenchmarkGrown is the same, and a page of the log, in a file that has much in it
+// already.
+func BenchmarkGrown(b *testing.B) {
+	for _, rows := range []int{10_000, 5_000_000} {
+		for _, load := range []storetest.Load{{}, {ForeignIDs: true}, {Webhooks: 10_000}} {
+			name := fmt.Sprintf("rows=%d/webhooks=%d/foreign=%t", rows, max(1, load.Webhooks), load.ForeignIDs)
+			b.Run(name, func(b *testing.B) {
+				load.Store = open(b, b.TempDir())
+				load.Begin(b)
+				for n := 0; n < rows; n += 1000 {
+					calls, accepted := load.Accept(b, 1000, true)
+					load.Complete(b, calls, accepted)
+				}
+				b.Run("life", func(b *testing.B) { load.Run(b, 128) })
+				b.Run("page", func(b *testing.B) {
+					for b.Loop() {
+						if _, err := load.Store.Requests(b.Context(), "load-0", delivery.RequestFilter{Limit: 50}); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// BenchmarkOpen opens a file with 1,000,000 pending deliveries, and claims the first
+// that is due. It also says how much memory each takes.
+func BenchmarkOpen(b *testing.B) {
+	const deliveries = 1_000_000
+	folder := b.TempDir()
+	fillPending(b, folder, deliveries)
+	for b.Loop() {
+		b.StopTimer()
+		before := heapInUse()
+		b.StartTimer()
+		s := New(folder)
+		if err := s.Open(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		claimed, err := s.Claim(b.Context(), delivery.Room{Fast: 1, PerWebhook: 1, Lease: time.Hour})
+		if err != nil || len(claimed.Jobs) != 1 {
+			b.Fatalf("claimed %d, %v", len(claimed.Jobs), err)
+		}
+		b.StopTimer()
+		b.ReportMetric(float64(heapInUse()-before)/deliveries, "B/delivery")
+		if err := s.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
+func fillPending(b *testing.B, folder string, deliveries int) {
+	b.Helper()
+	s := New(folder)
+	if err := s.Open(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	load := storetest.Load{Store: s, Webhooks: 100}
+	load.Begin(b)
+	for range deliveries / 1000 {
+		load.Accept(b, 1000, false)
+	}
+	if err := s.Close(); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// heapInUse is how many bytes are in use.
+func heapInUse() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

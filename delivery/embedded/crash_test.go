@@ -1,0 +1,203 @@
+package embedded
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// asWorker is an environment variable: it makes this program one that works on the
+// store in its working directory until it is killed.
+const asWorker = "WEBHOOKS_TEST_WORKER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asWorker) != "" {
+		fmt.Fprintln(os.Stderr, work("."))
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// work accepts events and completes most of them, from several goroutines, and
+// writes down what was acknowledged.
+func work(folder string) error {
+	s := New(folder)
+	if err := s.Open(context.Background()); err != nil {
+		return err
+	}
+	webhooks, version, err := s.Webhooks(context.Background(), crashTenant)
+	if err != nil || len(webhooks) != 1 {
+		return fmt.Errorf("%d webhooks, %w", len(webhooks), err)
+	}
+	failed := make(chan error)
+	for range 4 {
+		go func() {
+			for {
+				if err := workOnce(s, webhooks[0], version); err != nil {
+					failed <- err
+				}
+			}
+		}()
+	}
+	return <-failed
+}
+
+const crashTenant = "load-0"
+
+func workOnce(s *Store, w *delivery.Webhook, version int64) error {
+	call := delivery.AcceptCall{Tenant: crashTenant, Version: version, Nonce: uuid.New()}
+	for range 1 + rand.IntN(8) {
+		call.Events = append(call.Events, delivery.AcceptEvent{
+			ID: delivery.NewID(s.Now()), Type: "alert_active", Payload: make([]byte, rand.IntN(8000)),
+			Targets: []delivery.Target{{Webhook: w.ID, Lease: true}},
+		})
+	}
+	result := s.Accept(context.Background(), delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: time.Hour, Retention: 24 * time.Hour})[0]
+	if result.Err != nil {
+		return result.Err
+	}
+	var said strings.Builder
+	var outcomes []delivery.Outcome
+	for i := range call.Events {
+		fmt.Fprintf(&said, "event %s\n", call.Events[i].ID)
+		if rand.IntN(3) > 0 {
+			o := outcome(s, &delivery.AcceptCall{Tenant: crashTenant, Events: call.Events[i:]}, &result)
+			outcomes = append(outcomes, o)
+		}
+	}
+	if _, err := os.Stdout.WriteString(said.String()); err != nil {
+		return err
+	}
+	if err := s.Complete(context.Background(), outcomes); err != nil {
+		return err
+	}
+	said.Reset()
+	for i := range outcomes {
+		fmt.Fprintf(&said, "request %s\n", outcomes[i].Request.ID)
+	}
+	_, err := os.Stdout.WriteString(said.String())
+	return err
+}
+
+// TestKill kills a process that works on the store, again and again, at moments of
+// no choice: all that was acknowledged is there.
+func TestKill(t *testing.T) {
+	const kills = 25
+	folder := t.TempDir()
+	s := New(folder)
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	load := storetest.Load{Store: s}
+	load.Begin(t)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var events, requests []uuid.UUID
+	for range kills {
+		said := workAndKill(t, folder)
+		s = New(folder)
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(said) {
+			kind, text, whole := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+			id, err := uuid.Parse(text)
+			if !whole || err != nil || !strings.HasSuffix(line, "\n") {
+				continue // cut off by the kill
+			}
+			if kind == "event" {
+				events = append(events, id)
+			} else {
+				requests = append(requests, id)
+			}
+		}
+		checkAll(t, s, events, requests)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(events) < kills || len(requests) < kills {
+		t.Errorf("only %d events and %d requests were acknowledged in %d runs", len(events), len(requests), kills)
+	}
+}
+
+// workAndKill runs the worker, kills it once it works, and gives what it said.
+func workAndKill(t *testing.T, folder string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self)
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), asWorker+"=1")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out := bufio.NewReader(stdout)
+	first, err := out.ReadString('\n') // it works
+	var rest []byte
+	var reading sync.WaitGroup
+	reading.Go(func() { rest, _ = io.ReadAll(out) })
+	time.Sleep(time.Duration(rand.IntN(40_000)) * time.Microsecond)
+	killed := cmd.Process.Kill()
+	reading.Wait()
+	_ = cmd.Wait() // it was killed
+	if err != nil || killed != nil {
+		t.Fatalf("%v, %v: %s", err, killed, stderr.String())
+	}
+	return first + string(rest)
+}
+
+// checkAll looks for what was acknowledged, and that nothing is half there.
+func checkAll(t *testing.T, s *Store, events, requests []uuid.UUID) {
+	t.Helper()
+	for _, id := range events {
+		_, deliveries, err := s.Event(t.Context(), crashTenant, id)
+		if err != nil || len(deliveries) != 1 {
+			t.Fatalf("an accepted event: %v, %+v", err, deliveries)
+		}
+	}
+	for _, id := range requests {
+		r, err := s.Request(t.Context(), crashTenant, id)
+		if err != nil || r.RequestBody == nil {
+			t.Fatalf("a request that was logged: %v", err)
+		}
+	}
+	var pending int64
+	var damage []error
+	err := s.read(func(tx *bolt.Tx) error {
+		pending = int64(tx.Bucket(pendingBucket).Stats().KeyN)
+		for err := range tx.Check() { // looks at each page
+			damage = append(damage, err)
+		}
+		return nil
+	})
+	if err != nil || len(damage) > 0 {
+		t.Fatalf("the file: %v, %v", err, errors.Join(damage...))
+	}
+	if n, err := s.Pending(t.Context()); err != nil || n != pending {
+		t.Fatalf("%d pending in memory, %v, %d in the file", n, err, pending)
+	}
+}

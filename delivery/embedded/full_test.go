@@ -1,0 +1,114 @@
+//go:build unix
+
+package embedded
+
+import (
+	"errors"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// limitFiles has the system refuse files to grow beyond a size, as a full disk
+// would, and gives a way back.
+func limitFiles(t *testing.T, size uint64) (lift func()) {
+	t.Helper()
+	signal.Ignore(syscall.SIGXFSZ) // which would end the process
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+		t.Fatal(err)
+	}
+	limited := before
+	limited.Cur = size
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &limited); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &before); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFull fills the disk: what is accepted then is there, what is not is refused
+// as a whole, and all goes on when there is room again.
+func TestFull(t *testing.T) {
+	folder := t.TempDir()
+	s := open(t, folder)
+	load := storetest.Load{Store: s}
+	load.Begin(t)
+	info, err := os.Stat(filepath.Join(folder, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lift := limitFiles(t, uint64(info.Size())+1<<20)
+	lifted := false
+	defer func() {
+		if !lifted {
+			lift()
+		}
+	}()
+
+	accept := func(call delivery.AcceptCall) error {
+		batch := delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: time.Hour, Retention: 24 * time.Hour}
+		return s.Accept(t.Context(), batch)[0].Err
+	}
+	var kept, refused []delivery.AcceptCall
+	for len(refused) < 3 {
+		call := load.Call(10, true)
+		switch err := accept(call); {
+		case err == nil:
+			kept = append(kept, call)
+		case errors.Is(err, delivery.ErrFull):
+			refused = append(refused, call)
+		default:
+			t.Fatal(err)
+		}
+		if len(kept) > 10_000 {
+			t.Fatal("the disk is never full")
+		}
+	}
+	check := func(s *Store) {
+		t.Helper()
+		for _, call := range kept {
+			for i := range call.Events {
+				if _, _, err := s.Event(t.Context(), call.Tenant, call.Events[i].ID); err != nil {
+					t.Fatalf("an accepted event: %v", err)
+				}
+			}
+		}
+		for _, call := range refused {
+			for i := range call.Events {
+				if _, _, err := s.Event(t.Context(), call.Tenant, call.Events[i].ID); !errors.Is(err, delivery.ErrNotFound) {
+					t.Fatalf("a refused event: %v", err)
+				}
+			}
+		}
+	}
+	check(s)
+	if err := s.Ping(t.Context()); err != nil {
+		t.Errorf("a full store does not answer: %v", err)
+	}
+	lift()
+	lifted = true
+	call := load.Call(10, true)
+	kept = append(kept, call)
+	if err := accept(call); err != nil {
+		t.Fatalf("with room again: %v", err)
+	}
+	check(s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, folder)
+	check(s)
+	if n, err := s.Pending(t.Context()); err != nil || int(n) != 10*len(kept) {
+		t.Errorf("%d pending, %v, want %d", n, err, 10*len(kept))
+	}
+}

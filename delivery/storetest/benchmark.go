@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Load is work for a store, as a busy day brings it: events of 500 bytes with one
+// delivery each, born leased, and its success. The zero value has one webhook.
+type Load struct {
+	Store delivery.Store
+	// Webhooks is how many there are, of a tenant each; events go to them in turn.
+	Webhooks int
+	// ForeignIDs has the emitters choose ids, at random.
+	ForeignIDs bool
+
+	webhooks []*delivery.Webhook
+	payload  []byte
+	next     int
+}
+
+// Begin creates the webhooks.
+func (l *Load) Begin(b testing.TB) {
+	b.Helper()
+	l.payload = make([]byte, 500)
+	for i := range max(1, l.Webhooks) {
+		now := l.Store.Now().Truncate(time.Millisecond)
+		w := &delivery.Webhook{
+			Tenant: "load-" + strconv.Itoa(i), ID: delivery.NewID(l.Store.Now()), URL: "https://example.com/hook", Secret: "s3cret",
+			Enabled: true, EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
+		}
+		if err := l.Store.CreateWebhook(b.Context(), w); err != nil {
+			b.Fatal(err)
+		}
+		l.webhooks = append(l.webhooks, w)
+	}
+}
+
+// Call makes a call with n events for the next webhook.
+func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
+	w := l.webhooks[l.next%len(l.webhooks)]
+	l.next++
+	call := delivery.AcceptCall{Tenant: w.Tenant, Version: 1, Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
+	for i := range call.Events {
+		id := delivery.NewID(l.Store.Now())
+		if l.ForeignIDs {
+			id = uuid.New()
+		}
+		call.Events[i] = delivery.AcceptEvent{
+			ID: id, Type: "alert_active", OccurredAt: l.Store.Now(), Payload: l.payload,
+			Targets: []delivery.Target{{Webhook: w.ID, Lease: lease}},
+		}
+	}
+	return call
+}
+
+// Accept has a batch of events accepted, a call each.
+func (l *Load) Accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, []delivery.Accepted) {
+	b.Helper()
+	calls := make([]delivery.AcceptCall, n)
+	for i := range calls {
+		calls[i] = l.Call(1, lease)
+	}
+	results := l.Store.Accept(b.Context(), delivery.AcceptBatch{Calls: calls, Lease: held, Retention: retention})
+	for i := range results {
+		if results[i].Err != nil {
+			b.Fatal(results[i].Err)
+		}
+	}
+	return calls, results
+}
+
+// Complete has every event of a batch delivered at the first attempt.
+func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []delivery.Accepted) {
+	b.Helper()
+	outcomes := make([]delivery.Outcome, len(calls))
+	for i := range calls {
+		e := &calls[i].Events[0]
+		outcomes[i] = delivery.Outcome{
+			Request: delivery.Request{
+				Tenant: calls[i].Tenant, ID: delivery.NewID(l.Store.Now()), WebhookID: e.Targets[0].Webhook, EventID: e.ID, EventType: e.Type,
+				OccurredAt: e.OccurredAt, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+				Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
+			},
+			ReceivedAt: accepted[i].At, LeaseEnd: accepted[i].LeaseEnd,
+		}
+	}
+	if err := l.Store.Complete(b.Context(), outcomes); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// Run takes b.N events through their whole life, in batches.
+func (l *Load) Run(b *testing.B, batch int) {
+	b.Helper()
+	b.ReportAllocs()
+	for done := 0; b.Loop(); done++ {
+		if done%batch == 0 { // b.N counts events
+			calls, accepted := l.Accept(b, batch, true)
+			l.Complete(b, calls, accepted)
+		}
+	}
+}
