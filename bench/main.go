@@ -1,6 +1,6 @@
 // Command bench measures what is promised, on this machine: a real Caddy with
-// this module, through its Caddyfile, with a real Redis, and a receiver. It
-// prints a table. What can be is said as a ratio to a plain POST in the same
+// this module, through its Caddyfile, with each store, and a receiver. It prints a
+// table. What can be is said as a ratio to a plain POST in the same
 // run, since absolute times say more about the machine.
 //
 // make bench runs it, after building Caddy and finding a redis-server.
@@ -24,21 +24,28 @@ type measurement struct {
 	run  func(ctx context.Context, r *rig) ([]result, error)
 	// retryDelay and retryJitter are the Caddyfile's.
 	retryDelay, retryJitter string
+	// only is the one store that it is about, "" for each.
+	only string
 }
 
-// result is one line of the table.
+// result is one line of the table, for one store.
 type result struct {
 	what  string
 	value string
 	bound string // what is promised, or ""
 }
 
+// stores are the columns of the table.
+var stores = []string{"redis", "embedded"}
+
 var measurements = []measurement{
 	{name: "idle", run: measureIdle},
 	{name: "latency", run: measureLatency},
 	{name: "hang", run: measureHang},
 	{name: "retry", run: measureRetry, retryDelay: "2s", retryJitter: "2s"},
+	{name: "throughput", run: measureThroughput},
 	{name: "memory", run: measureMemory, retryDelay: "1h"},
+	{name: "restart", run: measureRestart, retryDelay: "1h", only: "embedded"},
 }
 
 func main() {
@@ -66,19 +73,41 @@ func measure(ctx context.Context, caddy, only string) error {
 		return only == "" || slices.Contains(strings.Split(only, ","), name)
 	}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "MEASURED\tVALUE\tPROMISED")
+	fmt.Fprintln(table, strings.ToUpper("measured\t"+strings.Join(stores, "\t")+"\tpromised"))
 	for _, m := range measurements {
 		if !wanted(m.name) {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "measuring %s\n", m.name)
-		results, err := withRig(ctx, caddy, m)
+		lines, err := measureStores(ctx, caddy, m)
 		if err != nil {
 			return fmt.Errorf("%s: %w", m.name, err)
 		}
-		for _, r := range results {
-			fmt.Fprintf(table, "%s\t%s\t%s\n", r.what, r.value, r.bound)
+		for _, line := range lines {
+			fmt.Fprintln(table, strings.Join(line, "\t"))
 		}
 	}
 	return table.Flush()
+}
+
+// measureStores gives the lines of a measurement: what, the value of each store,
+// and what is promised.
+func measureStores(ctx context.Context, caddy string, m measurement) ([][]string, error) {
+	var lines [][]string
+	for i, store := range stores {
+		if m.only != "" && m.only != store {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "measuring %s, %s\n", m.name, store)
+		results, err := withRig(ctx, caddy, store, m)
+		if err != nil {
+			return nil, err
+		}
+		for j, r := range results {
+			if len(lines) == j {
+				lines = append(lines, make([]string, len(stores)+2))
+			}
+			lines[j][0], lines[j][i+1], lines[j][len(stores)+1] = r.what, r.value, r.bound
+		}
+	}
+	return lines, nil
 }

@@ -23,59 +23,82 @@ import (
 //go:embed Caddyfile
 var caddyfile []byte
 
-// rig is a Caddy and a Redis of their own, and a receiver, for one measurement.
+// rig is a Caddy with a store of its own, and a receiver, for one measurement.
 type rig struct {
+	binary string // of Caddy
+	dir    string
+	env    []string // of Caddy
+
 	caddy *process.Process
-	redis *redis.Client
+	redis *redis.Client // nil for another store
 	sink  *sink
 	api   string
 	token string
 }
 
-func withRig(ctx context.Context, caddy string, m measurement) ([]result, error) {
+func withRig(ctx context.Context, caddy, store string, m measurement) ([]result, error) {
 	dir, err := os.MkdirTemp("", "caddy-webhooks-bench-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	redisDir := filepath.Join(dir, "redis")
-	if err := os.Mkdir(redisDir, 0o700); err != nil {
-		return nil, err
-	}
-	server, err := redistest.StartServer(redisDir, "--appendonly", "yes", "--appendfsync", "everysec")
+	r := &rig{binary: caddy, dir: dir, token: rand.Text()}
+	stop, err := r.setUp(store, m)
 	if err != nil {
 		return nil, err
 	}
-	defer server.Kill()
-	r := &rig{token: rand.Text(), redis: redis.NewClient(&redis.Options{Addr: server.Addr})}
-	defer func() { _ = r.redis.Close() }()
+	defer stop()
 	if r.sink, err = startSink(); err != nil {
 		return nil, err
 	}
 	defer r.sink.close()
-	if err := r.startCaddy(ctx, caddy, dir, server.Addr, m); err != nil {
+	if err := r.startCaddy(ctx); err != nil {
 		return nil, err
 	}
 	defer func() { _ = r.caddy.Stop() }() // then it was killed
 	return m.run(ctx, r)
 }
 
-func (r *rig) startCaddy(ctx context.Context, caddy, dir, redisAddr string, m measurement) error {
+// setUp starts the store if it is a server, and says where it and all else is.
+func (r *rig) setUp(store string, m measurement) (stop func(), err error) {
+	configured, stop := "embedded "+filepath.Join(r.dir, "store"), func() {}
+	if store == "redis" {
+		redisDir := filepath.Join(r.dir, "redis")
+		if err := os.Mkdir(redisDir, 0o700); err != nil {
+			return nil, err
+		}
+		server, err := redistest.StartServer(redisDir, "--appendonly", "yes", "--appendfsync", "everysec")
+		if err != nil {
+			return nil, err
+		}
+		r.redis = redis.NewClient(&redis.Options{Addr: server.Addr})
+		configured = "redis redis://" + server.Addr
+		stop = func() {
+			_ = r.redis.Close()
+			server.Kill()
+		}
+	}
 	site, err := process.FreeAddress()
 	if err != nil {
-		return err
-	}
-	if r.caddy, err = process.StartCaddy(
-		caddy, dir, caddyfile,
-		"REDIS_URL=redis://"+redisAddr,
-		"SITE_ADDRESS=http://"+site,
-		"TOKEN="+r.token,
-		"RETRY_DELAY="+cmp.Or(m.retryDelay, "2m"),
-		"RETRY_JITTER="+cmp.Or(m.retryJitter, "60s"),
-	); err != nil {
-		return err
+		stop()
+		return nil, err
 	}
 	r.api = "http://" + site + "/hooks/api"
+	r.env = []string{
+		"STORE=" + configured,
+		"SITE_ADDRESS=http://" + site,
+		"TOKEN=" + r.token,
+		"RETRY_DELAY=" + cmp.Or(m.retryDelay, "2m"),
+		"RETRY_JITTER=" + cmp.Or(m.retryJitter, "60s"),
+	}
+	return stop, nil
+}
+
+// startCaddy starts Caddy and waits until it takes events.
+func (r *rig) startCaddy(ctx context.Context) (err error) {
+	if r.caddy, err = process.StartCaddy(r.binary, r.dir, caddyfile, r.env...); err != nil {
+		return err
+	}
 	for {
 		err := r.get(ctx, "/health", nil)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ import (
 type sink struct {
 	url    string
 	server *http.Server
+	total  atomic.Int64 // requests
 
 	mu       sync.Mutex
 	latency  []time.Duration // of requests to /ok, from the making of the event
@@ -36,6 +38,7 @@ func (s *sink) close() { _ = s.server.Close() }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	at := time.Now()
+	s.total.Add(1)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -65,6 +68,8 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 	}
 }
+
+func (s *sink) count() int { return int(s.total.Load()) }
 
 // latencies takes what was measured since the last question.
 func (s *sink) latencies() []time.Duration {

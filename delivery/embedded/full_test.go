@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -55,9 +56,14 @@ func TestFull(t *testing.T) {
 		}
 	}()
 
+	var accepted delivery.Accepted // the first
 	accept := func(call delivery.AcceptCall) error {
 		batch := delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: time.Hour, Retention: 24 * time.Hour}
-		return s.Accept(t.Context(), batch)[0].Err
+		result := s.Accept(t.Context(), batch)[0]
+		if accepted.At.IsZero() {
+			accepted = result
+		}
+		return result.Err
 	}
 	var kept, refused []delivery.AcceptCall
 	for len(refused) < 3 {
@@ -95,6 +101,12 @@ func TestFull(t *testing.T) {
 	if err := s.Ping(t.Context()); err != nil {
 		t.Errorf("a full store does not answer: %v", err)
 	}
+	// An outcome is written, or refused and still the delivery's own.
+	o := outcome(s, &kept[0], &accepted)
+	o.Request.ResponseBody = strings.Repeat("x", 1<<20)
+	if err := s.Complete(t.Context(), []delivery.Outcome{o}); !errors.Is(err, delivery.ErrFull) {
+		t.Errorf("an outcome for which there is no room: %v", err)
+	}
 	lift()
 	lifted = true
 	call := load.Call(10, true)
@@ -103,12 +115,18 @@ func TestFull(t *testing.T) {
 		t.Fatalf("with room again: %v", err)
 	}
 	check(s)
+	if err := s.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+		t.Errorf("the outcome, with room again: %v", err)
+	}
+	if _, deliveries, err := s.Event(t.Context(), o.Request.Tenant, o.Request.EventID); err != nil || deliveries[0].Status != delivery.DeliveryFailed {
+		t.Errorf("its delivery is %+v, %v", deliveries, err)
+	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, folder)
 	check(s)
-	if n, err := s.Pending(t.Context()); err != nil || int(n) != 10*len(kept) {
-		t.Errorf("%d pending, %v, want %d", n, err, 10*len(kept))
+	if n, err := s.Pending(t.Context()); err != nil || int(n) != 10*len(kept)-1 {
+		t.Errorf("%d pending, %v, want %d", n, err, 10*len(kept)-1)
 	}
 }

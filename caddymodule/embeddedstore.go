@@ -1,0 +1,91 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+)
+
+func init() {
+	caddy.RegisterModule(new(EmbeddedStore))
+}
+
+// EmbeddedStore keeps everything in one file on this machine's disk, and needs no
+// server. What is answered with 202 is on the disk. One process can have the file
+// open at a time; another one waits for it, and answers calls with 503 until then.
+type EmbeddedStore struct {
+	// The folder of the file, which is made if it is not there. It must be on a
+	// disk of this machine: what network file systems call durable and locked may
+	// be neither. Takes global placeholders. Default: `webhooks` in Caddy's data
+	// folder.
+	Folder string `json:"folder,omitempty"`
+
+	folder string // absolute
+}
+
+// CaddyModule returns the Caddy module information.
+func (*EmbeddedStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "webhooks.stores.embedded",
+		New: func() caddy.Module { return new(EmbeddedStore) },
+	}
+}
+
+// Provision resolves the folder; it touches nothing.
+func (s *EmbeddedStore) Provision(caddy.Context) error {
+	folder := filepath.Join(caddy.AppDataDir(), "webhooks")
+	var err error
+	if s.Folder != "" {
+		if folder, err = resolve(caddy.NewReplacer(), s.Folder); err != nil {
+			return fmt.Errorf("store embedded: folder %w", err)
+		}
+	}
+	if s.folder, err = filepath.Abs(folder); err != nil {
+		return fmt.Errorf("store embedded: %w", err)
+	}
+	return nil
+}
+
+// Identity names the folder.
+func (s *EmbeddedStore) Identity() string {
+	identity, _ := json.Marshal([]any{"embedded", s.folder}) // strings always marshal
+	return string(identity)
+}
+
+// NewStore makes a store that opens its file when it is opened.
+func (s *EmbeddedStore) NewStore(*zap.Logger) (delivery.Store, error) {
+	return embedded.New(s.folder), nil
+}
+
+// Use changes nothing: there is one way to a file.
+func (*EmbeddedStore) Use(delivery.Store) {}
+
+// UnmarshalCaddyfile sets the store up from the Caddyfile:
+//
+//	embedded [<folder>]
+func (s *EmbeddedStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume store name
+	if d.NextArg() {
+		if s.Folder = d.Val(); s.Folder == "" {
+			return d.Err("store embedded: the folder is empty")
+		}
+	}
+	if d.NextArg() || d.NextBlock(d.Nesting()) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner     = (*EmbeddedStore)(nil)
+	_ caddyfile.Unmarshaler = (*EmbeddedStore)(nil)
+	_ StoreModule           = (*EmbeddedStore)(nil)
+)
