@@ -67,6 +67,9 @@ func newOpenAPI(types *eventTypes) (jsontext.Value, error) {
 	}
 	for i := range routes {
 		r := &routes[i]
+		if !r.ofAPI() {
+			continue
+		}
 		operations := make(map[string]openapiOperation, len(r.endpoints))
 		for j := range r.endpoints {
 			operation, err := newOperation(r, &r.endpoints[j])

@@ -98,10 +98,14 @@ func writeProblem(w http.ResponseWriter, p *problem) error {
 type answer struct {
 	status   int
 	location string
-	body     any // nil for none
+	body     any   // nil for none
+	file     *file // in place of a body
 }
 
-func (a *answer) write(w http.ResponseWriter) error {
+func (a *answer) write(w http.ResponseWriter, r *http.Request) error {
+	if a.file != nil {
+		return a.file.write(w, r)
+	}
 	if a.location != "" {
 		w.Header().Set("Location", a.location)
 	}
@@ -118,10 +122,14 @@ func write(w http.ResponseWriter, status int, contentType string, body any) erro
 		return err
 	}
 	encoded = append(encoded, '\n') // whoever calls from a terminal gets the prompt on a line of its own
+	return send(w, status, contentType, encoded)
+}
+
+func send(w http.ResponseWriter, status int, contentType string, content []byte) error {
 	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(content)))
 	w.WriteHeader(status)
-	_, _ = bytes.NewReader(encoded).WriteTo(w) // whoever does not read it is gone
+	_, _ = bytes.NewReader(content).WriteTo(w) // whoever does not read it is gone
 	return nil
 }
 

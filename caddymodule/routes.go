@@ -34,6 +34,9 @@ func parseID(s string) (uuid.UUID, bool) {
 	return id, err == nil
 }
 
+// ofAPI says whether the route is one for programs: the others are the page's.
+func (r *route) ofAPI() bool { return strings.HasPrefix(r.path, "api/") }
+
 // endpoint is a method of a path.
 type endpoint struct {
 	method    string
@@ -54,6 +57,15 @@ type route struct {
 
 // http.ServeMux would answer in plain text and redirect out of the mount.
 var routes = makeRoutes([]route{
+	{path: "", endpoints: []endpoint{
+		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("index.html", "text/html; charset=utf-8")},
+	}},
+	{path: "dashboard/dashboard.css", endpoints: []endpoint{
+		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("dashboard.css", "text/css; charset=utf-8")},
+	}},
+	{path: "dashboard/dashboard.js", endpoints: []endpoint{
+		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("dashboard.js", "text/javascript; charset=utf-8")},
+	}},
 	{path: "api/events", endpoints: []endpoint{
 		{method: http.MethodPost, who: emitter, body: eventsBody, serve: emitEvents},
 	}},

@@ -20,8 +20,6 @@ func TestFindRoute(t *testing.T) {
 		{"/api/requests/1/rerun", "api/requests/*/rerun", "1"},
 		{"/api/health", "api/health", ""},
 		{"/api/openapi.json", "api/openapi.json", ""},
-		{"", "", ""},
-		{"/", "", ""},
 		{"/api", "", ""},
 		{"/api/", "", ""},
 		{"/api/events/", "", ""},
