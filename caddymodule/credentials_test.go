@@ -43,3 +43,36 @@ func TestChangedCredentials(t *testing.T) {
 	s.emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
 	endpoint.next(t)
 }
+
+// TestRotatedCredentials goes from one Redis user to the next and back under
+// load, while both are good: nobody notices.
+func TestRotatedCredentials(t *testing.T) {
+	redis := redistest.Start(t)
+	admin := goredis.NewClient(&goredis.Options{Addr: redis.Addr})
+	defer admin.Close()
+	users := []string{"first", "second"}
+	for _, user := range users {
+		if err := admin.ACLSetUser(t.Context(), user, "on", ">pass", "~*", "&*", "+@all").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	endpoint := newReceiver(t)
+	tally := count(t, endpoint)
+	config := func(i int) siteConfig {
+		return siteConfig{webhooks: endpoint.config(users[i%len(users)] + ":pass@" + redis.Addr)}
+	}
+	s := startSite(t, config(0))
+	s.subscribe(endpoint)
+
+	l := s.startLoad(nil)
+	for i := range 10 {
+		if err := s.load(config(i + 1)); err != nil {
+			t.Fatal(err)
+		}
+		l.some(t, 5)
+	}
+	events := l.stop()
+	tally.wantAll(events)
+	tally.wantOnce()
+	s.wantOneRowEach(events)
+}

@@ -108,30 +108,57 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	header.Set("Cache-Control", "no-store")
 	header.Set("X-Content-Type-Options", "nosniff")
 
-	// The engine outlives this configuration's own hold on it: a call that runs
-	// while a reload replaces the store must not lose it half-way.
-	release, ok := h.app.engine.Hold()
-	if !ok {
+	app, release := h.hold()
+	if app == nil {
 		return writeProblem(w, unavailable("The configuration has just changed. Try again."))
 	}
 	defer release()
 
-	c := &call{app: h.app}
+	c := &call{app: app}
 	a, err := h.serve(w, r, c)
 	if err == nil {
-		return a.write(w)
-	}
-	if r.Context().Err() != nil {
-		return nil // nobody is there to read an answer
+		return a.write(w, r)
 	}
 	var p *problem
 	if !errors.As(err, &p) {
+		if r.Context().Err() != nil {
+			// The caller went away, at least as far as sending goes. Whoever still
+			// reads must not be told a success, which an empty answer would be.
+			panic(http.ErrAbortHandler)
+		}
 		p = h.engineProblem(err)
 	}
 	if c.events > 0 {
 		metrics.eventsRefused(c.events, p.Status)
 	}
 	return writeProblem(w, p)
+}
+
+// hold takes the app that serves a call, and keeps its engine until release is
+// called: a call that runs while a reload replaces the store must not lose it
+// half-way. The app is nil if there is none any more.
+func (h *Handler) hold() (app *App, release func()) {
+	for app := h.appInForce(); ; {
+		if release, ok := app.engine.Hold(); ok {
+			return app, release
+		}
+		before := app
+		if app = h.appInForce(); app == before {
+			return nil, nil
+		}
+	}
+}
+
+// appInForce is the app of the configuration that Caddy runs. At a reload that is
+// not always the handler's: servers take calls before their configuration comes
+// into force, with a store that may not be open yet, and go on for a moment after
+// it has been replaced, with one that nobody sends from.
+func (h *Handler) appInForce() *App {
+	module, err := caddy.ActiveContext().AppIfConfigured("webhooks")
+	if app, ok := module.(*App); ok && err == nil {
+		return app
+	}
+	return h.app
 }
 
 // serve does the steps that all calls share, in the order in which the contract
@@ -158,7 +185,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call) (answer
 	}
 	c.role, c.ids = role, ids
 	var err error
-	if c.body, err = readBody(w, r, &e, h.app); err != nil {
+	if c.body, err = readBody(w, r, &e, c.app); err != nil {
 		return answer{}, err
 	}
 	if c.query, err = parseQuery(r.URL.RawQuery, e.query); err != nil {

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -62,7 +64,10 @@ type caddySite struct {
 type siteConfig struct {
 	webhooks string // lines in the webhooks global option
 	handler  string // lines in the webhooks directive; the tokens if empty
+	global   string // lines in the global options, beside the webhooks one
 	more     string // lines in the site, after the directive
+
+	noApp, noHandler bool // without the option and the directive, or without the latter
 }
 
 // startSite loads a configuration with the API at /hooks/ and waits for nothing.
@@ -84,6 +89,13 @@ func (s *caddySite) caddyfile(c siteConfig) string {
 	if c.handler == "" {
 		c.handler = "emit_token " + emitToken + "\nadmin_token " + adminToken
 	}
+	app, handler := "webhooks {\n"+c.webhooks+"\n}", "webhooks {\n"+c.handler+"\n}"
+	if c.noApp {
+		app = ""
+	}
+	if c.noApp || c.noHandler {
+		handler = "respond 404"
+	}
 	return fmt.Sprintf(`{
 	admin off
 	persist_config off
@@ -92,21 +104,18 @@ func (s *caddySite) caddyfile(c siteConfig) string {
 		output file %s
 		level DEBUG
 	}
-	webhooks {
-		%s
-	}
+	%s
+	%s
 }
 http://%s {
 	log
 	handle_path /hooks/* {
-		webhooks {
-			%s
-		}
+		%s
 	}
 	%s
 	respond /beside "beside"
 }
-`, s.log, c.webhooks, s.addr, c.handler, c.more)
+`, s.log, c.global, app, s.addr, handler, c.more)
 }
 
 // load loads a configuration; while another one runs, that is a reload.
@@ -140,9 +149,7 @@ func (s *caddySite) do(method, path, body string, headers ...string) reply {
 	eventually(s.t, "an answer to "+method+" "+path, func() bool {
 		var err error
 		r, err = try(method, "http://"+s.addr+path, body, headers...)
-		// After a reload the listener of the old configuration is closed in the
-		// background, and connections that it has not accepted yet are reset.
-		if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+		if err != nil && !unanswered(err) {
 			s.t.Fatal(err)
 		}
 		return err == nil
@@ -150,12 +157,34 @@ func (s *caddySite) do(method, path, body string, headers ...string) reply {
 	return r
 }
 
+// unanswered says whether an error means that nobody answered. After a reload
+// the listener of the old configuration is closed in the background: connections
+// that it has not accepted yet are reset, and idle ones are closed.
+func unanswered(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) ||
+		err != nil && strings.Contains(err.Error(), "http: server closed idle connection")
+}
+
 // try makes one request. An answer that is not as the OpenAPI document says is an
 // error.
 func try(method, url, body string, headers ...string) (reply, error) {
-	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	return tryWith(http.DefaultClient, method, url, body, headers...)
+}
+
+// tryWith is try with another client.
+func tryWith(client *http.Client, method, url, body string, headers ...string) (reply, error) {
+	e, err := exchangeWith(client, method, url, body, headers...)
 	if err != nil {
 		return reply{}, err
+	}
+	return e.reply, checkDocumented(e)
+}
+
+// exchangeWith makes one request and takes any answer.
+func exchangeWith(client *http.Client, method, url, body string, headers ...string) (*exchange, error) {
+	req, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
@@ -163,17 +192,16 @@ func try(method, url, body string, headers ...string) (reply, error) {
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(res.Body)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	r := reply{res.StatusCode, res.Header, answer}
-	return r, checkDocumented(&exchange{method, url, req.Header, body, r})
+	return &exchange{method, url, req.Header, body, reply{res.StatusCode, res.Header, answer}}, nil
 }
 
 // admin calls the API as an admin.
@@ -236,8 +264,11 @@ type receiver struct {
 
 	got chan received
 
+	open atomic.Int64 // connections to it
+
 	mu     sync.Mutex
 	status int
+	held   map[string]chan struct{} // paths whose requests wait for an answer
 }
 
 type received struct {
@@ -246,21 +277,43 @@ type received struct {
 	body   []byte
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t *testing.T) *receiver { return startReceiver(t, false) }
+
+func newReceiverHTTP2(t *testing.T) *receiver { return startReceiver(t, true) }
+
+func startReceiver(t *testing.T, http2 bool) *receiver {
 	t.Helper()
-	r := &receiver{got: make(chan received, 10_000), status: http.StatusOK}
-	r.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	r := &receiver{got: make(chan received, 10_000), status: http.StatusOK, held: make(map[string]chan struct{})}
+	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
 			return
 		}
 		r.got <- received{req.URL.Path, req.Header, body}
 		r.mu.Lock()
-		status := r.status
+		status, held := r.status, r.held[req.URL.Path]
 		r.mu.Unlock()
+		if held != nil {
+			select {
+			case <-held:
+			case <-req.Context().Done():
+				return
+			}
+		}
 		w.WriteHeader(status)
 		fmt.Fprintf(w, "answer %d", status)
 	}))
+	r.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			r.open.Add(1)
+		case http.StateClosed:
+			r.open.Add(-1)
+		default:
+		}
+	}
+	r.EnableHTTP2 = http2
+	r.StartTLS()
 	t.Cleanup(r.Close)
 	r.ca = filepath.Join(t.TempDir(), "ca.pem")
 	block := &pem.Block{Type: "CERTIFICATE", Bytes: r.Certificate().Raw}
@@ -275,6 +328,20 @@ func (r *receiver) answer(status int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.status = status
+}
+
+// hold lets requests to a path wait for an answer until release is called.
+func (r *receiver) hold(path string) (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	held := make(chan struct{})
+	r.held[path] = held
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.held, path)
+		close(held)
+	}
 }
 
 // next waits for the next request.

@@ -1,84 +1,15 @@
 package caddymodule_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
-
-// TestReload reloads again and again while events are emitted: no call fails, no
-// event is lost, and nothing is left behind.
-func TestReload(t *testing.T) {
-	redis := redistest.Start(t)
-	endpoint := newReceiver(t)
-	config := siteConfig{webhooks: endpoint.config(redis.Addr)}
-	s := startSite(t, config)
-	s.subscribe(endpoint)
-
-	stop := make(chan struct{})
-	var emitting sync.WaitGroup
-	var emitted [4][]string
-	for i := range emitted {
-		emitting.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				// A connection that a reload closes is no failure of the API.
-				got, err := try(http.MethodPost, "http://"+s.addr+"/hooks/api/events", `{"event_type":"group_created","data":{}}`,
-					"Authorization", asEmitter, "Connection", "close")
-				if err != nil {
-					continue
-				}
-				var r receipt
-				if err := json.Unmarshal(got.body, &r); err != nil || got.status != http.StatusAccepted {
-					t.Errorf("got %d: %s", got.status, got.body)
-					return
-				}
-				emitted[i] = append(emitted[i], r.EventID)
-			}
-		})
-	}
-	goroutines := 0
-	for i := range 20 {
-		config.webhooks = endpoint.config(redis.Addr) + fmt.Sprintf("timeout %ds\n", 5+i)
-		if err := s.load(config); err != nil {
-			t.Fatal(err)
-		}
-		if i == 4 {
-			goroutines = runtime.NumGoroutine()
-		}
-	}
-	close(stop)
-	emitting.Wait()
-	missing := make(map[string]bool)
-	for _, id := range slices.Concat(emitted[:]...) {
-		missing[id] = true
-	}
-	if len(missing) == 0 {
-		t.Error("nothing was emitted")
-	}
-	for len(missing) > 0 {
-		var sent event
-		if err := json.Unmarshal(endpoint.next(t).body, &sent); err != nil {
-			t.Fatal(err)
-		}
-		delete(missing, sent.EventID)
-	}
-	http.DefaultClient.CloseIdleConnections()
-	eventually(t, "goroutines to end", func() bool { return runtime.NumGoroutine() <= goroutines+10 })
-}
 
 // TestStoreAway starts while Redis is away.
 func TestStoreAway(t *testing.T) {

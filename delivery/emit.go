@@ -45,7 +45,7 @@ type emission struct {
 // Errors: ErrTooManyDeliveries, ErrBusy, ErrFull, ErrUnavailable, the context's,
 // or another of the store, after which the events may or may not be stored.
 func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,8 @@ const (
 	// long each time, up to maxOpenBackoff.
 	openBackoff    = 100 * time.Millisecond
 	maxOpenBackoff = 5 * time.Second
+	// openPatience is how long a call waits for the first try to open the store.
+	openPatience = 5 * time.Second
 )
 
 // Engine accepts events and delivers them. It outlives configurations: each
@@ -41,6 +44,8 @@ type Engine struct {
 
 	active atomic.Pointer[active] // nil until the first Attach
 	state  atomic.Pointer[state]
+	tried  chan struct{} // closed once the first try to open the store has ended
+	try    sync.Once     // closes it
 
 	inFlight, unwritten atomic.Int64 // as Stats tells them
 
@@ -79,6 +84,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		manual:    make(chan struct{}, maxManual),
 		intake:    make(chan struct{}, maxEmits),
 		swept:     make(chan struct{}, 1),
+		tried:     make(chan struct{}),
 
 		sends:   newTracker(),
 		holders: newTracker(),
@@ -112,14 +118,15 @@ func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
 	a := &active{settings: s, log: log}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if before := e.active.Load(); before != nil && sameConnections(&before.settings, &s) {
-		a.sender = before.sender
+	if n := len(e.attached); n > 0 && sameConnections(&e.attached[n-1].settings, &s) {
+		a.sender = e.attached[n-1].sender
 	} else {
 		a.sender = e.newSender(&s)
 	}
 	e.attached = append(e.attached, a)
 	e.activate(a)
 	if e.stop == nil {
+		e.sends.open()
 		e.stop = e.run()
 	}
 	var once sync.Once
@@ -131,34 +138,27 @@ func (e *Engine) activate(a *active) {
 	if a.settings.InForce != nil {
 		a.settings.InForce()
 	}
-	before := e.active.Swap(a)
+	e.active.Store(a)
 	e.dispatcher.limit(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
-	if before != nil && before.sender != a.sender {
-		before.sender.Close()
-	}
 }
 
 func (e *Engine) detach(a *active) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for i := range e.attached {
-		if e.attached[i] == a {
-			e.attached = append(e.attached[:i], e.attached[i+1:]...)
-			break
-		}
+	e.attached = slices.DeleteFunc(e.attached, func(other *active) bool { return other == a })
+	if n := len(e.attached); n == 0 {
+		patience, cancel := context.WithTimeout(e.alive, drainTime)
+		defer cancel()
+		e.stop() // takes as long as what it last asked the store
+		e.stop = nil
+		e.sends.close() // emits in progress hand back what is born leased
+		e.drain(patience)
+	} else if newest := e.attached[n-1]; newest != e.active.Load() {
+		e.activate(newest)
 	}
-	if n := len(e.attached); n > 0 {
-		if newest := e.attached[n-1]; newest != e.active.Load() {
-			e.activate(newest)
-		}
-		return
+	if !slices.ContainsFunc(e.attached, func(other *active) bool { return other.sender == a.sender }) {
+		a.sender.Close()
 	}
-	patience, cancel := context.WithTimeout(e.alive, drainTime)
-	defer cancel()
-	e.stop() // takes as long as what it last asked the store
-	e.stop = nil
-	e.drain(patience)
-	a.sender.Close()
 }
 
 // run starts the workers and returns what ends them.
@@ -187,18 +187,22 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		err := e.store.Open(ctx)
 		if err == nil {
 			e.state.Store(&state{open: true})
+			e.endTry()
 			return true
 		}
 		if ctx.Err() != nil {
 			return false
 		}
 		e.state.Store(&state{err: err})
+		e.endTry()
 		e.log().Error("cannot open the store, trying again", zap.Error(err), zap.Duration("in", backoff))
 		if !sleep(ctx, backoff) {
 			return false
 		}
 	}
 }
+
+func (e *Engine) endTry() { e.try.Do(func() { close(e.tried) }) }
 
 // drain waits for the requests in flight, and breaks off those that are left when
 // its patience ends.
@@ -224,11 +228,13 @@ func (e *Engine) Hold() (release func(), ok bool) {
 }
 
 // Close ends an engine that nobody is attached to: it waits for those who hold
-// it, until the context ends, and closes the store.
+// it, until the context ends, and closes the store. Outcomes that could not be
+// written by now are given up: their deliveries are sent again.
 func (e *Engine) Close(ctx context.Context) error {
 	e.holders.close()
 	e.sends.close()
-	if !e.holders.wait(ctx) || !e.sends.wait(ctx) {
+	e.endTry() // nobody waits for one any more
+	if !e.holders.wait(ctx) {
 		e.log().Warn("closing the store while it is in use")
 	}
 	e.sends.abort()
@@ -241,7 +247,7 @@ func (e *Engine) Close(ctx context.Context) error {
 // Health returns nil if the engine can do its work now, and otherwise a sentence
 // that says why not, for an admin.
 func (e *Engine) Health(ctx context.Context) error {
-	if err := e.ready(); err != nil {
+	if err := e.opened(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
@@ -252,8 +258,24 @@ func (e *Engine) Health(ctx context.Context) error {
 	return nil
 }
 
-// ready returns nil once the store is open.
-func (e *Engine) ready() error {
+// ready returns nil if the store is open. The first calls after a start, or
+// after a reload that changed the store, wait for the first try to open it.
+func (e *Engine) ready(ctx context.Context) error {
+	select {
+	case <-e.tried:
+	default:
+		ctx, cancel := context.WithTimeout(ctx, openPatience)
+		defer cancel()
+		select {
+		case <-e.tried:
+		case <-ctx.Done():
+		}
+	}
+	return e.opened()
+}
+
+// opened returns nil if the store is open.
+func (e *Engine) opened() error {
 	s := e.state.Load()
 	switch {
 	case s.open:

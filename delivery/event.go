@@ -39,6 +39,16 @@ type Event struct {
 	Payload []byte
 }
 
+// reuseMargin is more than clocks err, and less than the time for which an event
+// outlives the retention.
+const reuseMargin = time.Minute
+
+// SentBy says whether the request sent this event: once an event is no longer kept,
+// its id may be given to another one.
+func (e *Event) SentBy(r *Request) bool {
+	return !e.ReceivedAt.After(r.StartedAt().Add(reuseMargin))
+}
+
 // DeliveryStatus says where a delivery stands.
 type DeliveryStatus string
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -26,17 +27,21 @@ const (
 	pingTimeout = 5 * time.Second
 )
 
+// errStatus is what net/http lets through: a status below 100, which is none.
+var errStatus = errors.New("malformed HTTP status code")
+
 // httpSender is a Sender on net/http's Transport, which follows no redirect,
 // skips 1xx answers, and sends a second time only when nothing of the first try
 // was written.
 type httpSender struct {
 	destinations Destinations
 	transport    *http.Transport
+	connections  connections
 }
 
 // newHTTPSender makes a Sender that goes only where the settings let it.
 func newHTTPSender(s *Settings) *httpSender {
-	h := &httpSender{destinations: s.Destinations}
+	h := &httpSender{destinations: s.Destinations, connections: connections{open: make(map[*connection]bool)}}
 	// A dial goes on when its request has timed out, for another to use: the
 	// timeouts here end it.
 	dialer := &net.Dialer{Timeout: s.Timeout, KeepAlive: 30 * time.Second}
@@ -51,7 +56,7 @@ func newHTTPSender(s *Settings) *httpSender {
 		}
 	}
 	h.transport = &http.Transport{
-		DialContext:            dialer.DialContext,
+		DialContext:            h.connections.dialer(dialer.DialContext),
 		TLSClientConfig:        &tls.Config{RootCAs: s.Destinations.TrustedCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    s.Timeout,
 		ForceAttemptHTTP2:      true,
@@ -74,9 +79,14 @@ func newHTTPSender(s *Settings) *httpSender {
 	return h
 }
 
-func (h *httpSender) Close() { h.transport.CloseIdleConnections() }
+func (h *httpSender) Close() {
+	h.transport.CloseIdleConnections()
+	h.connections.close()
+}
 
 func (h *httpSender) Send(ctx context.Context, m Message) Response {
+	h.connections.begin()
+	defer h.connections.end()
 	ctx, cancel := context.WithTimeout(ctx, m.Timeout)
 	defer cancel()
 	u, err := url.Parse(m.URL)
@@ -109,6 +119,9 @@ func (h *httpSender) Send(ctx context.Context, m Message) Response {
 		return failure(err, u, m.Timeout, at.phase())
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode < 100 { // net/http takes any three digits
+		return failure(errStatus, u, m.Timeout, waiting)
+	}
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		// No response but a connection, which no timeout ends.
 		return Response{StatusCode: resp.StatusCode}

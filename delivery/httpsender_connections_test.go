@@ -272,3 +272,37 @@ func TestSenderLeavesNothingBehind(t *testing.T) {
 	})
 	goleak.VerifyNone(t, before)
 }
+
+// A sender that was closed keeps no connection: not of a request that was in
+// flight then or came later, nor of one that timed out within the handshake.
+func TestClosedSenderKeepsNoConnection(t *testing.T) {
+	ca := newAuthority(t)
+	entered, leave := make(chan struct{}), make(chan struct{})
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			entered <- struct{}{}
+			<-leave
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}
+	plain := httptest.NewServer(http.HandlerFunc(handler))
+	defer plain.Close()
+	silent := message("https://" + serve(t, holding("")))
+	silent.Timeout = time.Millisecond
+	for _, url := range []string{plain.URL, serveTLS(t, ca.issue(), handler).URL} {
+		before := goleak.IgnoreCurrent()
+		h := sender(t, trusting(ca))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			h.Send(t.Context(), message(url+"/wait")).want(t, Response{StatusCode: 204})
+		}()
+		<-entered
+		h.Send(t.Context(), silent)
+		h.Close()
+		h.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
+		leave <- struct{}{}
+		<-done
+		goleak.VerifyNone(t, before)
+	}
+}

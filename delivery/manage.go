@@ -15,7 +15,7 @@ const maxConflicts = 20
 
 // Webhooks reads a tenant's webhooks, oldest first.
 func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	webhooks, _, err := e.store.Webhooks(ctx, tenant)
@@ -24,7 +24,7 @@ func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error
 
 // Webhook reads one webhook; ErrNotFound if there is none.
 func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	w, _, err := e.store.Webhook(ctx, ref)
@@ -34,7 +34,7 @@ func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) 
 // CreateWebhook adds a webhook and returns it with its id and times;
 // ErrTooManyWebhooks if the tenant has MaxWebhooks. The webhook must be valid.
 func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	now := e.store.Now()
@@ -52,7 +52,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 // ErrNotFound if there is none. The change must leave the webhook valid, and may
 // be made more than once.
 func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook)) (*Webhook, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	e.changing.Lock()
@@ -83,7 +83,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 // DeleteWebhook removes a webhook with its pending deliveries and its requests;
 // ErrNotFound if there is none.
 func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return err
 	}
 	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
@@ -99,7 +99,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 
 // Event reads an event and its deliveries; ErrNotFound if there is none.
 func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, nil, err
 	}
 	return e.store.Event(ctx, tenant, id)
@@ -107,7 +107,7 @@ func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event
 
 // Request reads one row of the log, bodies included; ErrNotFound if there is none.
 func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	return e.store.Request(ctx, tenant, id)
@@ -115,7 +115,7 @@ func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Req
 
 // Requests reads a page of the log.
 func (e *Engine) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return RequestPage{}, err
 	}
 	return e.store.Requests(ctx, tenant, filter)

@@ -28,7 +28,7 @@ func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID) 
 			return nil, nil, err
 		}
 		ev, _, err := e.store.Event(ctx, tenant, r.EventID)
-		if errors.Is(err, ErrNotFound) {
+		if errors.Is(err, ErrNotFound) || err == nil && !ev.SentBy(r) {
 			err = ErrEventGone
 		}
 		return w, ev, err
@@ -83,7 +83,7 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 // request is in the log. Its place is taken before anything is stored, and until
 // the outcome is: so what waits to be written is bounded.
 func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*Webhook, *Event, error)) (*Request, error) {
-	if err := e.ready(); err != nil {
+	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
 	select {
@@ -91,15 +91,16 @@ func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*
 	default:
 		return nil, ErrBusy
 	}
-	w, ev, err := prepare()
-	if err != nil {
-		<-e.manual
-		return nil, err
-	}
 	sendCtx, ok := e.sends.begin()
 	if !ok {
 		<-e.manual
 		return nil, fmt.Errorf("%w: this process stops", ErrUnavailable)
+	}
+	w, ev, err := prepare()
+	if err != nil {
+		e.sends.end()
+		<-e.manual
+		return nil, err
 	}
 	f := &finished{written: make(chan struct{})}
 	interrupted := make(chan struct{})

@@ -60,7 +60,7 @@ func (e *Engine) Stats() Stats {
 // Pending counts the pending deliveries in the store, those of other processes
 // included.
 func (e *Engine) Pending(ctx context.Context) (int64, error) {
-	if err := e.ready(); err != nil {
+	if err := e.opened(); err != nil {
 		return 0, err
 	}
 	return e.store.Pending(ctx)

@@ -13,18 +13,23 @@ import (
 // and is given back when the request has ended.
 func (e *Engine) start(job Job, leaseUntil time.Time) {
 	ref := job.Webhook.Ref()
-	a := e.active.Load()
+	lease := []Lease{{ref, job.Event.ID, job.LeaseEnd}}
 	ctx, ok := e.sends.begin()
-	if !ok || time.Until(leaseUntil) < a.settings.Timeout+startMargin {
-		// Too late: somebody else may hold the delivery before this one ends.
-		// It falls due again by itself when the lease ends.
-		if ok {
-			e.sends.end()
-		}
+	if !ok { // this process stops
 		e.dispatcher.cancel(ref, job.Slow)
+		e.release(lease)
 		return
 	}
+	a := e.active.Load()
 	go func() {
+		if time.Until(leaseUntil) < a.settings.Timeout+startMargin {
+			// Too late, or the timeout has been raised since: somebody else might
+			// hold the delivery before this request ends.
+			e.dispatcher.cancel(ref, job.Slow)
+			e.release(lease)
+			e.sends.end()
+			return
+		}
 		trigger := TriggerEvent
 		if job.Attempt > 1 {
 			trigger = TriggerRetry
@@ -37,7 +42,7 @@ func (e *Engine) start(job Job, leaseUntil time.Time) {
 		if interrupted {
 			e.dispatcher.end(flight, false)
 			e.dispatcher.unsent()
-			e.release([]Lease{{ref, job.Event.ID, job.LeaseEnd}})
+			e.release(lease)
 			e.sends.end()
 			return
 		}

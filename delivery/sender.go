@@ -12,7 +12,8 @@ type Sender interface {
 	// whatever came of it is in the response. When the context ends, the request
 	// is broken off.
 	Send(ctx context.Context, m Message) Response
-	// Close gives back idle connections; requests in flight go on.
+	// Close gives back connections: the idle ones now, and others after their
+	// requests, which go on. More may be sent, but no connection is kept for it.
 	Close()
 }
 

@@ -67,9 +67,15 @@ func (t *tracker) abort() {
 	t.ctx, t.cancel = context.WithCancel(context.Background())
 }
 
-// close lets no more work begin.
+// close lets no more work begin, until open is called.
 func (t *tracker) close() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.closed = true
+}
+
+func (t *tracker) open() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.closed = false
 }

@@ -1,0 +1,44 @@
+package delivery_test
+
+import (
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+)
+
+// What waits for a store that does not take it is bounded, and taken in again once
+// the store does.
+func TestEmitsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, memory.New(), newEndpoints(ok))
+		defer r.stop()
+		r.store.Fail(failing("Accept", errLost))
+		const calls = 5000
+		emit := func() error {
+			_, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{{Type: "a", Data: []byte(`{}`)}})
+			return err
+		}
+		results := make(chan error, calls)
+		for range calls {
+			go func() { results <- emit() }()
+		}
+		busy := 0
+		for range calls {
+			if err := <-results; errors.Is(err, delivery.ErrBusy) {
+				busy++
+			} else if err == nil {
+				t.Error("the store took an event")
+			}
+		}
+		if busy == 0 || busy == calls {
+			t.Errorf("%d of %d emits at once were refused", busy, calls)
+		}
+		r.store.Fail(nil)
+		if err := emit(); err != nil {
+			t.Error(err)
+		}
+	})
+}

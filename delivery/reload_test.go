@@ -1,0 +1,195 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+)
+
+// late is a store that takes its time.
+type late struct {
+	*memory.Store
+	open, accept time.Duration
+}
+
+func (l *late) Open(ctx context.Context) error {
+	select {
+	case <-time.After(l.open):
+		return l.Store.Open(ctx)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *late) Accept(ctx context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	results := l.Store.Accept(ctx, batch)
+	time.Sleep(l.accept)
+	return results
+}
+
+var oneEvent = []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
+
+// The first calls wait for the store to be opened, so that a reload to another
+// store refuses none, but not for ever.
+func TestFirstCallsWaitForTheStore(t *testing.T) {
+	emit := func(r *running) (took time.Duration, err error) {
+		began := time.Now()
+		_, err = r.Emit(r.t.Context(), tenant, oneEvent)
+		return time.Since(began), err
+	}
+	for name, test := range map[string]struct {
+		open, took time.Duration
+		fault, err error
+	}{
+		"opened":   {open: time.Second, took: time.Second},
+		"refused":  {open: time.Second, took: time.Second, fault: delivery.ErrUnavailable, err: delivery.ErrUnavailable},
+		"silent":   {open: time.Minute, took: 5 * time.Second, err: delivery.ErrUnavailable},
+		"detached": {open: time.Minute, took: 2 * time.Second, err: delivery.ErrUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &late{Store: memory.New(), open: test.open}
+				store.Fail(failing("Open", test.fault))
+				r := runOn(t, store, store.Store, newEndpoints(ok))
+				if name == "detached" {
+					time.AfterFunc(test.took, r.stop)
+				} else {
+					defer r.stop()
+				}
+				if took, err := emit(r); took != test.took || !errors.Is(err, test.err) {
+					t.Errorf("got %v after %s, want %v after %s", err, took, test.err, test.took)
+				}
+			})
+		})
+	}
+}
+
+// Deliveries whose leases were on their way while their engine was detached are
+// there for the next one at once.
+func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &late{Store: memory.New()}
+		sender := newEndpoints(ok)
+		first := runOn(t, store, store.Store, sender)
+		first.webhook("https://a.example")
+		store.accept = time.Second
+		go func() { _, _ = first.Emit(t.Context(), tenant, oneEvent) }()
+		synctest.Wait()
+		first.detach()
+		time.Sleep(store.accept)
+		synctest.Wait()
+		if n := sender.count(); n != 0 {
+			t.Errorf("%d requests by an engine that nobody is attached to", n)
+		}
+		second := run(t, store.Store, sender)
+		defer second.stop()
+		if n := sender.count(); n != 1 {
+			t.Errorf("%d requests at once, want 1", n)
+		}
+		if err := first.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A lease that was taken before the timeout was raised is too short for a
+// request: the delivery is claimed anew, at once.
+func TestRaisedTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &late{Store: memory.New()}
+		sender := newEndpoints(ok)
+		r := runOn(t, store, store.Store, sender)
+		defer r.stop()
+		r.webhook("https://a.example")
+		store.accept = time.Second
+		go func() { _, _ = r.Emit(t.Context(), tenant, oneEvent) }()
+		synctest.Wait()
+		raised := delivery.DefaultSettings()
+		raised.Timeout = time.Minute
+		defer r.Attach(raised, nopLog)()
+		time.Sleep(2 * time.Second)
+		if n := sender.count(); n != 1 {
+			t.Errorf("%d requests at once, want 1", n)
+		}
+		time.Sleep(2 * time.Minute)
+		if n := sender.count(); n != 1 {
+			t.Errorf("%d requests in the end, want 1", n)
+		}
+	})
+}
+
+// A store that takes no outcomes does not keep a process from ending.
+func TestStopWithoutStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, memory.New(), newEndpoints(ok))
+		r.webhook("https://a.example")
+		r.store.Fail(failing("Complete", delivery.ErrUnavailable))
+		r.emit(1)
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		began := time.Now()
+		r.detach()
+		if err := r.Close(ctx); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(began); took > 4*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// closing is a sender that says when it is closed.
+type closing struct {
+	*endpoints
+	name   time.Duration
+	closed *[]time.Duration
+}
+
+func (c closing) Close() { *c.closed = append(*c.closed, c.name) }
+
+// A sender is closed once no settings use it, and not when others are in force
+// for a while.
+func TestSendersOfSettings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var closed []time.Duration
+		e := delivery.NewEngine(memory.New())
+		e.SendFrom(func(s *delivery.Settings) delivery.Sender {
+			return closing{newEndpoints(ok), s.Timeout, &closed}
+		})
+		attach := func(timeout time.Duration) (detach func()) {
+			s := delivery.DefaultSettings()
+			s.Timeout = timeout
+			return e.Attach(s, nopLog)
+		}
+		want := func(timeouts ...time.Duration) {
+			t.Helper()
+			if !slices.Equal(closed, timeouts) {
+				t.Errorf("closed are the senders of %v, want %v", closed, timeouts)
+			}
+		}
+		first := attach(1)
+		attach(2)() // rolled back
+		want(2)
+		same := attach(1)
+		first()
+		want(2)
+		third := attach(3)
+		same()
+		want(2, 1)
+		third()
+		want(2, 1, 3)
+		again := attach(3)
+		again()
+		want(2, 1, 3, 3)
+		if err := e.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
