@@ -36,12 +36,13 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 		r.ResponseBody = string(body)
 		found = &r
 		_, e, err := s.storedEvent(tx, tenant, r.EventID)
-		if err == nil {
+		switch {
+		case errors.Is(err, delivery.ErrNotFound):
+			return nil
+		case err == nil && e.SentBy(&r):
 			r.RequestBody = e.Payload
-		} else if !errors.Is(err, delivery.ErrNotFound) {
-			return err
 		}
-		return nil
+		return err
 	})
 	return found, err
 }

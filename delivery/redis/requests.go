@@ -51,7 +51,9 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 		if err != nil {
 			return nil, err
 		}
-		r.RequestBody = e.Payload
+		if e.SentBy(&r) {
+			r.RequestBody = e.Payload
+		}
 	}
 	return &r, nil
 }

@@ -200,3 +200,54 @@ func testEventExpires(f *fixture) {
 		f.Errorf("an id that has expired is taken: %+v", result)
 	}
 }
+
+// testPausedExpires has an event expire while a webhook that waits for it is
+// paused.
+func testPausedExpires(f *fixture) {
+	w := f.webhook(tenant)
+	e := f.event(w)
+	batch := delivery.AcceptBatch{
+		Calls: []delivery.AcceptCall{f.call(tenant, e)}, Lease: held, Retention: -time.Hour + 50*time.Millisecond,
+	}
+	f.must(f.store.Accept(f.Context(), batch)[0].Err)
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
+	kept := f.event(w)
+	f.accept(held, kept)
+	f.eventually("the event expires", func() bool {
+		_, _, err := f.store.Event(context.Background(), tenant, e.ID)
+		return errors.Is(err, delivery.ErrNotFound)
+	})
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = true })
+	jobs := f.drain(wideRoom)
+	if len(jobs) != 1 || jobs[0].Event.ID != kept.ID {
+		f.Errorf("%+v are due, want the event that has not expired", jobs)
+	}
+}
+
+// testIDUsedAgain gives an id to another event once the first is no longer kept:
+// what was pending of the first must not send the second, nor may what is in the
+// log of the first be taken for a request of the second.
+func testIDUsedAgain(f *fixture) {
+	w := f.webhook(tenant)
+	first := f.event(w)
+	call := f.call(tenant, first)
+	batch := delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: held, Retention: -time.Hour + 50*time.Millisecond}
+	result := f.store.Accept(f.Context(), batch)[0]
+	f.must(result.Err)
+	o := manual(f.outcome(&delivery.Job{Webhook: w, Event: &delivery.Event{Tenant: tenant, ID: first.ID, Type: first.Type, ReceivedAt: result.At}}), delivery.TriggerRerun)
+	o.Request.ID = delivery.NewID(f.store.Now().Add(-time.Hour))
+	f.complete(o)
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
+	f.eventually("the event expires", func() bool {
+		_, _, err := f.store.Event(f.Context(), tenant, first.ID)
+		return errors.Is(err, delivery.ErrNotFound)
+	})
+	again := f.event()
+	again.ID = first.ID
+	f.accept(held, again)
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = true })
+	f.nothingDue()
+	if r := f.request(tenant, o.Request.ID); r.RequestBody != nil {
+		f.Errorf("a request of the first event has the body %s", r.RequestBody)
+	}
+}

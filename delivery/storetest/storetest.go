@@ -46,6 +46,8 @@ func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
 		{"Accept/Test", testAcceptTest},
 		{"Accept/Large", testAcceptLarge},
 		{"Accept/Expire", testEventExpires},
+		{"Accept/IDUsedAgain", testIDUsedAgain},
+		{"Accept/ExpirePaused", testPausedExpires},
 		{"Claim/Lease", testLeases},
 		{"Claim/LeaseEnds", testLeaseEnds},
 		{"Claim/Room", testRoom},

@@ -192,7 +192,7 @@ type waiting struct {
 func (s *Store) schedule() []waiting {
 	var all []waiting
 	for d, p := range s.pending {
-		if d.due == 0 || s.event(eventKey{p.ref.Tenant, p.ev.ID}) == nil {
+		if d.due == 0 || s.event(eventKey{p.ref.Tenant, p.ev.ID}) != p.ev {
 			delete(s.pending, d) // it ended, or its event's retention did
 		} else if w := s.webhooks[p.ref]; w != nil && w.Enabled {
 			all = append(all, p)

@@ -132,7 +132,7 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 		return nil, notFound("request", id)
 	}
 	found := *r
-	if ev := s.event(eventKey{tenant, r.EventID}); ev != nil {
+	if ev := s.event(eventKey{tenant, r.EventID}); ev != nil && ev.SentBy(r) {
 		found.RequestBody = ev.Payload
 	}
 	return &found, nil

@@ -41,8 +41,10 @@ local function lease(ref, n)
     local id = due[i]
     local event = redis.call('GET', event_key(tenant, id))
     -- What the sweep has dropped is older than the retention, which may have been
-    -- shortened since; its attempts are forgotten.
-    if event and math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 >= swept then
+    -- shortened since; its attempts are forgotten. And the id may have been given
+    -- again, to an event that is not for this webhook: its targets stand right
+    -- behind what is 33 bytes long.
+    if event and string.find(event, raw, 34, true) and math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 >= swept then
       local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
       local attempts = 0
       if record then attempts = struct.unpack('>I2', record, 2) end
