@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
 func TestEventInput(t *testing.T) {
@@ -239,4 +241,27 @@ func TestNullBody(t *testing.T) {
 			t.Errorf("%s %s: %+v", call[0], call[1], p.Errors)
 		}
 	}
+}
+
+// TestStandardSecret refuses secrets that receivers by Standard Webhooks refuse, if
+// there may be such.
+func TestStandardSecret(t *testing.T) {
+	s := startSite(t, siteConfig{webhooks: "standard_webhooks\nstore redis redis://" + redistest.Start(t).Addr})
+	s.ready()
+	create := func(secret string) reply {
+		return s.admin("POST", "api/webhooks", `{"url":"https://example.com/","secret":"`+secret+`"}`)
+	}
+	for _, secret := range []string{"whsec_", "whsec_???", "whsec_AAECAw"} {
+		if got := create(secret).wantProblem(t, 422).fields(); got != "secret" {
+			t.Errorf("%s: fields are %q", secret, got)
+		}
+	}
+	for _, secret := range []string{"whsec_AAECAw==", "whsec", "any other"} {
+		create(secret).want(t, 201, nil)
+	}
+	if err := s.load(siteConfig{webhooks: "store redis redis://" + redistest.Start(t).Addr}); err != nil {
+		t.Fatal(err)
+	}
+	s.ready()
+	create("whsec_???").want(t, 201, nil)
 }

@@ -44,6 +44,8 @@ func (in *webhookInput) check(app *App, create bool) error {
 	if in.Secret.Set && !in.Secret.Null {
 		if n := len(in.Secret.Value); n == 0 || n > maxSecretLength {
 			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; null is no secret.", maxSecretLength))
+		} else if app.settings.StandardWebhooks && !delivery.ValidStandardSecret(in.Secret.Value) {
+			errs.add("secret", "After whsec_ this must go on in base64, as Standard Webhooks has it; or begin otherwise.")
 		}
 	}
 	if utf8.RuneCountInString(in.Description.Value) > maxDescriptionLength {

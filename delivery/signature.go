@@ -25,15 +25,30 @@ func Signature(secret string, body []byte) string {
 // standardPrefix marks a secret in the form of Standard Webhooks: base64 follows.
 const standardPrefix = "whsec_"
 
+// ValidStandardSecret says whether receivers that go by Standard Webhooks can make
+// anything of a secret: they refuse one that only begins like theirs.
+func ValidStandardSecret(secret string) bool {
+	_, ok := standardKey(secret)
+	return ok || !strings.HasPrefix(secret, standardPrefix)
+}
+
+// standardKey decodes a secret in the form of Standard Webhooks.
+func standardKey(secret string) (key []byte, ok bool) {
+	encoded, ok := strings.CutPrefix(secret, standardPrefix)
+	if !ok {
+		return nil, false
+	}
+	key, err := base64.StdEncoding.DecodeString(encoded)
+	return key, err == nil && len(key) > 0
+}
+
 // StandardSignature is the value of webhook-signature: v1 of Standard Webhooks,
 // over the event's id, the attempt's time in Unix seconds and the body. A secret
 // in that specification's own form is decoded; any other is taken as it is.
 func StandardSignature(secret, id string, at time.Time, body []byte) string {
-	key := []byte(secret)
-	if encoded, ok := strings.CutPrefix(secret, standardPrefix); ok {
-		if decoded, err := base64.StdEncoding.DecodeString(encoded); err == nil {
-			key = decoded
-		}
+	key, ok := standardKey(secret)
+	if !ok {
+		key = []byte(secret)
 	}
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
