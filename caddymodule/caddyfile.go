@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -98,6 +100,9 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	name := d.Val()
+	if strings.ContainsAny(name, ":/@") { // which may have a password: not to be repeated
+		return d.Err("store needs the name of a module first, such as \"store redis <URL>\"")
+	}
 	module, err := caddyfile.UnmarshalModule(d, "webhooks.stores."+name)
 	if err != nil {
 		return err

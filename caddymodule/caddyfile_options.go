@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"math"
+	"regexp"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -17,6 +18,10 @@ type option struct {
 	repeat bool
 }
 
+// optionName is what may be repeated of a name that is none: anything else may be
+// a URL with a password, or a token, whose option was forgotten.
+var optionName = regexp.MustCompile(`^([a-z_]{1,32}|\{)$`)
+
 // parseBlock reads the block that follows, if one does. It refuses what it does
 // not know and what is given twice, and says how many lines there were.
 func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) (lines int, err error) {
@@ -25,6 +30,8 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 		name := d.Val()
 		o, ok := options[name]
 		switch {
+		case !ok && !optionName.MatchString(name):
+			return 0, d.Errf("unrecognized %s option", what)
 		case !ok:
 			return 0, d.Errf("unrecognized %s option '%s'", what, name)
 		case seen[name] && !o.repeat:
@@ -65,11 +72,12 @@ func bare(target *bool) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// text parses an option that takes one text, which must not be empty.
+// text parses an option that takes one text, which must not be empty. Its errors
+// do not repeat the text, as Dispenser.ArgErr would: it may be secret.
 func text(d *caddyfile.Dispenser, target *string) error {
 	name := d.Val()
 	if !d.AllArgs(target) {
-		return d.ArgErr()
+		return d.Errf("wrong argument count or unexpected line ending after '%s'", name)
 	}
 	if *target == "" {
 		return d.Errf("%s is empty", name)
@@ -154,11 +162,11 @@ func parseScalar[T comparable](target *T, parse func(*caddyfile.Dispenser, strin
 }
 
 func parseDuration(d *caddyfile.Dispenser, value string) (caddy.Duration, error) {
-	value, err := resolveNow(d, value)
+	resolved, err := resolveNow(d, value)
 	if err != nil {
 		return 0, err
 	}
-	parsed, err := caddy.ParseDuration(value)
+	parsed, err := caddy.ParseDuration(resolved)
 	if err != nil {
 		return 0, d.Errf("'%s' is not a duration such as 15s, 2m or 14d", value)
 	}
@@ -166,11 +174,11 @@ func parseDuration(d *caddyfile.Dispenser, value string) (caddy.Duration, error)
 }
 
 func parseInt(d *caddyfile.Dispenser, value string) (int, error) {
-	value, err := resolveNow(d, value)
+	resolved, err := resolveNow(d, value)
 	if err != nil {
 		return 0, err
 	}
-	parsed, err := strconv.Atoi(value)
+	parsed, err := strconv.Atoi(resolved)
 	if err != nil {
 		return 0, d.Errf("'%s' is not a whole number", value)
 	}
@@ -178,11 +186,11 @@ func parseInt(d *caddyfile.Dispenser, value string) (int, error) {
 }
 
 func parseSize(d *caddyfile.Dispenser, value string) (int64, error) {
-	value, err := resolveNow(d, value)
+	resolved, err := resolveNow(d, value)
 	if err != nil {
 		return 0, err
 	}
-	parsed, err := humanize.ParseBytes(value)
+	parsed, err := humanize.ParseBytes(resolved)
 	if err != nil || parsed > math.MaxInt64 {
 		return 0, d.Errf("'%s' is not a size such as 16KiB or 1MiB", value)
 	}
@@ -190,7 +198,8 @@ func parseSize(d *caddyfile.Dispenser, value string) (int64, error) {
 }
 
 // resolveNow replaces placeholders while the Caddyfile is read. Numbers,
-// durations and sizes are numbers in JSON, where a placeholder has no place.
+// durations and sizes are numbers in JSON, where a placeholder has no place. What
+// comes of it is not for errors: the placeholder may be that of a password.
 func resolveNow(d *caddyfile.Dispenser, value string) (string, error) {
 	if !hasPlaceholder(value) {
 		return value, nil

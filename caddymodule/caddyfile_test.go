@@ -69,6 +69,7 @@ func site(lines string) string {
 
 func TestAdaptErrors(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
+	t.Setenv("WEBHOOKS_TEST_PASSWORD", "hush")
 	for _, tc := range []struct{ caddyfile, want string }{
 		{global("nonsense"), "unrecognized webhooks option 'nonsense', at Caddyfile:3"},
 		{global("timeout"), "wrong argument count or unexpected line ending after 'timeout', at Caddyfile:3"},
@@ -77,6 +78,7 @@ func TestAdaptErrors(t *testing.T) {
 		{global("timeout 0"), "timeout must be more than 0, at Caddyfile:3"},
 		{global("timeout soon"), "'soon' is not a duration such as 15s, 2m or 14d, at Caddyfile:3"},
 		{global("timeout {env.WEBHOOKS_TEST_EMPTY}"), "'{env.WEBHOOKS_TEST_EMPTY}' is empty, or a placeholder in it is: is the variable set, the file readable?, at Caddyfile:3"},
+		{global("timeout {env.WEBHOOKS_TEST_PASSWORD}"), "'{env.WEBHOOKS_TEST_PASSWORD}' is not a duration such as 15s, 2m or 14d, at Caddyfile:3"},
 		{global("timeout 1s\n\t\ttimeout 2s"), "timeout is given twice, at Caddyfile:4"},
 		{global("timeout 1s {\n\t\t}"), "unrecognized webhooks option '{', at Caddyfile:3"},
 		{global("retention 1m"), "retention must be 1h0m0s to 43920h0m0s, not 1m0s, at Caddyfile:3"},
@@ -121,6 +123,7 @@ func TestAdaptErrors(t *testing.T) {
 		{global("store"), "wrong argument count or unexpected line ending after 'store', at Caddyfile:3"},
 		{global("store nowhere"), "module not registered: webhooks.stores.nowhere, at Caddyfile:3"},
 		{global("store redis redis://a:1\n\t\tstore redis redis://b:1"), "store is given twice, at Caddyfile:4"},
+		{global("store redis://:hush@localhost:6379"), "store needs the name of a module first, such as \"store redis <URL>\", at Caddyfile:3"},
 		{global("store redis"), "store redis needs a redis:// or rediss:// URL, or a block with address, at Caddyfile:3"},
 		{global("store redis http://localhost:6379"), "store redis: the URL must begin with redis:// or rediss://, at Caddyfile:3"},
 		{global("store redis redis://:hush@localhost:x"), "store redis: this is not a URL such as redis://user:password@localhost:6379/0, at Caddyfile:3"},
@@ -136,12 +139,14 @@ func TestAdaptErrors(t *testing.T) {
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\tpartitions 0\n\t\t}"), "partitions must be more than 0, at Caddyfile:5"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\ttls off\n\t\t}"), "wrong argument count or unexpected line ending after 'off', at Caddyfile:5"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\tpool 5\n\t\t}"), "unrecognized redis option 'pool', at Caddyfile:5"},
+		{global("store redis {\n\t\t\tredis://:hush@a:1\n\t\t}"), "unrecognized redis option, at Caddyfile:4"},
+		{global("store redis {\n\t\t\taddress a:1\n\t\t\tpassword hush two\n\t\t}"), "wrong argument count or unexpected line ending after 'password', at Caddyfile:5"},
 		{"{\n\twebhooks on\n}\n", "wrong argument count or unexpected line ending after 'on', at Caddyfile:2"},
 		{"{\n\twebhooks {\n\t}\n\twebhooks {\n\t}\n}\n", "the webhooks global option is given twice, at Caddyfile:4"},
 
 		{site("nonsense"), "unrecognized webhooks option 'nonsense', at Caddyfile:3"},
 		{site("emit_token"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
-		{site("emit_token a b"), "wrong argument count or unexpected line ending after 'a', at Caddyfile:3"},
+		{site("emit_token a b"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
 		{site("emit_token {$WEBHOOKS_TEST_EMPTY}"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
 		{site("admin_token \"\""), "admin_token is empty, at Caddyfile:3"},
 		{site("admin_user bob"), "admin_user must be one placeholder of the request, such as {http.auth.user.id}, at Caddyfile:3"},

@@ -33,12 +33,15 @@ var refusals = []struct {
 	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission; it needs all commands, scripts included, on the store's keys"},
 	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has as many clients as it takes"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
+	// The rest of this one repeats the arguments, which may be a password.
+	{"ERR unknown command", delivery.ErrUnavailable, "Redis does not know a command that the store needs; it must be Redis 7.0 or newer, with no command renamed"},
 	{"ERR Client sent AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 }
 
 // wrap gives an error of the client its meaning. What is neither full nor
 // unavailable leaves open whether the command was run. No error holds a
-// password: Redis does not repeat one, and addresses have none.
+// password: Redis repeats one only of a command that it does not know, and
+// addresses have none.
 func (s *Store) wrap(err error) error {
 	if err == nil {
 		return nil

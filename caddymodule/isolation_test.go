@@ -1,0 +1,205 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/caddymodule"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+// tenant is somebody who calls the API, and what is theirs there.
+type tenant struct {
+	*caddySite
+	name     string
+	endpoint *receiver
+
+	webhook, event, request, cursor string
+}
+
+func (n *tenant) call(method, path, body string) reply {
+	n.t.Helper()
+	return n.admin(method, path, body, "X-Tenant", n.name)
+}
+
+// tenants starts a site with the tenants, each with a webhook and with two events,
+// of which the first has the same id everywhere. All that is theirs has their
+// name in it.
+func tenants(t *testing.T, names ...string) []*tenant {
+	t.Helper()
+	endpoint := newReceiver(t)
+	s := startSite(t, siteConfig{
+		webhooks: endpoint.config(redistest.Start(t).Addr),
+		handler:  "admin_token " + adminToken + "\ntenant {header.X-Tenant}",
+	})
+	s.ready()
+	all := make([]*tenant, len(names))
+	for i, name := range names {
+		n := &tenant{caddySite: s, name: name, endpoint: endpoint}
+		var hook webhook
+		n.call("POST", "api/webhooks", `{"url":"`+endpoint.URL+`/of/`+name+`","description":"of/`+name+`"}`).want(t, 201, &hook)
+		n.webhook, n.event = hook.ID, noID
+		for _, id := range []string{`"event_id":"` + noID + `",`, ""} {
+			var got receipt
+			n.call("POST", "api/events", `{"event_type":"group_created",`+id+`"data":{"of":"of/`+name+`"}}`).want(t, 202, &got)
+			if got.Duplicate || got.Deliveries != 1 {
+				t.Errorf("%s: %+v", name, got)
+			}
+			if got := endpoint.next(t); got.path != "/of/"+name || !bytes.Contains(got.body, []byte(`"of/`+name+`"`)) {
+				t.Errorf("%s: %s got %s", name, got.path, got.body)
+			}
+		}
+		var page requestList
+		eventually(t, "the log", func() bool {
+			n.call("GET", "api/requests?limit=1", "").want(t, 200, &page)
+			return page.NextCursor != nil
+		})
+		n.cursor = *page.NextCursor
+		n.call("GET", "api/requests?event_id="+noID, "").want(t, 200, &page)
+		if len(page.Data) != 1 {
+			t.Fatalf("%s: %d requests", name, len(page.Data))
+		}
+		n.request = page.Data[0].ID
+		all[i] = n
+	}
+	return all
+}
+
+// snapshot is all that a tenant can see.
+func (n *tenant) snapshot() string {
+	n.t.Helper()
+	var all strings.Builder
+	for _, path := range []string{
+		"webhooks", "webhooks/" + n.webhook, "requests", "requests/" + n.request, "events/" + n.event,
+		"requests?webhook_id=" + n.webhook, "requests?event_id=" + n.event, "requests?event_type=group_created", "requests?cursor=" + n.cursor,
+	} {
+		got := n.call("GET", "api/"+path, "")
+		got.want(n.t, 200, nil)
+		all.Write(got.body)
+	}
+	return all.String()
+}
+
+// TestTenantsAreIsolated makes every call as one tenant with what is another's:
+// it is answered as if that were not there, and changes nothing.
+func TestTenantsAreIsolated(t *testing.T) {
+	both := tenants(t, "one", "two")
+	one, two := both[0], both[1]
+	before := one.snapshot()
+
+	var events requestList
+	one.call("GET", "api/requests?limit=1", "").want(t, 200, &events)
+	only := events.Data[0].EventID // the one that is not in both tenants
+
+	// %s is first an id of the other tenant's, and then one that nobody has.
+	nobody := &tenant{webhook: noID[:35] + "0", event: noID[:35] + "1", request: noID[:35] + "2"}
+	type call struct{ path, body, id, none string }
+	calls := map[string][]call{
+		"POST api/events":           {{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"}}`, "", ""}},
+		"GET api/events/*":          {{"api/events/%s", "", only, nobody.event}},
+		"GET api/event-types":       {{"api/event-types", "", "", ""}},
+		"GET api/webhooks":          {{"api/webhooks", "", "", ""}},
+		"POST api/webhooks":         {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},
+		"GET api/webhooks/*":        {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
+		"PATCH api/webhooks/*":      {{"api/webhooks/%s", `{"enabled":false}`, one.webhook, nobody.webhook}, {"api/webhooks/%s", `{}`, one.webhook, nobody.webhook}},
+		"DELETE api/webhooks/*":     {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
+		"POST api/webhooks/*/test":  {{"api/webhooks/%s/test", "{}", one.webhook, nobody.webhook}},
+		"GET api/requests/*":        {{"api/requests/%s", "", one.request, nobody.request}},
+		"POST api/requests/*/rerun": {{"api/requests/%s/rerun", "", one.request, nobody.request}},
+		"GET api/requests": {
+			{"api/requests", "", "", ""},
+			{"api/requests?webhook_id=%s", "", one.webhook, nobody.webhook},
+			{"api/requests?webhook_id=%s&status=success&event_type=group_created", "", one.webhook, nobody.webhook},
+			{"api/requests?event_id=%s", "", only, nobody.event},
+			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
+		},
+		"GET api/health":       {{"api/health", "", "", ""}},
+		"GET api/openapi.json": {{"api/openapi.json", "", "", ""}},
+	}
+	for _, name := range caddymodule.Calls() {
+		if len(calls[name]) == 0 {
+			t.Errorf("%s is not tried: add it", name)
+		}
+		method, _, _ := strings.Cut(name, " ")
+		for _, c := range calls[name] {
+			got := two.call(method, strings.Replace(c.path, "%s", c.id, 1), c.body)
+			for _, others := range []string{"of/one", one.webhook, one.request, only} {
+				if strings.Contains(string(got.body), others) {
+					t.Errorf("%s: %s is in %s", name, others, got.body)
+				}
+			}
+			if c.id == "" {
+				if got.status >= 300 {
+					t.Errorf("%s: %d %s", name, got.status, got.body)
+				}
+				continue
+			}
+			if none := two.call(method, strings.Replace(c.path, "%s", c.none, 1), c.body); none.status != got.status || !bytes.Equal(none.body, got.body) {
+				t.Errorf("%s: %d %s, and for what nobody has %d %s", name, got.status, got.body, none.status, none.body)
+			}
+		}
+	}
+	// The event that was emitted went to its own tenant's webhook alone.
+	if got := two.endpoint.next(t); got.path != "/of/two" {
+		t.Errorf("%s got %s", got.path, got.body)
+	}
+	if n := len(two.endpoint.got); n > 0 {
+		t.Errorf("%d requests more", n)
+	}
+	// Another tenant's cursor is a place in time, in one's own log.
+	var page requestList
+	two.call("GET", "api/requests?cursor="+one.cursor, "").want(t, 200, &page)
+	if len(page.Data) != 0 {
+		t.Errorf("before the other tenant's requests there are %+v", page.Data)
+	}
+	one.call("GET", "api/requests?cursor="+two.cursor, "").want(t, 200, &page)
+	if len(page.Data) != 2 || page.Data[0].WebhookID != one.webhook || page.Data[1].WebhookID != one.webhook {
+		t.Errorf("after the other tenant's requests there are %+v", page.Data)
+	}
+	if after := one.snapshot(); after != before {
+		t.Errorf("got\n%s\nfrom\n%s", after, before)
+	}
+}
+
+// TestTenantsOfSimilarNames has tenants whose names begin alike, differ in case
+// alone, or look like parts of the names of the store's keys.
+func TestTenantsOfSimilarNames(t *testing.T) {
+	long := strings.Repeat("a", 127)
+	all := tenants(t, "a", "A", "aa", "a.b", "a.B", "a-b", "a_b", "a_", "a.", ".", "..", "-", "_", "0", "a.0", "version",
+		noID, "a-"+noID, long, long+"a", long+"b", "default")
+	for _, n := range all {
+		var hooks struct {
+			Data []webhook `json:"data"`
+		}
+		n.call("GET", "api/webhooks", "").want(t, 200, &hooks)
+		if len(hooks.Data) != 1 || hooks.Data[0].Description != "of/"+n.name {
+			t.Errorf("%s: %+v", n.name, hooks)
+		}
+		var ev event
+		n.call("GET", "api/events/"+noID, "").want(t, 200, &ev)
+		if string(ev.Data) != `{"of":"of/`+n.name+`"}` || len(ev.Deliveries) != 1 || ev.Deliveries[0].WebhookID != n.webhook {
+			t.Errorf("%s: %+v", n.name, ev)
+		}
+		for query, want := range map[string]int{"": 2, "?event_id=" + noID: 1, "?webhook_id=" + n.webhook: 2} {
+			var page requestList
+			n.call("GET", "api/requests"+query, "").want(t, 200, &page)
+			others := slices.ContainsFunc(page.Data, func(r request) bool { return r.WebhookID != n.webhook })
+			if len(page.Data) != want || others {
+				t.Errorf("%s: %s gives %+v", n.name, query, page.Data)
+			}
+		}
+	}
+	// What one deletes is gone for it alone.
+	all[0].call("DELETE", "api/webhooks/"+all[0].webhook, "").want(t, http.StatusNoContent, nil)
+	for _, n := range all[1:] {
+		var page requestList
+		n.call("GET", "api/requests?webhook_id="+n.webhook, "").want(t, 200, &page)
+		if n.call("GET", "api/webhooks/"+n.webhook, "").status != 200 || len(page.Data) != 2 {
+			t.Errorf("%s has lost something: %s", n.name, fmt.Sprint(page))
+		}
+	}
+}

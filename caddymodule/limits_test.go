@@ -1,0 +1,204 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+// together makes n calls at once and counts the answers by their status.
+func together(n int, call func(i int) reply) map[int]int {
+	statuses := make(map[int]int)
+	var lock sync.Mutex
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			got := call(i)
+			lock.Lock()
+			defer lock.Unlock()
+			statuses[got.status]++
+		})
+	}
+	all.Wait()
+	return statuses
+}
+
+// fillWithWebhooks gives a tenant webhooks, in this process, past the API.
+func fillWithWebhooks(t *testing.T, addr, tenant string, n int) {
+	t.Helper()
+	engine := delivery.NewEngine(redis.New(redis.Options{Addresses: []string{addr}}))
+	detach := engine.Attach(delivery.DefaultSettings(), zap.NewNop())
+	defer func() {
+		detach()
+		if err := engine.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	eventually(t, "the store", func() bool { return engine.Health(t.Context()) == nil })
+	const clients = 8
+	var all sync.WaitGroup
+	for client := range clients {
+		all.Go(func() {
+			for i := client; i < n; i += clients {
+				w := delivery.Webhook{Tenant: tenant, URL: "https://example.com/", Enabled: true, EventTypes: []string{delivery.AllEventTypes}}
+				if _, err := engine.CreateWebhook(t.Context(), w); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+// TestMostWebhooks creates a tenant's last webhooks and one more, and then all of
+// those at once.
+func TestMostWebhooks(t *testing.T) {
+	addr := redistest.Start(t).Addr
+	s := startSite(t, siteConfig{webhooks: "store redis redis://" + addr, handler: "insecure_no_auth\ntenant {header.X-Tenant}"})
+	s.ready()
+	create := func(tenant string) reply {
+		return s.do("POST", "/hooks/api/webhooks", `{"url":"https://example.com/"}`, "X-Tenant", tenant)
+	}
+	fillWithWebhooks(t, addr, "full", delivery.MaxWebhooks-1)
+	var last webhook
+	create("full").want(t, 201, &last)
+	if p := create("full").wantProblem(t, 409); !strings.Contains(p.Detail, "10000") {
+		t.Errorf("the limit is not in %q", p.Detail)
+	}
+	create("other").want(t, 201, nil)
+	s.do("PATCH", "/hooks/api/webhooks/"+last.ID, `{"enabled":false}`, "X-Tenant", "full").want(t, 200, nil)
+
+	s.do("DELETE", "/hooks/api/webhooks/"+last.ID, "", "X-Tenant", "full").want(t, 204, nil)
+	if got := together(8, func(int) reply { return create("full") }); got[201] != 1 || got[409] != 7 {
+		t.Errorf("for one place, 8 got %v", got)
+	}
+	var list struct {
+		Data []webhook `json:"data"`
+	}
+	s.do("GET", "/hooks/api/webhooks", "", "X-Tenant", "full").want(t, 200, &list)
+	if len(list.Data) != delivery.MaxWebhooks {
+		t.Errorf("there are %d webhooks", len(list.Data))
+	}
+}
+
+// TestMostDeliveries makes as many deliveries by one call as it may, and one more.
+func TestMostDeliveries(t *testing.T) {
+	// Two requests at a time, to where nobody is, hold nothing up.
+	s := startSite(t, siteConfig{webhooks: "store redis redis://" + redistest.Start(t).Addr + "\nconcurrency 2\ndestinations {\nallow 127.0.0.0/8\n}"})
+	s.ready()
+	for range 10 {
+		s.admin("POST", "api/webhooks", `{"url":"https://127.0.0.1:1/"}`).want(t, 201, nil)
+	}
+	s.admin("POST", "api/webhooks", `{"url":"https://127.0.0.1:1/","event_types":["group_deleted"]}`).want(t, 201, nil)
+	ordinary := strings.Repeat(`{"event_type":"group_created","data":{}},`, 999)
+	s.emit(`[`+ordinary+`{"event_type":"group_deleted","event_id":"`+noID+`","data":{}}]`).wantProblem(t, 413)
+	s.admin("GET", "api/events/"+noID, "").wantProblem(t, 404)
+
+	var receipts []receipt
+	s.emit(`[`+ordinary+`{"event_type":"group_created","event_id":"`+noID+`","data":{}}]`).want(t, 202, &receipts)
+	deliveries := 0
+	for _, r := range receipts {
+		deliveries += r.Deliveries
+	}
+	if len(receipts) != 1000 || deliveries != delivery.MaxDeliveries {
+		t.Errorf("%d receipts with %d deliveries", len(receipts), deliveries)
+	}
+}
+
+// TestTooManyTests has as many tests in flight as may be, and one more.
+func TestTooManyTests(t *testing.T) {
+	const most = 64
+	arrived, released := make(chan struct{}, most+2), make(chan struct{})
+	endpoint := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		arrived <- struct{}{}
+		<-released
+	}))
+	defer endpoint.Close()
+	release := sync.OnceFunc(func() { close(released) })
+	defer release()
+	s := startSite(t, siteConfig{webhooks: "store redis redis://" + redistest.Start(t).Addr + "\ntimeout 10m\ndestinations {\nallow_http\nallow 127.0.0.0/8\n}"})
+	s.ready()
+	var hook webhook
+	s.admin("POST", "api/webhooks", `{"url":"`+endpoint.URL+`"}`).want(t, 201, &hook)
+	test := func() reply { return s.admin("POST", "api/webhooks/"+hook.ID+"/test", "{}") }
+	done := make(chan map[int]int, 1)
+	go func() { done <- together(most, func(int) reply { return test() }) }()
+	for range most {
+		<-arrived
+	}
+	got := test()
+	got.wantProblem(t, http.StatusTooManyRequests)
+	if got.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After is %q", got.header.Get("Retry-After"))
+	}
+	// Events go on, and so do those in flight.
+	s.emit(`{"event_type":"group_created","data":{}}`).want(t, 202, nil)
+	<-arrived
+	release()
+	if statuses := <-done; statuses[200] != most {
+		t.Errorf("got %v", statuses)
+	}
+	test().want(t, 200, nil)
+}
+
+// TestFull lets Redis reach its maxmemory: what would need more is refused as a
+// whole, and all goes on when there is room again.
+func TestFull(t *testing.T) {
+	server := redistest.Start(t)
+	endpoint := newReceiver(t)
+	s := startSite(t, siteConfig{webhooks: endpoint.config(server.Addr)})
+	s.subscribe(endpoint)
+	s.emit(`{"event_type":"group_created","data":{}}`).want(t, 202, nil)
+	endpoint.next(t)
+	row := s.requests("", 1)[0]
+
+	client := goredis.NewClient(&goredis.Options{Addr: server.Addr})
+	defer client.Close()
+	limit := func(bytes string) {
+		t.Helper()
+		if err := client.ConfigSet(t.Context(), "maxmemory", bytes).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit("1mb") // less than an empty Redis takes
+	events := `[{"event_type":"group_created","event_id":"` + noID + `","data":{}},{"event_type":"group_created","data":{}}]`
+	for call, body := range map[string]string{
+		"api/events": events, "api/webhooks": `{"url":"https://example.com/"}`, "api/webhooks/" + row.WebhookID + "/test": "{}",
+	} {
+		got := s.admin("POST", call, body)
+		if p := got.wantProblem(t, 503); p.Detail != "The store is full." || got.header.Get("Retry-After") != "5" {
+			t.Errorf("%s: %q, Retry-After %q", call, p.Detail, got.header.Get("Retry-After"))
+		}
+	}
+	// What is there can be read, and sent again.
+	s.admin("GET", "api/events/"+noID, "").wantProblem(t, 404)
+	s.admin("POST", "api/requests/"+row.ID+"/rerun", "").want(t, 200, nil)
+	endpoint.next(t)
+	s.requests("", 2)
+	s.admin("GET", "api/health", "").want(t, 200, nil)
+
+	limit("0")
+	var receipts []receipt
+	s.admin("POST", "api/events", events).want(t, 202, &receipts)
+	if len(receipts) != 2 || receipts[0].Duplicate || receipts[0].Deliveries != 1 {
+		t.Errorf("got %+v", receipts)
+	}
+	s.requests("", 4)
+	var list struct {
+		Data []webhook `json:"data"`
+	}
+	s.admin("GET", "api/webhooks", "").want(t, 200, &list)
+	if len(list.Data) != 1 {
+		t.Errorf("got %+v", list)
+	}
+}
