@@ -2,7 +2,9 @@ package caddymodule_test
 
 import (
 	"bytes"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +14,13 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-const example = "../Caddyfile.example"
+const (
+	example = "../Caddyfile.example"
+
+	// password of the person who may log in, and a hash of it.
+	password     = "password-of-the-tests"
+	passwordHash = "$2a$04$eHzyrhx0q2GtWRArwxDR9.cOhTjBYrjAETzHWVL.SEuT0WDuVI8oW"
+)
 
 // caddyCommand is the command caddy, as a process.
 func caddyCommand(t *testing.T, args ...string) *exec.Cmd {
@@ -22,19 +30,25 @@ func caddyCommand(t *testing.T, args ...string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), asCaddy+"=1", "EMIT_TOKEN="+emitToken, "ADMIN_TOKEN="+adminToken)
+	cmd.Env = append(os.Environ(), asCaddy+"=1", "EMIT_TOKEN="+emitToken, "ADMIN_TOKEN="+adminToken, "ADMIN_HASH="+passwordHash)
 	return cmd
 }
 
 // TestExampleCommands runs what people run before they start Caddy. No store is
 // there.
 func TestExampleCommands(t *testing.T) {
+	t.Parallel()
 	if out, err := caddyCommand(t, "validate", "--adapter", "caddyfile", "--config", example).CombinedOutput(); err != nil {
 		t.Errorf("validate: %v\n%s", err, out)
 	}
 	out, err := caddyCommand(t, "adapt", "--adapter", "caddyfile", "--config", example).Output()
-	if err != nil || !bytes.Contains(out, []byte(`"{env.EMIT_TOKEN}"`)) || bytes.Contains(out, []byte(emitToken)) {
+	if err != nil {
 		t.Errorf("adapt: %v\n%s", err, out)
+	}
+	for name, secret := range map[string]string{"EMIT_TOKEN": emitToken, "ADMIN_TOKEN": adminToken} {
+		if !bytes.Contains(out, []byte(`"{env.`+name+`}"`)) || bytes.Contains(out, []byte(secret)) {
+			t.Errorf("adapt does not leave %s for later:\n%s", name, out)
+		}
 	}
 	want, err := os.ReadFile(example)
 	if err != nil {
@@ -43,51 +57,155 @@ func TestExampleCommands(t *testing.T) {
 	if out, err := caddyCommand(t, "fmt", example).Output(); err != nil || !bytes.Equal(out, want) {
 		t.Errorf("fmt: %v\n%s", err, out)
 	}
-	cmd := caddyCommand(t, "validate", "--adapter", "caddyfile", "--config", example)
-	cmd.Env = append(cmd.Env, "EMIT_TOKEN=")
-	if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte("emit_token is empty")) {
-		t.Errorf("validate with an empty token: %v\n%s", err, out)
+	for name, want := range map[string]string{
+		"EMIT_TOKEN":  "emit_token is empty",
+		"ADMIN_TOKEN": "admin_token is empty",
+	} {
+		cmd := caddyCommand(t, "validate", "--adapter", "caddyfile", "--config", example)
+		cmd.Env = append(cmd.Env, name+"=")
+		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte(want)) {
+			t.Errorf("validate without %s: %v\n%s", name, err, out)
+		}
 	}
 	if out, err := caddyCommand(t, "list-modules").Output(); err != nil || !bytes.Contains(out, []byte("http.handlers.webhooks")) || !bytes.Contains(out, []byte("webhooks.stores.redis")) {
 		t.Errorf("list-modules: %v\n%s", err, out)
 	}
 }
 
-// TestExampleRuns runs the example as it is but for its ports.
+// TestExampleRuns runs the example as it is but for its ports, and calls it as
+// its users do, with their mistakes.
 func TestExampleRuns(t *testing.T) {
-	redis := redistest.Start(t)
-	raw, err := os.ReadFile(example)
+	t.Parallel()
+	product := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "the product at ", r.URL.Path)
+	}))
+	defer product.Close()
+	site := "http://" + freeAddr(t)
+	file := exampleWith(t, map[string]string{
+		"http://localhost:8080 {": site + " {",
+		"admin localhost:2019":    "admin " + freeAddr(t),
+		"localhost:3000":          product.Listener.Addr().String(),
+	})
+	hash, err := caddyCommand(t, "hash-password", "--plaintext", password, "--bcrypt-cost", "4").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	site, admin := freeAddr(t), freeAddr(t)
-	text := strings.NewReplacer("localhost:8080 {", site+" {", "admin localhost:2019", "admin "+admin).Replace(string(raw))
-	file := filepath.Join(t.TempDir(), "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	cmd := caddyCommand(t, "run", "--config", file)
-	cmd.Env = append(cmd.Env, "WEBHOOKS_REDIS=redis://"+redis.Addr)
+	cmd.Env = append(cmd.Env, "WEBHOOKS_REDIS=redis://"+redistest.Start(t).Addr, "ADMIN_HASH="+strings.TrimSpace(string(hash)))
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "Caddy to be ready", func() bool {
-		got, err := try(http.MethodGet, "http://"+site+"/hooks/api/health", "")
+		got, err := try(http.MethodGet, site+"/hooks/api/health", "")
 		return err == nil && got.status == http.StatusOK
 	})
-	got, err := try(http.MethodPost, "http://"+site+"/hooks/api/events", `{"event_type":"device_created","data":{}}`, "Authorization", asEmitter)
-	if err != nil || got.status != http.StatusAccepted {
-		t.Errorf("got %d, %v: %s", got.status, err, got.body)
-	}
+	callExample(t, site)
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, output.String())
 	}
-	if strings.Contains(output.String(), emitToken) || strings.Contains(output.String(), adminToken) {
-		t.Errorf("a token in the log:\n%s", output.String())
+	for _, secret := range []string{emitToken, adminToken, password} {
+		if strings.Contains(output.String(), secret) {
+			t.Errorf("%s is in the log:\n%s", secret, output.String())
+		}
+	}
+}
+
+// exampleWith is a copy of the example in which each of some texts, which must
+// be there once, has been replaced.
+func exampleWith(t *testing.T, replaced map[string]string) string {
+	t.Helper()
+	raw, err := os.ReadFile(example)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	for from, to := range replaced {
+		if strings.Count(text, from) != 1 {
+			t.Fatalf("%q is not once in the example", from)
+		}
+		text = strings.Replace(text, from, to, 1)
+	}
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// Who challenges a caller for credentials.
+const (
+	byLogin    = `Basic realm="restricted"` // the example's basic_auth
+	byWebhooks = `Bearer, Basic realm="webhooks", charset="UTF-8"`
+)
+
+func callExample(t *testing.T, site string) {
+	const (
+		event    = `{"event_type":"device_created","data":{}}`
+		asBearer = "Bearer "
+	)
+	asAdmin := asBasic("admin", password)
+	for _, tc := range []struct {
+		who, auth          string
+		method, path, body string
+		want               int
+		challenge, answer  string
+	}{
+		{"anyone", "", "GET", "/", "", 200, "", "the product at /"},
+		{"anyone", "", "GET", "/api/webhooks", "", 200, "", "the product at /api/webhooks"},
+		{"anyone", "", "GET", "/hooks/api/health", "", 200, "", `{"status":"ok"}`},
+		{"anyone", "", "GET", "/hooks/api/openapi.json", "", 200, "", `"openapi"`},
+		{"anyone", "", "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+		{"anyone", "", "GET", "/hooks/", "", 401, byLogin, ""},
+		{"anyone", "", "POST", "/hooks/api/events", event, 401, byLogin, ""},
+		{"anyone", "", "GET", "/hooks/api/nothing", "", 401, byLogin, ""},
+		{"anyone by a way round", "", "GET", "/hooks/api/health/../webhooks", "", 401, byLogin, ""},
+		{"anyone by a way round", "", "GET", "/hooks/api/health%2f..%2fwebhooks", "", 401, byLogin, ""},
+		{"anyone by a way round", "", "GET", "/hooks//api/webhooks", "", 401, byLogin, ""},
+		{"anyone by a way round", "", "GET", "/hooks/api/Health", "", 404, "", ""},
+
+		{"product", asEmitter, "POST", "/hooks/api/events", event, 202, "", `"deliveries":0`},
+		{"product, bearer in small", "bearer " + emitToken, "POST", "/hooks/api/events", event, 202, "", ""},
+		{"product", asEmitter, "GET", "/hooks/api/webhooks", "", 403, "", "admin token"},
+		{"product", asEmitter, "GET", "/hooks/api/health", "", 200, "", ""},
+		{"product, token as password", asBasic("admin", emitToken), "POST", "/hooks/api/events", event, 401, byLogin, ""},
+
+		{"script", asBearer + adminToken, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
+		{"script, token as password", asBasic("admin", adminToken), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+
+		{"person", asAdmin, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
+		{"person", asAdmin, "GET", "/hooks/", "", 200, "", "<title>Webhooks</title>"},
+		{"person", asAdmin, "GET", "/hooks", "", 200, "", "<title>Webhooks</title>"},
+		{"person", asAdmin, "POST", "/hooks/api/events", event, 202, "", ""},
+		{"person", asAdmin, "GET", "/hooks/api/health", "", 200, "", ""},
+		{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+		{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/health", "", 401, byLogin, ""},
+		{"person, no password", asBasic("admin", ""), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+
+		{"wrong token", asBearer + "guess", "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+		{"wrong token", asBearer + "guess", "POST", "/hooks/api/events", event, 401, byWebhooks, ""},
+		{"empty token", asBearer, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+		{"password as token", asBearer + password, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+		{"login as token", "Bearer" + asAdmin, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+		{"token without its scheme", adminToken, "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+	} {
+		var headers []string
+		if tc.auth != "" {
+			headers = []string{"Authorization", tc.auth}
+		}
+		got, err := try(tc.method, site+tc.path, tc.body, headers...)
+		if err != nil || got.status != tc.want {
+			t.Errorf("%s: %s %s: got %d, %v, want %d: %s", tc.who, tc.method, tc.path, got.status, err, tc.want, got.body)
+		}
+		if challenge := strings.Join(got.header.Values("WWW-Authenticate"), ", "); challenge != tc.challenge {
+			t.Errorf("%s: %s %s: got the challenge %q", tc.who, tc.method, tc.path, challenge)
+		}
+		if !strings.Contains(string(got.body), tc.answer) {
+			t.Errorf("%s: %s %s: got %s", tc.who, tc.method, tc.path, got.body)
+		}
 	}
 }
