@@ -8,7 +8,7 @@ import (
 func TestTest(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()
-	r := receive(t, status(200, 200, 500))
+	r := receive(t, status(200, 200, 500, 200))
 	other := receive(t, nil)
 	w := c.webhook(t, r.URL, `"secret":"s"`, `"event_types":["group_created"]`)
 	c.webhook(t, other.URL)
@@ -17,12 +17,14 @@ func TestTest(t *testing.T) {
 		{`{}`, "", "success"},
 		{`{"event_type":"group_created"}`, "group_created", "success"},
 		{`{}`, "", "failed"},
+		{``, "", "success"},
 	} {
 		q := c.must(t, 200, "POST", path, test.body)
 		wantMembers(t, q, requestMembers...)
 		if q["trigger"] != "test" || q["attempt"] != nil || q["next_attempt_at"] != nil || q["webhook_id"] != w["id"] || q["status"] != test.status {
 			t.Errorf("%v", q)
 		}
+		wantUUID(t, q["event_id"])
 		if test.eventType != "" && q["event_type"] != test.eventType {
 			t.Errorf("event_type %v", q["event_type"])
 		}
@@ -47,7 +49,7 @@ func TestTest(t *testing.T) {
 	for _, body := range []string{`{"event_type":"nothing"}`, `{"event_type":1}`, `{"event_type":null}`, `{"nothing":1}`, `[]`, `null`} {
 		t.Run(body, func(t *testing.T) { c.call(t, "POST", path, body).want(t, 422) })
 	}
-	if found := c.requests(t, ""); len(found) != 3 || len(other.received()) != 0 {
+	if found := c.requests(t, ""); len(found) != 4 || len(other.received()) != 0 {
 		t.Errorf("%d requests, %d elsewhere", len(found), len(other.received()))
 	}
 }
@@ -87,7 +89,11 @@ func TestRerun(t *testing.T) {
 	if d := c.delivery(t, event["event_id"]); d["status"] != "success" {
 		t.Errorf("%v", d)
 	}
-	r.await(t, 5)
+	for _, got := range r.await(t, 5) {
+		if got.body != r.received()[0].body {
+			t.Errorf("another payload: %s", got.body)
+		}
+	}
 	if found := c.requests(t, ""); len(found) != 5 {
 		t.Errorf("%d requests", len(found))
 	}
@@ -95,6 +101,43 @@ func TestRerun(t *testing.T) {
 	event["event_id"] = tested["event_id"]
 	rerun(tested, "failed")
 	c.call(t, "POST", "/api/requests/"+unknownID+"/rerun", "").want(t, 404)
+}
+
+// TestRerunBody sends bodies with a re-run, which takes none, or one that says
+// nothing.
+func TestRerunBody(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	r := receive(t, nil)
+	c.webhook(t, r.URL)
+	c.emit(t)
+	path := "/api/requests/" + text(c.awaitRequests(t, "", 1)[0]["id"]) + "/rerun"
+	for _, test := range []struct {
+		body, contentType string
+		status            int
+	}{
+		{"", "", 200},
+		{"{}", "application/json", 200},
+		{" { }\n", "application/json; charset=utf-8", 200},
+		{"{}", "text/plain", 415},
+		{"{}", "application/merge-patch+json", 415},
+		{" ", "application/json", 400},
+		{"{", "application/json", 400},
+		{"{}{}", "application/json", 400},
+		{`{"` + "\xff" + `":1}`, "application/json", 400},
+		{`{"nothing":1}`, "application/json", 422},
+		{`{"event_type":"alert_active"}`, "application/json", 422},
+		{"[]", "application/json", 422},
+		{"null", "application/json", 422},
+	} {
+		t.Run(test.body+" "+test.contentType, func(t *testing.T) {
+			c.with("Content-Type", test.contentType).call(t, "POST", path, test.body).want(t, test.status)
+		})
+	}
+	r.await(t, 4) // the event and what was not refused
+	if found := c.requests(t, "?status=success"); len(found) != 4 {
+		t.Errorf("%d requests", len(found))
+	}
 }
 
 func TestDisable(t *testing.T) {

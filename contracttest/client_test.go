@@ -66,6 +66,7 @@ func (c client) call(t testing.TB, method, path, body string) answer {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	maps.Copy(req.Header, c.header)
+	req.Host = c.header.Get("Host")
 	noRedirects := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	resp, err := (&http.Client{CheckRedirect: noRedirects}).Do(req)
 	if err != nil {

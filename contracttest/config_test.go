@@ -1,26 +1,130 @@
 package contracttest
 
 import (
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// caddy runs a command of Caddy on a Caddyfile.
-func caddy(t testing.TB, command, text string) (string, error) {
+// runCaddy runs a command of Caddy to its end.
+func runCaddy(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
-	file := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), caddyBinary, command, "--config", file, "--adapter", "caddyfile")
+	cmd := exec.CommandContext(t.Context(), caddyBinary, args...)
 	cmd.Env = append(os.Environ(), environment...)
 	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// caddy runs a command of Caddy on a Caddyfile.
+func caddy(t testing.TB, command, text string) (string, error) {
+	t.Helper()
+	return runCaddy(t, command, "--config", caddyfile(t, text), "--adapter", "caddyfile")
+}
+
+func caddyfile(t testing.TB, text string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// everyOption is a Caddyfile with all options of the contract but the stores', not
+// formatted.
+func everyOption(t testing.TB, store string) string {
+	return `{
+admin off
+webhooks {
+` + store + `
+event_types alert_active  "invoice paid" # quoted
+	signature_header X-Level-Signature
+		standard_webhooks
+	retry {
+	attempts 3
+	delay 2m
+jitter 1s 60s
+}
+timeout 15s
+concurrency 512 32
+retention 14d
+max_event_size 1MiB
+max_response_size 16KiB
+destinations {
+allow_http
+allow 127.0.0.0/8 10.0.0.0/8
+deny 198.51.100.0/24
+proxy http://127.0.0.1:3128
+trusted_ca ` + certificateFile(t) + `
+}
+}
+}
+
+http://127.0.0.1:1 {
+handle_path /hooks/* {
+webhooks {
+emit_token {env.EMIT_TOKEN}
+emit_token {env.OLD_TOKEN}
+admin_token {env.ADMIN_TOKEN}
+admin_user {http.auth.user.id}
+tenant {header.X-Tenant}
+insecure_no_auth
+}
+}
+}
+`
+}
+
+// TestCommands runs what works without a store: a connection to it would be seen.
+func TestCommands(t *testing.T) {
+	t.Parallel()
+	store := httptest.NewUnstartedServer(nil)
+	store.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			t.Error("the store was touched")
+		}
+	}
+	store.Start()
+	defer store.Close()
+	text := everyOption(t, "store redis redis://"+store.Listener.Addr().String())
+	before, err := caddy(t, "adapt", text)
+	if err != nil || adapted(before) == "" {
+		t.Fatalf("adapt: %v: %s", err, before)
+	}
+	if out, err := caddy(t, "validate", text); err != nil {
+		t.Errorf("validate: %v: %s", err, out)
+	}
+	file := caddyfile(t, text)
+	if out, err := runCaddy(t, "fmt", "--overwrite", file); err != nil {
+		t.Fatalf("fmt: %v: %s", err, out)
+	}
+	formatted, err := os.ReadFile(file)
+	if err != nil || string(formatted) == text {
+		t.Errorf("fmt changed nothing, or %v", err)
+	}
+	if after, err := caddy(t, "adapt", string(formatted)); err != nil || adapted(after) != adapted(before) {
+		t.Errorf("formatted, it adapts to\n%s\n%v, before to\n%s", after, err, before)
+	}
+}
+
+// adapted is the JSON in what caddy adapt prints, which is its one line that
+// begins with the apps or the admin option.
+func adapted(out string) string {
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, `{"admin"`) || strings.HasPrefix(line, `{"apps"`) {
+			return line
+		}
+	}
+	return ""
 }
 
 func TestBadConfiguration(t *testing.T) {
@@ -49,7 +153,7 @@ func TestBadConfiguration(t *testing.T) {
 			if err == nil {
 				t.Fatalf("adapted: %s", out)
 			}
-			if !strings.Contains(out, "Caddyfile:") {
+			if !regexp.MustCompile(`Caddyfile:[0-9]+`).MatchString(out) {
 				t.Errorf("names no file and line: %s", out)
 			}
 		})
@@ -58,24 +162,58 @@ func TestBadConfiguration(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
+	// Nothing listens there, and validate is not to look.
+	const store = "store redis redis://127.0.0.1:1"
+	const token = "admin_token {env.ADMIN_TOKEN}"
 	for _, test := range []struct {
-		options string
-		ok      bool
+		app, mount string
+		ok         bool
 	}{
-		{"admin_token {env.ADMIN_TOKEN}", true},
-		{"admin_token {env.EMPTY}", false},
-		{"emit_token {env.EMPTY}", false},
-		{"emit_token {env.NOT_SET}\nadmin_token {env.ADMIN_TOKEN}", false},
-		{`admin_token ""`, false},
+		{store, token, true},
+		{store, "admin_token {env.EMPTY}", false},
+		{store, "emit_token {env.EMPTY}", false},
+		{store, "emit_token {env.NOT_SET}\n" + token, false},
+		{store, "emit_token {file./does/not/exist}\n" + token, false},
+		{store, `admin_token ""`, false},
+		{store + " {\nkey_prefix {env.ADMIN_TOKEN}\n}", token, true},
+		{store + " {\nkey_prefix {env.EMPTY}\n}", token, false},
+		{"store redis {\naddress 127.0.0.1:1\npassword {env.ADMIN_TOKEN}\n}", token, true},
+		{"store redis {\naddress 127.0.0.1:1\npassword {env.EMPTY}\n}", token, false},
+		{"store redis redis://:{env.EMPTY}@127.0.0.1:1", token, false},
 	} {
-		t.Run(test.options, func(t *testing.T) {
+		t.Run(test.app+" "+test.mount, func(t *testing.T) {
 			t.Parallel()
-			// Nothing listens there, and validate is not to look.
-			text := "{\n\tadmin off\n\twebhooks {\n\t\tstore redis redis://127.0.0.1:1\n\t}\n}\nhttp://127.0.0.1:1 {\n\troute {\n\t\twebhooks {\n" + test.options + "\n}\n\t}\n}\n"
+			text := "{\n\tadmin off\n\twebhooks {\n" + test.app + "\n\t}\n}\nhttp://127.0.0.1:1 {\n\troute {\n\t\twebhooks {\n" + test.mount + "\n}\n\t}\n}\n"
 			out, err := caddy(t, "validate", text)
 			if (err == nil) != test.ok {
 				t.Errorf("%v: %s", err, out)
 			}
+			if !test.ok && !strings.Contains(out, "empty") {
+				t.Errorf("does not say what is empty: %s", out)
+			}
 		})
+	}
+}
+
+// TestModules looks for what a stock Caddy has, and for what it has not.
+func TestModules(t *testing.T) {
+	t.Parallel()
+	all, err := runCaddy(t, "list-modules")
+	if err != nil {
+		t.Fatalf("%v: %s", err, all)
+	}
+	ours, err := runCaddy(t, "list-modules", "--skip-standard")
+	if err != nil {
+		t.Fatalf("%v: %s", err, ours)
+	}
+	for _, id := range []string{"http", "tls", "http.handlers.reverse_proxy", "http.handlers.file_server", "http.authentication.providers.http_basic", "tls.issuance.acme"} {
+		if !slices.Contains(strings.Fields(all), id) || slices.Contains(strings.Fields(ours), id) {
+			t.Errorf("no stock Caddy: %s is not among its standard modules", id)
+		}
+	}
+	for _, id := range []string{"webhooks", "http.handlers.webhooks", "webhooks.stores.redis"} {
+		if !slices.Contains(strings.Fields(ours), id) {
+			t.Errorf("%s is not in\n%s", id, ours)
+		}
 	}
 }

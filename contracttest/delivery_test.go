@@ -77,6 +77,9 @@ func TestAttempts(t *testing.T) {
 			if got := len(elsewhere.received()); got != 0 {
 				t.Errorf("%d redirects followed", got)
 			}
+			if now := c.must(t, 200, "GET", "/api/webhooks/"+text(w["id"]), ""); quote(now) != quote(w) {
+				t.Errorf("afterwards the webhook is %v, was %v", now, w)
+			}
 		})
 	}
 }

@@ -185,11 +185,35 @@ func TestEventSize(t *testing.T) {
 		const start, end = `{"event_type":"alert_active","data":{"s":"`, `"}}`
 		return start + strings.Repeat("x", n-len(start)-len(end)) + end
 	}
-	const most = 16 << 10
+	const most = 16 << 10 // as configured
 	c.call(t, "POST", "/api/events", event(most)).want(t, 202)
 	c.call(t, "POST", "/api/events", event(most+1)).want(t, 413)
 	c.call(t, "POST", "/api/events", "["+event(most)+","+event(most)+"]").want(t, 202)
 	c.call(t, "POST", "/api/events", "["+event(most)+","+event(most+1)+"]").want(t, 413)
+}
+
+// TestSizesByDefault takes what is just small enough, and not a byte more.
+func TestSizesByDefault(t *testing.T) {
+	t.Parallel()
+	c := strict.admin()
+	event := func(n int) string {
+		const start, end = `{"event_type":"alert_active","data":{"s":"`, `"}}`
+		return start + strings.Repeat("x", n-len(start)-len(end)) + end
+	}
+	const most = 1 << 20
+	c.call(t, "POST", "/api/events", event(most)).want(t, 202)
+	c.call(t, "POST", "/api/events", event(most+1)).want(t, 413)
+	array := func(n int) string {
+		start := "[" + strings.Repeat(event(most)+",", 15)
+		return start + event(n-len(start)-1) + "]"
+	}
+	const mostOfArray = 16 << 20
+	a := c.call(t, "POST", "/api/events", array(mostOfArray))
+	a.want(t, 202)
+	if n := len(list(a.decode(t))); n != 16 {
+		t.Errorf("%d receipts", n)
+	}
+	c.call(t, "POST", "/api/events", array(mostOfArray+1)).want(t, 413)
 }
 
 func TestEventTypes(t *testing.T) {

@@ -2,12 +2,16 @@ package contracttest
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
@@ -87,6 +91,7 @@ const site = `
 
 var (
 	caddyBinary string
+	redisAddr   string
 	fast        *server // retries at once
 	slow        *server // retries in an hour, so that what is pending stays so
 	strict      *server // has the default options
@@ -129,6 +134,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer redis.Kill()
+	redisAddr = redis.Addr
 
 	var running []*process.Process
 	defer func() {
@@ -157,9 +163,9 @@ func run(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
-// startCaddy starts a Caddy with the options of the app, and waits until it
-// serves the site.
-func startCaddy(dir, options string) (*server, error) {
+// startCaddy starts a Caddy with the options of the app and mounts beside the
+// usual ones, and waits until it serves the site.
+func startCaddy(dir, options string, mounts ...string) (*server, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -167,7 +173,12 @@ func startCaddy(dir, options string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := "{\n\tadmin off\n\tpersist_config off\n\twebhooks {\n\t\t" + options + "\n\t}\n}\n\nhttp://" + addr + " {" + site + "}\n"
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	text := fmt.Sprintf("{\n\tadmin off\n\tpersist_config off\n\twebhooks {\n\t\t%s\n\t}\n}\n\nhttp://%s, http://*.hooks.test:%s {%s%s}\n",
+		options, addr, port, site, strings.Join(mounts, ""))
 	p, err := process.StartCaddy(caddyBinary, dir, []byte(text), environment...)
 	if err != nil {
 		return nil, err
@@ -188,6 +199,26 @@ func startCaddy(dir, options string) (*server, error) {
 	}
 	p.Kill()
 	return nil, fmt.Errorf("Caddy does not serve\n%s", p.Tail())
+}
+
+// ownStore is the option of a store for one test, in the Redis of all.
+func ownStore() string {
+	return "store redis {\n\t\t\taddress " + redisAddr + "\n\t\t\tkey_prefix " + uuid.NewString() + "\n\t\t}\n"
+}
+
+// start starts a Caddy that ends with the test, if not before. It returns when
+// the Caddy has its store.
+func start(t testing.TB, options string, mounts ...string) *server {
+	t.Helper()
+	s, err := startCaddy(filepath.Join(t.TempDir(), "caddy"), options, mounts...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.process.Kill)
+	eventually(t, "a Caddy that has its store", func() bool {
+		return s.mount("hooks").call(t, "GET", "/api/health", "").status == 200
+	})
+	return s
 }
 
 // environment is what the Caddyfiles' placeholders name.

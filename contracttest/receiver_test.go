@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -20,14 +21,32 @@ type receiver struct {
 type received struct {
 	method, uri, body string
 	header            http.Header
+	protocol          string
 }
 
 // receive starts a receiver. The reply gets the number of the request, from 1 on;
 // nil replies 200.
 func receive(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
 	t.Helper()
+	r := newReceiver(t, reply)
+	r.Start()
+	return r
+}
+
+// receiveTLS is receive for https, over HTTP/2. Who trusts the certificate that
+// r.Certificate returns trusts the receiver, as 127.0.0.1 and as ::1.
+func receiveTLS(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
+	t.Helper()
+	r := newReceiver(t, reply)
+	r.EnableHTTP2 = true
+	r.Config.ErrorLog = log.New(io.Discard, "", 0)
+	r.StartTLS()
+	return r
+}
+
+func newReceiver(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
 	r := &receiver{reply: reply}
-	r.Server = httptest.NewServer(r)
+	r.Server = httptest.NewUnstartedServer(r)
 	t.Cleanup(r.Close)
 	return r
 }
@@ -44,7 +63,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	r.mu.Lock()
-	r.got = append(r.got, received{req.Method, req.RequestURI, string(body), req.Header})
+	r.got = append(r.got, received{req.Method, req.RequestURI, string(body), req.Header, req.Proto})
 	n := len(r.got)
 	r.mu.Unlock()
 	if r.reply != nil {

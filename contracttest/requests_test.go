@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 )
@@ -156,6 +157,29 @@ func TestCursor(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestLimit has one request more than a page may have.
+func TestLimit(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	const most, byDefault = 200, 50
+	c.webhook(t, receive(t, nil).URL)
+	c.emit(t)
+	const event = `{"event_type":"alert_active","data":{}}`
+	c.call(t, "POST", "/api/events", "["+strings.Repeat(event+",", most-1)+event+"]").want(t, 202)
+	var cursor string
+	eventually(t, "all requests", func() bool {
+		page := c.must(t, 200, "GET", "/api/requests?limit=200", "")
+		cursor = text(page["next_cursor"])
+		return len(list(page["data"])) == most && cursor != ""
+	})
+	if rest := c.requests(t, "?cursor="+url.QueryEscape(cursor)); len(rest) != 1 {
+		t.Errorf("%d requests on the second page", len(rest))
+	}
+	if page := c.requests(t, ""); len(page) != byDefault {
+		t.Errorf("%d requests by default", len(page))
 	}
 }
 

@@ -2,8 +2,12 @@ package contracttest
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
 func TestHealth(t *testing.T) {
@@ -46,14 +50,46 @@ func TestStoreOutOfReach(t *testing.T) {
 			}
 		})
 	}
-	for _, c := range []client{storeless.mount("hooks"), c} {
-		if a := c.call(t, "GET", "/api/health", ""); a.status != 503 || len(a.body) == 0 {
-			t.Errorf("health: %d %s", a.status, a.body)
+	// Why, is for admins and the log.
+	const why, store = "connection refused", "127.0.0.1:1"
+	eventually(t, "health that says why", func() bool {
+		a := c.call(t, "GET", "/api/health", "")
+		a.want(t, 503)
+		return strings.Contains(text(a.object(t)["detail"]), why)
+	})
+	for _, c := range []client{storeless.mount("hooks"), storeless.mount("hooks").emitter()} {
+		a := c.call(t, "GET", "/api/health", "")
+		a.want(t, 503)
+		if strings.Contains(a.body, why) || strings.Contains(a.body, store) {
+			t.Errorf("details for anyone: %s", a.body)
 		}
 	}
+	eventually(t, "a log that says why", func() bool {
+		log, err := os.ReadFile(storeless.process.Log)
+		return err == nil && strings.Contains(string(log), why)
+	})
 	if a := storeless.mount("beside").call(t, "GET", "", ""); a.status != 200 || a.body != "beside" {
 		t.Errorf("the site beside: %d %s", a.status, a.body)
 	}
+}
+
+// TestStoreThatComes starts Caddy before its store.
+func TestStoreThatComes(t *testing.T) {
+	t.Parallel()
+	redis := redistest.Start(t)
+	redis.Kill()
+	s, err := startCaddy(filepath.Join(t.TempDir(), "caddy"), "store redis redis://"+redis.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.process.Kill)
+	c := s.admin()
+	c.call(t, "POST", "/api/events", `{"event_type":"alert_active","data":{}}`).want(t, 503)
+	if err := redis.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a Caddy that has its store", func() bool { return c.call(t, "GET", "/api/health", "").status == 200 })
+	c.emit(t)
 }
 
 func TestOpenAPI(t *testing.T) {

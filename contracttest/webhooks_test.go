@@ -19,15 +19,15 @@ func TestWebhook(t *testing.T) {
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
-	if w["url"] != "http://127.0.0.1:1/" || w["enabled"] != true || w["has_secret"] != false || quote(w["event_types"]) != `["*"]` {
+	if w["url"] != "http://127.0.0.1:1/" || w["enabled"] != true || w["has_secret"] != false || w["description"] != "" || quote(w["event_types"]) != `["*"]` {
 		t.Errorf("defaults: %v", w)
 	}
 	if got := c.must(t, 200, "GET", "/api/webhooks/"+id, ""); quote(got) != quote(w) {
 		t.Errorf("GET is %v, POST was %v", got, w)
 	}
 
-	second := c.webhook(t, "http://127.0.0.1:1/b", `"secret":"s"`, `"enabled":false`, `"description":"d"`, `"event_types":["alert_active","group_created"]`)
-	if second["enabled"] != false || second["has_secret"] != true || second["description"] != "d" || quote(second["event_types"]) != `["alert_active","group_created"]` {
+	second := c.webhook(t, "http://127.0.0.1:1/b", `"secret":"s"`, `"enabled":false`, `"description":"für Ada 😀"`, `"event_types":["alert_active","group_created"]`)
+	if second["enabled"] != false || second["has_secret"] != true || second["description"] != "für Ada 😀" || quote(second["event_types"]) != `["alert_active","group_created"]` {
 		t.Errorf("given: %v", second)
 	}
 	all := c.must(t, 200, "GET", "/api/webhooks", "")
@@ -44,6 +44,24 @@ func TestWebhook(t *testing.T) {
 	}
 	if data := list(c.must(t, 200, "GET", "/api/webhooks", "")["data"]); len(data) != 1 || data[0]["id"] != second["id"] {
 		t.Errorf("list after DELETE: %v", data)
+	}
+}
+
+// TestTypesAddedLater configures one more event type than there was when the
+// webhooks were created.
+func TestTypesAddedLater(t *testing.T) {
+	t.Parallel()
+	options := ownStore() + destinations("allow_http", "allow 127.0.0.0/8")
+	r := receive(t, nil)
+	before := start(t, options+"event_types first").mount("hooks", "Authorization", "Bearer "+adminToken)
+	before.webhook(t, r.URL)
+	before.webhook(t, r.URL, `"event_types":["first"]`)
+	after := start(t, options+"event_types first second").mount("hooks", "Authorization", "Bearer "+adminToken)
+	for eventType, want := range map[string]float64{"first": 2, "second": 1} {
+		receipt := after.must(t, 202, "POST", "/api/events", `{"event_type":"`+eventType+`","data":{}}`)
+		if number(receipt["deliveries"]) != want {
+			t.Errorf("%s: %v", eventType, receipt)
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ func TestBrokenAnswers(t *testing.T) {
 		{"HTTP/0.9", "<html></html>\r\n", Response{Failure: notHTTPAnswer}},
 		{"a status that is no number", "HTTP/1.1 abc OK\r\n\r\n", Response{Failure: notHTTPAnswer}},
 		{"a status of two digits", "HTTP/1.1 20 OK\r\n\r\n", Response{Failure: notHTTPAnswer}},
+		{"a status of zero", "HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok", Response{Failure: notHTTPAnswer}},
+		{"a status below 100", "HTTP/1.1 099 OK\r\nContent-Length: 2\r\n\r\nok", Response{Failure: notHTTPAnswer}},
+		{"a negative status", "HTTP/1.1 -20 OK\r\nContent-Length: 2\r\n\r\nok", Response{Failure: notHTTPAnswer}},
 		{"an unknown version", "HTTP/x 200 OK\r\n\r\n", Response{Failure: notHTTPAnswer}},
 		{"a header without a colon", statusOK + "nonsense\r\n\r\n", Response{Failure: notHTTPAnswer}},
 		{"a header without a name", statusOK + ": c\r\n\r\n", Response{Failure: notHTTPAnswer}},
@@ -83,6 +86,7 @@ func TestBrokenAnswers(t *testing.T) {
 		{"a huge chunk length", chunkedOK + "fffffffffffffffff\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
 		{"a chunk that is longer than it says", chunkedOK + "2\r\nabcd\r\n", Response{StatusCode: 200, Body: "ab", Failure: notHTTPAnswer}},
 		{"an endless chunk line", chunkedOK + "2;" + strings.Repeat("x", 10_000) + "\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
+		{"a long trailer", chunkedOK + "0\r\n" + strings.Repeat("A: b\r\n", 1000) + "\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
 		{"a broken trailer", chunkedOK + "0\r\nnonsense\r\n\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
 		{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", Response{Failure: "the endpoint speaks TLS: its URL should begin with https://"}},
 
@@ -184,6 +188,14 @@ func TestBrokenHTTP2(t *testing.T) {
 			_, _ = io.WriteString(w, "half")
 			_ = http.NewResponseController(w).Flush()
 			panic(http.ErrAbortHandler)
+		})
+		sender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
+			want(t, Response{StatusCode: 200, Body: "half", Failure: "the connection was closed before the response was complete"})
+	})
+	t.Run("a body shorter than it says", func(t *testing.T) {
+		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "9")
+			_, _ = io.WriteString(w, "half")
 		})
 		sender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
 			want(t, Response{StatusCode: 200, Body: "half", Failure: "the connection was closed before the response was complete"})

@@ -25,6 +25,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 	dnsZone(t, map[string][]string{
 		"inside.example": {"127.0.0.1"},
 		"mixed.example":  {"169.254.169.254", "127.0.0.1"},
+		"pair.example":   {"127.0.0.9", "127.0.0.1"},
 		"mapped.example": {"::ffff:127.0.0.1"},
 		"nat64.example":  {"64:ff9b::7f00:1"},
 		"meta.example":   {"169.254.169.254"},
@@ -50,6 +51,8 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		{"allowed, by name", "inside.example", "127.0.0.0/8", "", ""},
 		{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
 		{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
+		{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
+		{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
 		{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
 		{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},
 		{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", denied},
@@ -74,6 +77,36 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 				t.Errorf("the endpoint was called %d times", got)
 			}
 		})
+	}
+}
+
+// A name that was good when the webhook was made, and for the last request, may
+// lead elsewhere now.
+func TestNamesAreCheckedAtEachConnection(t *testing.T) {
+	var called atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		called.Add(1)
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	m := message("http://moving.example:" + port)
+	h := sender(t, func(s *Settings) { s.Destinations.Allow = prefixes("127.0.0.1/32") })
+	for _, at := range []struct {
+		address string
+		want    Response
+	}{
+		{"127.0.0.1", Response{StatusCode: 204}},
+		{"127.0.0.9", Response{Failure: "the address 127.0.0.9 is not public, and not allowed by the configuration"}},
+		{"169.254.169.254", Response{Failure: "the address 169.254.169.254 is not public, and not allowed by the configuration"}},
+		{"127.0.0.1", Response{StatusCode: 204}},
+	} {
+		dnsZone(t, map[string][]string{"moving.example": {at.address}})
+		h.Send(t.Context(), m).want(t, at.want)
+	}
+	if n := called.Load(); n != 2 {
+		t.Errorf("the endpoint was called %d times", n)
 	}
 }
 
@@ -219,6 +252,68 @@ func TestProxyFailures(t *testing.T) {
 			}
 			h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy })
 			h.Send(t.Context(), message("https://127.0.0.1:8443")).want(t, Response{Failure: tc.want})
+		})
+	}
+}
+
+// socksProxy is a proxy of SOCKS 5 (RFC 1928) that reaches one place alone, and
+// notes where it was to connect to.
+func socksProxy(t *testing.T, to string) (address string, asked chan string) {
+	t.Helper()
+	asked = make(chan string, 10)
+	return serve(t, func(conn net.Conn) {
+		packet := make([]byte, 512)
+		if _, err := conn.Read(packet); err != nil { // which authentication
+			return
+		}
+		_, _ = io.WriteString(conn, "\x05\x00") // none is needed
+		n, err := conn.Read(packet)
+		if err != nil {
+			return
+		}
+		asked <- fmt.Sprintf("%x", packet[:n])
+		_, _ = io.WriteString(conn, "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00") // connected
+		var dialer net.Dialer
+		onward, err := dialer.DialContext(t.Context(), "tcp", to)
+		if err != nil {
+			return
+		}
+		defer func() { _ = onward.Close() }()
+		go func() {
+			_, _ = io.Copy(onward, conn)
+			_ = onward.Close()
+		}()
+		_, _ = io.Copy(conn, onward)
+	}), asked
+}
+
+// The proxy stands where no destination may be, and the destination, which need
+// not exist here, where they may.
+func TestSOCKSProxy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer server.Close()
+	for _, tc := range []struct {
+		allow string
+		want  Response
+		asked string // version, connect, IPv4, address, port
+	}{
+		{"192.0.2.0/24", Response{StatusCode: 204}, "05010001c00002010050"},
+		{"127.0.0.0/8", Response{Failure: "the address 192.0.2.1 is not public, and not allowed by the configuration"}, ""},
+	} {
+		t.Run(tc.allow, func(t *testing.T) {
+			address, asked := socksProxy(t, server.Listener.Addr().String())
+			h := sender(t, func(s *Settings) {
+				s.Destinations.Proxy = &url.URL{Scheme: "socks5", Host: address}
+				s.Destinations.Allow = prefixes(tc.allow)
+			})
+			h.Send(t.Context(), message("http://192.0.2.1/")).want(t, tc.want)
+			got := ""
+			if len(asked) > 0 {
+				got = <-asked
+			}
+			if got != tc.asked {
+				t.Errorf("the proxy was asked %s, not %s", got, tc.asked)
+			}
 		})
 	}
 }
