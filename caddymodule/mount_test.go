@@ -53,7 +53,7 @@ func TestMounts(t *testing.T) {
 		{http.MethodGet, "/api/nothing", "", "", 404},
 		{http.MethodPost, "/route/api/events", event, "", 202},
 		{http.MethodGet, "/route/nothing", "", "", 404},
-		{http.MethodGet, "/route/", "", "", 404},
+		{http.MethodGet, "/route/", "", "", 200},
 		{http.MethodPost, "/small/api/events", event, "", 413},
 		{http.MethodGet, "/users/api/webhooks", "", asBasic("bob", "password"), 200},
 		{http.MethodGet, "/users/api/webhooks", "", asBasic("bob", "wrong"), 401},

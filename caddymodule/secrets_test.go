@@ -218,7 +218,8 @@ func (s *spied) badCalls() {
 	t := s.caddySite.t
 	const secret, ok = misplacedSecret, `"url":"https://example.com/"`
 	var hook webhook
-	s.call("POST", "api/webhooks", `{`+ok+`,"secret":"whsec_`+secret+` ="}`).want(t, 201, &hook)
+	s.call("POST", "api/webhooks", `{`+ok+`,"secret":"whsec_`+secret+` ="}`).want(t, 422, nil)
+	s.call("POST", "api/webhooks", `{`+ok+`}`).want(t, 201, &hook)
 	path := "api/webhooks/" + hook.ID
 	for _, body := range []string{
 		`{` + ok + `,"secret":["` + secret + `"]}`,

@@ -5,6 +5,7 @@ package embedded
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
@@ -37,9 +38,30 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 	}
 }
 
-// TestFull fills the disk: what is accepted then is there, what is not is refused
-// as a whole, and all goes on when there is room again.
+// limited is an environment variable: it is set where files are limited.
+const limited = "WEBHOOKS_TEST_LIMITED"
+
+// TestFull runs in a process of its own: the limit is one of all its files, those of
+// the testing package among them.
 func TestFull(t *testing.T) {
+	if os.Getenv(limited) != "" {
+		testFull(t)
+		return
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^TestFull$")
+	cmd.Env = append(os.Environ(), limited+"=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// testFull fills the disk: what is accepted then is there, what is not is refused
+// as a whole, and all goes on when there is room again.
+func testFull(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
 	load := storetest.Load{Store: s}
