@@ -3,7 +3,9 @@ package redis
 import (
 	"encoding/binary"
 	"hash/fnv"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -63,6 +65,34 @@ func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenan
 func eventKey(base, tenant string, id uuid.UUID) string {
 	return base + "event:" + tenant + ":" + string(id[:])
 }
+
+// eventPattern is a glob of all keys of events.
+func (k keys) eventPattern() string {
+	return globSpecial.ReplaceAllString(k.prefix, `\$0`) + ":{*}:event:*"
+}
+
+var globSpecial = regexp.MustCompile(`[\\*?[]`)
+
+// parseEventKey takes an event's key apart; ok is false for one of another kind.
+func (k keys) parseEventKey(key string) (partition int, tenant string, id uuid.UUID, ok bool) {
+	rest, ok := strings.CutPrefix(key, k.prefix+":{")
+	number, rest, cut := strings.Cut(rest, "}:event:")
+	partition, err := strconv.Atoi(number)
+	at := len(rest) - len(id) - 1
+	if !ok || !cut || err != nil || at < 1 || rest[at] != ':' {
+		return 0, "", id, false
+	}
+	return partition, rest[:at], uuid.UUID([]byte(rest[at+1:])), true
+}
+
+func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pending:" + refText(ref) }
+func stateKey(base string) string                            { return base + "state" }
+func bodiesKey(base, bucket string) string                   { return base + "bodies:" + bucket }
+func sweptKey(base string) string                            { return base + "swept" }
+func goneKey(base string) string                             { return base + "gone" }
+func daysKey(base string) string                             { return base + "days" }
+func logsKey(base, day string) string                        { return base + "logs:" + day }
+func logKey(base, name, day string) string                   { return base + "log:" + name + ":" + day }
 
 // versionField is the member of webhooks:<tenant> that is no webhook.
 const versionField = "version"

@@ -101,6 +101,27 @@ local function flush(command, groups)
   for key, args in pairs(groups) do in_chunks(command, key, args) end
 end
 
+-- The numbers of event types, new ones included, as 2 bytes. Past 65,534 types
+-- all others share the last number.
+local function type_numbers(names)
+  local numbers = read_chunks('HMGET', types_key(), names)
+  local size
+  for i, name in ipairs(names) do
+    local number = tonumber(numbers[i] or nil)
+    if not number then
+      size = size or redis.call('HLEN', types_key())
+      number = 65535
+      if size < 65534 then
+        size = size + 1
+        number = size
+        redis.call('HSET', types_key(), name, number)
+      end
+    end
+    numbers[i] = struct.pack('>I2', number)
+  end
+  return numbers
+end
+
 -- Ends every change of pending:<ref>. The webhook is due when its first delivery
 -- is, or not at all. One that is overdue keeps its place among the others, unless
 -- it just had its turn: then it goes to the end.

@@ -23,27 +23,6 @@ for i = 1, tonumber(ARGV[1]) do
 end
 states = read_chunks('HMGET', state_key(), refs)
 
--- The numbers of event types, new ones included, as 2 bytes. Past 65,534 types
--- all others share the last number.
-local function type_numbers(names)
-  local numbers = read_chunks('HMGET', types_key(), names)
-  local size
-  for i, name in ipairs(names) do
-    local number = tonumber(numbers[i] or nil)
-    if not number then
-      size = size or redis.call('HLEN', types_key())
-      number = 65535
-      if size < 65534 then
-        size = size + 1
-        number = size
-        redis.call('HSET', types_key(), name, number)
-      end
-    end
-    numbers[i] = struct.pack('>I2', number)
-  end
-  return numbers
-end
-
 local types = {}
 local type_count = tonumber(ARGV[at])
 for i = 1, type_count do types[i] = ARGV[at + i] end

@@ -1,0 +1,266 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+const storePassword = "password-of-the-redis"
+
+// copyStores runs caddy webhooks copy, and returns what it prints.
+func copyStores(t *testing.T, args ...string) (output string, err error) {
+	t.Helper()
+	out, err := caddyCommand(t, append([]string{"webhooks", "copy"}, args...)...).CombinedOutput()
+	for _, hidden := range []string{secret, storePassword} {
+		if strings.Contains(string(out), hidden) {
+			t.Errorf("%s is in the output:\n%s", hidden, out)
+		}
+	}
+	return string(out), err
+}
+
+// wantCopied fails the test unless the copy succeeds and prints the lines.
+func wantCopied(t *testing.T, lines []string, args ...string) {
+	t.Helper()
+	out, err := copyStores(t, args...)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, line := range lines {
+		if !strings.Contains(out, line+"\n") {
+			t.Errorf("%q is not in the output:\n%s", line, out)
+		}
+	}
+}
+
+// wantRefused fails the test unless the copy fails and says why in one line.
+func wantRefused(t *testing.T, why string, args ...string) {
+	t.Helper()
+	out, err := copyStores(t, args...)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(out, why) {
+		t.Errorf("got %v, want %q:\n%s", err, why, out)
+	}
+}
+
+// withStore is a configuration that tries a failed delivery again and again.
+func (r *receiver) withStore(store string) siteConfig {
+	return siteConfig{webhooks: fmt.Sprintf(`store %s
+		retry {
+			attempts 100
+			delay 1s
+			jitter 0 10ms
+		}
+		destinations {
+			allow 127.0.0.0/8
+			trusted_ca %s
+		}
+`, store, r.ca)}
+}
+
+// TestCopyCommand takes what a site holds from a file to Redis and on to another
+// file. Each time a site goes on with the copy.
+func TestCopyCommand(t *testing.T) {
+	t.Setenv("COPY_TEST_PASSWORD", storePassword)
+	redis := redistest.Start(t, "--requirepass", storePassword)
+	first, second := "embedded "+t.TempDir(), "embedded "+filepath.Join(t.TempDir(), "new")
+	inRedis := fmt.Sprintf("redis {\n\taddress %s\n\tpassword {env.COPY_TEST_PASSWORD}\n}", redis.Addr)
+	endpoint := newReceiver(t)
+
+	s := startSite(t, endpoint.withStore(first))
+	s.ready()
+	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`","secret":"`+secret+`"}`).want(t, http.StatusCreated, nil)
+	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`/off","enabled":false}`).want(t, http.StatusCreated, nil)
+	s.emit(`{"event_type":"device_created","data":{"n":1}}`).want(t, http.StatusAccepted, nil)
+	delivered := s.requests("status=success", 1)[0]
+	endpoint.answer(http.StatusInternalServerError)
+	var pending receipt
+	s.emit(`{"event_type":"device_created","data":{"n":2}}`).want(t, http.StatusAccepted, &pending)
+	eventually(t, "the second event to fail", func() bool {
+		var list requestList
+		s.admin(http.MethodGet, "api/requests?status=failed", "").want(t, http.StatusOK, &list)
+		return len(list.Data) > 0
+	})
+	wantRefused(t, "another process has", "--from", first, "--to", inRedis, "--with-secrets")
+	stopSite(t)
+
+	wantRefused(t, "1 of 2 webhooks have a secret: give --with-secrets", "--from", first, "--to", second)
+	if _, err := os.Stat(strings.TrimPrefix(second, "embedded ")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the refused copy began: %v", err)
+	}
+	counts := []string{
+		"tenants                        1           1",
+		"webhooks                       2           2",
+		"events                         2           2",
+		"pending deliveries             1           1",
+	}
+	wantCopied(t, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied"),
+		"--from", first, "--to", inRedis, "--with-secrets")
+	wantCopied(t, append(counts, "webhooks: 2 read, 0 copied, 2 were there", "events: 2 read, 0 copied, 2 were there"),
+		"--from", first, "--to", inRedis, "--with-secrets")
+
+	// The pending delivery goes out, as the first would have been, and what went
+	// out can be sent again.
+	endpoint.answer(http.StatusOK)
+	endpoint.forget()
+	s = startSite(t, endpoint.withStore(inRedis))
+	s.ready()
+	got := endpoint.next(t)
+	if !strings.Contains(string(got.body), pending.EventID) || got.header.Get("X-Level-Signature") != signature(got.body) {
+		t.Errorf("got %s, signed %s", got.body, got.header.Get("X-Level-Signature"))
+	}
+	retry := s.requests("status=success&event_id="+pending.EventID, 1)[0]
+	if retry.Trigger != "retry" || retry.Attempt == nil || *retry.Attempt < 2 {
+		t.Errorf("the retry is %+v", retry)
+	}
+	var rerun request
+	s.admin(http.MethodPost, "api/requests/"+delivered.ID+"/rerun", "").want(t, http.StatusOK, &rerun)
+	if again := endpoint.next(t); rerun.Status != "success" || string(again.body) != *rerun.RequestBody || !strings.Contains(*rerun.RequestBody, `{"n":1}`) {
+		t.Errorf("the rerun is %+v", rerun)
+	}
+	stopSite(t)
+
+	wantRefused(t, "do not hold the same pending deliveries, requests", "--from", first, "--to", inRedis, "--with-secrets")
+	wantCopied(t, append(counts[:3:3], "pending deliveries             0           0"),
+		"--from", inRedis, "--to", second, "--with-secrets")
+	s = startSite(t, endpoint.withStore(second))
+	s.ready()
+	var before request
+	s.admin(http.MethodGet, "api/requests/"+delivered.ID, "").want(t, http.StatusOK, &before)
+	if before.ResponseBody == nil || *before.ResponseBody != "answer 200" {
+		t.Errorf("the first request is %+v", before)
+	}
+	if rows := s.requests("status=success", 3); rows[0].ID != rerun.ID || rows[1].ID != retry.ID || rows[2].ID != delivered.ID {
+		t.Errorf("the log is %+v", rows)
+	}
+}
+
+// stopSite stops the Caddy in this process, and so closes its store.
+func stopSite(t *testing.T) {
+	t.Helper()
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// forget forgets what has arrived.
+func (r *receiver) forget() {
+	for {
+		select {
+		case <-r.got:
+		default:
+			return
+		}
+	}
+}
+
+// TestCopyMistakes makes mistakes on the command line.
+func TestCopyMistakes(t *testing.T) {
+	t.Parallel()
+	empty := "embedded " + t.TempDir()
+	redis := "redis redis://" + redistest.Start(t).Addr
+	for why, args := range map[string][]string{
+		`required flag(s) "to" not set`:                     {"--from", empty},
+		"wrong argument count or unexpected line":           {"--from", "", "--to", redis},
+		"store needs the name of a module first":            {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
+		"the URL must begin with redis://":                  {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
+		"unrecognized redis option 'pass', at --to:2":       {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
+		"behind the store, at --to:2":                       {"--from", redis, "--to", "embedded /nowhere\nredis"},
+		"put each store in quotes":                          {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
+		"password is empty, or a placeholder in it is":      {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
+		"--from and --to are the same store":                {"--from", redis + "/0", "--to", redis},
+		"--from: there is no such store":                    {"--from", empty, "--to", redis},
+		"--from holds nothing that could be copied":         {"--from", redis, "--to", empty + "/new"},
+		"--to: the store is not available: Redis cannot be": {"--from", redis, "--to", "redis redis://" + freeAddr(t)},
+	} {
+		wantRefused(t, why, args...)
+	}
+}
+
+// TestCopyInterrupted has Ctrl-C end a copy in the middle, and the next one take
+// it to its end.
+func TestCopyInterrupted(t *testing.T) {
+	t.Parallel()
+	const events = 10_000
+	folder := t.TempDir()
+	fillStore(t, folder, events)
+	redis := redistest.Start(t)
+	for try := 0; ; try++ {
+		args := []string{"webhooks", "copy", "--from", "embedded " + folder, "--to", fmt.Sprintf("redis redis://%s {\nkey_prefix try%d\n}", redis.Addr, try)}
+		cmd := caddyCommand(t, args...)
+		output, err := cmd.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		lines := bufio.NewScanner(output)
+		for lines.Scan() && !strings.HasPrefix(lines.Text(), "webhooks: ") {
+			continue // a warning of the store's
+		}
+		// It has begun, and comes no further than to the end of a batch.
+		if err := errors.Join(redis.Freeze(), cmd.Process.Signal(os.Interrupt), redis.Thaw()); err != nil {
+			t.Fatal(err)
+		}
+		var last string
+		for lines.Scan() {
+			last = lines.Text()
+		}
+		if err := cmd.Wait(); err == nil && try < 10 {
+			continue // it was quicker
+		} else if err == nil || last != "Error: interrupted: run the same command again, and it goes on" {
+			t.Fatalf("%v: %s", err, last)
+		}
+		out, err := caddyCommand(t, args...).CombinedOutput()
+		want := fmt.Sprintf("events%26d%12d\n", events, events)
+		if err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), " were there\n") {
+			t.Errorf("%v, want %q:\n%s", err, want, out)
+		}
+		return
+	}
+}
+
+// fillStore makes a store in a folder with one webhook and many events.
+func fillStore(t *testing.T, folder string, events int) {
+	t.Helper()
+	s := embedded.New(folder)
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	hook := delivery.StoredWebhook{Webhook: delivery.Webhook{Tenant: "default", ID: uuid.New(), URL: "https://example.com"}}
+	batch := new(delivery.Batch)
+	batch.AddWebhook(hook)
+	for n := range events + 1 {
+		if n%delivery.BatchItems == 0 || n == 1 || n == events {
+			if _, err := s.Import(t.Context(), batch); err != nil {
+				t.Fatal(err)
+			}
+			batch = new(delivery.Batch)
+		}
+		batch.AddEvent(delivery.StoredEvent{
+			Event: delivery.Event{
+				Tenant: "default", ID: uuid.New(), Type: "alert_active", Payload: []byte("{}"),
+				OccurredAt: s.Now(), ReceivedAt: s.Now(),
+			},
+			Expires:    s.Now().Add(24 * time.Hour),
+			Deliveries: []delivery.StoredDelivery{{Webhook: hook.ID, Status: delivery.DeliveryPending, Due: s.Now()}},
+		})
+	}
+}

@@ -1,0 +1,168 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+var _ delivery.Copyable = (*Store)(nil)
+
+// Exists says whether there is a file already, which Open would make.
+func (s *Store) Exists() bool {
+	_, err := os.Stat(filepath.Join(s.folder, fileName))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+// Export reads all there is. Each batch has a transaction of its own.
+func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
+	return func(yield func(*delivery.Batch, error) bool) {
+		e := export{Store: s, tenants: s.tenantNames()}
+		for _, kind := range []struct {
+			bucket []byte
+			add    func(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error
+		}{
+			{webhooksBucket, e.webhook},
+			{eventsBucket, e.event},
+			{requestsBucket, e.request},
+		} {
+			for next := []byte{}; next != nil; {
+				batch := new(delivery.Batch)
+				err := ctx.Err()
+				if err == nil {
+					err = s.read(func(tx *bolt.Tx) error {
+						c := tx.Bucket(kind.bucket).Cursor()
+						k, v := c.Seek(next)
+						for ; k != nil && !batch.Full(); k, v = c.Next() {
+							if err := kind.add(batch, tx, k, v); err != nil {
+								return err
+							}
+						}
+						next = slices.Clone(k)
+						return nil
+					})
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				if batch.Len() > 0 && !yield(batch, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// export is one Export.
+type export struct {
+	*Store
+	tenants map[uint32]string
+}
+
+func (s *Store) tenantNames() map[uint32]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names := make(map[uint32]string)
+	if s.state != nil {
+		for name, t := range s.state.tenants {
+			names[t.number] = name
+		}
+	}
+	return names
+}
+
+func (s *export) webhook(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
+	tenant, w, err := decodeWebhook(v)
+	if err != nil {
+		return err
+	}
+	w.Tenant = s.tenants[tenant]
+	b.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: tx.Bucket(slowBucket).Get(k) != nil})
+	return nil
+}
+
+func (s *export) event(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
+	head, err := decodeEventHead(v)
+	if err != nil {
+		return err
+	}
+	if head.expires <= s.Now().UnixMilli() {
+		return nil
+	}
+	e, err := decodeEvent(s.tenants[head.tenant], v)
+	if err != nil {
+		return err
+	}
+	stored := delivery.StoredEvent{
+		Event: e.Event, Expires: timeOf(head.expires),
+		Nonce: head.nonce, Place: int(head.place), Test: e.test,
+	}
+	for _, webhook := range e.targets {
+		d, ok, err := s.delivery(tx, &e.Event, eventNumber(k), webhook)
+		if err != nil {
+			return err
+		}
+		if ok {
+			stored.Deliveries = append(stored.Deliveries, d)
+		}
+	}
+	b.AddEvent(stored)
+	return nil
+}
+
+// exportDelivery reads a delivery, if its webhook exists.
+func (s *export) delivery(tx *bolt.Tx, e *delivery.Event, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool, err error) {
+	state, err := stateOfDelivery(tx, event, webhook)
+	if err != nil {
+		return d, false, err
+	}
+	if deliveryStatuses[state.status] == "" {
+		return d, false, record.ErrUnreadable
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil || s.state.byNumber[webhook] == nil {
+		return d, false, nil
+	}
+	w := s.state.byNumber[webhook]
+	d = delivery.StoredDelivery{
+		Webhook: w.record.ID, Status: deliveryStatuses[state.status], Attempts: int(state.attempts),
+		RetryAt: timeOf(state.due), LastRequest: state.last,
+	}
+	if due, scheduled := w.schedule.due(event); scheduled {
+		d.Due = timeOf(due)
+		if due == 0 { // not tried before this process began
+			d.Due = e.ReceivedAt
+		}
+	}
+	return d, true, nil
+}
+
+func (s *export) request(b *delivery.Batch, _ *bolt.Tx, k, v []byte) error {
+	head, err := decodeRowHead(v)
+	if err != nil {
+		return err
+	}
+	ref, ok := s.reference(head.webhook)
+	if !ok {
+		return nil
+	}
+	r, body, err := decodeRow(ref, uuid.UUID(k), v)
+	if err != nil {
+		return err
+	}
+	r.ResponseBody = string(body)
+	b.AddRequest(delivery.StoredRequest{Request: r, Previous: head.previous})
+	return nil
+}

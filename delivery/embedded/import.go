@@ -1,0 +1,214 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Import adds what is not there, in one transaction.
+func (s *Store) Import(_ context.Context, batch *delivery.Batch) (added int, err error) {
+	err = s.write(alone, func(t *txn) error {
+		i := importing{store: s, txn: t}
+		if err := i.webhooks(batch.Webhooks); err != nil {
+			return err
+		}
+		if err := i.events(batch.Events); err != nil {
+			return err
+		}
+		if err := i.requests(batch.Requests); err != nil {
+			return err
+		}
+		added = i.added
+		return nil
+	})
+	return added, err
+}
+
+// importing is one Import in its transaction.
+type importing struct {
+	store *Store
+	txn   *txn
+	added int
+}
+
+func (i *importing) webhooks(all []delivery.StoredWebhook) error {
+	state := i.store.state
+	b := rising(i.txn.Tx, webhooksBucket)
+	more := make(map[*tenant]int)
+	for n := range all {
+		w := clone(&all[n].Webhook)
+		if state.webhook(w.Ref()) != nil {
+			continue
+		}
+		t, err := i.store.tenant(i.txn, w.Tenant)
+		if err != nil {
+			return err
+		}
+		if more[t]++; len(t.webhooks)+more[t] > delivery.MaxWebhooks {
+			return delivery.ErrTooManyWebhooks
+		}
+		number, err := b.NextSequence()
+		if err != nil {
+			return err
+		}
+		key := number4(uint32(number))
+		if err := b.Put(key, encodeWebhook(t, w)); err != nil {
+			return err
+		}
+		slow := all[n].Slow
+		if slow {
+			if err := i.txn.Bucket(slowBucket).Put(key, []byte{1}); err != nil {
+				return err
+			}
+		}
+		i.txn.committed = append(i.txn.committed, func() { state.addWebhook(t, uint32(number), w).slow = slow })
+		i.added++
+	}
+	for t, n := range more {
+		next := *t
+		next.version += int64(n)
+		i.txn.committed = append(i.txn.committed, func() { t.version = next.version })
+		if err := i.txn.Bucket(tenantsBucket).Put([]byte(t.name), encodeTenant(&next)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (i *importing) events(all []delivery.StoredEvent) error {
+	a := acceptance{store: i.store, txn: i.txn, events: i.txn.Bucket(eventsBucket), ids: i.txn.Bucket(idsBucket)}
+	for n := range all {
+		e := &all[n]
+		t, err := i.store.tenant(i.txn, e.Tenant)
+		if err != nil {
+			return err
+		}
+		head := eventHead{
+			received: e.ReceivedAt.UnixMilli(), expires: e.Expires.UnixMilli(),
+			nonce: e.Nonce, place: uint16(e.Place), tenant: t.number, id: e.ID,
+		}
+		known, err := a.known(&head)
+		if err != nil {
+			return err
+		}
+		if known != nil {
+			continue
+		}
+		if err := i.event(&a, t, &head, e); err != nil {
+			return err
+		}
+		i.added++
+	}
+	i.txn.committed = append(i.txn.committed, a.schedule)
+	return nil
+}
+
+// event adds an event with its deliveries.
+func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery.StoredEvent) error {
+	number, err := i.numberFor(a.events, head.received)
+	if err != nil {
+		return err
+	}
+	var numbers []byte
+	for n := range e.Deliveries {
+		d := &e.Deliveries[n]
+		w := t.webhooks[d.Webhook]
+		if w == nil {
+			continue
+		}
+		numbers = binary.BigEndian.AppendUint32(numbers, w.number)
+		if err := i.delivery(number, w, d); err != nil {
+			return err
+		}
+		if !d.Due.IsZero() {
+			a.due = append(a.due, dueDelivery{w, number, d.Due.UnixMilli()})
+		}
+	}
+	head.deliveries = uint16(len(numbers) / 4)
+	key := number8(number)
+	value := encodeEvent(head, &delivery.AcceptEvent{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
+	}, numbers)
+	if err := a.events.Put(key, value); err != nil {
+		return err
+	}
+	return a.ids.Put(idKey(head.tenant, head.id), key)
+}
+
+// delivery writes where a delivery stands.
+func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDelivery) error {
+	var value []byte
+	if !d.Untouched() {
+		value = encodeDelivery(&deliveryState{
+			status: d.Status[0], attempts: uint16(d.Attempts), due: millis(d.RetryAt), last: d.LastRequest,
+		})
+	}
+	bucket := deliveriesBucket
+	switch {
+	case !d.Due.IsZero():
+		bucket = pendingBucket
+	case value == nil:
+		return nil // a test that was not sent yet
+	}
+	return i.txn.Bucket(bucket).Put(deliveryKey(event, w.number), value)
+}
+
+// importShift makes room in numbers for the events of one millisecond.
+const importShift = 20
+
+// numberFor gives an event a number by when it was received, so that Sweep finds
+// the oldest first, in whatever order they come. Events that are accepted later
+// have higher ones.
+func (i *importing) numberFor(events *bolt.Bucket, received int64) (uint64, error) {
+	number := uint64(received) << importShift
+	c := events.Cursor()
+	c.Seek(number8(number + 1<<importShift))
+	if k, _ := c.Prev(); k != nil {
+		number = max(number, eventNumber(k)+1)
+	}
+	next := max(events.Sequence(), number, uint64(i.txn.now)<<importShift)
+	return number, events.SetSequence(next)
+}
+
+func (i *importing) requests(all []delivery.StoredRequest) error {
+	requests, log := i.txn.Bucket(requestsBucket), i.txn.Bucket(logBucket)
+	for n := range all {
+		r := &all[n].Request
+		w := i.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
+		if w == nil || requests.Get(r.ID[:]) != nil {
+			continue
+		}
+		eventType, err := i.store.eventType(i.txn, r.EventType)
+		if err != nil {
+			return err
+		}
+		head := rowHead{
+			previous: all[n].Previous, nextAttempt: millis(r.NextAttemptAt),
+			tenant: w.tenant.number, webhook: w.number, eventType: eventType,
+			event: r.EventID, success: r.Status == delivery.RequestSuccess,
+		}
+		if err := requests.Put(r.ID[:], encodeRow(&head, r)); err != nil {
+			return err
+		}
+		for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
+			if err := log.Put(logKey(of, eventType, head.success, r.ID), nil); err != nil {
+				return err
+			}
+		}
+		i.added++
+	}
+	return nil
+}
+
+// millis is what timeOf reads.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}

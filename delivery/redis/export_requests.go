@@ -1,0 +1,136 @@
+package redis
+
+import (
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// requests reads the log day by day, by the index of each tenant.
+func (e *export) requests() error {
+	for i, p := range e.parts {
+		days, err := e.client().ZRange(e.ctx, daysKey(p.base), 0, -1).Result()
+		if err != nil {
+			return e.wrap(err)
+		}
+		for _, day := range days {
+			err := e.scan(func(cursor uint64) *redis.ScanCmd {
+				return e.client().SScan(e.ctx, logsKey(p.base, day), cursor, "", delivery.BatchItems)
+			}, func(names []string) error {
+				for _, name := range names {
+					if strings.Contains(name, ":") {
+						continue // a webhook's, whose rows are in its tenant's, too
+					}
+					if err := e.log(p, name, day, e.swept[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// log reads a tenant's rows of one day.
+func (e *export) log(p *partition, tenant, day string, swept int64) error {
+	for from := "-"; ; {
+		members, err := e.client().ZRangeByLex(e.ctx, logKey(p.base, tenant, day), &redis.ZRangeBy{
+			Min: from, Max: "+", Count: delivery.BatchItems,
+		}).Result()
+		if err != nil {
+			return e.wrap(err)
+		}
+		if len(members) == 0 {
+			return nil
+		}
+		from = "(" + members[len(members)-1]
+		ids := make([]any, len(members))
+		for i, m := range members {
+			ids[i] = m[len(m)-16:]
+		}
+		reply, err := e.run(e.ctx, rowsScript, p.base, ids...)
+		if err != nil {
+			return err
+		}
+		rows, err := e.visible(p, tenant, reply[1:], swept)
+		if err != nil {
+			return err
+		}
+		if err := e.bodies(p, rows); err != nil {
+			return err
+		}
+	}
+}
+
+// visible decodes rows, and leaves out those of deleted webhooks and of hours that
+// are being dropped.
+func (e *export) visible(p *partition, tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
+	all, err := decodeRows(tenant, reply)
+	if err != nil {
+		return nil, err
+	}
+	exists := make(map[uuid.UUID]*redis.BoolCmd)
+	err = e.pipeline(func(pipe redis.Pipeliner) {
+		for i := range all {
+			if id := all[i].WebhookID; exists[id] == nil {
+				exists[id] = pipe.HExists(e.ctx, stateKey(p.base), refText(delivery.WebhookRef{Tenant: tenant, ID: id}))
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]delivery.StoredRequest, 0, len(all))
+	for i := range all {
+		if exists[all[i].WebhookID].Val() && hourOf(all[i].StartedAt()) >= swept {
+			raw, _ := reply[2*i+1].(string)
+			rows = append(rows, delivery.StoredRequest{Request: all[i], Previous: uuid.UUID([]byte(raw[:previousSize]))})
+		}
+	}
+	return rows, nil
+}
+
+// bodies adds the rows to the batch with their response bodies.
+func (e *export) bodies(p *partition, rows []delivery.StoredRequest) error {
+	sizes := make([]*redis.IntCmd, len(rows))
+	err := e.pipeline(func(pipe redis.Pipeliner) {
+		for i := range rows {
+			r := &rows[i]
+			sizes[i] = pipe.HStrLen(e.ctx, bodiesKey(p.base, bucket(r.StartedAt(), r.ID)), string(r.ID[:]))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for first, end := range groups(sizes) {
+		bodies := make([]*redis.StringCmd, end-first)
+		err := e.pipeline(func(pipe redis.Pipeliner) {
+			for i := first; i < end; i++ {
+				if sizes[i].Val() > 0 {
+					r := &rows[i]
+					bodies[i-first] = pipe.HGet(e.ctx, bodiesKey(p.base, bucket(r.StartedAt(), r.ID)), string(r.ID[:]))
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+		for i := first; i < end; i++ {
+			if body := bodies[i-first]; body != nil {
+				rows[i].ResponseBody = body.Val()
+			}
+			e.batch.AddRequest(rows[i])
+			if err := e.added(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

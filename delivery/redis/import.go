@@ -1,0 +1,228 @@
+package redis
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+var (
+	importEventsScript   = loadScript("import_events")
+	importRequestsScript = loadScript("import_requests")
+)
+
+// Import adds what is not there.
+func (s *Store) Import(ctx context.Context, batch *delivery.Batch) (added int, err error) {
+	if added, err = s.importWebhooks(ctx, batch.Webhooks); err != nil {
+		return added, err
+	}
+	calls, err := s.importEvents(batch.Events)
+	if err != nil {
+		return added, err
+	}
+	more, err := s.importRequests(batch.Requests)
+	if err != nil {
+		return added, err
+	}
+	if calls = append(calls, more...); len(calls) == 0 {
+		return added, nil
+	}
+	s.runAll(ctx, calls...)
+	for _, p := range *s.partitions.Load() {
+		p.fallsDue(0)
+	}
+	for _, c := range calls {
+		switch {
+		case c.err != nil:
+			err = c.err
+		case len(c.reply) != 2:
+			err = errUnknownReply
+		default:
+			n, _ := c.reply[1].(int64)
+			added += int(n)
+		}
+	}
+	return added, err
+}
+
+func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook) (added int, err error) {
+	if len(all) == 0 {
+		return 0, nil
+	}
+	bases := make([]string, len(all))
+	exists := make([]*redis.BoolCmd, len(all))
+	pipe := s.client().Pipeline()
+	for i := range all {
+		p, err := s.at(all[i].Tenant)
+		if err != nil {
+			return 0, err
+		}
+		bases[i] = p.base
+		exists[i] = pipe.HExists(ctx, stateKey(p.base), refText(all[i].Ref()))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, s.wrap(err)
+	}
+	var missing []*delivery.StoredWebhook
+	var calls []*call
+	for i := range all {
+		if w := &all[i]; !exists[i].Val() {
+			missing = append(missing, w)
+			calls = append(calls, &call{script: createWebhookScript, base: bases[i], args: []any{
+				w.Tenant, w.ID.String(), record.EncodeWebhook(&w.Webhook), webhookState(&w.Webhook), delivery.MaxWebhooks,
+			}})
+		}
+	}
+	if len(missing) == 0 {
+		return 0, nil
+	}
+	s.runAll(ctx, calls...)
+	pipe = s.client().Pipeline()
+	for i, c := range calls {
+		switch {
+		case c.err != nil:
+			return added, c.err
+		case len(c.reply) != 2:
+			return added, errUnknownReply
+		case c.reply[1] != int64(webhookWritten):
+			return added, fmt.Errorf("tenant %s: %w", missing[i].Tenant, delivery.ErrTooManyWebhooks)
+		}
+		added++
+		w := missing[i]
+		if w.Slow { // it has nothing pending yet that would have to move
+			pipe.HSet(ctx, stateKey(c.base), refText(w.Ref()), webhookState(&w.Webhook)+slowMark)
+		}
+		// One that was deleted here must not lose what it is given again.
+		pipe.ZRem(ctx, goneKey(c.base), refText(w.Ref()))
+	}
+	_, err = pipe.Exec(ctx)
+	return added, s.wrap(err)
+}
+
+// importEvents makes calls of the script, each of no more than a script may do.
+func (s *Store) importEvents(all []delivery.StoredEvent) ([]*call, error) {
+	open := make(map[*partition]*acceptance)
+	var parts []*acceptance
+	for i := range all {
+		e := &all[i]
+		p, err := s.at(e.Tenant)
+		if err != nil {
+			return nil, err
+		}
+		a := open[p]
+		if a == nil || a.isFull() {
+			a = newAcceptance(p)
+			open[p] = a
+			parts = append(parts, a)
+		}
+		a.addStored(e)
+	}
+	calls := make([]*call, len(parts))
+	for i, a := range parts {
+		args := append([]any{len(a.refs)}, a.refs...)
+		calls[i] = &call{script: importEventsScript, base: a.partition.base, args: append(args, a.args...)}
+	}
+	return calls, nil
+}
+
+// addStored adds an event for import_events.lua.
+func (a *acceptance) addStored(e *delivery.StoredEvent) {
+	accepted := &delivery.AcceptEvent{
+		ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, Payload: e.Payload, Test: e.Test,
+	}
+	var deliveries []byte
+	for i := range e.Deliveries {
+		d := &e.Deliveries[i]
+		accepted.Targets = append(accepted.Targets, delivery.Target{Webhook: d.Webhook})
+		number := a.number(delivery.WebhookRef{Tenant: e.Tenant, ID: d.Webhook})
+		deliveries = binary.BigEndian.AppendUint16(deliveries, uint16(number))
+		deliveries = binary.BigEndian.AppendUint64(deliveries, millis(d.Due))
+		deliveries = appendDelivery(deliveries, d)
+	}
+	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
+	stored = append(stored, encodeEvent(accepted, e.Nonce, e.Place)...)
+	a.args = append(a.args, e.Tenant, e.ID[:], stored, e.Expires.UnixMilli(), bucket(e.ReceivedAt, e.ID), deliveries)
+	a.events++
+	a.deliveries += len(e.Deliveries)
+	a.bytes += len(stored)
+}
+
+// appendDelivery writes a delivery's record: see keys.go.
+func appendDelivery(b []byte, d *delivery.StoredDelivery) []byte {
+	b = append(b, d.Status[0]) // the states are named by their first letters
+	b = binary.BigEndian.AppendUint16(b, uint16(d.Attempts))
+	b = binary.BigEndian.AppendUint64(b, millis(d.RetryAt))
+	return append(b, d.LastRequest[:]...)
+}
+
+// readDelivery reads a delivery's record, which is "" before its first request.
+func readDelivery(webhook uuid.UUID, b string) (delivery.StoredDelivery, error) {
+	d := delivery.StoredDelivery{Webhook: webhook, Status: delivery.DeliveryPending}
+	if b == "" {
+		return d, nil
+	}
+	if len(b) < deliverySize {
+		return d, record.ErrUnreadable
+	}
+	if d.Status = deliveryStatuses[b[0]]; d.Status == "" {
+		return d, record.ErrUnreadable
+	}
+	d.Attempts = int(b[1])<<8 | int(b[2])
+	d.RetryAt = timeOf(b[3:11])
+	d.LastRequest = uuid.UUID([]byte(b[11:deliverySize]))
+	return d, nil
+}
+
+// importRequests makes calls of the script, each of no more than a script may do.
+func (s *Store) importRequests(all []delivery.StoredRequest) ([]*call, error) {
+	open := make(map[*partition]*completion)
+	var parts []*completion
+	for i := range all {
+		p, err := s.at(all[i].Tenant)
+		if err != nil {
+			return nil, err
+		}
+		c := open[p]
+		if c == nil || c.isFull() {
+			c = newCompletion(p)
+			open[p] = c
+			parts = append(parts, c)
+		}
+		c.addStored(&all[i])
+	}
+	calls := make([]*call, len(parts))
+	for i, c := range parts {
+		calls[i] = c.call()
+		calls[i].script = importRequestsScript
+	}
+	return calls, nil
+}
+
+// addStored adds a row of the log for import_requests.lua.
+func (c *completion) addStored(r *delivery.StoredRequest) {
+	row := append([]byte(nil), r.Previous[:]...)
+	row = binary.BigEndian.AppendUint64(row, millis(r.NextAttemptAt))
+	row = append(row, encodeRequest(&r.Request)...)
+	started := r.StartedAt()
+	c.args = append(
+		c.args, c.refNumber(&r.Request), c.typeNumber(r.EventType),
+		r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody,
+	)
+	c.outcomes++
+	c.bytes += len(row) + len(r.ResponseBody)
+}
+
+// millis is what timeOf reads.
+func millis(t time.Time) uint64 {
+	if t.IsZero() {
+		return 0
+	}
+	return uint64(t.UnixMilli())
+}

@@ -1,0 +1,188 @@
+package redis
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// TestCopy copies from and to this store, of one partition and of three, and the
+// embedded one.
+func TestCopy(t *testing.T) {
+	t.Parallel()
+	type opener = func(t *testing.T) delivery.Copyable
+	redis := func(partitions int) opener {
+		return func(t *testing.T) delivery.Copyable {
+			o := options()
+			o.Partitions = partitions
+			return open(t, o)
+		}
+	}
+	file := func(t *testing.T) delivery.Copyable {
+		s := embedded.New(t.TempDir())
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
+	}
+	for _, tc := range []struct {
+		name     string
+		from, to opener
+	}{
+		{"RedisToEmbedded", redis(1), file},
+		{"EmbeddedToPartitions", file, redis(3)},
+		{"PartitionsToRedis", redis(3), redis(1)},
+	} {
+		t.Run(tc.name, func(t *testing.T) { storetest.RunCopy(t, tc.from, tc.to) })
+	}
+}
+
+// TestCopyCluster copies in a Cluster, where the keys of one partition are on one
+// node, and those of all are found on all nodes.
+func TestCopyCluster(t *testing.T) {
+	t.Parallel()
+	var addresses []string
+	for _, node := range redistest.StartCluster(t, 3) {
+		addresses = append(addresses, node.Addr)
+	}
+	cluster := func(t *testing.T) delivery.Copyable {
+		o := options()
+		o.Addresses = addresses
+		return open(t, o)
+	}
+	storetest.RunCopy(t, cluster, cluster)
+}
+
+// TestCopyKeys has an imported delivery and row leave the keys that they would
+// have left if they had been made here, in a Redis that holds other things, too.
+func TestCopyKeys(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.KeyPrefix = "a*[b]?" + o.KeyPrefix // of which a pattern must not be made
+	from, to := open(t, o), open(t, options())
+	other := o
+	other.KeyPrefix = "axxb" + o.KeyPrefix[len("a*[b]"):]
+	stranger := open(t, other)
+	mustAccept(t, stranger, newCall(stranger, addWebhook(t, stranger, testTenant), 1, 10, false))
+
+	w := addWebhook(t, from, testTenant)
+	call := newCall(from, w, 3, 10, true)
+	accepted := mustAccept(t, from, call)
+	done, slow := success(from, w, &call.Events[0], &accepted), success(from, w, &call.Events[1], &accepted)
+	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
+	slow.RetryAt = from.Now().Add(time.Hour)
+	if err := from.Complete(t.Context(), []delivery.Outcome{done, slow}); err != nil {
+		t.Fatal(err)
+	}
+	mustCopy(t, from, to)
+	got, want := dump(t, to), dump(t, from)
+	for key, value := range want {
+		if got[key] != value {
+			t.Errorf("%q holds\n%q, want\n%q", key, got[key], value)
+		}
+		delete(got, key)
+	}
+	for key, value := range got {
+		t.Errorf("%q holds %q, want nothing", key, value)
+	}
+}
+
+// dump reads all keys of a store, without its prefix, and what they hold.
+func dump(t *testing.T, s *Store) map[string]string {
+	t.Helper()
+	keys, err := s.client().Keys(t.Context(), "*").Result()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := make(map[string]string)
+	for _, key := range keys {
+		name, ok := strings.CutPrefix(key, s.keys.prefix+":")
+		if !ok {
+			continue
+		}
+		var value any
+		switch kind := s.client().Type(t.Context(), key).Val(); kind {
+		case "string":
+			value = []any{s.client().Get(t.Context(), key).Val(), s.client().PExpireTime(t.Context(), key).Val()}
+		case "hash":
+			value = s.client().HGetAll(t.Context(), key).Val()
+		case "set":
+			value = s.client().SMembersMap(t.Context(), key).Val()
+		case "zset":
+			value = s.client().ZRangeWithScores(t.Context(), key, 0, -1).Val()
+		default:
+			t.Fatalf("%q is a %s", key, kind)
+		}
+		all[name] = fmt.Sprint(value)
+	}
+	return all
+}
+
+// TestCopyDropped leaves out deliveries that Claim would drop, since what is older
+// than they are has been swept.
+func TestCopyDropped(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, options()), open(t, options())
+	w := addWebhook(t, from, testTenant)
+	call := newCall(from, w, 1, 10, true)
+	accepted := mustAccept(t, from, call)
+	tried := success(from, w, &call.Events[0], &accepted)
+	tried.Request.Status, tried.RetryAt = delivery.RequestFailed, from.Now()
+	if err := from.Complete(t.Context(), []delivery.Outcome{tried}); err != nil {
+		t.Fatal(err)
+	}
+	for more := true; more; {
+		var err error
+		if more, err = from.Sweep(t.Context(), -4*time.Hour); err != nil { // as hours later
+			t.Fatal(err)
+		}
+	}
+	mustCopy(t, from, to)
+	if n, err := to.Pending(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d deliveries are pending, %v", n, err)
+	}
+	if _, _, err := to.Event(t.Context(), testTenant, call.Events[0].ID); err != nil {
+		t.Errorf("the event: %v", err)
+	}
+}
+
+// TestCopyDeleted gives a webhook again to a store that is about to remove what
+// belonged to it.
+func TestCopyDeleted(t *testing.T) {
+	t.Parallel()
+	from, to := open(t, options()), open(t, options())
+	w := addWebhook(t, from, testTenant)
+	call := newCall(from, w, 1, 10, true)
+	accepted := mustAccept(t, from, call)
+	if err := from.Complete(t.Context(), []delivery.Outcome{success(from, w, &call.Events[0], &accepted)}); err != nil {
+		t.Fatal(err)
+	}
+	mustCopy(t, from, to)
+	if err := to.DeleteWebhook(t.Context(), w.Ref()); err != nil {
+		t.Fatal(err)
+	}
+	mustCopy(t, from, to)
+	sweepAll(t, to)
+	page, err := to.Requests(t.Context(), testTenant, delivery.RequestFilter{WebhookID: w.ID, Limit: 10})
+	if err != nil || len(page.Requests) != 1 {
+		t.Errorf("the log has %d rows, %v, want 1", len(page.Requests), err)
+	}
+}
+
+func mustCopy(t *testing.T, from, to *Store) {
+	t.Helper()
+	if err := delivery.Copy(t.Context(), from, to, func(string, int, int) {}); err != nil {
+		t.Fatal(err)
+	}
+}

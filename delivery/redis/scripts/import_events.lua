@@ -1,0 +1,47 @@
+#!lua
+-- import_events.lua adds events that are not there, with their deliveries, and
+-- passes over the others. It is refused as a whole when Redis is full.
+--
+-- KEYS[1]  the partition
+-- ARGV     number of webhooks, then the reference of each; then for each event:
+--          tenant, id, record, when it expires in ms, bucket of its deliveries,
+--          deliveries
+--            deliveries: of each the webhook's number from 0 (2 bytes), its place
+--            on the schedule or 0 (8), its record (27)
+-- Result   now in ms, how many events were added
+
+local now = now_ms()
+local refs = {}
+for i = 1, tonumber(ARGV[1]) do refs[i] = ARGV[1 + i] end
+local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
+-- What a delivery has before its first request, and is not stored.
+local untouched = 'p' .. string.rep('\0', 26)
+
+local added = 0
+local records, hours, pending = {}, {}, {}
+for e = #refs + 2, #ARGV, 6 do
+  local tenant, id, record, expires, of, deliveries = unpack(ARGV, e, e + 5)
+  if redis.call('SET', event_key(tenant, id), record, 'NX', 'PXAT', expires) then
+    added = added + 1
+    for k = 1, #deliveries, 37 do
+      local w, due, state = struct.unpack('>I2I8c27', deliveries, k)
+      w = w + 1
+      if states[w] then
+        if state ~= untouched then
+          collect(records, deliveries_key(of), id .. raw_id(ref_id(refs[w])), state)
+          hours[string.match(of, '^[^:]+')] = true
+        end
+        if due > 0 then collect(pending, w, due, id) end
+      end
+    end
+  end
+end
+
+flush('HSET', records)
+-- Events outlive the log by an hour, and so do the states of their deliveries.
+for hour in pairs(hours) do redis.call('ZADD', hours_key(), hour + 1, 'deliveries:' .. hour) end
+for w, args in pairs(pending) do
+  in_chunks('ZADD', pending_key(refs[w]), args)
+  reschedule(refs[w], states[w], now)
+end
+return { now, added }

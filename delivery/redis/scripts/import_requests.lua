@@ -1,0 +1,44 @@
+#!lua
+-- import_requests.lua adds rows of the log that are not there, and passes over the
+-- others and those of webhooks that do not exist. It is refused as a whole when
+-- Redis is full.
+--
+-- KEYS[1]  the partition
+-- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
+--          number of event types, then of each: name;
+--          then for each row: number of the webhook from 1, of the type, id,
+--          bucket and day of the request, row, response body
+-- Result   now in ms, how many rows were added
+
+local now = now_ms()
+local at = 2
+local refs = {}
+for i = 1, tonumber(ARGV[1]) do
+  refs[i] = ARGV[at]
+  at = at + 2
+end
+local states = read_chunks('HMGET', state_key(), refs)
+local types = {}
+for i = 1, tonumber(ARGV[at]) do types[i] = ARGV[at + i] end
+at = at + 1 + #types
+types = type_numbers(types)
+
+local added = 0
+for o = at, #ARGV, 7 do
+  local w, type_number, id, of, day, row, body = unpack(ARGV, o, o + 6)
+  local ref = refs[tonumber(w)]
+  if states[tonumber(w)] and redis.call('HSETNX', requests_key(of), id, row) == 1 then
+    added = added + 1
+    if body ~= '' then redis.call('HSET', bodies_key(of), id, body) end
+    local hour = string.match(of, '^[^:]+')
+    redis.call('ZADD', hours_key(), hour, 'requests:' .. hour)
+    -- The status stands in the row after the head that ends with the event's id.
+    local member = types[tonumber(type_number)] .. string.sub(row, 57, 57) .. id
+    for _, name in ipairs({ ref_tenant(ref), ref }) do
+      redis.call('ZADD', log_key(name, day), 0, member)
+      redis.call('SADD', logs_key(day), name)
+    end
+    redis.call('ZADD', days_key(), day, day)
+  end
+end
+return { now, added }
