@@ -8,9 +8,8 @@ help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 22
 
 .PHONY: demo
-demo: build ## See it work: Caddy, a Redis, a product and a receiver of webhooks; Ctrl-C ends it
-	@redis=$$($(need) redis) && go build -o bin/demo ./examples/demo && \
-		WEBHOOKS_REDIS_SERVER=$$redis exec bin/demo -caddy bin/caddy
+demo: build ## See it work: Caddy, a product and a receiver of webhooks; Ctrl-C ends it
+	@go build -o bin/demo ./examples/demo && exec bin/demo -caddy bin/caddy
 
 .PHONY: bench
 bench: build ## Measure what is promised, on this machine; see bench/README.md
@@ -37,7 +36,8 @@ test-go: ## Run the tests alone
 # Package, target and how many inputs: about half a minute's worth. A count, not a
 # time, lest a busy machine's clock end a run in the middle of an input.
 fuzzed := caddymodule:FuzzEventInput:60000 caddymodule:FuzzWebhookInput:60000 \
-	caddymodule:FuzzCursor:60000 delivery/redis:FuzzRecords:300000
+	caddymodule:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
+	delivery/embedded:FuzzRecords:300000
 
 .PHONY: fuzz
 fuzz: ## Feed whatever strangers may send to what reads it, half a minute each

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,8 +23,8 @@ func init() {
 // connected to before the app starts, and it also starts while its store cannot
 // be reached: until it can, calls are answered with 503.
 type App struct {
-	// Where webhooks, events, the schedule and the log are kept. There is no
-	// default yet: a store must be configured.
+	// Where webhooks, events, the schedule and the log are kept. Default:
+	// `embedded`, in Caddy's data folder.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=webhooks.stores inline_key=module"`
 
 	// The types of events that may be emitted, each of 1 to 128 printable
@@ -85,6 +84,8 @@ type App struct {
 	log          *zap.Logger
 }
 
+var defaultStore = json.RawMessage(`{"module":"embedded"}`)
+
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -105,7 +106,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: %w", err)
 	}
 	if a.StoreRaw == nil {
-		return errors.New("webhooks: no store is configured: add \"store redis <URL>\" to the webhooks global option")
+		a.StoreRaw = defaultStore
 	}
 	module, err := ctx.LoadModule(a, "StoreRaw")
 	if err != nil {

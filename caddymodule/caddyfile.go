@@ -101,7 +101,7 @@ func (a *App) parseStore(d *caddyfile.Dispenser) error {
 	}
 	name := d.Val()
 	if strings.ContainsAny(name, ":/@") { // which may have a password: not to be repeated
-		return d.Err("store needs the name of a module first, such as \"store redis <URL>\"")
+		return d.Err("store needs the name of a module first, such as \"store redis <URL>\" or \"store embedded <folder>\"")
 	}
 	module, err := caddyfile.UnmarshalModule(d, "webhooks.stores."+name)
 	if err != nil {

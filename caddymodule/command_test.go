@@ -10,8 +10,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
 const (
@@ -67,7 +65,7 @@ func TestExampleCommands(t *testing.T) {
 			t.Errorf("validate without %s: %v\n%s", name, err, out)
 		}
 	}
-	if out, err := caddyCommand(t, "list-modules").Output(); err != nil || !bytes.Contains(out, []byte("http.handlers.webhooks")) || !bytes.Contains(out, []byte("webhooks.stores.redis")) {
+	if out, err := caddyCommand(t, "list-modules").Output(); err != nil || !bytes.Contains(out, []byte("http.handlers.webhooks")) || !bytes.Contains(out, []byte("webhooks.stores.redis")) || !bytes.Contains(out, []byte("webhooks.stores.embedded")) {
 		t.Errorf("list-modules: %v\n%s", err, out)
 	}
 }
@@ -91,7 +89,8 @@ func TestExampleRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd := caddyCommand(t, "run", "--config", file)
-	cmd.Env = append(cmd.Env, "WEBHOOKS_REDIS=redis://"+redistest.Start(t).Addr, "ADMIN_HASH="+strings.TrimSpace(string(hash)))
+	data := t.TempDir()
+	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+data, "ADMIN_HASH="+strings.TrimSpace(string(hash)))
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -107,6 +106,9 @@ func TestExampleRuns(t *testing.T) {
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, output.String())
+	}
+	if _, err := os.Stat(filepath.Join(data, "caddy", "webhooks", "webhooks.db")); err != nil {
+		t.Errorf("the store is not where it should be: %v", err)
 	}
 	for _, secret := range []string{emitToken, adminToken, password} {
 		if strings.Contains(output.String(), secret) {

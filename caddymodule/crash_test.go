@@ -22,11 +22,15 @@ const (
 
 // TestCrash kills Caddy at random moments under load. Whatever it had answered
 // 202 for is delivered all the same: by the same Caddy started again or, after
-// the last crash, by another one on the same Redis.
+// the last crash, by another one on the same store.
 func TestCrash(t *testing.T) {
-	redis := redistest.Start(t)
+	t.Run("redis", func(t *testing.T) { testCrash(t, "redis redis://"+redistest.Start(t).Addr) })
+	t.Run("embedded", func(t *testing.T) { testCrash(t, "embedded "+t.TempDir()) })
+}
+
+func testCrash(t *testing.T, store string) {
 	endpoint := newReceiver(t)
-	first, second := newCrasher(t, endpoint, redis.Addr), newCrasher(t, endpoint, redis.Addr)
+	first, second := newCrasher(t, endpoint, store), newCrasher(t, endpoint, store)
 	first.start()
 	got, err := try(http.MethodPost, first.url("webhooks"), fmt.Sprintf(`{"url":%q}`, endpoint.URL), "Authorization", asAdmin)
 	if err != nil {
@@ -111,13 +115,13 @@ type crasher struct {
 	child  *process.Process // nil unless it runs
 }
 
-func newCrasher(t *testing.T, endpoint *receiver, redisAddr string) *crasher {
+func newCrasher(t *testing.T, endpoint *receiver, store string) *crasher {
 	t.Helper()
 	dir := t.TempDir()
 	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
 	// A lease lasts 15 s longer than the timeout: what was in flight when Caddy
 	// was killed is sent that much later.
-	text := site.caddyfile(siteConfig{webhooks: "timeout 1s\n" + endpoint.config(redisAddr)})
+	text := site.caddyfile(siteConfig{webhooks: "timeout 1s\n" + endpoint.configOf(store)})
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -77,8 +77,12 @@ func (s *EmbeddedStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			return d.Err("store embedded: the folder is empty")
 		}
 	}
-	if d.NextArg() || d.NextBlock(d.Nesting()) {
+	if d.NextArg() {
 		return d.ArgErr()
+	}
+	line := *d
+	if d.NextBlock(d.Nesting()) {
+		return line.Err("store embedded has no options")
 	}
 	return nil
 }

@@ -357,8 +357,11 @@ func (r *receiver) next(t *testing.T) received {
 }
 
 // config is the global option for tests: events go to this receiver on loopback.
-func (r *receiver) config(redisAddr string) string {
-	return fmt.Sprintf(`store redis redis://%s
+func (r *receiver) config(redisAddr string) string { return r.configOf("redis redis://" + redisAddr) }
+
+// configOf is config with any store.
+func (r *receiver) configOf(store string) string {
+	return fmt.Sprintf(`store %s
 		retry {
 			delay 10ms
 			jitter 0 10ms
@@ -367,5 +370,5 @@ func (r *receiver) config(redisAddr string) string {
 			allow 127.0.0.0/8
 			trusted_ca %s
 		}
-`, redisAddr, r.ca)
+`, store, r.ca)
 }

@@ -71,12 +71,11 @@ func TestRollback(t *testing.T) {
 func TestProvisionErrors(t *testing.T) {
 	s := &caddySite{t: t, addr: freeAddr(t), log: t.TempDir() + "/log"}
 	for want, c := range map[string]siteConfig{
-		"no store is configured: add": {},
-		"emit_token is empty":         {webhooks: "store redis redis://localhost:1", handler: "emit_token {env.WEBHOOKS_TEST_UNSET}"},
-		"admin_token is empty":        {webhooks: "store redis redis://localhost:1", handler: "admin_token {file./does/not/exist}"},
-		"tenant is empty":             {webhooks: "store redis redis://localhost:1", handler: "tenant {env.WEBHOOKS_TEST_UNSET}"},
-		"store redis: URL is empty":   {webhooks: "store redis {env.WEBHOOKS_TEST_UNSET}"},
-		"trusted_ca: open":            {webhooks: "store redis redis://localhost:1\ndestinations {\ntrusted_ca /does/not/exist\n}"},
+		"emit_token is empty":       {webhooks: "store redis redis://localhost:1", handler: "emit_token {env.WEBHOOKS_TEST_UNSET}"},
+		"admin_token is empty":      {webhooks: "store redis redis://localhost:1", handler: "admin_token {file./does/not/exist}"},
+		"tenant is empty":           {webhooks: "store redis redis://localhost:1", handler: "tenant {env.WEBHOOKS_TEST_UNSET}"},
+		"store redis: URL is empty": {webhooks: "store redis {env.WEBHOOKS_TEST_UNSET}"},
+		"trusted_ca: open":          {webhooks: "store redis redis://localhost:1\ndestinations {\ntrusted_ca /does/not/exist\n}"},
 	} {
 		err := caddy.Validate(config(t, s.caddyfile(c)))
 		if err == nil || !strings.Contains(err.Error(), want) {

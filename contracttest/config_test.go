@@ -211,7 +211,7 @@ func TestModules(t *testing.T) {
 			t.Errorf("no stock Caddy: %s is not among its standard modules", id)
 		}
 	}
-	for _, id := range []string{"webhooks", "http.handlers.webhooks", "webhooks.stores.redis"} {
+	for _, id := range []string{"webhooks", "http.handlers.webhooks", "webhooks.stores.redis", "webhooks.stores.embedded"} {
 		if !slices.Contains(strings.Fields(ours), id) {
 			t.Errorf("%s is not in\n%s", id, ours)
 		}

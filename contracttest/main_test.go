@@ -1,6 +1,7 @@
 package contracttest
 
 import (
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -91,7 +92,6 @@ const site = `
 
 var (
 	caddyBinary string
-	redisAddr   string
 	fast        *server // retries at once
 	slow        *server // retries in an hour, so that what is pending stays so
 	strict      *server // has the default options
@@ -113,6 +113,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// run runs the tests with each store.
 func run(m *testing.M) (int, error) {
 	dir, err := os.MkdirTemp("", "contracttest")
 	if err != nil {
@@ -134,8 +135,29 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer redis.Kill()
-	redisAddr = redis.Addr
+	embedded, err := embeddedStore(dir)
+	if err != nil {
+		return 1, err
+	}
+	for _, store := range []store{redisStore(redis), embedded} {
+		inUse = store
+		if code, err := runWith(m, filepath.Join(dir, uuid.NewString())); code != 0 || err != nil {
+			return code, err
+		}
+	}
+	return 0, nil
+}
 
+// runWith runs the tests with the store in use.
+func runWith(m *testing.M, dir string) (int, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return 1, err
+	}
+	if inUse.skip != "" {
+		if err := flag.Set("test.skip", inUse.skip); err != nil {
+			return 1, err
+		}
+	}
 	var running []*process.Process
 	defer func() {
 		for _, p := range running {
@@ -147,13 +169,16 @@ func run(m *testing.M) (int, error) {
 		name    string
 		options string
 	}{
-		{&fast, "fast", "store redis redis://" + redis.Addr + "/0" + fastOptions},
-		{&slow, "slow", "store redis redis://" + redis.Addr + "/1" + slowOptions},
-		{&strict, "strict", "store redis redis://" + redis.Addr + "/2"},
-		// Nothing listens on port 1.
-		{&storeless, "storeless", "store redis redis://127.0.0.1:1" + fastOptions},
+		{&fast, "fast", inUse.options("fast") + fastOptions},
+		{&slow, "slow", inUse.options("slow") + slowOptions},
+		{&strict, strictName, inUse.options(strictName)},
+		{&storeless, "storeless", inUse.away + fastOptions},
 	} {
-		started, err := startCaddy(filepath.Join(dir, s.name), s.options)
+		own := filepath.Join(dir, s.name)
+		if err := os.Mkdir(own, 0o700); err != nil {
+			return 1, err
+		}
+		started, err := startCaddy(own, s.options)
 		if err != nil {
 			return 1, fmt.Errorf("%s: %w", s.name, err)
 		}
@@ -164,11 +189,8 @@ func run(m *testing.M) (int, error) {
 }
 
 // startCaddy starts a Caddy with the options of the app and mounts beside the
-// usual ones, and waits until it serves the site.
+// usual ones, and waits until it serves the site. All that it writes is in dir.
 func startCaddy(dir, options string, mounts ...string) (*server, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
 	addr, err := process.FreeAddress()
 	if err != nil {
 		return nil, err
@@ -201,16 +223,17 @@ func startCaddy(dir, options string, mounts ...string) (*server, error) {
 	return nil, fmt.Errorf("Caddy does not serve\n%s", p.Tail())
 }
 
-// ownStore is the option of a store for one test, in the Redis of all.
-func ownStore() string {
-	return "store redis {\n\t\t\taddress " + redisAddr + "\n\t\t\tkey_prefix " + uuid.NewString() + "\n\t\t}\n"
-}
-
 // start starts a Caddy that ends with the test, if not before. It returns when
 // the Caddy has its store.
 func start(t testing.TB, options string, mounts ...string) *server {
 	t.Helper()
-	s, err := startCaddy(filepath.Join(t.TempDir(), "caddy"), options, mounts...)
+	return startIn(t, t.TempDir(), options, mounts...)
+}
+
+// startIn is start with a folder for all that the Caddy writes.
+func startIn(t testing.TB, dir, options string, mounts ...string) *server {
+	t.Helper()
+	s, err := startCaddy(dir, options, mounts...)
 	if err != nil {
 		t.Fatal(err)
 	}

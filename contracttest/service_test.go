@@ -3,7 +3,6 @@ package contracttest
 import (
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,7 +50,7 @@ func TestStoreOutOfReach(t *testing.T) {
 		})
 	}
 	// Why, is for admins and the log.
-	const why, store = "connection refused", "127.0.0.1:1"
+	why, where := inUse.why, inUse.where
 	eventually(t, "health that says why", func() bool {
 		a := c.call(t, "GET", "/api/health", "")
 		a.want(t, 503)
@@ -60,7 +59,7 @@ func TestStoreOutOfReach(t *testing.T) {
 	for _, c := range []client{storeless.mount("hooks"), storeless.mount("hooks").emitter()} {
 		a := c.call(t, "GET", "/api/health", "")
 		a.want(t, 503)
-		if strings.Contains(a.body, why) || strings.Contains(a.body, store) {
+		if strings.Contains(a.body, why) || strings.Contains(a.body, where) {
 			t.Errorf("details for anyone: %s", a.body)
 		}
 	}
@@ -78,7 +77,7 @@ func TestStoreThatComes(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	redis.Kill()
-	s, err := startCaddy(filepath.Join(t.TempDir(), "caddy"), "store redis redis://"+redis.Addr)
+	s, err := startCaddy(t.TempDir(), "store redis redis://"+redis.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package contracttest
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -8,6 +10,23 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
+
+// TestDefaultStore configures no store: what is kept is in Caddy's data folder, and
+// there for the next Caddy too.
+func TestDefaultStore(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	inData := func() *server { return startIn(t, data, "") }
+	s := inData()
+	admin := s.admin()
+	event := admin.emit(t)["event_id"]
+	if _, err := os.Stat(filepath.Join(data, "data", "caddy", "webhooks", "webhooks.db")); err != nil {
+		t.Error(err)
+	}
+	s.process.Kill()
+	admin.base = strings.Replace(admin.base, s.url, inData().url, 1)
+	admin.must(t, 200, "GET", "/api/events/"+text(event), "")
+}
 
 // TestRedisBlock has a Redis that knows one user, who may touch the keys of one
 // prefix, and looks at where they are.

@@ -53,9 +53,11 @@ func TestTypesAddedLater(t *testing.T) {
 	t.Parallel()
 	options := ownStore() + destinations("allow_http", "allow 127.0.0.0/8")
 	r := receive(t, nil)
-	before := start(t, options+"event_types first").mount("hooks", "Authorization", "Bearer "+adminToken)
+	first := start(t, options+"event_types first")
+	before := first.mount("hooks", "Authorization", "Bearer "+adminToken)
 	before.webhook(t, r.URL)
 	before.webhook(t, r.URL, `"event_types":["first"]`)
+	first.process.Kill()
 	after := start(t, options+"event_types first second").mount("hooks", "Authorization", "Bearer "+adminToken)
 	for eventType, want := range map[string]float64{"first": 2, "second": 1} {
 		receipt := after.must(t, 202, "POST", "/api/events", `{"event_type":"`+eventType+`","data":{}}`)

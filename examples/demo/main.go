@@ -1,9 +1,9 @@
-// Command demo shows the module at work, on this machine alone. It starts a
-// Redis and a Caddy of its own, registers a webhook, emits one event of each
-// type, receives them, checks their signatures, and prints the log of requests.
-// Then it keeps serving, so that one can try things, until Ctrl-C.
+// Command demo shows the module at work, on this machine alone. It starts a Caddy
+// of its own, registers a webhook, emits one event of each type, receives them,
+// checks their signatures, and prints the log of requests. Then it keeps serving,
+// so that one can try things, until Ctrl-C.
 //
-// make demo runs it, after building Caddy and finding a redis-server.
+// make demo runs it, after building Caddy.
 package main
 
 import (

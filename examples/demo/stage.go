@@ -6,11 +6,9 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
@@ -31,7 +29,6 @@ type stage struct {
 	caddyPath string
 	out       io.Writer
 
-	redis    *redistest.Server
 	receiver *receiver
 	product  *product
 	caddy    *process.Process
@@ -39,13 +36,6 @@ type stage struct {
 
 // start returns when all is ready. After an error, stop ends what did start.
 func (s *stage) start(ctx context.Context) (err error) {
-	folder := filepath.Join(s.dir, "redis")
-	if err := os.Mkdir(folder, 0o700); err != nil {
-		return err
-	}
-	if s.redis, err = redistest.StartServer(folder, "--appendonly", "yes"); err != nil {
-		return fmt.Errorf("Redis did not start: %w", err)
-	}
 	if s.receiver, err = startReceiver(rand.Text()); err != nil {
 		return err
 	}
@@ -58,7 +48,7 @@ func (s *stage) start(ctx context.Context) (err error) {
 		emitToken:  rand.Text(),
 		adminToken: rand.Text(),
 	}
-	fmt.Fprintf(s.out, "Starting Caddy on %s, with a Redis of its own on %s\n", site, s.redis.Addr)
+	fmt.Fprintf(s.out, "Starting Caddy on %s, with a store of its own in a temporary folder\n", site)
 	if err := s.startCaddy(site); err != nil {
 		return fmt.Errorf("Caddy did not start: %w", err)
 	}
@@ -68,7 +58,7 @@ func (s *stage) start(ctx context.Context) (err error) {
 func (s *stage) startCaddy(site string) error {
 	var err error
 	s.caddy, err = process.StartCaddy(s.caddyPath, s.dir, caddyfile,
-		"REDIS_URL=redis://"+s.redis.Addr,
+		"STORE_FOLDER="+filepath.Join(s.dir, "store"),
 		"SITE_ADDRESS=http://"+site,
 		"EMIT_TOKEN="+s.product.emitToken,
 		"ADMIN_TOKEN="+s.product.adminToken,
@@ -120,8 +110,5 @@ func (s *stage) stop() {
 	}
 	if s.receiver != nil {
 		s.receiver.stop()
-	}
-	if s.redis != nil {
-		_ = s.redis.Stop() // then it was killed
 	}
 }
