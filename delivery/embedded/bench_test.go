@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"testing"
@@ -98,4 +100,47 @@ func heapInUse() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapAlloc
+}
+
+// BenchmarkSweep drops 200,000 events with their requests, step by step. It says how
+// long the longest step held up the writer, how much of the file an event takes, and
+// how much the file has grown after as many events again.
+func BenchmarkSweep(b *testing.B) {
+	const events, batch = 200_000, 100
+	for b.Loop() {
+		folder := b.TempDir()
+		s := open(b, folder)
+		load := storetest.Load{Store: s}
+		load.Begin(b)
+		fill := func() {
+			for range events / batch {
+				calls, accepted := load.Accept(b, batch, true)
+				load.Complete(b, calls, accepted)
+			}
+		}
+		fill()
+		before := fileSize(b, folder)
+		var longest time.Duration
+		for more := true; more; {
+			begin := time.Now()
+			var err error
+			if more, err = s.Sweep(b.Context(), -2*eventGrace); err != nil {
+				b.Fatal(err)
+			}
+			longest = max(longest, time.Since(begin))
+		}
+		fill()
+		b.ReportMetric(float64(longest.Microseconds())/1000, "ms-longest-step")
+		b.ReportMetric(float64(before)/events, "B/event")
+		b.ReportMetric(float64(fileSize(b, folder))/float64(before), "file-growth")
+	}
+}
+
+func fileSize(b *testing.B, folder string) int64 {
+	b.Helper()
+	info, err := os.Stat(filepath.Join(folder, fileName))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return info.Size()
 }

@@ -27,6 +27,38 @@ func BenchmarkAcceptComplete(b *testing.B) {
 	}
 }
 
+// BenchmarkMemory says how much of Redis's memory an event takes that was delivered
+// once.
+func BenchmarkMemory(b *testing.B) {
+	const events, batch = 100_000, 100
+	for b.Loop() {
+		s := open(b, options())
+		load := storetest.Load{Store: s}
+		load.Begin(b)
+		before := serverMemory(b, s)
+		for range events / batch {
+			calls, accepted := load.Accept(b, batch, true)
+			load.Complete(b, calls, accepted)
+		}
+		b.ReportMetric(float64(serverMemory(b, s)-before)/events, "B/event")
+		s.client().FlushAll(b.Context())
+	}
+}
+
+// serverMemory is the memory that Redis uses.
+func serverMemory(b *testing.B, s *Store) int64 {
+	b.Helper()
+	info, err := s.client().Info(b.Context(), "memory").Result()
+	if err != nil {
+		b.Fatal(err)
+	}
+	bytes, err := strconv.ParseInt(infoField(info, "used_memory"), 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return bytes
+}
+
 // serverCPU is the processor time that Redis has used.
 func serverCPU(b *testing.B, s *Store) time.Duration {
 	b.Helper()
