@@ -17,11 +17,11 @@ func init() {
 	caddy.RegisterModule(new(EmbeddedStore))
 }
 
-// EmbeddedStore keeps everything in one file on this machine's disk, and needs no
-// server. What is answered with 202 is on the disk. One process can have the file
-// open at a time; another one waits for it, and answers calls with 503 until then.
+// EmbeddedStore keeps everything in a folder on this machine's disk, and needs no
+// server. What is answered with 202 is on the disk. One process can have the folder
+// at a time; another one waits for it, and answers calls with 503 until then.
 type EmbeddedStore struct {
-	// The folder of the file, which is made if it is not there. It must be on a
+	// The folder, which is made if it is not there. It must be on a
 	// disk of this machine: what network file systems call durable and locked may
 	// be neither. Takes global placeholders. Default: `webhooks` in Caddy's data
 	// folder.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -23,7 +21,7 @@ func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery
 			store: s, txn: t,
 			expires:  t.now + (batch.Retention + eventGrace).Milliseconds(),
 			leaseEnd: t.now + batch.Lease.Milliseconds(),
-			events:   rising(t.Tx, eventsBucket), ids: t.Bucket(idsBucket), pending: rising(t.Tx, pendingBucket),
+			events:   t.rising(eventsBucket), ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket),
 		}
 		for i := range batch.Calls {
 			if results[i], err = a.call(&batch.Calls[i]); err != nil {
@@ -46,7 +44,7 @@ type acceptance struct {
 	store                *Store
 	txn                  *txn
 	expires, leaseEnd    int64
-	events, ids, pending *bolt.Bucket
+	events, ids, pending *bucket
 	// due is what to schedule once it is on the disk.
 	due []dueDelivery
 }

@@ -3,8 +3,6 @@ package embedded
 import (
 	"context"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -18,8 +16,8 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 		c := completion{
 			store: s, txn: t,
 			events: t.Bucket(eventsBucket), ids: t.Bucket(idsBucket), slow: t.Bucket(slowBucket),
-			pending: rising(t.Tx, pendingBucket), deliveries: rising(t.Tx, deliveriesBucket),
-			requests: rising(t.Tx, requestsBucket), log: rising(t.Tx, logBucket),
+			pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
+			requests: t.rising(requestsBucket), log: t.rising(logBucket),
 		}
 		for i := range outcomes {
 			if err := c.outcome(&outcomes[i]); err != nil {
@@ -34,7 +32,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 type completion struct {
 	store                                                 *Store
 	txn                                                   *txn
-	events, ids, slow, pending, deliveries, requests, log *bolt.Bucket
+	events, ids, slow, pending, deliveries, requests, log *bucket
 }
 
 // outcome writes one row, unless it is there or its webhook is not.

@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // work accepts events and completes most of them, from several goroutines, and
 // writes down what was acknowledged.
 func work(folder string) error {
-	s := New(folder)
+	s := newKilled(folder)
 	if err := s.Open(context.Background()); err != nil {
 		return err
 	}
@@ -55,6 +55,14 @@ func work(folder string) error {
 		}()
 	}
 	return <-failed
+}
+
+// newKilled is a store that is killed in its checkpoints, too: a small journal has
+// many of them.
+func newKilled(folder string) *Store {
+	s := New(folder)
+	s.journalSize = 128 << 10
+	return s
 }
 
 const crashTenant = "load-0"
@@ -99,7 +107,7 @@ func workOnce(s *Store, w *delivery.Webhook, version int64) error {
 func TestKill(t *testing.T) {
 	const kills = 25
 	folder := t.TempDir()
-	s := New(folder)
+	s := newKilled(folder)
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +119,7 @@ func TestKill(t *testing.T) {
 	var events, requests []uuid.UUID
 	for range kills {
 		said := workAndKill(t, folder)
-		s = New(folder)
+		s = newKilled(folder)
 		if err := s.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -187,6 +195,7 @@ func checkAll(t *testing.T, s *Store, events, requests []uuid.UUID) {
 	}
 	var pending int64
 	var damage []error
+	checkpoint(t, s)
 	err := s.read(func(tx *bolt.Tx) error {
 		pending = int64(tx.Bucket(pendingBucket).Stats().KeyN)
 		for err := range tx.Check() { // looks at each page

@@ -1,10 +1,10 @@
-// Package embedded is a delivery.Store in one file on this machine's disk, for
-// one process at a time.
+// Package embedded is a delivery.Store in a folder on this machine's disk, for one
+// process at a time.
 //
-// The file is a bbolt database: a B+tree that is written in whole transactions,
-// each of which is on the disk before its caller goes on. What is changed at the
-// same time is written in one transaction: while one is on its way to the disk,
-// the next gathers.
+// It is a bbolt database, a B+tree in a file, with a journal before it: what is
+// changed is on the disk when it has been written to the journal, and goes to the
+// database when the journal is full. What is changed at the same time is written
+// together: while one write is on its way to the disk, the next gathers.
 //
 // Memory holds what every operation asks for: webhooks, and the schedule of
 // pending deliveries with their leases. It is changed after the disk has been,

@@ -5,8 +5,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -38,7 +36,7 @@ type importing struct {
 
 func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 	state := i.store.state
-	b := rising(i.txn.Tx, webhooksBucket)
+	b := i.txn.rising(webhooksBucket)
 	more := make(map[*tenant]int)
 	for n := range all {
 		w := clone(&all[n].Webhook)
@@ -164,7 +162,7 @@ const importShift = 20
 // numberFor gives an event a number by when it was received, so that Sweep finds
 // the oldest first, in whatever order they come. Events that are accepted later
 // have higher ones.
-func (i *importing) numberFor(events *bolt.Bucket, received int64) (uint64, error) {
+func (i *importing) numberFor(events *bucket, received int64) (uint64, error) {
 	number := uint64(received) << importShift
 	c := events.Cursor()
 	c.Seek(number8(number + 1<<importShift))

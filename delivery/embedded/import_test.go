@@ -54,6 +54,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	}
 	wantKeys := func(s *Store) {
 		t.Helper()
+		checkpoint(t, s)
 		if err := s.read(func(tx *bolt.Tx) error {
 			for bucket, want := range map[string]int{"events": kept + 1, "ids": kept + 1, "pending": kept, "deliveries": 0} {
 				if n := tx.Bucket([]byte(bucket)).Stats().KeyN; n != want {

@@ -7,12 +7,13 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// The buckets of the file. Numbers are big-endian, so that keys are in their
+// The buckets of the database. Numbers are big-endian, so that keys are in their
 // order; ids are their 16 bytes, times milliseconds. An event's number is its
 // place in the order of arrival; tenants, webhooks and event types have numbers
 // of their own, which are never used again.
 //
-//	meta        "schema" → version of this layout (4)
+//	meta        "schema" → version of this layout (4); "journal" → the last epoch of
+//	            the journal that is in here (8)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, record
 //	slow        number of a slow webhook (4) → nothing
@@ -62,7 +63,7 @@ const schemaVersion = 1
 // keys, or of ranges of them: nothing is inserted into these pages again.
 const appendFill = 0.9
 
-// bucket opens a bucket in which keys come in rising order.
+// rising opens a bucket in which keys come in rising order.
 func rising(tx *bolt.Tx, name []byte) *bolt.Bucket {
 	b := tx.Bucket(name)
 	b.FillPercent = appendFill

@@ -31,25 +31,51 @@ func (s *Store) Open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	var loaded *state
-	err = guarded(func() error {
-		if err := prepare(db); err != nil {
-			return err
+	s.db = db
+	if err := guarded(s.load); err != nil {
+		s.rollback()
+		if s.journal != nil {
+			err = errors.Join(err, s.journal.file.Close())
 		}
-		return db.View(func(tx *bolt.Tx) error {
-			loaded, err = load(tx, s.Now().UnixMilli())
-			return err
-		})
-	})
-	if err != nil {
+		s.db, s.journal = nil, nil
 		return errors.Join(fmt.Errorf("%s: %w", db.Path(), err), db.Close())
 	}
-	s.db, s.state, s.broken = db, loaded, nil
+	s.broken = nil
 	s.writer.start(s.runAll)
 	return nil
 }
 
-// Close ends the writer and closes the file, which another process may then open.
+// load brings what is in the journal into the database, and reads what memory holds.
+func (s *Store) load() (err error) {
+	if err := prepare(s.db); err != nil {
+		return err
+	}
+	if s.journal, err = openJournal(s.folder, s.journalSize); err != nil {
+		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	s.tx = tx
+	s.journal.begin(tx)
+	if err := s.journal.find(); err != nil {
+		return err
+	}
+	if err := s.journal.replay(tx); err != nil {
+		return err
+	}
+	if s.state, err = load(tx, s.Now().UnixMilli()); err != nil {
+		return err
+	}
+	if s.journal.at == 0 {
+		s.rollback() // there is nothing to write
+	}
+	s.dirty = s.tx != nil
+	return nil
+}
+
+// Close ends the writer and closes the files, which another process may then open.
 func (s *Store) Close() error {
 	s.writer.stop()
 	s.mu.Lock()
@@ -57,9 +83,15 @@ func (s *Store) Close() error {
 	if s.db == nil {
 		return nil
 	}
-	db := s.db
-	s.db = nil
-	return db.Close()
+	// What stays in the journal is there when the store is opened again.
+	var err error
+	if s.broken == nil {
+		err = guarded(s.checkpoint)
+	}
+	s.rollback()
+	db, journal := s.db, s.journal
+	s.db, s.journal, s.dirty = nil, nil, false
+	return errors.Join(err, journal.file.Close(), db.Close())
 }
 
 func (s *Store) openFile() (*bolt.DB, error) {

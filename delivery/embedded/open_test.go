@@ -173,6 +173,14 @@ func outcome(s *Store, c *delivery.AcceptCall, a *delivery.Accepted) delivery.Ou
 	}
 }
 
+// checkpoint brings all into the database, whose pages can then be looked at.
+func checkpoint(t *testing.T, s *Store) {
+	t.Helper()
+	if err := s.write(alone, func(*txn) error { return s.checkpoint() }); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestDeletedReopened restarts between the deletion of a webhook and the removal of
 // its rows, of which none must stay.
 func TestDeletedReopened(t *testing.T) {
@@ -196,6 +204,7 @@ func TestDeletedReopened(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	checkpoint(t, s)
 	want := map[string]int{"pending": 250, "requests": 750, "log": 1500, "gone": 0, "webhooks": 1}
 	if err := s.read(func(tx *bolt.Tx) error {
 		for name, n := range want {

@@ -16,16 +16,22 @@ import (
 // fileName is that of the file in the store's folder.
 const fileName = "webhooks.db"
 
-// Store is a delivery.Store in one file. From Open to Close it has one goroutine,
+// Store is a delivery.Store in a folder. From Open to Close it has one goroutine,
 // the writer.
 type Store struct {
-	folder string
-	writer writer
+	folder      string
+	journalSize int64
+	writer      writer
+
+	// The writer's own, once the store is open.
+	journal *journal
+	tx      *bolt.Tx // has what is in the journal, nil if that is nothing
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex
 	db    *bolt.DB // nil unless open
 	state *state
+	dirty bool // there is something in the journal
 	// broken says why the file is not to be written any more.
 	broken error
 }
@@ -34,20 +40,10 @@ var _ delivery.Store = (*Store)(nil)
 
 // New makes a store in a folder, which Open makes if it is not there.
 func New(folder string) *Store {
-	return &Store{folder: folder}
+	return &Store{folder: folder, journalSize: journalSize}
 }
 
 var errNotOpen = fmt.Errorf("%w: it is not open", delivery.ErrUnavailable)
-
-// database is the open database.
-func (s *Store) database() (*bolt.DB, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db == nil {
-		return nil, errNotOpen
-	}
-	return s.db, nil
-}
 
 // Ping says whether the file can be read and written.
 func (s *Store) Ping(context.Context) error {
@@ -72,13 +68,27 @@ func (s *Store) Pending(context.Context) (int64, error) {
 	return int64(s.state.pending), nil
 }
 
-// read runs what only reads the file. It sees all that was written before.
+// read runs what only reads. It sees all that was written before: what is in the
+// journal only the writer's transaction has.
 func (s *Store) read(do func(*bolt.Tx) error) error {
-	db, err := s.database()
-	if err != nil {
+	s.mu.Lock()
+	db, dirty := s.db, s.dirty
+	s.mu.Unlock()
+	switch {
+	case db == nil:
+		return errNotOpen
+	case dirty:
+		var err error // of reading, which is no reason to give up what was written
+		if failed := s.write(alone, func(t *txn) error {
+			err = do(t.Tx)
+			return nil
+		}); failed != nil {
+			return failed
+		}
 		return err
+	default:
+		return guarded(func() error { return db.View(do) })
 	}
-	return guarded(func() error { return db.View(do) })
 }
 
 var errDamaged = errors.New("the file is damaged: stop Caddy, then restore the file from a backup, or move it away to begin anew")

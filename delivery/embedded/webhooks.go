@@ -70,7 +70,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 		if err != nil {
 			return err
 		}
-		b := rising(t.Tx, webhooksBucket)
+		b := t.rising(webhooksBucket)
 		number, err := b.NextSequence()
 		if err != nil {
 			return err

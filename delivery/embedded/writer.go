@@ -42,12 +42,13 @@ const (
 	alone          // changes what others of its transaction would have to know
 )
 
-// txn is a transaction, and what is to change in memory with it. Writes run on the
-// writer's goroutine, the only one that changes more in memory than leases: they
-// read it without a lock.
+// txn is a part of a transaction, and what is to change in memory with it. Writes run
+// on the writer's goroutine, the only one that changes more in memory than leases:
+// they read it without a lock.
 type txn struct {
 	*bolt.Tx
-	now int64
+	now     int64
+	changes []byte // for the journal
 	// committed is what to do once it is on the disk, undo if it could not be
 	// written; both with Store.mu held.
 	committed, undo []func()
@@ -137,35 +138,41 @@ func (s *Store) run(batch []*write) {
 	}
 }
 
-// commit writes in one transaction, which is on the disk when it returns nil.
+// commit makes the changes of a batch, which are on the disk when it returns nil. An
+// error leaves them unmade.
 func (s *Store) commit(batch []*write) error {
 	s.mu.Lock()
-	db, broken := s.db, s.broken
+	broken := s.broken
 	s.mu.Unlock()
 	if broken != nil {
 		return broken
 	}
 	t := &txn{now: s.Now().UnixMilli()}
-	committing := false
+	writing := false
 	err := guarded(func() error {
-		return db.Update(func(tx *bolt.Tx) error {
-			t.Tx = tx
-			for _, w := range batch {
-				if err := w.do(t); err != nil {
-					return err
-				}
+		var err error
+		if t.Tx, err = s.transaction(); err != nil {
+			return err
+		}
+		for _, w := range batch {
+			if err := w.do(t); err != nil {
+				return err
 			}
-			committing = true
-			return nil
-		})
+		}
+		writing = true
+		return s.persist(t.changes)
 	})
+	if err != nil {
+		s.rollback()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dirty = s.tx != nil || s.journal.at > 0
 	after := t.committed
 	if err != nil {
 		after = t.undo
 		slices.Reverse(after)
-		err = s.failure(err, committing)
+		err = s.failure(err, writing)
 	}
 	for _, f := range after {
 		f()
@@ -173,14 +180,67 @@ func (s *Store) commit(batch []*write) error {
 	return err
 }
 
+// transaction is the open one, which has all that is in the journal.
+func (s *Store) transaction() (*bolt.Tx, error) {
+	if s.tx != nil {
+		return s.tx, nil
+	}
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return nil, err
+	}
+	s.tx = tx
+	return tx, s.journal.replay(tx)
+}
+
+// persist brings changes to the disk: by the journal or, if it is full, by committing
+// the transaction, which has them.
+func (s *Store) persist(changes []byte) error {
+	switch {
+	case len(changes) == 0:
+		return nil
+	case s.journal.fits(changes):
+		return s.journal.append(changes)
+	default:
+		return s.checkpoint()
+	}
+}
+
+// checkpoint commits the open transaction, and so has the journal begin anew.
+func (s *Store) checkpoint() error {
+	tx := s.tx
+	if tx == nil {
+		return nil
+	}
+	if err := s.journal.note(tx); err != nil {
+		return err
+	}
+	s.tx = nil // whatever comes of it
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.journal.next()
+	return nil
+}
+
+// rollback gives up the open transaction. The next one has what is in the journal.
+func (s *Store) rollback() {
+	if s.tx == nil {
+		return
+	}
+	tx := s.tx
+	s.tx = nil
+	_ = guarded(tx.Rollback) // the error is that there is nothing to give up
+}
+
 // failure gives an error of the database its meaning. After one in the middle of
 // writing that is not for lack of room, the file may hold what the database does
 // not know of: nothing is written to it any more.
-func (s *Store) failure(err error, committing bool) error {
+func (s *Store) failure(err error, writing bool) error {
 	switch {
 	case isFull(err):
 		return fmt.Errorf("%w: %w", delivery.ErrFull, err)
-	case !committing:
+	case !writing:
 		return err
 	default:
 		s.broken = fmt.Errorf("%w: writing failed, and the disk may be failing: %w; restart Caddy once it is well", delivery.ErrUnavailable, err)

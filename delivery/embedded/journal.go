@@ -1,0 +1,268 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+// journal is a second file, in which changes stand that are not in the first yet. A
+// change is made in a transaction of the database, which stays open, and written
+// here: that is one write to the disk at a place that is allocated already, where a
+// commit of the database is two with many pages in new places. When the journal is
+// full the transaction is committed, and the journal begins anew: an epoch.
+//
+// The file is a row of records, each of one or more writes:
+//
+//	epoch (8), length of what follows the checksum (4), CRC-32C of all but itself
+//	(4), then changes: bucket and what is done (1), length of the key (uvarint),
+//	key, and to put something the length of the value (uvarint) and the value.
+//
+// Records of another epoch than the one after that in the database do not count,
+// nor does what comes behind a record that is not whole: it was never acknowledged.
+type journal struct {
+	file  *os.File
+	size  int64
+	epoch uint64
+	at    int64 // where the next record goes
+}
+
+const (
+	journalName   = "webhooks.journal"
+	journalSize   = 8 << 20 // unless the file is larger
+	journalHead   = 8 + 4 + 4
+	journalModule = "journal" // the epoch that the database has, in its meta bucket
+)
+
+// What a change does to its key, beside the bucket's number.
+const (
+	changePut    = 0 << 6
+	changeDelete = 1 << 6
+	changeNumber = 2 << 6 // the bucket's sequence, in place of the key
+	changeMask   = 3 << 6
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// openJournal opens the journal, or makes it: all of it is written, so that later
+// writes change no more than what they write.
+func openJournal(folder string, least int64) (*journal, error) {
+	f, err := os.OpenFile(filepath.Join(folder, journalName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	size, err := f.Seek(0, io.SeekEnd)
+	if err == nil && size < least {
+		if _, err = f.WriteAt(make([]byte, least-size), size); err == nil {
+			err = f.Sync()
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &journal{file: f, size: max(size, least)}, nil
+}
+
+// fits says whether there is room for a record of these changes.
+func (j *journal) fits(changes []byte) bool {
+	return j.at+journalHead+int64(len(changes)) <= j.size
+}
+
+// append writes a record, which is on the disk when it returns nil.
+func (j *journal) append(changes []byte) error {
+	b := make([]byte, 0, journalHead+len(changes))
+	b = binary.BigEndian.AppendUint64(b, j.epoch)
+	b = binary.BigEndian.AppendUint32(b, uint32(len(changes)))
+	b = binary.BigEndian.AppendUint32(b, checksum(b, changes))
+	b = append(b, changes...)
+	if _, err := j.file.WriteAt(b, j.at); err != nil {
+		return err
+	}
+	if err := syncData(j.file); err != nil {
+		return err
+	}
+	j.at += int64(len(b))
+	return nil
+}
+
+func checksum(head, changes []byte) uint32 {
+	return crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, changes)
+}
+
+// begin starts the epoch after the one that the database has.
+func (j *journal) begin(tx *bolt.Tx) {
+	j.epoch, j.at = 1, 0
+	if b := tx.Bucket(metaBucket).Get([]byte(journalModule)); len(b) == 8 {
+		j.epoch = binary.BigEndian.Uint64(b) + 1
+	}
+}
+
+// note says in a transaction that it has all of this epoch.
+func (j *journal) note(tx *bolt.Tx) error {
+	return tx.Bucket(metaBucket).Put([]byte(journalModule), binary.BigEndian.AppendUint64(nil, j.epoch))
+}
+
+// next begins the next epoch, once the database has all of this one.
+func (j *journal) next() { j.epoch, j.at = j.epoch+1, 0 }
+
+// find looks for the records of this epoch, for a journal that was just opened.
+func (j *journal) find() error {
+	for {
+		changes, err := j.record(j.at)
+		if err != nil || changes == nil {
+			return err
+		}
+		j.at += journalHead + int64(len(changes))
+	}
+}
+
+// record reads the changes of a record, nil if there is none.
+func (j *journal) record(at int64) ([]byte, error) {
+	head := make([]byte, journalHead)
+	if at+journalHead > j.size {
+		return nil, nil
+	}
+	if _, err := j.file.ReadAt(head, at); err != nil {
+		return nil, err
+	}
+	length := int64(binary.BigEndian.Uint32(head[8:]))
+	if binary.BigEndian.Uint64(head) != j.epoch || length == 0 || at+journalHead+length > j.size {
+		return nil, nil
+	}
+	changes := make([]byte, length)
+	if _, err := j.file.ReadAt(changes, at+journalHead); err != nil {
+		return nil, err
+	}
+	if checksum(head[:12], changes) != binary.BigEndian.Uint32(head[12:]) {
+		return nil, nil
+	}
+	return changes, nil
+}
+
+// replay makes all changes of this epoch in a transaction.
+func (j *journal) replay(tx *bolt.Tx) error {
+	for at := int64(0); at < j.at; {
+		changes, err := j.record(at)
+		if err != nil {
+			return err
+		}
+		if changes == nil {
+			return fmt.Errorf("%w: the journal has lost a record", errDamaged)
+		}
+		at += journalHead + int64(len(changes))
+		for len(changes) > 0 {
+			if changes, err = replayOne(tx, changes); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// replayOne makes the first of some changes, and gives the others.
+func replayOne(tx *bolt.Tx, changes []byte) (rest []byte, err error) {
+	what := changes[0]
+	if int(what&^changeMask) >= len(allBuckets) {
+		return nil, record.ErrUnreadable
+	}
+	b := rising(tx, allBuckets[what&^changeMask])
+	key, rest, err := cut(changes[1:])
+	if err != nil {
+		return nil, err
+	}
+	switch what & changeMask {
+	case changeDelete:
+		return rest, b.Delete(key)
+	case changeNumber:
+		if len(key) != 8 {
+			return nil, record.ErrUnreadable
+		}
+		return rest, b.SetSequence(binary.BigEndian.Uint64(key))
+	}
+	value, rest, err := cut(rest)
+	if err != nil {
+		return nil, err
+	}
+	return rest, b.Put(key, value)
+}
+
+// cut takes what has its length in front.
+func cut(b []byte) (taken, rest []byte, err error) {
+	n, size := binary.Uvarint(b)
+	if size <= 0 || n > uint64(len(b)-size) {
+		return nil, nil, record.ErrUnreadable
+	}
+	return b[size : size+int(n)], b[size+int(n):], nil
+}
+
+// bucket is a bucket whose changes are written to the journal.
+type bucket struct {
+	*bolt.Bucket
+	number byte
+	txn    *txn
+}
+
+// Bucket opens a bucket by its name.
+func (t *txn) Bucket(name []byte) *bucket {
+	return &bucket{t.Tx.Bucket(name), bucketNumbers[string(name)], t}
+}
+
+// rising opens a bucket in which keys come in rising order.
+func (t *txn) rising(name []byte) *bucket {
+	return &bucket{rising(t.Tx, name), bucketNumbers[string(name)], t}
+}
+
+// bucketNumbers are the places in allBuckets, which the journal knows buckets by.
+var bucketNumbers = func() map[string]byte {
+	numbers := make(map[string]byte, len(allBuckets))
+	for i, name := range allBuckets {
+		numbers[string(name)] = byte(i)
+	}
+	return numbers
+}()
+
+// Put sets a key. A value of nothing is not nil, which would be read again as no key
+// in the same transaction.
+func (b *bucket) Put(key, value []byte) error {
+	if value == nil {
+		value = []byte{}
+	}
+	b.change(changePut, key)
+	b.txn.changes = appendCut(b.txn.changes, value)
+	return b.Bucket.Put(key, value)
+}
+
+// Delete removes a key.
+func (b *bucket) Delete(key []byte) error {
+	b.change(changeDelete, key)
+	return b.Bucket.Delete(key)
+}
+
+// NextSequence gives the next number of the bucket.
+func (b *bucket) NextSequence() (uint64, error) {
+	n, err := b.Bucket.NextSequence()
+	b.change(changeNumber, number8(n))
+	return n, err
+}
+
+// SetSequence sets the number that was given last.
+func (b *bucket) SetSequence(n uint64) error {
+	b.change(changeNumber, number8(n))
+	return b.Bucket.SetSequence(n)
+}
+
+func (b *bucket) change(what byte, key []byte) {
+	b.txn.changes = appendCut(append(b.txn.changes, what|b.number), key)
+}
+
+func appendCut(b, taken []byte) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(taken))), taken...)
+}

@@ -1,0 +1,94 @@
+package embedded
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// abandon leaves a store as a process does that is killed, and gives what is in its
+// files.
+func abandon(t *testing.T, s *Store) (database, journal []byte) {
+	t.Helper()
+	database, err := os.ReadFile(filepath.Join(s.folder, fileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal, err = os.ReadFile(filepath.Join(s.folder, journalName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return database, journal
+}
+
+// reopen opens a store with other files.
+func reopen(t *testing.T, database, journal []byte) *Store {
+	t.Helper()
+	folder := t.TempDir()
+	for name, content := range map[string][]byte{fileName: database, journalName: journal} {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return open(t, folder)
+}
+
+func events(t *testing.T, s *Store, calls []delivery.AcceptCall) int {
+	t.Helper()
+	n := 0
+	for i := range calls {
+		if _, _, err := s.Event(t.Context(), calls[i].Tenant, calls[i].Events[0].ID); err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// TestJournal cuts the journal off in the middle of its last record, as a power cut
+// may: all before that is there.
+func TestJournal(t *testing.T) {
+	s := open(t, t.TempDir())
+	load := storetest.Load{Store: s}
+	load.Begin(t)
+	var calls []delivery.AcceptCall
+	var ends []int64
+	for range 3 {
+		more, _ := load.Accept(t, 1, false)
+		calls = append(calls, more...)
+		ends = append(ends, s.journal.at)
+	}
+	database, journal := abandon(t, s)
+	if got := events(t, reopen(t, database, journal), calls); got != 3 {
+		t.Errorf("%d events are there after a crash, want 3", got)
+	}
+	for _, cut := range []int64{ends[1], ends[1] + 1, ends[1] + journalHead, ends[2] - 1} {
+		torn := append([]byte(nil), journal...)
+		clear(torn[cut:])
+		if got := events(t, reopen(t, database, torn), calls); got != 2 {
+			t.Errorf("%d events are there with a journal of %d bytes, want 2", got, cut)
+		}
+	}
+}
+
+// TestOldJournal has records in the journal that the database has already: they are
+// not made again.
+func TestOldJournal(t *testing.T) {
+	s := open(t, t.TempDir())
+	load := storetest.Load{Store: s}
+	load.Begin(t)
+	calls, accepted := load.Accept(t, 1, true)
+	_, before := abandon(t, s)
+	load.Complete(t, calls, accepted)
+	checkpoint(t, s)
+	database, _ := abandon(t, s)
+	again := reopen(t, database, before)
+	if n, err := again.Pending(t.Context()); err != nil || n != 0 {
+		t.Errorf("%d pending, %v, want none: it was delivered", n, err)
+	}
+	if again.journal.at != 0 {
+		t.Error("records of another epoch count")
+	}
+}
