@@ -136,9 +136,10 @@ func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
 	state, now := c.store.state, c.txn.now
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
-	before, _ := w.schedule.due(event)
-	state.schedule(w, event, never, now)
-	c.txn.undo = append(c.txn.undo, func() { state.schedule(w, event, before, now) })
+	if before, ok := w.schedule.due(event); ok {
+		state.schedule(w, event, never, now)
+		c.txn.undo = append(c.txn.undo, func() { state.schedule(w, event, before, now) })
+	}
 	c.txn.committed = append(c.txn.committed, func() {
 		if ends {
 			state.unschedule(w, event, now)

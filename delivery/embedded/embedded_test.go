@@ -11,10 +11,24 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, t.TempDir()) })
 }
 
+// TestSmallJournal has the database committed again and again, between what goes to the
+// journal.
+func TestSmallJournal(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) delivery.Store {
+		s := New(t.TempDir())
+		s.journalSize = 64 << 10
+		return opened(t, s)
+	})
+}
+
 // open opens a store in a folder, until the test ends.
 func open(t testing.TB, folder string) *Store {
 	t.Helper()
-	s := New(folder)
+	return opened(t, New(folder))
+}
+
+func opened(t testing.TB, s *Store) *Store {
+	t.Helper()
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -22,8 +23,8 @@ import (
 //
 // The file is a row of records, each of one or more writes:
 //
-//	epoch (8), length of what follows the checksum (4), CRC-32C of all but itself
-//	(4), then changes: bucket and what is done (1), length of the key (uvarint),
+//	epoch (8), length of what follows the checksum (4), CRC-32C of the checksum of
+//	the record before and of all but itself (4), then changes: bucket and what is done (1), length of the key (uvarint),
 //	key, and to put something the length of the value (uvarint) and the value.
 //
 // Records of another epoch than the one after that in the database do not count,
@@ -32,14 +33,22 @@ type journal struct {
 	file  *os.File
 	size  int64
 	epoch uint64
-	at    int64 // where the next record goes
+	at    int64  // where the next record goes
+	sum   uint32 // the checksum of the record before that
+	seed  uint32 // the checksum before the first, of the database's id
 }
 
 const (
-	journalName   = "webhooks.journal"
-	journalSize   = 8 << 20 // unless the file is larger
-	journalHead   = 8 + 4 + 4
-	journalModule = "journal" // the epoch that the database has, in its meta bucket
+	journalName = "webhooks.journal"
+	journalSize = 8 << 20 // unless the file is larger
+	journalHead = 8 + 4 + 4
+)
+
+// In the meta bucket: the epoch that the database has, and the id of the database, by
+// which a journal that belongs to another one is told.
+var (
+	journalKey = []byte("journal")
+	databaseID = []byte("id")
 )
 
 // What a change does to its key, beside the bucket's number.
@@ -62,13 +71,25 @@ func openJournal(folder string, least int64) (*journal, error) {
 	size, err := f.Seek(0, io.SeekEnd)
 	if err == nil && size < least {
 		if _, err = f.WriteAt(make([]byte, least-size), size); err == nil {
-			err = f.Sync()
+			err = errors.Join(f.Sync(), syncFolder(folder))
 		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &journal{file: f, size: max(size, least)}, nil
+}
+
+// syncFolder brings the names of new files to the disk, where folders can be synced.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	f, err := os.Open(folder)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // fits says whether there is room for a record of these changes.
@@ -81,79 +102,105 @@ func (j *journal) append(changes []byte) error {
 	b := make([]byte, 0, journalHead+len(changes))
 	b = binary.BigEndian.AppendUint64(b, j.epoch)
 	b = binary.BigEndian.AppendUint32(b, uint32(len(changes)))
-	b = binary.BigEndian.AppendUint32(b, checksum(b, changes))
+	sum := checksum(j.sum, b, changes)
+	b = binary.BigEndian.AppendUint32(b, sum)
 	b = append(b, changes...)
 	if _, err := j.file.WriteAt(b, j.at); err != nil {
 		return err
 	}
 	if err := syncData(j.file); err != nil {
-		return err
+		return unsure("sync the journal", err)
 	}
-	j.at += int64(len(b))
+	j.at, j.sum = j.at+int64(len(b)), sum
 	return nil
 }
 
-func checksum(head, changes []byte) uint32 {
-	return crc32.Update(crc32.Checksum(head, castagnoli), castagnoli, changes)
+// unsure makes an error after which what was being written may be on the disk, even
+// if the reason is that there is no room: it is not to be taken for one that says so.
+func unsure(what string, err error) error {
+	return fmt.Errorf("%s (%s)", what, err.Error())
+}
+
+// checksum goes on from that of the record before: what lies behind the last record
+// is of no record that came after it, whatever it holds.
+func checksum(before uint32, head, changes []byte) uint32 {
+	return crc32.Update(crc32.Update(before, castagnoli, head), castagnoli, changes)
 }
 
 // begin starts the epoch after the one that the database has.
 func (j *journal) begin(tx *bolt.Tx) {
-	j.epoch, j.at = 1, 0
-	if b := tx.Bucket(metaBucket).Get([]byte(journalModule)); len(b) == 8 {
-		j.epoch = binary.BigEndian.Uint64(b) + 1
+	j.seed = crc32.Checksum(tx.Bucket(metaBucket).Get(databaseID), castagnoli)
+	j.epoch, j.at, j.sum = committedEpoch(tx)+1, 0, j.seed
+}
+
+func committedEpoch(tx *bolt.Tx) uint64 {
+	b := tx.Bucket(metaBucket).Get(journalKey)
+	if len(b) != 8 {
+		return 0
 	}
+	return binary.BigEndian.Uint64(b)
+}
+
+// isNoted says whether the database has all of this epoch.
+func (j *journal) isNoted(db *bolt.DB) (noted bool) {
+	_ = db.View(func(tx *bolt.Tx) error {
+		noted = committedEpoch(tx) == j.epoch
+		return nil
+	})
+	return noted
 }
 
 // note says in a transaction that it has all of this epoch.
 func (j *journal) note(tx *bolt.Tx) error {
-	return tx.Bucket(metaBucket).Put([]byte(journalModule), binary.BigEndian.AppendUint64(nil, j.epoch))
+	return tx.Bucket(metaBucket).Put(journalKey, binary.BigEndian.AppendUint64(nil, j.epoch))
 }
 
 // next begins the next epoch, once the database has all of this one.
-func (j *journal) next() { j.epoch, j.at = j.epoch+1, 0 }
+func (j *journal) next() { j.epoch, j.at, j.sum = j.epoch+1, 0, j.seed }
 
 // find looks for the records of this epoch, for a journal that was just opened.
 func (j *journal) find() error {
 	for {
-		changes, err := j.record(j.at)
+		changes, sum, err := j.record(j.at, j.sum)
 		if err != nil || changes == nil {
 			return err
 		}
-		j.at += journalHead + int64(len(changes))
+		j.at, j.sum = j.at+journalHead+int64(len(changes)), sum
 	}
 }
 
-// record reads the changes of a record, nil if there is none.
-func (j *journal) record(at int64) ([]byte, error) {
+// record reads the changes of a record, nil if there is none, and its checksum.
+func (j *journal) record(at int64, before uint32) (changes []byte, sum uint32, err error) {
 	head := make([]byte, journalHead)
 	if at+journalHead > j.size {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if _, err := j.file.ReadAt(head, at); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	length := int64(binary.BigEndian.Uint32(head[8:]))
 	if binary.BigEndian.Uint64(head) != j.epoch || length == 0 || at+journalHead+length > j.size {
-		return nil, nil
+		return nil, 0, nil
 	}
-	changes := make([]byte, length)
+	changes = make([]byte, length)
 	if _, err := j.file.ReadAt(changes, at+journalHead); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if checksum(head[:12], changes) != binary.BigEndian.Uint32(head[12:]) {
-		return nil, nil
+	if sum = checksum(before, head[:12], changes); sum != binary.BigEndian.Uint32(head[12:]) {
+		return nil, 0, nil
 	}
-	return changes, nil
+	return changes, sum, nil
 }
 
 // replay makes all changes of this epoch in a transaction.
 func (j *journal) replay(tx *bolt.Tx) error {
+	sum := j.seed
 	for at := int64(0); at < j.at; {
-		changes, err := j.record(at)
+		changes, own, err := j.record(at, sum)
 		if err != nil {
 			return err
 		}
+		sum = own
 		if changes == nil {
 			return fmt.Errorf("%w: the journal has lost a record", errDamaged)
 		}

@@ -92,3 +92,17 @@ func TestOldJournal(t *testing.T) {
 		t.Error("records of another epoch count")
 	}
 }
+
+// TestForeignJournal has a journal that was left behind when its database was moved
+// away.
+func TestForeignJournal(t *testing.T) {
+	s, other := open(t, t.TempDir()), open(t, t.TempDir())
+	load := storetest.Load{Store: s}
+	load.Begin(t)
+	calls, _ := load.Accept(t, 1, false)
+	_, journal := abandon(t, s)
+	database, _ := abandon(t, other)
+	if got := events(t, reopen(t, database, journal), calls); got != 0 {
+		t.Errorf("%d events of another database are there", got)
+	}
+}

@@ -13,7 +13,7 @@ import (
 // of their own, which are never used again.
 //
 //	meta        "schema" → version of this layout (4); "journal" → the last epoch of
-//	            the journal that is in here (8)
+//	            the journal that is in here (8); "id" → at random, once (16)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, record
 //	slow        number of a slow webhook (4) → nothing

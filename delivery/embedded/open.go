@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -31,7 +32,7 @@ func (s *Store) Open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.db = db
+	s.db, s.file = db, db
 	if err := guarded(s.load); err != nil {
 		s.rollback()
 		if s.journal != nil {
@@ -79,19 +80,19 @@ func (s *Store) load() (err error) {
 func (s *Store) Close() error {
 	s.writer.stop()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db == nil {
+	db, broken := s.db, s.broken
+	s.db, s.dirty = nil, false
+	s.mu.Unlock() // whoever reads may need it to come to an end
+	if db == nil {
 		return nil
 	}
 	// What stays in the journal is there when the store is opened again.
 	var err error
-	if s.broken == nil {
+	if broken == nil {
 		err = guarded(s.checkpoint)
 	}
 	s.rollback()
-	db, journal := s.db, s.journal
-	s.db, s.journal, s.dirty = nil, nil, false
-	return errors.Join(err, journal.file.Close(), db.Close())
+	return errors.Join(err, s.journal.file.Close(), db.Close())
 }
 
 func (s *Store) openFile() (*bolt.DB, error) {
@@ -166,7 +167,10 @@ func prepare(db *bolt.DB) error {
 				return err
 			}
 		}
-		return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))
+		id := make([]byte, 16)
+		_, _ = rand.Read(id) // crypto/rand.Read never fails since Go 1.24
+		meta := tx.Bucket(metaBucket)
+		return errors.Join(meta.Put(databaseID, id), meta.Put(schemaKey, number4(schemaVersion)))
 	})
 }
 

@@ -108,7 +108,7 @@ func TestDamaged(t *testing.T) {
 			if err := os.WriteFile(path, damaged, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			openError(t, New(folder), "restore the file from a backup")
+			openError(t, New(folder), "restore its folder from a backup")
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, damaged) {
 				t.Errorf("the file was changed, or cannot be read: %v", err)
 			}

@@ -24,6 +24,7 @@ type Store struct {
 	writer      writer
 
 	// The writer's own, once the store is open.
+	file    *bolt.DB
 	journal *journal
 	tx      *bolt.Tx // has what is in the journal, nil if that is nothing
 
@@ -91,7 +92,7 @@ func (s *Store) read(do func(*bolt.Tx) error) error {
 	}
 }
 
-var errDamaged = errors.New("the file is damaged: stop Caddy, then restore the file from a backup, or move it away to begin anew")
+var errDamaged = errors.New("the store is damaged: stop Caddy, then restore its folder from a backup, or move it away to begin anew")
 
 // guarded turns what the database does when it comes upon a damaged page, which is
 // to panic or to touch what is not mapped, into an error.

@@ -37,6 +37,9 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 			return err
 		}
 		more = step.done()
+		// A cursor that goes backwards stops at pages that have become empty, which
+		// are there until the commit.
+		t.whole = true
 		return nil
 	})
 	return more, err

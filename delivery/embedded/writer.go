@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -49,6 +50,8 @@ type txn struct {
 	*bolt.Tx
 	now     int64
 	changes []byte // for the journal
+	// whole asks for a commit of the database in place of a record.
+	whole bool
 	// committed is what to do once it is on the disk, undo if it could not be
 	// written; both with Store.mu held.
 	committed, undo []func()
@@ -120,14 +123,14 @@ func (s *Store) runAll(batch []*write) {
 	}
 }
 
-// run writes a batch in one transaction. When the disk is full each is tried by
-// itself, outcomes before new events.
+// run makes a batch durable together. If that fails, for the disk is full, say, each
+// is tried by itself, outcomes before new events.
 func (s *Store) run(batch []*write) {
 	err := s.commit(batch)
 	for _, w := range batch {
 		w.err = err
 	}
-	if len(batch) > 1 && errors.Is(err, delivery.ErrFull) {
+	if len(batch) > 1 && err != nil && s.Ping(context.Background()) == nil { // nothing is written
 		slices.SortStableFunc(batch, func(a, b *write) int { return int(a.kind) - int(b.kind) })
 		for i, w := range batch {
 			w.err = s.commit(batch[i : i+1])
@@ -160,7 +163,7 @@ func (s *Store) commit(batch []*write) error {
 			}
 		}
 		writing = true
-		return s.persist(t.changes)
+		return s.persist(t)
 	})
 	if err != nil {
 		s.rollback()
@@ -185,7 +188,7 @@ func (s *Store) transaction() (*bolt.Tx, error) {
 	if s.tx != nil {
 		return s.tx, nil
 	}
-	tx, err := s.db.Begin(true)
+	tx, err := s.file.Begin(true)
 	if err != nil {
 		return nil, err
 	}
@@ -195,12 +198,12 @@ func (s *Store) transaction() (*bolt.Tx, error) {
 
 // persist brings changes to the disk: by the journal or, if it is full, by committing
 // the transaction, which has them.
-func (s *Store) persist(changes []byte) error {
+func (s *Store) persist(t *txn) error {
 	switch {
-	case len(changes) == 0:
+	case len(t.changes) == 0:
 		return nil
-	case s.journal.fits(changes):
-		return s.journal.append(changes)
+	case !t.whole && s.journal.fits(t.changes):
+		return s.journal.append(t.changes)
 	default:
 		return s.checkpoint()
 	}
@@ -216,7 +219,18 @@ func (s *Store) checkpoint() error {
 		return err
 	}
 	s.tx = nil // whatever comes of it
-	if err := tx.Commit(); err != nil {
+	committed := false
+	defer func() {
+		if !committed { // after a panic it would hold the database for ever
+			_ = guarded(tx.Rollback)
+		}
+	}()
+	err := tx.Commit()
+	committed = err == nil
+	if err != nil {
+		if s.journal.isNoted(s.file) {
+			return unsure("commit", err)
+		}
 		return err
 	}
 	s.journal.next()

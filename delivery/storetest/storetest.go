@@ -69,6 +69,7 @@ func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
 		{"Requests/Unknown", testUnknown},
 		{"Sweep/Retention", testSweepRetention},
 		{"Sweep/Deleted", testSweepDeleted},
+		{"Sweep/Between", testSweepBetween},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.run(&fixture{T: t, store: open(t)})

@@ -112,3 +112,27 @@ func testSweepDeleted(f *fixture) {
 	check("after the sweep")
 	f.nothingDue()
 }
+
+// testSweepBetween removes the rows of a deleted webhook that lie between those of
+// another one, of the same type and status.
+func testSweepBetween(f *fixture) {
+	w, other := f.webhook(tenant), f.webhook(tenant)
+	job, kept := f.bornLeased(w, held), f.bornLeased(other, held)
+	outcomes := make([]delivery.Outcome, 0, 1002)
+	row := func(of *delivery.Job, age time.Duration) {
+		o := manual(f.outcome(of), delivery.TriggerRerun)
+		o.Request.ID = delivery.NewID(f.store.Now().Add(-age))
+		outcomes = append(outcomes, o)
+	}
+	row(kept, time.Hour)
+	for i := range 1000 {
+		row(job, time.Duration(i)*time.Second)
+	}
+	row(kept, 0)
+	f.complete(outcomes...)
+	f.must(f.store.DeleteWebhook(f.Context(), w.Ref()))
+	f.sweep(retention)
+	if rows := f.pages(tenant, delivery.RequestFilter{Limit: 10}); len(rows) != 2 {
+		f.Errorf("%d rows are left, want 2", len(rows))
+	}
+}
