@@ -39,8 +39,11 @@ type Event struct {
 	Payload []byte
 }
 
-// reuseMargin is more than clocks err, and less than the time for which an event
-// outlives the retention.
+// EventGrace is how much longer than the retention stores keep an event, so that no
+// row of the log outlives what its request sent.
+const EventGrace = time.Hour
+
+// reuseMargin is more than clocks err, and less than EventGrace.
 const reuseMargin = time.Minute
 
 // SentBy says whether the request sent this event: once an event is no longer kept,

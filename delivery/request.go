@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,6 +77,32 @@ type RequestFilter struct {
 	Before uuid.UUID
 	// Limit is how many rows a page may have, at least 1.
 	Limit int
+}
+
+// Bounds are the smallest id that a row of the page can have, and the one that its
+// ids stay below.
+func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
+	before = uuid.Max
+	if !f.Since.IsZero() {
+		first = FirstID(atMillisecond(f.Since))
+	}
+	if !f.Until.IsZero() {
+		before = FirstID(atMillisecond(f.Until))
+	}
+	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
+		before = f.Before
+	}
+	return first, before
+}
+
+// atMillisecond is the first millisecond that is not before t, since ids have no
+// finer time; at the earliest 1970.
+func atMillisecond(t time.Time) time.Time {
+	ms := t.UnixMilli()
+	if time.UnixMilli(ms).Before(t) {
+		ms++
+	}
+	return time.UnixMilli(min(max(ms, 0), 1<<48-1))
 }
 
 // RequestPage is one page of the log, newest first.

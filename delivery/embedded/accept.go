@@ -4,14 +4,9 @@ import (
 	"context"
 	"encoding/binary"
 	"slices"
-	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
-
-// eventGrace is how much longer than the retention an event is kept, so that no
-// row of the log outlives what its request sent.
-const eventGrace = time.Hour
 
 // Accept stores the events of each call and schedules their deliveries.
 func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
@@ -19,7 +14,7 @@ func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery
 	err := s.writer.add(&write{kind: newEvents, do: func(t *txn) (err error) {
 		a := acceptance{
 			store: s, txn: t,
-			expires:  t.now + (batch.Retention + eventGrace).Milliseconds(),
+			expires:  t.now + (batch.Retention + delivery.EventGrace).Milliseconds(),
 			leaseEnd: t.now + batch.Lease.Milliseconds(),
 			events:   t.rising(eventsBucket), ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket),
 		}

@@ -124,7 +124,7 @@ func BenchmarkSweep(b *testing.B) {
 		for more := true; more; {
 			begin := time.Now()
 			var err error
-			if more, err = s.Sweep(b.Context(), -2*eventGrace); err != nil {
+			if more, err = s.Sweep(b.Context(), -2*delivery.EventGrace); err != nil {
 				b.Fatal(err)
 			}
 			longest = max(longest, time.Since(begin))

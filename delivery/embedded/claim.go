@@ -226,7 +226,7 @@ func (c *claim) giveBack(leased []chosen) {
 
 // release makes a delivery due, if the lease is its own still.
 func (s *Store) release(w *webhook, event uint64, leaseEnd, due int64) {
-	if s.state == nil || s.state.byNumber[w.number] != w {
+	if s.state.byNumber[w.number] != w {
 		return
 	}
 	if held, ok := w.schedule.due(event); ok && held == leaseEnd {

@@ -48,7 +48,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	const kept = 7 * ofEach
 	for more := true; more; {
 		var err error
-		if more, err = s.Sweep(t.Context(), 7*24*time.Hour-12*time.Hour-eventGrace); err != nil {
+		if more, err = s.Sweep(t.Context(), 7*24*time.Hour-12*time.Hour-delivery.EventGrace); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -217,8 +217,8 @@ func load(tx *bolt.Tx, now int64) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = tx.Bucket(goneBucket).ForEach(func(k, v []byte) error {
-		s.gone[binary.BigEndian.Uint32(k)] = &goneWebhook{tenant: binary.BigEndian.Uint32(v)}
+	err = tx.Bucket(goneBucket).ForEach(func(k, _ []byte) error {
+		s.gone[binary.BigEndian.Uint32(k)] = nil
 		return nil
 	})
 	if err != nil {
@@ -239,8 +239,8 @@ func (s *state) loadPending(tx *bolt.Tx, now int64) error {
 		if w := s.byNumber[number]; w != nil {
 			w.schedule.set(event, d.due)
 			s.pending++
-		} else if g := s.gone[number]; g != nil {
-			g.pending = append(g.pending, event)
+		} else if pending, ok := s.gone[number]; ok {
+			s.gone[number] = append(pending, event)
 		}
 		return nil
 	})

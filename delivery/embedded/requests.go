@@ -7,7 +7,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
@@ -69,17 +68,18 @@ func (s *Store) row(tx *bolt.Tx, tenant string, id uuid.UUID) (r delivery.Reques
 func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.state == nil || s.state.byNumber[number] == nil {
+	w := s.state.byNumber[number]
+	if w == nil {
 		return delivery.WebhookRef{}, false
 	}
-	return s.state.byNumber[number].record.Ref(), true
+	return w.record.Ref(), true
 }
 
 // Requests reads a page of the log.
 func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFilter) (delivery.RequestPage, error) {
 	f.Limit = min(max(1, f.Limit), maxPage)
 	p := pageReader{store: s, tenant: tenant, filter: &f}
-	p.first, p.before = bounds(&f)
+	p.first, p.before = f.Bounds()
 	if bytes.Compare(p.first[:], p.before[:]) >= 0 {
 		return delivery.RequestPage{}, nil
 	}
@@ -91,31 +91,6 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 		return p.ofLog()
 	})
 	return p.page, err
-}
-
-// bounds are the smallest id of a page and the one it stays below.
-func bounds(f *delivery.RequestFilter) (first, before uuid.UUID) {
-	before = uuid.Max
-	if !f.Since.IsZero() {
-		first = delivery.FirstID(atMillisecond(f.Since))
-	}
-	if !f.Until.IsZero() {
-		before = delivery.FirstID(atMillisecond(f.Until))
-	}
-	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
-		before = f.Before
-	}
-	return first, before
-}
-
-// atMillisecond is the first millisecond that is not before t, since ids have no
-// finer time; at the earliest 1970.
-func atMillisecond(t time.Time) time.Time {
-	ms := t.UnixMilli()
-	if time.UnixMilli(ms).Before(t) {
-		ms++
-	}
-	return time.UnixMilli(min(max(ms, 0), 1<<48-1))
 }
 
 // pageReader reads one page.
@@ -165,9 +140,6 @@ func (p *pageReader) which() (of scope, eventType uint32, ok bool) {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
 	state := p.store.state
-	if state == nil {
-		return of, 0, false
-	}
 	if p.filter.EventType != "" {
 		if eventType, ok = state.types[p.filter.EventType]; !ok {
 			return of, 0, false

@@ -12,10 +12,12 @@ import (
 
 // state is what memory holds of the file, and the leases. Store.mu guards it.
 type state struct {
-	tenants    map[string]*tenant
-	byNumber   map[uint32]*webhook
-	types      map[string]uint32
-	gone       map[uint32]*goneWebhook
+	tenants  map[string]*tenant
+	byNumber map[uint32]*webhook
+	types    map[string]uint32
+	// gone has the deleted webhooks whose rows are still in the file, and the events
+	// of the deliveries that each had left.
+	gone       map[uint32][]uint64
 	fast, slow queue
 	turns      uint64
 	pending    int // deliveries on the schedule
@@ -44,20 +46,13 @@ type webhook struct {
 	place int
 }
 
-// goneWebhook is a deleted one whose rows are still in the file.
-type goneWebhook struct {
-	tenant uint32
-	// pending are the events of the deliveries that it had left.
-	pending []uint64
-}
-
 func newState() *state {
 	return &state{
 		nextTenant: 1, nextType: 1,
 		tenants:  make(map[string]*tenant),
 		byNumber: make(map[uint32]*webhook),
 		types:    make(map[string]uint32),
-		gone:     make(map[uint32]*goneWebhook),
+		gone:     make(map[uint32][]uint64),
 	}
 }
 
@@ -90,11 +85,10 @@ func (s *state) removeWebhook(w *webhook) {
 	s.pending -= w.schedule.Len()
 	delete(w.tenant.webhooks, w.record.ID)
 	delete(s.byNumber, w.number)
-	gone := &goneWebhook{tenant: w.tenant.number}
+	s.gone[w.number] = nil
 	for _, e := range w.schedule.heap {
-		gone.pending = append(gone.pending, e.event)
+		s.gone[w.number] = append(s.gone[w.number], e.event)
 	}
-	s.gone[w.number] = gone
 }
 
 // sorted are the tenant's webhooks, oldest first.

@@ -33,7 +33,7 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		if err := step.requests(oldest); err != nil {
 			return err
 		}
-		if err := step.events(oldest - eventGrace.Milliseconds()); err != nil {
+		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
 			return err
 		}
 		more = step.done()
@@ -45,8 +45,8 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 	return more, err
 }
 
-// sweepWanted looks whether there is anything to remove, since writing nothing
-// costs a write, too.
+// sweepWanted looks whether there is anything to remove, since a step keeps the writer
+// from others, and begins a transaction.
 func (s *Store) sweepWanted(retention time.Duration) (wanted bool, err error) {
 	err = s.read(func(tx *bolt.Tx) error {
 		s.mu.Lock()
@@ -61,7 +61,7 @@ func (s *Store) sweepWanted(retention time.Duration) (wanted bool, err error) {
 			if err != nil {
 				return err
 			}
-			wanted = wanted || head.received < oldest.Add(-eventGrace).UnixMilli()
+			wanted = wanted || head.received < oldest.Add(-delivery.EventGrace).UnixMilli()
 		}
 		return nil
 	})
@@ -107,8 +107,8 @@ func (s *sweep) keysFrom(bucket, prefix []byte) (keys [][]byte) {
 
 // deleted removes what belonged to deleted webhooks.
 func (s *sweep) deleted() error {
-	for number, gone := range s.store.state.gone {
-		if err := s.pendingOf(number, gone); err != nil {
+	for number, pending := range s.store.state.gone {
+		if err := s.pendingOf(number, pending); err != nil {
 			return err
 		}
 		of := webhookScope(number)
@@ -129,14 +129,14 @@ func (s *sweep) deleted() error {
 }
 
 // pendingOf removes deliveries that a deleted webhook had left.
-func (s *sweep) pendingOf(number uint32, gone *goneWebhook) error {
-	n := min(len(gone.pending), max(0, sweepKeys-s.keys))
-	for _, event := range gone.pending[:n] {
+func (s *sweep) pendingOf(number uint32, pending []uint64) error {
+	n := min(len(pending), max(0, sweepKeys-s.keys))
+	for _, event := range pending[:n] {
 		if err := s.remove(pendingBucket, deliveryKey(event, number)); err != nil {
 			return err
 		}
 	}
-	s.txn.committed = append(s.txn.committed, func() { gone.pending = gone.pending[n:] })
+	s.txn.committed = append(s.txn.committed, func() { s.store.state.gone[number] = pending[n:] })
 	return nil
 }
 

@@ -18,10 +18,6 @@ const (
 	maxBytesPerScript      = 32 << 20
 )
 
-// eventGrace is how much longer than the retention an event is kept: no row of
-// the log may outlive what its request sent by less than a bucket.
-const eventGrace = time.Hour
-
 // leaseBit marks a target in accept.lua's 2 bytes that is to be leased.
 const leaseBit = 1 << 15
 
@@ -114,7 +110,7 @@ func (a *acceptance) number(ref delivery.WebhookRef) int {
 
 func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
 	args := make([]any, 0, 4+len(a.refs)+len(a.args))
-	args = append(args, batch.Lease.Milliseconds(), (batch.Retention + eventGrace).Milliseconds(), len(a.refs))
+	args = append(args, batch.Lease.Milliseconds(), (batch.Retention + delivery.EventGrace).Milliseconds(), len(a.refs))
 	args = append(args, a.refs...)
 	args = append(args, len(a.places))
 	args = append(args, a.args...)

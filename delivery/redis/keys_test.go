@@ -72,8 +72,8 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	key := eventKey(base, testTenant, call.Events[0].ID)
-	if ttl := s.client().PTTL(t.Context(), key).Val(); ttl < testRetention || ttl > testRetention+eventGrace {
-		t.Errorf("an event expires in %s, want %s", ttl, testRetention+eventGrace)
+	if ttl := s.client().PTTL(t.Context(), key).Val(); ttl < testRetention || ttl > testRetention+delivery.EventGrace {
+		t.Errorf("an event expires in %s, want %s", ttl, testRetention+delivery.EventGrace)
 	}
 }
 

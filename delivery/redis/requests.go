@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -65,7 +64,7 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 		return delivery.RequestPage{}, err
 	}
 	filter.Limit = min(max(1, filter.Limit), maxPage)
-	first, before := bounds(&filter)
+	first, before := filter.Bounds()
 	if bytes.Compare(first[:], before[:]) >= 0 {
 		return delivery.RequestPage{}, nil
 	}
@@ -101,31 +100,6 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 		})
 	}
 	return page, err
-}
-
-// bounds are the smallest id of a page and the one it stays below.
-func bounds(f *delivery.RequestFilter) (first, before uuid.UUID) {
-	before = uuid.Max
-	if !f.Since.IsZero() {
-		first = delivery.FirstID(atMillisecond(f.Since))
-	}
-	if !f.Until.IsZero() {
-		before = delivery.FirstID(atMillisecond(f.Until))
-	}
-	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
-		before = f.Before
-	}
-	return first, before
-}
-
-// atMillisecond is the first millisecond that is not before t, since ids have no
-// finer time; at the earliest 1970.
-func atMillisecond(t time.Time) time.Time {
-	ms := t.UnixMilli()
-	if time.UnixMilli(ms).Before(t) {
-		ms++
-	}
-	return time.UnixMilli(min(max(ms, 0), 1<<48-1))
 }
 
 // decodeRows reads ids and rows in turn.

@@ -145,7 +145,7 @@ func (s *Store) accept(call *delivery.AcceptCall, batch *delivery.AcceptBatch) d
 				Tenant: call.Tenant, ID: ev.ID, Type: ev.Type, OccurredAt: ev.OccurredAt,
 				ReceivedAt: result.At, Payload: ev.Payload,
 			},
-			nonce: call.Nonce, index: i, expires: now.Add(batch.Retention + time.Hour),
+			nonce: call.Nonce, index: i, expires: now.Add(batch.Retention + delivery.EventGrace),
 			deliveries: make(map[uuid.UUID]*scheduled),
 		}
 		for _, target := range ev.Targets {
