@@ -42,7 +42,7 @@ func (s *Store) Open(context.Context) error {
 		return errors.Join(fmt.Errorf("%s: %w", db.Path(), err), db.Close())
 	}
 	s.broken = nil
-	s.writer.start(s.runAll)
+	s.writer.start()
 	return nil
 }
 
@@ -69,10 +69,8 @@ func (s *Store) load() (err error) {
 	if s.state, err = load(tx, s.Now().UnixMilli()); err != nil {
 		return err
 	}
-	if s.journal.at == 0 {
-		s.rollback() // there is nothing to write
-	}
-	s.dirty = s.tx != nil
+	s.giveUpEmpty()
+	s.dirty = s.journal.at > 0
 	return nil
 }
 

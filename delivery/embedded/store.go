@@ -16,14 +16,13 @@ import (
 // fileName is that of the file in the store's folder.
 const fileName = "webhooks.db"
 
-// Store is a delivery.Store in a folder. From Open to Close it has one goroutine,
-// the writer.
+// Store is a delivery.Store in a folder.
 type Store struct {
 	folder      string
 	journalSize int64
 	writer      writer
 
-	// The writer's own, once the store is open.
+	// The writer's own, while the store is open.
 	file    *bolt.DB
 	journal *journal
 	tx      *bolt.Tx // has what is in the journal, nil if that is nothing
@@ -41,7 +40,9 @@ var _ delivery.Store = (*Store)(nil)
 
 // New makes a store in a folder, which Open makes if it is not there.
 func New(folder string) *Store {
-	return &Store{folder: folder, journalSize: journalSize}
+	s := &Store{folder: folder, journalSize: journalSize}
+	s.writer.run = s.runAll
+	return s
 }
 
 var errNotOpen = fmt.Errorf("%w: it is not open", delivery.ErrUnavailable)
@@ -79,14 +80,7 @@ func (s *Store) read(do func(*bolt.Tx) error) error {
 	case db == nil:
 		return errNotOpen
 	case dirty:
-		var err error // of reading, which is no reason to give up what was written
-		if failed := s.write(alone, func(t *txn) error {
-			err = do(t.Tx)
-			return nil
-		}); failed != nil {
-			return failed
-		}
-		return err
+		return s.write(reading, func(t *txn) error { return do(t.Tx) })
 	default:
 		return guarded(func() error { return db.View(do) })
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -20,10 +19,6 @@ const (
 
 // Sweep does one step of housekeeping.
 func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
-	wanted, err := s.sweepWanted(retention)
-	if err != nil || !wanted {
-		return false, err
-	}
 	err = s.write(alone, func(t *txn) error {
 		oldest := t.now - retention.Milliseconds()
 		step := sweep{store: s, txn: t}
@@ -43,29 +38,6 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		return nil
 	})
 	return more, err
-}
-
-// sweepWanted looks whether there is anything to remove, since a step keeps the writer
-// from others, and begins a transaction.
-func (s *Store) sweepWanted(retention time.Duration) (wanted bool, err error) {
-	err = s.read(func(tx *bolt.Tx) error {
-		s.mu.Lock()
-		wanted = len(s.state.gone) > 0
-		s.mu.Unlock()
-		oldest := s.Now().Add(-retention)
-		if k, _ := tx.Bucket(requestsBucket).Cursor().First(); k != nil && isOld(k, oldest.UnixMilli()) {
-			wanted = true
-		}
-		if _, v := tx.Bucket(eventsBucket).Cursor().First(); v != nil {
-			head, err := decodeEventHead(v)
-			if err != nil {
-				return err
-			}
-			wanted = wanted || head.received < oldest.Add(-delivery.EventGrace).UnixMilli()
-		}
-		return nil
-	})
-	return wanted, err
 }
 
 // isOld says whether a request began before a time.

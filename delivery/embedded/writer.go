@@ -14,20 +14,23 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// writer writes what is asked of it at the same time in one transaction: while
-// that is on its way to the disk, the next gathers. No timer is involved.
+// writer runs what is asked of it at the same time as one batch: while that is on
+// its way to the disk, the next gathers. No timer is involved, and alone a call runs
+// in the goroutine that makes it.
 type writer struct {
+	run func([]*write)
+
 	mu      sync.Mutex
 	waiting []*write
-	closed  bool
-	wake    chan struct{}
-	done    chan struct{}
+	running bool
+	open    bool
+	ended   sync.WaitGroup // batches, once it is not open any more
 }
 
-// write is one change of the file.
+// write is one change of the file, or something that only reads.
 type write struct {
 	// do makes the change, whole or not at all: an error ends the transaction for
-	// all that are part of it.
+	// all that are part of it, unless it only reads.
 	do   func(*txn) error
 	kind kind
 	err  error
@@ -38,14 +41,15 @@ type write struct {
 type kind int
 
 const (
-	together  kind = iota
-	newEvents      // is the first to be refused when the disk is full
-	alone          // changes what others of its transaction would have to know
+	reading   kind = iota // sees what is on the disk, and waits for nothing to be written
+	together              // changes what no other of its transaction has to know
+	newEvents             // the same; the first to be refused when the disk is full
+	alone                 // changes what others of its transaction would have to know
 )
 
 // txn is a part of a transaction, and what is to change in memory with it. Writes run
-// on the writer's goroutine, the only one that changes more in memory than leases:
-// they read it without a lock.
+// one after the other, and only they change more in memory than leases: they read it
+// without a lock.
 type txn struct {
 	*bolt.Tx
 	now     int64
@@ -57,51 +61,70 @@ type txn struct {
 	committed, undo []func()
 }
 
-func (w *writer) start(run func([]*write)) {
-	w.wake, w.done = make(chan struct{}, 1), make(chan struct{})
-	w.closed = false
-	go func() {
-		defer close(w.done)
-		for range w.wake {
-			w.mu.Lock()
-			batch := w.waiting
-			w.waiting = nil
-			w.mu.Unlock()
-			if len(batch) > 0 {
-				run(batch)
-			}
-		}
-	}()
+// start lets calls in.
+func (w *writer) start() {
+	w.mu.Lock()
+	w.open = true
+	w.mu.Unlock()
 }
 
-// stop ends the writer after what it was given before.
+// stop lets no more calls in, and waits until those before have ended.
 func (w *writer) stop() {
 	w.mu.Lock()
-	started := w.wake != nil && !w.closed
-	w.closed = true
+	w.open = false
 	w.mu.Unlock()
-	if started {
-		close(w.wake)
-		<-w.done
-	}
+	w.ended.Wait()
 }
 
 // add hands over a write and waits until it has ended.
 func (w *writer) add(job *write) error {
 	job.done = make(chan struct{})
 	w.mu.Lock()
-	if w.closed || w.wake == nil {
+	if !w.open {
 		w.mu.Unlock()
 		return errNotOpen
 	}
 	w.waiting = append(w.waiting, job)
-	select {
-	case w.wake <- struct{}{}:
-	default: // it has been woken
+	if w.running {
+		w.mu.Unlock()
+		<-job.done
+		return job.err
 	}
+	w.running = true
+	w.ended.Add(1)
+	batch := w.next()
 	w.mu.Unlock()
-	<-job.done
+	w.run(batch)
+
+	// Whoever came first must not be kept for the others.
+	w.mu.Lock()
+	batch = w.next()
+	w.mu.Unlock()
+	if batch == nil {
+		w.ended.Done()
+	} else {
+		go w.runFrom(batch)
+	}
 	return job.err
+}
+
+// runFrom runs batches until nothing waits.
+func (w *writer) runFrom(batch []*write) {
+	defer w.ended.Done()
+	for batch != nil {
+		w.run(batch)
+		w.mu.Lock()
+		batch = w.next()
+		w.mu.Unlock()
+	}
+}
+
+// next takes what waits; if that is nothing, nobody runs any more.
+func (w *writer) next() []*write {
+	batch := w.waiting
+	w.waiting = nil
+	w.running = batch != nil
+	return batch
 }
 
 // write changes the file, together with whatever else is waiting.
@@ -109,8 +132,17 @@ func (s *Store) write(k kind, do func(*txn) error) error {
 	return s.writer.add(&write{kind: k, do: do})
 }
 
-// runAll is the writer's work: it writes what has gathered.
+// runAll is the writer's work: it answers and writes what has gathered.
 func (s *Store) runAll(batch []*write) {
+	// Who only reads need not wait for the disk.
+	batch = slices.DeleteFunc(batch, func(w *write) bool {
+		if w.kind != reading {
+			return false
+		}
+		w.err = s.look(w.do)
+		close(w.done)
+		return true
+	})
 	for len(batch) > 0 {
 		n := 1
 		if batch[0].kind != alone {
@@ -121,6 +153,21 @@ func (s *Store) runAll(batch []*write) {
 		s.run(batch[:n])
 		batch = batch[n:]
 	}
+}
+
+// look runs what only reads.
+func (s *Store) look(do func(*txn) error) error {
+	if err := s.Ping(context.Background()); err != nil {
+		return err
+	}
+	defer s.giveUpEmpty()
+	return guarded(func() error {
+		tx, err := s.transaction()
+		if err != nil {
+			return err
+		}
+		return do(&txn{Tx: tx})
+	})
 }
 
 // run makes a batch durable together. If that fails, for the disk is full, say, each
@@ -144,11 +191,8 @@ func (s *Store) run(batch []*write) {
 // commit makes the changes of a batch, which are on the disk when it returns nil. An
 // error leaves them unmade.
 func (s *Store) commit(batch []*write) error {
-	s.mu.Lock()
-	broken := s.broken
-	s.mu.Unlock()
-	if broken != nil {
-		return broken
+	if err := s.Ping(context.Background()); err != nil {
+		return err
 	}
 	t := &txn{now: s.Now().UnixMilli()}
 	writing := false
@@ -168,9 +212,10 @@ func (s *Store) commit(batch []*write) error {
 	if err != nil {
 		s.rollback()
 	}
+	s.giveUpEmpty()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty = s.tx != nil || s.journal.at > 0
+	s.dirty = s.journal.at > 0
 	after := t.committed
 	if err != nil {
 		after = t.undo
@@ -193,7 +238,18 @@ func (s *Store) transaction() (*bolt.Tx, error) {
 		return nil, err
 	}
 	s.tx = tx
-	return tx, s.journal.replay(tx)
+	if err := guarded(func() error { return s.journal.replay(tx) }); err != nil {
+		s.rollback()
+		return nil, err
+	}
+	return tx, nil
+}
+
+// giveUpEmpty ends a transaction that has nothing: others can read without it.
+func (s *Store) giveUpEmpty() {
+	if s.journal.at == 0 {
+		s.rollback()
+	}
 }
 
 // persist brings changes to the disk: by the journal or, if it is full, by committing
