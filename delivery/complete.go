@@ -22,17 +22,22 @@ const (
 type finished struct {
 	outcome Outcome
 	slot    bool          // it was sent in one of the dispatcher's slots
-	flight  *sending      // if not nil, ends once the outcome is written
+	holding *sending      // if not nil, its slot is free once the outcome is written
 	written chan struct{} // if not nil, closed once err says whether it is in the log
 	err     error
 }
 
 func takeOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
 
-// ended takes an outcome in. It may return only after it is written.
-func (e *Engine) ended(f *finished) {
+// ended takes an outcome in. Unless the caller is busy, it may return only after
+// it is written.
+func (e *Engine) ended(f *finished, busy bool) {
 	e.unwritten.Add(1)
-	e.outcomes.add(f)
+	if busy {
+		e.outcomes.hand(f)
+	} else {
+		e.outcomes.add(f)
+	}
 }
 
 // complete writes a batch of outcomes, however long it takes.
@@ -50,8 +55,10 @@ func (e *Engine) complete(batch []*finished) {
 		if f.slot {
 			slots++
 		}
-		if f.flight != nil {
-			e.dispatcher.end(f.flight, false)
+		if f.holding != nil {
+			if next := e.dispatcher.end(f.holding, false); next != nil {
+				e.start(next)
+			}
 		}
 		if f.written != nil {
 			f.err = err

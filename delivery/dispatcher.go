@@ -30,12 +30,11 @@ type dispatcher struct {
 	store Store
 	// lease is how long a claimed delivery may be held, by the settings in force.
 	lease func() time.Duration
-	// start sends a job, in a slot that is taken, in a goroutine of its own.
-	// leaseUntil is when the lease ends, by this machine's monotonic clock.
-	start func(job Job, leaseUntil time.Time)
+	// start sends a delivery, whose slot is taken, in a goroutine of its own.
+	start func(w *sending)
 	// failed is told when a claim fails.
 	failed func(err error)
-	// release hands back leases for which no slot was left.
+	// release hands back leases for which no place was left.
 	release func(leases []Lease)
 
 	wake chan struct{} // of capacity 1
@@ -43,6 +42,7 @@ type dispatcher struct {
 	mu        sync.Mutex
 	slots     *slots
 	accepting bool // false: nothing starts, all stays in the store
+	stalled   bool // something that waits in a queue could not start, though its lane had a slot
 	unwritten int  // requests that ended but are not in the log yet
 	// writingSince is when the write of outcomes that goes on now began, or zero.
 	writingSince time.Time
@@ -77,11 +77,7 @@ func (d *dispatcher) run(ctx context.Context) {
 	d.accepting = true
 	d.next = time.Time{}
 	d.mu.Unlock()
-	defer func() {
-		d.mu.Lock()
-		d.accepting = false
-		d.mu.Unlock()
-	}()
+	defer d.refuse()
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -98,7 +94,7 @@ func (d *dispatcher) run(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		claimed, err := d.store.Claim(ctx, room)
+		claimed, err := d.store.Claim(ctx, room.Room)
 		if err != nil {
 			if ctx.Err() == nil {
 				d.failed(err)
@@ -112,15 +108,27 @@ func (d *dispatcher) run(ctx context.Context) {
 	}
 }
 
+// refuse has nothing more started, and hands back what waits.
+func (d *dispatcher) refuse() {
+	d.mu.Lock()
+	d.accepting = false
+	var waited []*sending
+	for _, l := range d.slots.lanes {
+		waited = append(waited, d.slots.giveUp(l)...)
+	}
+	d.mu.Unlock()
+	d.giveBack(waited)
+}
+
 // plan says what to claim now or, if nothing, how long to wait unless woken.
-func (d *dispatcher) plan(now time.Time) (room Room, wait time.Duration, ok bool) {
+func (d *dispatcher) plan(now time.Time) (room promised, wait time.Duration, ok bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.next.After(now) {
-		return Room{}, d.next.Sub(now), false
+		return promised{}, d.next.Sub(now), false
 	}
 	if !d.mayClaim() {
-		return Room{}, time.Hour, false // what makes room wakes us, as it is due
+		return promised{}, time.Hour, false // what makes room wakes us, as it is due
 	}
 	d.next = notDue // what comes up while the claim runs brings it forward
 	room = d.slots.promise()
@@ -144,19 +152,20 @@ func (d *dispatcher) mayStart() bool {
 }
 
 // settle takes in the answer to a claim and starts what it brought.
-func (d *dispatcher) settle(room Room, claimed Claimed, began time.Time) {
+func (d *dispatcher) settle(room promised, claimed Claimed, began time.Time) {
 	answered := time.Now()
-	leaseUntil := began.Add(room.Lease)
+	until := began.Add(room.Lease)
+	var taken []*sending
 	var tooMany []Lease
 
 	d.mu.Lock()
 	d.slots.settle(room)
 	perWebhook := make(map[WebhookRef]int)
-	starting := claimed.Jobs[:0]
-	for _, job := range claimed.Jobs {
+	for i := range claimed.Jobs {
+		job := &claimed.Jobs[i]
 		ref := job.Webhook.Ref()
-		if !d.slots.admit(ref, job.Slow) {
-			tooMany = append(tooMany, Lease{ref, job.Event.ID, job.LeaseEnd})
+		if !d.slots.admit(ref, job.Slow, len(job.Event.Payload)) {
+			tooMany = append(tooMany, job.lease())
 			continue
 		}
 		// A webhook that filled its room may have more that is due.
@@ -171,30 +180,106 @@ func (d *dispatcher) settle(room Room, claimed Claimed, began time.Time) {
 		if perWebhook[ref] >= given {
 			d.slots.lanes[ref].backlog = true
 		}
-		starting = append(starting, job)
+		taken = append(taken, &sending{Job: *job, until: until})
 	}
-	if at := d.claimAgain(room, claimed, answered); at.Before(d.next) {
+	if at := d.claimAgain(room.slots, claimed, answered); at.Before(d.next) {
 		d.next = at
+	}
+	starting, waited := d.take(taken)
+	for ref, n := range room.Webhooks {
+		// Those that were passed over are claimed for when their requests end.
+		if l := d.slots.lanes[ref]; l != nil && n > 0 {
+			d.look(l)
+			d.slots.closeIfIdle(l)
+		}
 	}
 	d.mu.Unlock()
 
-	for _, job := range starting {
-		d.start(job, leaseUntil)
-	}
+	d.startAll(starting)
+	d.giveBack(waited)
 	if len(tooMany) > 0 {
 		d.release(tooMany)
 	}
 }
 
+// take puts deliveries that have places into the queues of their lanes, and gives
+// those that start now, and those that cannot wait: their webhook has turned slow, or
+// this process stops. The caller holds d.mu.
+func (d *dispatcher) take(taken []*sending) (starting, waited []*sending) {
+	now := time.Now()
+	for _, w := range taken {
+		d.slots.add(w)
+		if next := d.begin(w.lane, now); next != nil {
+			starting = append(starting, next)
+		} else if w.lane.slow || !d.accepting {
+			w.lane.backlog = true
+			waited = append(waited, d.slots.giveUp(w.lane)...)
+		}
+	}
+	return starting, waited
+}
+
+// begin starts what waits first in a lane's queue, if it may. The caller holds d.mu.
+func (d *dispatcher) begin(l *lane, now time.Time) *sending {
+	if len(l.waiting) == 0 {
+		return nil
+	}
+	var w *sending
+	if d.mayStart() {
+		w = d.slots.begin(l, now)
+	}
+	switch {
+	case w == nil && l.inFlight == 0:
+		d.stalled = true
+	case w != nil && !d.ages && !w.slow:
+		d.ages = true
+		d.aging.Reset(slowAfter)
+	}
+	return w
+}
+
+// resume starts what could not start before. The caller holds d.mu.
+func (d *dispatcher) resume() (starting []*sending) {
+	if !d.stalled || !d.mayStart() {
+		return nil
+	}
+	d.stalled = false
+	now := time.Now()
+	for _, l := range d.slots.lanes {
+		for w := d.begin(l, now); w != nil; w = d.begin(l, now) {
+			starting = append(starting, w)
+		}
+	}
+	return starting
+}
+
+func (d *dispatcher) startAll(starting []*sending) {
+	for _, w := range starting {
+		d.start(w)
+	}
+}
+
+// giveBack hands back what has a place no more, without being waited for.
+func (d *dispatcher) giveBack(waited []*sending) {
+	if len(waited) == 0 {
+		return
+	}
+	leases := make([]Lease, len(waited))
+	for i, w := range waited {
+		leases[i] = w.lease()
+	}
+	d.release(leases)
+}
+
 // claimAgain says when to claim next, as far as the answer to a claim tells. With
 // one free slot only one kind of webhooks was asked about, the fast or the slow:
 // the other comes at once, and only when neither had anything is there a wait.
-func (d *dispatcher) claimAgain(room Room, claimed Claimed, answered time.Time) time.Time {
+func (d *dispatcher) claimAgain(slots int, claimed Claimed, answered time.Time) time.Time {
 	at := answered.Add(claimed.Next)
 	other := d.otherNext
 	d.otherNext = time.Time{}
 	switch {
-	case room.Fast+room.Slow > 1:
+	case slots > 1:
 		return at
 	case len(claimed.Jobs) > 0:
 		return answered
@@ -208,59 +293,106 @@ func (d *dispatcher) claimAgain(room Room, claimed Claimed, answered time.Time) 
 	}
 }
 
-// reserve takes a slot for a delivery that is about to be accepted.
-func (d *dispatcher) reserve(ref WebhookRef) bool {
+// reserve takes places for the deliveries of a call that is about to be accepted, as
+// far as there are any, and marks their targets.
+func (d *dispatcher) reserve(call *AcceptCall) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.mayStart() && d.slots.reserve(ref)
-}
-
-// cancel gives back a slot that was taken, for a slow webhook or not.
-func (d *dispatcher) cancel(ref WebhookRef, slow bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.freed(d.slots.cancel(ref, slow))
-}
-
-// begin and end mark the time for which a request is in flight.
-func (d *dispatcher) begin(ref WebhookRef, slow bool) *sending {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !d.ages && !slow {
-		d.ages = true
-		d.aging.Reset(slowAfter)
+	if !d.mayStart() {
+		return
 	}
-	return d.slots.begin(ref, slow, time.Now())
+	for i := range call.Events {
+		ev := &call.Events[i]
+		for j := range ev.Targets {
+			t := &ev.Targets[j]
+			t.Lease = d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, len(ev.Payload))
+		}
+	}
+}
+
+// accepted says what became of the places of a call: some have deliveries now, some
+// are not needed, and some deliveries wait in the store.
+func (d *dispatcher) accepted(leased []*sending, unused []reservation, wait []WebhookRef) {
+	d.mu.Lock()
+	for _, r := range unused {
+		d.cancel(r)
+	}
+	for _, ref := range wait {
+		d.waits(ref)
+	}
+	starting, waited := d.take(leased)
+	d.mu.Unlock()
+	d.startAll(starting)
+	d.giveBack(waited)
+}
+
+// reservation is a place that was taken for a fresh delivery.
+type reservation struct {
+	ref   WebhookRef
+	bytes int
+}
+
+// cancel gives back a place for which there is no delivery. The caller holds d.mu.
+func (d *dispatcher) cancel(r reservation) {
+	l := d.slots.lanes[r.ref]
+	d.slots.cancel(l, false, r.bytes)
+	d.freed(l)
 }
 
 // age is called once a second at most while requests are in flight.
 func (d *dispatcher) age() {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	now := time.Now()
-	next := d.slots.age(now)
+	waited, next := d.slots.age(now)
 	d.ages = !next.IsZero()
 	if d.ages {
 		d.aging.Reset(next.Sub(now))
 	}
+	d.mu.Unlock()
+	d.giveBack(waited)
 }
 
-func (d *dispatcher) end(r *sending, success bool) {
+// end says that a request has ended, whose outcome is to be written. What waited for
+// its slot is the caller's to send next.
+func (d *dispatcher) end(w *sending, success bool) (next *sending) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.slots.end(r, success)
+	now := time.Now()
+	d.slots.end(w, success, now)
 	d.unwritten++
-	d.freed(r.lane)
+	next, starting := d.vacated(w.lane, now)
+	d.mu.Unlock()
+	d.startAll(starting)
+	return next
 }
 
-// freed brings the next claim forward if a slot that was given back is one that
-// something waits for in the store.
-func (d *dispatcher) freed(l *lane) {
-	// A few slots at a time would make many small claims.
-	if l.backlog && (l.inFlight == 0 || d.slots.room(l) >= max(1, min(l.window, d.slots.perWebhook)/4)) {
-		l.backlog = false
-		d.next = time.Time{}
+// leave says that a request was not made, or broken off: it has no outcome.
+func (d *dispatcher) leave(w *sending) (next *sending) {
+	d.mu.Lock()
+	now := time.Now()
+	d.slots.leave(w)
+	next, starting := d.vacated(w.lane, now)
+	d.mu.Unlock()
+	d.startAll(starting)
+	return next
+}
+
+// vacated gives a slot of the lane to what waits for it, and starts what else can
+// start now. The caller holds d.mu.
+func (d *dispatcher) vacated(l *lane, now time.Time) (next *sending, starting []*sending) {
+	next = d.begin(l, now)
+	if next != nil {
+		if w := d.begin(l, now); w != nil { // its window has grown
+			starting = append(starting, w)
+		}
 	}
+	d.freed(l)
+	return next, append(starting, d.resume()...)
+}
+
+// freed brings the next claim forward if places are free that something waits for in
+// the store. The caller holds d.mu.
+func (d *dispatcher) freed(l *lane) {
+	d.look(l)
 	if d.passedSlow && d.slots.slowFree() > 0 {
 		d.passedSlow = false
 		d.next = time.Time{}
@@ -268,11 +400,21 @@ func (d *dispatcher) freed(l *lane) {
 	d.wakeIfDue()
 }
 
-// unsent says that a request which ended will have no outcome.
-func (d *dispatcher) unsent() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.unwritten--
+// look brings the next claim forward if something waits in the store for the lane, and
+// there is room for it. The caller holds d.mu.
+func (d *dispatcher) look(l *lane) {
+	if l.backlog && (l.held == 0 || d.isRoomy(l)) {
+		l.backlog = false
+		d.next = time.Time{}
+		d.wakeIfDue()
+	}
+}
+
+// isRoomy says whether a lane has so much room that it is worth a claim: a few places
+// at a time would make many small ones. What waits in its queue lasts meanwhile.
+func (d *dispatcher) isRoomy(l *lane) bool {
+	places, _ := d.slots.room(l)
+	return places >= max(1, d.slots.limit(l)/4, d.slots.ahead(l)/2)
 }
 
 // writing and written mark the time for which outcomes are being written;
@@ -285,23 +427,36 @@ func (d *dispatcher) writing() {
 
 func (d *dispatcher) written(n int) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	d.unwritten -= n
 	d.writingSince = time.Time{}
 	d.wakeIfDue()
+	starting := d.resume()
+	d.mu.Unlock()
+	d.startAll(starting)
 }
 
-// waits says that a delivery which is due waits in the store.
+// waits says that a delivery which is due waits in the store. The caller holds d.mu.
 func (d *dispatcher) waits(ref WebhookRef) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	// What a claim that is on its way was promised may come back unused.
-	if l := d.slots.lanes[ref]; l != nil && l.claiming == 0 && d.slots.room(l) == 0 {
+	if l := d.slots.lanes[ref]; l != nil {
 		l.backlog = true
+		if l.claiming == 0 { // else what is promised may come back unused
+			d.look(l)
+		}
 		return
 	}
 	d.next = time.Time{}
 	d.wakeIfDue()
+}
+
+// forget hands back what waits here for a webhook, which has changed.
+func (d *dispatcher) forget(ref WebhookRef) {
+	d.mu.Lock()
+	var waited []*sending
+	if l := d.slots.lanes[ref]; l != nil {
+		waited = d.slots.giveUp(l)
+	}
+	d.mu.Unlock()
+	d.giveBack(waited)
 }
 
 // due says that a delivery in the store falls due after the given time.
@@ -319,7 +474,7 @@ func (d *dispatcher) due(after time.Duration) {
 func (d *dispatcher) limit(total, perWebhook int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.slots.total, d.slots.perWebhook = total, perWebhook
+	d.slots.limitTo(total, perWebhook)
 	d.wakeIfDue()
 }
 

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -125,7 +126,7 @@ func (e *Engine) accept(batch []*emission) {
 	}
 }
 
-// choose gives each event of the batch its targets, and reserves a slot for each
+// choose gives each event of the batch its targets, and reserves a place for each
 // delivery that can go out at once. It drops emissions that cannot be accepted.
 func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*emission {
 	chosen := batch[:0]
@@ -134,11 +135,8 @@ func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*e
 			e.reject([]*emission{m}, err)
 			continue
 		}
-		for i := range m.call.Events {
-			targets := m.call.Events[i].Targets
-			for j := range targets {
-				targets[j].Lease = lease && e.dispatcher.reserve(WebhookRef{m.call.Tenant, targets[j].Webhook})
-			}
+		if lease {
+			e.dispatcher.reserve(&m.call)
 		}
 		chosen = append(chosen, m)
 	}
@@ -189,13 +187,13 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 		case result.Err == nil:
 			e.accepted(m, result, leaseUntil)
 		case errors.Is(result.Err, ErrStale):
-			e.cancelSlots(m)
+			e.cancelPlaces(m)
 			e.subscriptions.forget(m.call.Tenant)
 			again = append(again, m)
 		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
 		default:
-			e.cancelSlots(m)
+			e.cancelPlaces(m)
 			if m.unknown == nil {
 				m.unknown = result.Err
 			}
@@ -219,10 +217,9 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 	e.observer.EventsAccepted(len(m.receipts)-duplicates, duplicates)
 	e.answer(m)
 
-	unleased := make(map[uuid.UUID]bool, len(result.Unleased))
-	for _, id := range result.Unleased {
-		unleased[id] = true
-	}
+	var leased []*sending
+	var unused []reservation
+	var wait []WebhookRef
 	for i := range m.call.Events {
 		ev, r := &m.call.Events[i], &result.Events[i]
 		event := &Event{
@@ -231,24 +228,27 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 		}
 		for j, target := range ev.Targets {
 			ref := WebhookRef{m.call.Tenant, target.Webhook}
-			if target.Lease && !r.Duplicate && !r.Repeated && !unleased[target.Webhook] {
-				e.start(Job{Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd}, leaseUntil)
+			if target.Lease && !r.Duplicate && !r.Repeated && !slices.Contains(result.Unleased, target.Webhook) {
+				leased = append(leased, &sending{until: leaseUntil, Job: Job{
+					Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd,
+				}})
 				continue
 			}
 			if target.Lease {
-				e.dispatcher.cancel(ref, false)
+				unused = append(unused, reservation{ref, len(ev.Payload)})
 			}
 			if !r.Duplicate { // of a repeated one, the first try may have given no lease
-				e.dispatcher.waits(ref)
+				wait = append(wait, ref)
 			}
 		}
 	}
+	e.dispatcher.accepted(leased, unused, wait)
 }
 
 // reject answers emissions that were not accepted.
 func (e *Engine) reject(batch []*emission, err error) {
 	for _, m := range batch {
-		e.cancelSlots(m)
+		e.cancelPlaces(m)
 		if m.err = err; m.unknown != nil {
 			m.err = m.unknown // whatever came later, it may be stored
 		}
@@ -261,15 +261,17 @@ func (e *Engine) answer(m *emission) {
 	close(m.done)
 }
 
-// cancelSlots gives back the slots that were reserved for an emission.
-func (e *Engine) cancelSlots(m *emission) {
+// cancelPlaces gives back the places that were reserved for an emission.
+func (e *Engine) cancelPlaces(m *emission) {
+	var unused []reservation
 	for i := range m.call.Events {
-		targets := m.call.Events[i].Targets
-		for j := range targets {
-			if targets[j].Lease {
-				targets[j].Lease = false
-				e.dispatcher.cancel(WebhookRef{m.call.Tenant, targets[j].Webhook}, false)
+		ev := &m.call.Events[i]
+		for j := range ev.Targets {
+			if t := &ev.Targets[j]; t.Lease {
+				t.Lease = false
+				unused = append(unused, reservation{WebhookRef{m.call.Tenant, t.Webhook}, len(ev.Payload)})
 			}
 		}
 	}
+	e.dispatcher.accepted(nil, unused, nil)
 }

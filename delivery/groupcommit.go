@@ -20,15 +20,10 @@ type groupCommit[T any] struct {
 // add puts a value into the next batch. It returns without waiting for the
 // value's commit when another one runs, and after it otherwise.
 func (g *groupCommit[T]) add(v T) {
-	g.mu.Lock()
-	g.waiting = append(g.waiting, v)
-	if g.running {
-		g.mu.Unlock()
+	batch := g.put(v)
+	if batch == nil {
 		return
 	}
-	g.running = true
-	batch := g.next()
-	g.mu.Unlock()
 	g.commit(batch)
 
 	// Whoever added the first value must not be kept for the others.
@@ -37,6 +32,25 @@ func (g *groupCommit[T]) add(v T) {
 	if batch := g.next(); batch != nil {
 		g.more.Go(func() { g.run(batch) })
 	}
+}
+
+// hand is add for a caller who has other things to do: it never waits.
+func (g *groupCommit[T]) hand(v T) {
+	if batch := g.put(v); batch != nil {
+		g.more.Go(func() { g.run(batch) })
+	}
+}
+
+// put adds a value to what waits. If nothing runs, it gives the batch to run.
+func (g *groupCommit[T]) put(v T) []T {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting = append(g.waiting, v)
+	if g.running {
+		return nil
+	}
+	g.running = true
+	return g.next()
 }
 
 func (g *groupCommit[T]) run(batch []T) {

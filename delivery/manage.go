@@ -72,6 +72,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 			return nil, err
 		}
 		e.subscriptions.forget(ref.Tenant)
+		e.dispatcher.forget(ref)
 		if w.Enabled {
 			e.dispatcher.due(0) // it may have been disabled before
 		}
@@ -90,6 +91,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 		return err
 	}
 	e.subscriptions.forget(ref.Tenant)
+	e.dispatcher.forget(ref)
 	select {
 	case e.swept <- struct{}{}:
 	default:

@@ -113,7 +113,7 @@ func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*
 			return
 		}
 		f.outcome = outcome
-		e.ended(f)
+		e.ended(f, false)
 		<-f.written
 	}()
 	select {

@@ -9,65 +9,71 @@ import (
 	"go.uber.org/zap"
 )
 
-// start sends a job in a goroutine of its own. The job's slot is taken already,
-// and is given back when the request has ended.
-func (e *Engine) start(job Job, leaseUntil time.Time) {
-	ref := job.Webhook.Ref()
-	lease := []Lease{{ref, job.Event.ID, job.LeaseEnd}}
+// start sends a delivery in a goroutine of its own, and then what waits for its slot,
+// until nothing does.
+func (e *Engine) start(w *sending) {
+	go func() {
+		for w != nil {
+			w = e.deliver(w)
+		}
+	}()
+}
+
+// deliver makes the request of one delivery, and gives what is to be sent next in the
+// slot that it had.
+func (e *Engine) deliver(w *sending) (next *sending) {
 	ctx, ok := e.sends.begin()
 	if !ok { // this process stops
-		e.dispatcher.cancel(ref, job.Slow)
-		e.release(lease)
-		return
+		return e.giveUp(w)
 	}
 	a := e.active.Load()
-	go func() {
-		if time.Until(leaseUntil) < a.settings.Timeout+startMargin {
-			// Too late, or the timeout has been raised since: somebody else might
-			// hold the delivery before this request ends.
-			e.dispatcher.cancel(ref, job.Slow)
-			e.release(lease)
-			e.sends.end()
-			return
-		}
-		trigger := TriggerEvent
-		if job.Attempt > 1 {
-			trigger = TriggerRetry
-		}
-		flight := e.dispatcher.begin(ref, job.Slow)
-		if !job.Due.IsZero() {
-			e.observer.RequestStarts(e.store.Now().Sub(job.Due), job.Slow)
-		}
-		outcome, interrupted := e.send(ctx, a, job.Webhook, job.Event, trigger, job.Attempt)
-		if interrupted {
-			e.dispatcher.end(flight, false)
-			e.dispatcher.unsent()
-			e.release(lease)
-			e.sends.end()
-			return
-		}
-		outcome.LeaseEnd = job.LeaseEnd
-		r := &outcome.Request
-		if r.Status == RequestFailed {
-			if delay, again := a.settings.Retry.Next(job.Attempt); again {
-				outcome.RetryAt = e.store.Now().Add(delay)
-			} else {
-				e.observer.DeliveryFailed()
-				a.log.Warn("delivery failed for good",
-					zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
-					zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
-			}
-		}
-		f := &finished{outcome: outcome, slot: true}
-		if outcome.Slow {
-			// Its slot stays taken until the store knows that the webhook is slow,
-			// lest the next claim takes it for a fast one.
-			f.flight = flight
+	if time.Until(w.until) < a.settings.Timeout+startMargin {
+		// Too late, or the timeout has been raised since: somebody else might hold
+		// the delivery before this request ends.
+		defer e.sends.end()
+		return e.giveUp(w)
+	}
+	trigger := TriggerEvent
+	if w.Attempt > 1 {
+		trigger = TriggerRetry
+	}
+	if !w.Due.IsZero() {
+		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
+	}
+	outcome, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
+	if interrupted {
+		defer e.sends.end()
+		return e.giveUp(w)
+	}
+	outcome.LeaseEnd = w.LeaseEnd
+	r := &outcome.Request
+	if r.Status == RequestFailed {
+		if delay, again := a.settings.Retry.Next(w.Attempt); again {
+			outcome.RetryAt = e.store.Now().Add(delay)
 		} else {
-			e.dispatcher.end(flight, r.Status == RequestSuccess)
+			e.observer.DeliveryFailed()
+			a.log.Warn("delivery failed for good",
+				zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
+				zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
 		}
-		e.ended(f)
-	}()
+	}
+	f := &finished{outcome: outcome, slot: true}
+	if outcome.Slow {
+		// Its slot stays taken until the store knows that the webhook is slow,
+		// lest the next claim takes it for a fast one.
+		f.holding = w
+	} else {
+		next = e.dispatcher.end(w, r.Status == RequestSuccess)
+	}
+	e.ended(f, next != nil)
+	return next
+}
+
+// giveUp hands back a delivery whose request was not made, or broken off.
+func (e *Engine) giveUp(w *sending) (next *sending) {
+	next = e.dispatcher.leave(w)
+	e.release([]Lease{w.lease()})
+	return next
 }
 
 // send makes one request and describes it. Interrupted means that it was broken

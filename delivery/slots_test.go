@@ -16,15 +16,17 @@ type slotsModel struct {
 	refs  []WebhookRef
 	now   time.Time
 
-	taken    []taken // reserved or admitted, not begun
+	taken    []taken // reserved or admitted, not in a queue yet
+	waiting  []*sending
 	sending  []*sending
-	promised *Room // of the claim that runs
+	promised *promised // to the claim that runs
 }
 
-// taken is a slot for a request that has not begun.
+// taken is a place for a delivery that is not there yet.
 type taken struct {
-	ref  WebhookRef
-	slow bool
+	ref   WebhookRef
+	slow  bool
+	bytes int
 }
 
 func drawSlots(t *rapid.T) *slotsModel {
@@ -39,69 +41,130 @@ func drawSlots(t *rapid.T) *slotsModel {
 	return m
 }
 
-func (m *slotsModel) reserve(t *rapid.T) {
-	ref := rapid.SampledFrom(m.refs).Draw(t, "ref")
-	free, lane := m.slots.free(), m.slots.lanes[ref]
-	room := min(firstWindow, m.slots.perWebhook)
-	if lane != nil {
-		room = m.slots.room(lane)
+func (m *slotsModel) draw(t *rapid.T) taken {
+	return taken{
+		ref:   rapid.SampledFrom(m.refs).Draw(t, "ref"),
+		bytes: rapid.SampledFrom([]int{0, 500, maxAheadBytes}).Draw(t, "bytes"),
 	}
-	got := m.slots.reserve(ref)
-	if want := free > 0 && room > 0; got != want {
-		t.Fatalf("reserve is %t with %d slots free and room for %d", got, free, room)
+}
+
+func (m *slotsModel) reserve(t *rapid.T) {
+	place := m.draw(t)
+	free, lane := m.slots.free(), m.slots.lanes[place.ref]
+	slots := min(firstWindow, m.slots.perWebhook)
+	places := slots
+	if lane != nil {
+		places, slots = m.slots.room(lane)
+	}
+	got := m.slots.reserve(place.ref, place.bytes)
+	want := slots > 0 && free > 0 || slots == 0 && places > 0
+	if got != want {
+		t.Fatalf("reserve is %t with %d slots free and room for %d in slots, %d in all", got, free, slots, places)
 	}
 	if got {
-		m.taken = append(m.taken, taken{ref, false})
-	} else if lane := m.slots.lanes[ref]; lane != nil && !lane.backlog {
+		m.taken = append(m.taken, place)
+	} else if lane := m.slots.lanes[place.ref]; lane != nil && !lane.backlog {
 		t.Fatal("the lane does not know that a delivery waits")
 	}
 }
 
-func (m *slotsModel) cancel(t *rapid.T) {
-	if len(m.taken) == 0 {
-		return
+// pick takes one at random out of a list.
+func pick[T any](t *rapid.T, list *[]T) (one T, ok bool) {
+	if len(*list) == 0 {
+		return one, false
 	}
-	i := rapid.IntRange(0, len(m.taken)-1).Draw(t, "which")
-	m.slots.cancel(m.taken[i].ref, m.taken[i].slow)
-	m.taken = slices.Delete(m.taken, i, i+1)
+	i := rapid.IntRange(0, len(*list)-1).Draw(t, "which")
+	one = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return one, true
+}
+
+func (m *slotsModel) cancel(t *rapid.T) {
+	if place, ok := pick(t, &m.taken); ok {
+		m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
+	}
+}
+
+func (m *slotsModel) add(t *rapid.T) {
+	if place, ok := pick(t, &m.taken); ok {
+		m.put(place)
+	}
+}
+
+func (m *slotsModel) put(place taken) {
+	w := &sending{Job: Job{
+		Webhook: &Webhook{Tenant: place.ref.Tenant, ID: place.ref.ID}, Slow: place.slow,
+		Event: &Event{Payload: make([]byte, place.bytes)},
+	}}
+	m.slots.add(w)
+	m.waiting = append(m.waiting, w)
 }
 
 func (m *slotsModel) begin(t *rapid.T) {
-	if len(m.taken) == 0 {
+	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	if l == nil {
 		return
 	}
-	i := rapid.IntRange(0, len(m.taken)-1).Draw(t, "which")
-	ref, slow := m.taken[i].ref, m.taken[i].slow
-	r := m.slots.begin(ref, slow, m.now)
-	if r.slow != slow {
-		t.Fatalf("a send that is slow: %t has begun as %+v in %+v", slow, r, r.lane)
+	first := slices.IndexFunc(m.waiting, func(w *sending) bool { return w.lane == l })
+	may := first >= 0 && l.inFlight < m.slots.limit(l) && m.slots.inFlight < m.slots.total
+	w := m.slots.begin(l, m.now)
+	switch {
+	case !may && w != nil:
+		t.Fatal("a request began without a slot")
+	case may && (w != m.waiting[first] || w.slow != w.Slow || !w.began.Equal(m.now)):
+		t.Fatalf("what waited first has not begun: %+v", w)
+	case may:
+		m.waiting = slices.Delete(m.waiting, first, first+1)
+		m.sending = append(m.sending, w)
 	}
-	m.sending = append(m.sending, r)
-	m.taken = slices.Delete(m.taken, i, i+1)
 }
 
 func (m *slotsModel) end(t *rapid.T) {
-	if len(m.sending) == 0 {
+	w, ok := pick(t, &m.sending)
+	if !ok {
 		return
 	}
-	i := rapid.IntRange(0, len(m.sending)-1).Draw(t, "which")
 	success := rapid.Bool().Draw(t, "success")
-	r := m.sending[i]
-	lane, before := r.lane, *r.lane
-	m.slots.end(r, success)
-	m.sending = slices.Delete(m.sending, i, i+1)
+	lane, before, free := w.lane, *w.lane, m.slots.free()
+	m.slots.end(w, success, m.now)
 
 	switch {
+	case lane.took <= 0:
+		t.Fatal("nothing is known of how long requests take")
 	case success && lane.slow:
 		t.Fatal("a success left its lane slow")
 	case !success && (lane.slow != before.slow || lane.window != before.window):
 		t.Fatalf("a failure made %+v of %+v", *lane, before)
 	case lane.window > max(before.window, m.slots.perWebhook) || lane.window > before.window+1:
 		t.Fatalf("the window grew from %d to %d", before.window, lane.window)
-	case success && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window != before.window+1:
+	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window == before.window:
 		t.Fatalf("a window in use stayed at %d", lane.window)
-	case before.inFlight <= before.window/2 && lane.window > before.window:
+	case (free <= 0 || before.inFlight <= before.window/2) && lane.window > before.window:
 		t.Fatalf("a window of %d grew with %d in flight", before.window, before.inFlight)
+	}
+}
+
+// leave is a request that was not made.
+func (m *slotsModel) leave(t *rapid.T) {
+	if w, ok := pick(t, &m.sending); ok {
+		m.slots.leave(w)
+	}
+}
+
+func (m *slotsModel) giveUp(t *rapid.T) {
+	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	if l == nil {
+		return
+	}
+	var want []*sending
+	m.waiting = slices.DeleteFunc(m.waiting, func(w *sending) bool {
+		if w.lane == l {
+			want = append(want, w)
+		}
+		return w.lane == l
+	})
+	if got := m.slots.giveUp(l); !slices.Equal(got, want) {
+		t.Fatalf("%d gave up their places, not %d", len(got), len(want))
 	}
 }
 
@@ -109,22 +172,28 @@ func (m *slotsModel) age(t *rapid.T) {
 	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 1200).Draw(t, "ms")) * time.Millisecond)
 	var want time.Time
 	var turns []*sending
-	for _, r := range m.sending {
-		due := r.began.Add(slowAfter)
-		if r.slow {
+	for _, w := range m.sending {
+		due := w.began.Add(slowAfter)
+		if w.slow {
 			continue
 		}
 		if !due.After(m.now) {
-			turns = append(turns, r)
+			turns = append(turns, w)
 		} else if want.IsZero() || due.Before(want) {
 			want = due
 		}
 	}
-	next := m.slots.age(m.now)
-	for _, r := range turns {
-		if !r.slow || !r.lane.slow {
-			t.Fatalf("a send of %s has not turned slow with its webhook", m.now.Sub(r.began))
+	waited, next := m.slots.age(m.now)
+	for _, w := range turns {
+		if !w.slow || !w.lane.slow || len(w.lane.waiting) > 0 {
+			t.Fatalf("a send of %s has not turned slow with its webhook", m.now.Sub(w.began))
 		}
+	}
+	for _, w := range waited {
+		if !w.lane.slow || !w.lane.backlog {
+			t.Fatal("a lane gave up what it could send")
+		}
+		m.waiting = slices.DeleteFunc(m.waiting, func(other *sending) bool { return other == w })
 	}
 	if !next.Equal(want) {
 		t.Fatalf("the next turns slow at %s, not %s", want, next)
@@ -135,65 +204,73 @@ func (m *slotsModel) promise(t *rapid.T) {
 	if m.promised != nil || m.slots.free() <= 0 {
 		return // the dispatcher claims only when there is room
 	}
-	free, slowFree := m.slots.free(), m.slots.slowFree()
+	free, slowFree, freeAhead := m.slots.free(), m.slots.slowFree(), m.slots.freeAhead()
 	rooms := make(map[WebhookRef]int)
 	for ref, lane := range m.slots.lanes {
-		rooms[ref] = m.slots.room(lane)
+		rooms[ref], _ = m.slots.room(lane)
 	}
-	room := m.slots.promise()
+	p := m.slots.promise()
 	switch {
-	case room.Fast < 0 || room.Slow < 0 || room.Fast+room.Slow != free:
-		t.Fatalf("%d slots are free, promised are %+v", free, room)
-	case room.Slow > slowFree:
-		t.Fatalf("%d slots are free for the slow, promised are %+v", slowFree, room)
-	case room.PerWebhook < 1 || room.PerWebhook > m.slots.perWebhook:
-		t.Fatalf("%d for a webhook", room.PerWebhook)
-	case len(room.Webhooks) != len(rooms):
-		t.Fatalf("promised are %v, of %v", room.Webhooks, rooms)
+	case p.Fast < 0 || p.Slow < 0 || p.slots != half(free) || p.Fast+p.Slow != p.slots+p.ahead:
+		t.Fatalf("%d slots are free, promised are %+v", free, p)
+	case p.ahead < 0 || p.ahead > freeAhead:
+		t.Fatalf("%d places are free in queues, promised are %+v", freeAhead, p)
+	case p.Slow > slowFree:
+		t.Fatalf("%d slots are free for the slow, promised are %+v", slowFree, p)
+	case p.PerWebhook < 1 || p.PerWebhook > m.slots.perWebhook:
+		t.Fatalf("%d for a webhook", p.PerWebhook)
+	case len(p.Webhooks) != len(rooms):
+		t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
 	}
 	for ref, n := range rooms {
-		if room.Webhooks[ref] != n {
-			t.Fatalf("promised are %v, of %v", room.Webhooks, rooms)
+		if p.Webhooks[ref] < 0 || p.Webhooks[ref] > half(n) {
+			t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
 		}
-		if n == 0 && !m.slots.lanes[ref].backlog {
+		if p.Webhooks[ref] == 0 && !m.slots.lanes[ref].backlog {
 			t.Fatal("a lane that was passed over does not know")
 		}
 	}
-	m.promised = &room
+	m.promised = &p
 }
 
 func (m *slotsModel) settle(t *rapid.T) {
 	if m.promised == nil {
 		return
 	}
-	room := *m.promised
+	p := *m.promised
 	m.promised = nil
-	m.slots.settle(room)
+	m.slots.settle(p)
 	// What a store may answer: any jobs up to the room, by webhook and in all.
 	given := make(map[WebhookRef]int)
-	for range rapid.IntRange(0, room.Fast+room.Slow).Draw(t, "jobs") {
-		ref := rapid.SampledFrom(m.refs).Draw(t, "ref")
-		slow := rapid.Bool().Draw(t, "slow")
-		most, known := room.Webhooks[ref]
+	for range rapid.IntRange(0, p.Fast+p.Slow).Draw(t, "jobs") {
+		place := m.draw(t)
+		place.slow = rapid.Bool().Draw(t, "slow")
+		most, known := p.Webhooks[place.ref]
 		if !known {
-			most = room.PerWebhook
+			most = p.PerWebhook
 		}
-		left := &room.Fast
-		if slow {
-			left, most = &room.Slow, min(most, 1)
+		left := &p.Fast
+		if place.slow {
+			left, most = &p.Slow, min(most, 1)
 		}
-		if *left == 0 || given[ref] >= most {
+		if *left == 0 || given[place.ref] >= most {
 			continue
 		}
 		*left--
-		given[ref]++
-		if m.slots.admit(ref, slow) {
-			m.taken = append(m.taken, taken{ref, slow})
-			if slow && !m.slots.lanes[ref].slow {
+		given[place.ref]++
+		free := m.slots.free()
+		if m.slots.admit(place.ref, place.slow, place.bytes) {
+			m.taken = append(m.taken, place)
+			if place.slow && !m.slots.lanes[place.ref].slow {
 				t.Fatal("a slow job left its lane fast")
 			}
-		} else if lane := m.slots.lanes[ref]; lane == nil || lane.inFlight < m.slots.perWebhook {
+		} else if lane := m.slots.lanes[place.ref]; free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
 			t.Fatalf("a job within its room was turned away: %+v", lane)
+		}
+	}
+	for ref := range p.Webhooks {
+		if l := m.slots.lanes[ref]; l != nil {
+			m.slots.closeIfIdle(l)
 		}
 	}
 }
@@ -201,65 +278,76 @@ func (m *slotsModel) settle(t *rapid.T) {
 // check compares the two sets of books.
 func (m *slotsModel) check(t *rapid.T) {
 	s := m.slots
-	inFlight, slow, lanes := len(m.taken)+len(m.sending), 0, make(map[WebhookRef]int)
-	for _, slot := range m.taken {
-		lanes[slot.ref]++
-		if slot.slow {
+	slow, bytes, held, inFlight := 0, 0, make(map[WebhookRef]int), make(map[WebhookRef]int)
+	count := func(place taken) {
+		held[place.ref]++
+		if place.slow {
 			slow++
 		}
 	}
+	for _, place := range m.taken {
+		count(place)
+		bytes += place.bytes
+	}
+	for _, w := range m.waiting {
+		count(taken{ref: w.lane.ref, slow: w.slow})
+		bytes += len(w.Event.Payload)
+	}
 	fast := make(map[*sending]bool)
-	for _, r := range m.sending {
-		lanes[r.ref]++
-		if r.slow {
-			slow++
-		} else {
-			fast[r] = true
+	for _, w := range m.sending {
+		count(taken{ref: w.lane.ref, slow: w.slow})
+		inFlight[w.lane.ref]++
+		if !w.slow {
+			fast[w] = true
 		}
-		if s.lanes[r.ref] != r.lane {
+		if s.lanes[w.lane.ref] != w.lane {
 			t.Fatal("a send is in a lane that was forgotten")
 		}
 	}
-	switch {
-	case s.inFlight != inFlight:
-		t.Fatalf("it counts %d in flight, not %d", s.inFlight, inFlight)
-	case s.inFlight+s.claiming > s.total:
-		t.Fatalf("%d in flight and %d promised, of %d", s.inFlight, s.claiming, s.total)
-	case s.slow != slow:
-		t.Fatalf("it counts %d slow, not %d", s.slow, slow)
-	case m.promised == nil && s.claiming != 0:
-		t.Fatalf("%d are promised to no claim", s.claiming)
-	case m.promised != nil && s.claiming != m.promised.Fast+m.promised.Slow:
-		t.Fatalf("%d are promised by %+v", s.claiming, *m.promised)
+	claiming := struct{ slots, ahead int }{}
+	if m.promised != nil {
+		claiming.slots, claiming.ahead = m.promised.slots, m.promised.ahead
 	}
+	switch {
+	case s.inFlight != len(m.sending) || s.inFlight > s.total:
+		t.Fatalf("it counts %d in flight, not %d", s.inFlight, len(m.sending))
+	case s.slow != slow || s.bytes != bytes:
+		t.Fatalf("it counts %d slow, not %d, and %d bytes, not %d", s.slow, slow, s.bytes, bytes)
+	case s.claiming != claiming:
+		t.Fatalf("it counts %+v promised, not %+v", s.claiming, claiming)
+	case s.within+s.over != len(m.taken)+len(m.waiting)+len(m.sending):
+		t.Fatalf("%d places are slots and %d in queues, which is not %d", s.within, s.over, len(m.taken)+len(m.waiting)+len(m.sending))
+	}
+	within := 0
 	for ref, l := range s.lanes {
 		promised := 0
 		if m.promised != nil {
 			promised = m.promised.Webhooks[ref]
 		}
+		within += max(l.inFlight, min(l.held, s.limit(l)))
 		switch {
-		case l.inFlight != lanes[ref]:
-			t.Fatalf("a lane counts %d in flight, not %d", l.inFlight, lanes[ref])
+		case l.held != held[ref] || l.inFlight != inFlight[ref]:
+			t.Fatalf("a lane counts %d places and %d in flight, not %d and %d", l.held, l.inFlight, held[ref], inFlight[ref])
 		case l.inFlight > s.perWebhook:
 			t.Fatalf("%d in flight for a webhook, of %d", l.inFlight, s.perWebhook)
 		case l.claiming != promised:
 			t.Fatalf("a lane counts %d promised, not %d", l.claiming, promised)
-		case l.inFlight == 0 && l.claiming == 0:
+		case l.held == 0 && l.claiming == 0 && promised == 0 && m.promised == nil:
 			t.Fatal("a lane with nothing in it is not forgotten")
 		}
-		delete(lanes, ref)
+		delete(held, ref)
 	}
-	if len(lanes) > 0 {
-		t.Fatalf("no lanes for %v", lanes)
+	if len(held) > 0 || s.within != within {
+		t.Fatalf("no lanes for %v, and %d slots taken, not %d", held, s.within, within)
 	}
 	// The list of what may turn slow is whole, both ways, and in order.
 	var last *sending
-	for r := s.oldest; r != nil; r = r.newer {
-		if !fast[r] || r.older != last || last != nil && r.began.Before(last.began) {
-			t.Fatalf("the list of fast sends is broken at %+v", r)
+	for w := s.oldest; w != nil; w = w.newer {
+		if !fast[w] || w.older != last || last != nil && w.began.Before(last.began) {
+			t.Fatalf("the list of fast sends is broken at %+v", w)
 		}
-		delete(fast, r)
-		last = r
+		delete(fast, w)
+		last = w
 	}
 	if s.newest != last || len(fast) > 0 {
 		t.Fatalf("the list of fast sends lacks %d", len(fast))
@@ -273,9 +361,13 @@ func TestSlotsAgainstAModel(t *testing.T) {
 			"reserve":       m.reserve,
 			"reserve more":  m.reserve,
 			"cancel":        m.cancel,
+			"add":           m.add,
+			"add another":   m.add,
 			"begin":         m.begin,
 			"begin another": m.begin,
 			"end":           m.end,
+			"leave":         m.leave,
+			"give up":       m.giveUp,
 			"age":           m.age,
 			"promise":       m.promise,
 			"settle":        m.settle,
@@ -283,39 +375,51 @@ func TestSlotsAgainstAModel(t *testing.T) {
 		})
 		// Whatever went on: when all has ended, nothing is left.
 		if m.promised != nil {
-			m.slots.settle(*m.promised)
+			m.settle(t)
 		}
-		for _, slot := range m.taken {
-			m.slots.cancel(slot.ref, slot.slow)
+		for _, place := range m.taken {
+			m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
 		}
-		for _, r := range m.sending {
-			m.slots.end(r, true)
+		for _, l := range m.slots.lanes {
+			m.slots.giveUp(l)
+		}
+		for _, w := range m.sending {
+			m.slots.end(w, true, m.now)
 		}
 		s := m.slots
-		if s.inFlight != 0 || s.slow != 0 || s.claiming != 0 || len(s.lanes) != 0 || s.oldest != nil || s.newest != nil {
+		if s.within != 0 || s.over != 0 || s.inFlight != 0 || s.slow != 0 || s.bytes != 0 ||
+			s.claiming.slots != 0 || s.claiming.ahead != 0 || len(s.lanes) != 0 || s.oldest != nil || s.newest != nil {
 			t.Fatalf("after all has ended: %+v", s)
 		}
 	})
 }
 
+// fill takes all places that there are for a webhook, and begins what has a slot.
+func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
+	for s.reserve(ref, 0) {
+		s.add(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
+		if w := s.begin(s.lanes[ref], now); w != nil {
+			begun = append(begun, w)
+		}
+	}
+	return begun
+}
+
 // Lower limits, as a reload may bring, end nothing, but nothing begins before
 // there is room again.
 func TestSlotsWithLowerLimits(t *testing.T) {
-	ref := WebhookRef{"t", uuid.UUID{1}}
+	ref, other, now := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(8, 4)
-	var sends []*sending
-	for s.reserve(ref) {
-		sends = append(sends, s.begin(ref, false, time.Unix(0, 0)))
-	}
+	sends := fill(s, ref, now)
 	if len(sends) != 4 {
-		t.Fatalf("%d were reserved", len(sends))
+		t.Fatalf("%d have begun", len(sends))
 	}
-	s.total, s.perWebhook = 2, 1
-	for _, r := range sends {
-		if s.reserve(ref) || s.reserve(WebhookRef{"t", uuid.UUID{2}}) && s.inFlight > 2 {
-			t.Fatalf("%d in flight, of 2", s.inFlight)
+	s.limitTo(2, 1)
+	for _, w := range sends {
+		if s.reserve(ref, 0) || s.inFlight > 2 && s.reserve(other, 0) {
+			t.Fatalf("a place with %d in flight, of 2", s.inFlight)
 		}
-		s.end(r, true)
+		s.end(w, false, now.Add(slowAfter))
 		if s.slowFree() < 0 {
 			t.Fatalf("%d slots are free for the slow", s.slowFree())
 		}
@@ -325,58 +429,117 @@ func TestSlotsWithLowerLimits(t *testing.T) {
 // A webhook begins with a few requests; each success of a window in use lets one
 // more in, up to the limit.
 func TestWindowGrows(t *testing.T) {
-	ref := WebhookRef{"t", uuid.UUID{1}}
+	ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
 	s := newSlots(64, 8)
 	var sends []*sending
-	fill := func() {
-		for s.reserve(ref) {
-			sends = append(sends, s.begin(ref, false, time.Unix(0, 0)))
-		}
-	}
 	for _, want := range []int{4, 5, 6, 7, 8, 8, 8} {
-		fill()
-		if len(sends) != want {
+		if l := s.lanes[ref]; l != nil {
+			for w := s.begin(l, now); w != nil; w = s.begin(l, now) {
+				sends = append(sends, w)
+			}
+		}
+		if sends = append(sends, fill(s, ref, now)...); len(sends) != want {
 			t.Fatalf("%d in flight, not %d", len(sends), want)
 		}
-		s.end(sends[0], true)
+		s.end(sends[0], true, now)
 		sends = sends[1:]
 	}
 	for len(sends) > 1 {
-		s.end(sends[0], false)
+		s.end(sends[0], false, now)
 		sends = sends[1:]
 	}
-	if fill(); len(sends) != 8 {
-		t.Errorf("failures shut the window to %d", len(sends))
+	if l := s.lanes[ref]; s.limit(l) != 8 {
+		t.Errorf("failures shut the window to %d", s.limit(l))
 	}
 }
 
-// One request that hangs makes its webhook slow: one at a time until a success.
+// What is leased ahead of a webhook's slots is as much as it is sent in a moment: much
+// when it answers quickly, nothing when it takes long or has not answered yet.
+func TestQueueGoesByThePace(t *testing.T) {
+	for _, test := range []struct {
+		took time.Duration
+		want int
+	}{
+		{time.Millisecond, 8 * 200},
+		{10 * time.Millisecond, 8 * 20},
+		{100 * time.Millisecond, 8 * 2},
+		{2 * time.Second, 0},
+	} {
+		ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
+		s := newSlots(1024, 8)
+		sends := fill(s, ref, now)
+		l := s.lanes[ref]
+		if len(sends) != firstWindow || len(l.waiting) != 0 {
+			t.Fatalf("%d have begun and %d wait before anything was answered", len(sends), len(l.waiting))
+		}
+		l.window = 9
+		s.end(sends[0], false, now.Add(test.took))
+		fill(s, ref, now)
+		if l.inFlight != 8 || len(l.waiting) != test.want {
+			t.Errorf("%d wait for a webhook that takes %s, not %d", len(l.waiting), test.took, test.want)
+		}
+	}
+}
+
+// While all slots are taken nothing is leased ahead: those who have slots would keep
+// them from the others.
+func TestNoQueueWithoutFreeSlots(t *testing.T) {
+	ref, other, now := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
+	s := newSlots(8, 4)
+	w := fill(s, ref, now)
+	s.end(w[0], true, now.Add(time.Millisecond))
+	fill(s, other, now)
+	fill(s, ref, now)
+	if s.free() != 0 {
+		t.Fatalf("%d slots are free", s.free())
+	}
+	before := s.over
+	if s.reserve(ref, 0) || s.over != before {
+		t.Error("a delivery was leased ahead of slots that all are taken")
+	}
+}
+
+// One request that hangs makes its webhook slow: one at a time until a success, and
+// nothing waits for it in this process.
 func TestSlowLaneGoesOneAtATime(t *testing.T) {
-	ref, other := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}
+	ref, other, began := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(16, 8)
-	began := time.Unix(0, 0)
-	s.reserve(ref)
-	hanging := s.begin(ref, false, began)
-	if next := s.age(began.Add(slowAfter - 1)); !next.Equal(began.Add(slowAfter)) || hanging.slow {
+	sends := fill(s, ref, began)
+	s.end(sends[0], true, began.Add(time.Millisecond))
+	sends = append(sends[1:], fill(s, ref, began)...)
+	l := s.lanes[ref]
+	waiting := len(l.waiting)
+	if waiting == 0 {
+		t.Fatal("nothing waits")
+	}
+	if _, next := s.age(began.Add(slowAfter - 1)); !next.Equal(began.Add(slowAfter)) || l.slow {
 		t.Fatalf("slow after %s", slowAfter-1)
 	}
-	if next := s.age(began.Add(slowAfter)); !next.IsZero() || !hanging.slow {
-		t.Fatalf("not slow after %s", slowAfter)
+	waited, next := s.age(began.Add(slowAfter))
+	if !next.IsZero() || !l.slow || len(waited) != waiting || len(l.waiting) != 0 {
+		t.Fatalf("after %s slow is %t, and %d of %d gave up their places", slowAfter, l.slow, len(waited), waiting)
 	}
-	if s.reserve(ref) {
+	if s.reserve(ref, 0) {
 		t.Error("a second request to a slow webhook")
 	}
-	if !s.reserve(other) {
+	if !s.reserve(other, 0) {
 		t.Error("another webhook was held up")
 	}
-	if room := s.promise(); room.Webhooks[ref] != 0 || room.Webhooks[other] != firstWindow-1 {
-		t.Errorf("promised are %+v", room)
+	if p := s.promise(); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
+		t.Errorf("promised are %+v", p)
 	} else {
-		s.settle(room)
+		s.settle(p)
 	}
-	s.end(hanging, true)
+	for len(sends) > 1 {
+		s.end(sends[0], false, began.Add(slowAfter))
+		sends = sends[1:]
+	}
+	if s.reserve(ref, 0) {
+		t.Error("a second request to a slow webhook, after failures")
+	}
+	s.end(sends[0], true, began.Add(slowAfter))
 	for range 2 {
-		if !s.reserve(ref) {
+		if !s.reserve(ref, 0) {
 			t.Error("after a success it is still slow")
 		}
 	}
@@ -387,11 +550,11 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	s := newSlots(16, 8)
 	webhook := byte(0)
 	for range 20 { // none of them has begun when the next is claimed
-		room := s.promise()
-		s.settle(room)
-		for range room.Slow {
+		p := s.promise()
+		s.settle(p)
+		for range p.Slow {
 			webhook++
-			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, true) {
+			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, true, 0) {
 				t.Fatalf("turned away with %d slots free", s.free())
 			}
 		}
@@ -399,7 +562,7 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	if s.slow != 8 {
 		t.Errorf("the slow have %d of 16 slots", s.slow)
 	}
-	if room := s.promise(); room.Fast != 8 || room.Slow != 0 {
-		t.Errorf("promised are %+v", room)
+	if p := s.promise(); p.Fast != 4 || p.Slow != 0 {
+		t.Errorf("promised are %+v", p)
 	}
 }

@@ -204,6 +204,8 @@ type Job struct {
 	Due time.Time
 }
 
+func (j *Job) lease() Lease { return Lease{j.Webhook.Ref(), j.Event.ID, j.LeaseEnd} }
+
 // Lease names a held delivery.
 type Lease struct {
 	Webhook  WebhookRef
