@@ -14,7 +14,7 @@ demo: build ## See it work: Caddy, a product and a receiver of webhooks; Ctrl-C 
 .PHONY: bench
 bench: build ## Measure what is promised, on this machine; see bench/README.md
 	@redis=$$($(need) redis) && go build -o bin/bench ./bench && \
-		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy
+		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy $(ARGS)
 
 .PHONY: build
 build: ## Build bin/caddy: Caddy with this module

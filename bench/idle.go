@@ -1,77 +1,87 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
-	"fmt"
-	"strconv"
+	"crypto/rand"
+	"errors"
+	"net"
 	"strings"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-const idleTime = 30 * time.Second
+// settleTime is how long after its last work Caddy counts as idle.
+const settleTime = 3 * time.Second
 
-// measureIdle counts what happens when nothing does.
-func measureIdle(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "/ok"); err != nil {
+// measureIdle: Z. It counts what happens when nothing does.
+func measureIdle(ctx context.Context, r *rig) (figures, error) {
+	if err := r.subscribe(ctx, oneTenant, r.sink.url+okPath, eventType); err != nil {
 		return nil, err
 	}
-	if err := r.post(ctx, "/events", event(time.Now())); err != nil {
+	if err := r.emitOne(ctx, 0, r.sink.take(1)); err != nil {
 		return nil, err
 	}
-	if !pause(ctx, 3*time.Second) {
+	if !pause(ctx, settleTime) {
 		return nil, ctx.Err()
 	}
-	commands, err := r.redisCommands(ctx)
-	if err != nil {
-		return nil, err
-	}
-	cpu, err := cpuTime(r.caddy.PID())
-	if err != nil {
-		return nil, err
-	}
-	if !pause(ctx, idleTime) {
-		return nil, ctx.Err()
-	}
-	cpuAfter, err := cpuTime(r.caddy.PID())
-	if err != nil {
-		return nil, err
-	}
-	after, err := r.redisCommands(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rate := "none"
+	idle := 3 * r.time
+	counted := func() (int, error) { return 0, nil }
 	if r.redis != nil {
-		rate = fmt.Sprintf("%.2f", float64(after-commands-1)/idleTime.Seconds())
-	}
-	return []result{
-		{"idle: Redis commands a second", rate, "at most 5"},
-		{"idle: Caddy's share of a core", fmt.Sprintf("%.2f %%", 100*(cpuAfter-cpu).Seconds()/idleTime.Seconds()), "under 1 %"},
-	}, nil
-}
-
-// redisCommands counts the commands that clients sent, this question included; 0
-// without a Redis.
-func (r *rig) redisCommands(ctx context.Context) (int, error) {
-	if r.redis == nil {
-		return 0, nil
-	}
-	info, err := r.redis.Info(ctx, "commandstats").Result()
-	if err != nil {
-		return 0, err
-	}
-	// Commands that scripts call are counted too, but not as clients send them:
-	// EVALSHA is what counts.
-	total := 0
-	for _, name := range []string{"evalsha", "eval", "ping", "info", "hget", "hgetall", "get", "hmget", "config|get"} {
-		if _, rest, ok := strings.Cut(info, "cmdstat_"+name+":calls="); ok {
-			n, _, _ := strings.Cut(rest, ",")
-			calls, err := strconv.Atoi(n)
-			if err != nil {
-				return 0, err
-			}
-			total += calls
+		var err error
+		if counted, err = countCommands(ctx, r.redis); err != nil {
+			return nil, err
 		}
 	}
-	return total, nil
+	before, err := cpuTime(r.caddy.PID())
+	if err != nil {
+		return nil, err
+	}
+	if !pause(ctx, idle) {
+		return nil, ctx.Err()
+	}
+	after, err := cpuTime(r.caddy.PID())
+	if err != nil {
+		return nil, err
+	}
+	commands, err := counted()
+	f := figures{share: 100 * (after - before).Seconds() / idle.Seconds()}
+	if r.redis != nil {
+		f[commandRate] = float64(commands) / idle.Seconds()
+	}
+	return f, err
+}
+
+// countCommands begins to count what clients send to Redis, until counted is
+// called. What scripts call is not counted: MONITOR marks it as lua's.
+func countCommands(ctx context.Context, client *redis.Client) (counted func() (int, error), err error) {
+	conn, err := net.Dial("tcp", client.Options().Addr)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := conn.Write([]byte("MONITOR\r\n")); err != nil {
+		conn.Close()
+		return nil, err
+	}
+	lines := bufio.NewScanner(conn)
+	lines.Scan() // its answer: from now on it counts
+	return func() (int, error) {
+		defer conn.Close()
+		end := rand.Text()
+		if err := client.Echo(ctx, end).Err(); err != nil {
+			return 0, err
+		}
+		count := 0
+		for lines.Scan() {
+			switch line := lines.Text(); {
+			case strings.Contains(line, end):
+				return count, nil
+			case !strings.Contains(line, " lua] "):
+				count++
+			}
+		}
+		return 0, cmp.Or(lines.Err(), errors.New("Redis ended MONITOR"))
+	}, nil
 }

@@ -1,107 +1,54 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"net/http"
 	"slices"
-	"time"
 )
 
-const (
-	latencyRate = 100 // events a second
-	latencyTime = 20 * time.Second
-	hanging     = 16 // endpoints that do not answer
-)
+const latencyRate = 100 // events a second
 
-// measureLatency emits at a steady rate and measures from before the emit until
-// the receipt; the same rate of plain POSTs to the same receiver goes before.
-func measureLatency(ctx context.Context, r *rig) ([]result, error) {
-	if err := r.subscribe(ctx, "/ok"); err != nil {
+// measureLatency: L. The same rate of bare POSTs goes before and after.
+func measureLatency(ctx context.Context, r *rig) (figures, error) {
+	if err := r.subscribe(ctx, oneTenant, r.sink.url+okPath, eventType); err != nil {
 		return nil, err
 	}
-	bare, err := steadily(ctx, r, func(made time.Time) error { return barePost(ctx, r.sink.url+"/ok", made) })
+	bare := steady{rate: latencyRate, time: r.time / 2, send: func(ctx context.Context, _, number int) error {
+		return r.barePost(ctx, appendDelivered(nil, number))
+	}}
+	emitted := steady{rate: latencyRate, time: 2 * r.time, send: r.emitOne}
+
+	bareTook, err := bare.measure(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	emitted, err := steadily(ctx, r, func(made time.Time) error {
-		return r.post(ctx, "/events", event(made))
-	})
+	first := r.sink.take(0)
+	before, err := r.usage(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return []result{
-		{fmt.Sprintf("plain POST at %d/s: p50, p99", latencyRate), pair(bare), ""},
-		{fmt.Sprintf("emit to receipt at %d/s: p50, p99", latencyRate), pair(emitted), "p50 under 5ms"},
-	}, nil
+	took, err := emitted.measure(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	after, err := r.usage(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.sink.check(first, len(took), 1); err != nil {
+		return nil, err
+	}
+	bareToo, err := bare.measure(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	f := r.since(before, after)
+	f.add(latencies(took))
+	bareTook = append(bareTook, bareToo...)
+	slices.Sort(bareTook)
+	f[bareP50], f[bareP99], f[bareP999] = milliseconds(bareTook, 50), milliseconds(bareTook, 99), milliseconds(bareTook, 99.9)
+	return f, nil
 }
 
-// measureHang does the same beside endpoints that hang, which get every event.
-func measureHang(ctx context.Context, r *rig) ([]result, error) {
-	emit := func(made time.Time) error {
-		return r.post(ctx, "/events", event(made))
-	}
-	if err := r.subscribe(ctx, "/ok"); err != nil {
-		return nil, err
-	}
-	alone, err := steadily(ctx, r, emit)
-	if err != nil {
-		return nil, err
-	}
-	for i := range hanging {
-		if err := r.subscribe(ctx, fmt.Sprintf("/hang%d", i)); err != nil {
-			return nil, err
-		}
-	}
-	beside, err := steadily(ctx, r, emit)
-	if err != nil {
-		return nil, err
-	}
-	return []result{
-		{fmt.Sprintf("healthy endpoint alone at %d/s: p50, p99, max", latencyRate), triple(alone), ""},
-		{fmt.Sprintf("beside %d endpoints that hang: p50, p99, max", hanging), triple(beside), "no delay"},
-	}, nil
-}
-
-// steadily calls at a steady rate and returns the sorted latencies.
-func steadily(ctx context.Context, r *rig, send func(made time.Time) error) ([]time.Duration, error) {
-	r.sink.latencies()
-	ticker := time.NewTicker(time.Second / latencyRate)
-	defer ticker.Stop()
-	count := int(latencyTime.Seconds() * latencyRate)
-	errs := make(chan error, count)
-	for range count {
-		select {
-		case <-ticker.C:
-			go func() { errs <- send(time.Now()) }()
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	for range count {
-		if err := <-errs; err != nil {
-			return nil, err
-		}
-	}
-	var all []time.Duration
-	for deadline := time.Now().Add(time.Minute); len(all) < count; all = append(all, r.sink.latencies()...) {
-		if time.Now().After(deadline) || !pause(ctx, 10*time.Millisecond) {
-			return nil, fmt.Errorf("%d of %d received", len(all), count)
-		}
-	}
-	slices.Sort(all)
-	return all, nil
-}
-
-func barePost(ctx context.Context, url string, made time.Time) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(event(made)))
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
+func (r *rig) emitOne(ctx context.Context, _, number int) error {
+	return r.emit(ctx, oneTenant, appendEvent(nil, number, eventType))
 }

@@ -1,7 +1,8 @@
-// Command bench measures what is promised, on this machine: a real Caddy with
-// this module, through its Caddyfile, with each store, and a receiver. It prints a
-// table. What can be is said as a ratio to a plain POST in the same
-// run, since absolute times say more about the machine.
+// Command bench measures, on this machine and in one run, how fast webhooks go
+// out: a real Caddy with this module, through its Caddyfile, with each store, and
+// a receiver. Since a machine's pace drifts, all is set in relation to a bare
+// loop of POSTs to the same receiver, measured just before and after. It prints
+// tables, and keeps the figures as JSON, to compare the next run with.
 //
 // make bench runs it, after building Caddy and finding a redis-server.
 package main
@@ -15,46 +16,64 @@ import (
 	"slices"
 	"strings"
 	"syscall"
-	"text/tabwriter"
+	"time"
 )
 
-// measurement is one line or more of the table.
-type measurement struct {
+// workload is what is measured with each store, from a fresh start.
+type workload struct {
 	name string
-	run  func(ctx context.Context, r *rig) ([]result, error)
-	// retryDelay and retryJitter are the Caddyfile's.
-	retryDelay, retryJitter string
-	// only is the one store that it is about, "" for each.
-	only string
+	run  func(ctx context.Context, r *rig) (figures, error)
+	// retryDelay and retryJitter are the Caddyfile's; nil for the usual ones.
+	retryDelay  time.Duration
+	retryJitter func(o *options) time.Duration
+	// store is the only one that it is about, "" for each.
+	store string
 }
 
-// result is one line of the table, for one store.
-type result struct {
-	what  string
-	value string
-	bound string // what is promised, or ""
+var workloads = []workload{
+	{name: "E", run: measureArrays},
+	{name: "E1", run: measureSingles},
+	{name: "F", run: measureFanOut},
+	{name: "M", run: measureTenants},
+	{name: "T1", run: measureHTTP1},
+	{name: "T2", run: measureHTTP2},
+	{name: "L", run: measureLatency},
+	{name: "H", run: measureHanging},
+	{name: "R", run: measureRetries, retryDelay: retryDelay, retryJitter: retrySpread},
+	{name: "P", run: measurePending},
+	{name: "restart", run: measureRestart, store: "embedded"},
+	{name: "Z", run: measureIdle},
 }
 
-// stores are the columns of the table.
+// bareLoop is the name of the bare loop's own line among the workloads.
+const bareLoop = "B"
+
 var stores = []string{"redis", "embedded"}
 
-var measurements = []measurement{
-	{name: "idle", run: measureIdle},
-	{name: "latency", run: measureLatency},
-	{name: "hang", run: measureHang},
-	{name: "retry", run: measureRetry, retryDelay: "2s", retryJitter: "2s"},
-	{name: "throughput", run: measureThroughput},
-	{name: "memory", run: measureMemory, retryDelay: "1h"},
-	{name: "restart", run: measureRestart, retryDelay: "1h", only: "embedded"},
+// options are the command line's.
+type options struct {
+	caddy    string
+	json     string
+	only     string
+	stores   string
+	time     time.Duration
+	pending  int
+	failures int
 }
 
 func main() {
-	caddy := flag.String("caddy", "bin/caddy", "the Caddy to measure, built with this module")
-	only := flag.String("only", "", "measure only these, separated by commas: "+names())
+	var o options
+	flag.StringVar(&o.caddy, "caddy", "bin/caddy", "the Caddy to measure, built with this module")
+	flag.StringVar(&o.json, "json", "bench/results.json", "where the figures of the last run are, and those of this one go")
+	flag.StringVar(&o.only, "only", "", "measure only these, separated by commas: "+names()+"; T is T1 and T2")
+	flag.StringVar(&o.stores, "stores", strings.Join(stores, ","), "with these stores")
+	flag.DurationVar(&o.time, "time", 10*time.Second, "how long each load lasts that is measured")
+	flag.IntVar(&o.pending, "pending", 1_000_000, "deliveries that are pending in P and restart")
+	flag.IntVar(&o.failures, "failures", 100_000, "deliveries that fail in R")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, *caddy, *only); err != nil {
+	if err := measure(ctx, &o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -62,52 +81,82 @@ func main() {
 
 func names() string {
 	var all []string
-	for _, m := range measurements {
-		all = append(all, m.name)
+	for _, w := range workloads {
+		all = append(all, w.name)
 	}
 	return strings.Join(all, ", ")
 }
 
-func measure(ctx context.Context, caddy, only string) error {
-	wanted := func(name string) bool {
-		return only == "" || slices.Contains(strings.Split(only, ","), name)
+// measure runs what is wanted. A workload that fails leaves the others their run.
+func measure(ctx context.Context, o *options) error {
+	before, err := readResults(o.json)
+	if err != nil {
+		return err
 	}
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, strings.ToUpper("measured\t"+strings.Join(stores, "\t")+"\tpromised"))
-	for _, m := range measurements {
-		if !wanted(m.name) {
-			continue
-		}
-		lines, err := measureStores(ctx, caddy, m)
-		if err != nil {
-			return fmt.Errorf("%s: %w", m.name, err)
-		}
-		for _, line := range lines {
-			fmt.Fprintln(table, strings.Join(line, "\t"))
+	wanted, columns, err := o.selection()
+	if err != nil {
+		return err
+	}
+	now := before.next()
+	bares := make(map[string][]bareRun)
+	failed := 0
+	for _, w := range wanted {
+		for _, store := range columns {
+			if w.store != "" && w.store != store {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "%s measuring %s, %s\n", time.Now().Format(time.TimeOnly), w.name, store)
+			f, bare, err := withRig(ctx, o, store, w)
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if err != nil {
+				fmt.Fprintf(os.Stderr, "%s, %s: %v\n", w.name, store, err)
+				failed++
+				continue
+			}
+			bares[store] = append(bares[store], bare...)
+			now.set(w.name, store, f)
 		}
 	}
-	return table.Flush()
+	for store, runs := range bares {
+		if len(runs) > 0 {
+			now.set(bareLoop, store, summary(runs))
+		}
+	}
+	printFigures(os.Stdout, before, now)
+	printGoals(os.Stdout, now)
+	if err := now.write(o.json); err != nil {
+		return err
+	}
+	if failed > 0 {
+		return fmt.Errorf("%d measurements failed; see above", failed)
+	}
+	return nil
 }
 
-// measureStores gives the lines of a measurement: what, the value of each store,
-// and what is promised.
-func measureStores(ctx context.Context, caddy string, m measurement) ([][]string, error) {
-	var lines [][]string
-	for i, store := range stores {
-		if m.only != "" && m.only != store {
-			continue
-		}
-		fmt.Fprintf(os.Stderr, "measuring %s, %s\n", m.name, store)
-		results, err := withRig(ctx, caddy, store, m)
-		if err != nil {
-			return nil, err
-		}
-		for j, r := range results {
-			if len(lines) == j {
-				lines = append(lines, make([]string, len(stores)+2))
-			}
-			lines[j][0], lines[j][i+1], lines[j][len(stores)+1] = r.what, r.value, r.bound
+// selection is what -only and -stores ask for.
+func (o *options) selection() ([]workload, []string, error) {
+	columns := strings.Split(o.stores, ",")
+	for _, store := range columns {
+		if !slices.Contains(stores, store) {
+			return nil, nil, fmt.Errorf("there is no store %q, but %s", store, strings.Join(stores, ", "))
 		}
 	}
-	return lines, nil
+	if o.only == "" {
+		return workloads, columns, nil
+	}
+	var wanted []workload
+	for name := range strings.SplitSeq(o.only, ",") {
+		found := len(wanted)
+		for _, w := range workloads {
+			if w.name == name || name == "T" && (w.name == "T1" || w.name == "T2") {
+				wanted = append(wanted, w)
+			}
+		}
+		if found == len(wanted) {
+			return nil, nil, fmt.Errorf("there is no workload %q, but %s", name, names())
+		}
+	}
+	return wanted, columns, nil
 }

@@ -1,0 +1,55 @@
+package main
+
+import "maps"
+
+// figures are what was measured of a workload with a store, by their names.
+type figures map[figure]float64
+
+func (f figures) add(other figures) { maps.Copy(f, other) }
+
+// figure is the name of a number, in the table and in JSON.
+type figure string
+
+const (
+	rate        figure = "deliveries/s"
+	slowest     figure = "slowest stretch, /s"
+	fastest     figure = "fastest stretch, /s"
+	bareRate    figure = "B before and after, /s"
+	toBare      figure = "ratio to B"
+	failureRate figure = "failures/s"
+	retriesRate figure = "retries due, /s"
+
+	p50       figure = "p50, ms"
+	p99       figure = "p99, ms"
+	p999      figure = "p99.9, ms"
+	bareP50   figure = "bare POST p50, ms"
+	bareP99   figure = "bare POST p99, ms"
+	bareP999  figure = "bare POST p99.9, ms"
+	aloneP50  figure = "without hanging p50, ms"
+	aloneP99  figure = "without hanging p99, ms"
+	aloneP999 figure = "without hanging p99.9, ms"
+
+	cpuBench  figure = "CPU of bench, s per 1,000"
+	cpuCaddy  figure = "CPU of Caddy, s per 1,000"
+	cpuRedis  figure = "CPU of Redis, s per 1,000"
+	allocated figure = "allocated in Caddy, bytes each"
+
+	pendingCaddy figure = "pending in Caddy, bytes each"
+	pendingRedis figure = "pending in Redis, bytes each"
+	peakCaddy    figure = "peak memory of Caddy, MB"
+	peakRedis    figure = "peak memory of Redis, MB"
+
+	serving     figure = "serving after, s"
+	sending     figure = "sending after, s"
+	share       figure = "CPU of Caddy, %"
+	commandRate figure = "Redis commands/s"
+)
+
+// order is that of the table.
+var order = []figure{
+	rate, slowest, fastest, bareRate, toBare, failureRate, retriesRate,
+	p50, p99, p999, bareP50, bareP99, bareP999, aloneP50, aloneP99, aloneP999,
+	cpuBench, cpuCaddy, cpuRedis, allocated,
+	pendingCaddy, pendingRedis, peakCaddy, peakRedis,
+	serving, sending, share, commandRate,
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+const (
+	hangRate      = 200 // events a second
+	hangEndpoints = 100
+	hangEvery     = 10 // one of so many endpoints hangs
+)
+
+// measureHanging: H. Events go to one endpoint after the other. At first all
+// answer, then a tenth hang: both times it is measured what the others get.
+func measureHanging(ctx context.Context, r *rig) (figures, error) {
+	hangs := func(i int) bool { return i%hangEvery == 0 }
+	err := r.subscribeTenants(ctx, hangEndpoints, 1, func(tenant int) string {
+		if hangs(tenant) {
+			return hangPath
+		}
+		return okPath
+	})
+	if err != nil {
+		return nil, err
+	}
+	l := steady{
+		rate: hangRate,
+		time: r.time * 3 / 2,
+		send: func(ctx context.Context, i, number int) error {
+			return r.emit(ctx, tenantName(i%hangEndpoints), appendEvent(nil, number, typeName(0)))
+		},
+		ignored: hangs,
+	}
+	alone, err := l.measure(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	r.sink.hanging.Store(true)
+	beside, err := l.measure(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	if r.sink.hung.Load() == 0 {
+		return nil, errors.New("nothing hung")
+	}
+	f := latencies(beside)
+	f[aloneP50], f[aloneP99], f[aloneP999] = milliseconds(alone, 50), milliseconds(alone, 99), milliseconds(alone, 99.9)
+	return f, nil
+}

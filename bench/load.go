@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// maxBacklog is how many deliveries may be on their way before emitters
+	// wait: enough to keep all busy, and soon drained.
+	maxBacklog = 20_000
+	// arriveTimeout is how long nothing may arrive of what has to.
+	arriveTimeout = time.Minute
+	// strayTime is how long it is waited for what would come twice.
+	strayTime = 300 * time.Millisecond
+)
+
+// load keeps the product busy.
+type load struct {
+	connections int
+	events      int // of each call
+	fanOut      int // deliveries of each event
+	// composer makes what composes the bodies of one connection: whose events,
+	// and the events, appended to b, with numbers from first on. Nil for events
+	// of the one tenant and type.
+	composer func() compose
+}
+
+type compose func(b []byte, first int) (tenant string, body []byte)
+
+// measure emits as fast as deliveries arrive, and counts these for a while in
+// which all is warm; the bare loop goes before and after. In the end all that was
+// emitted must have arrived, once.
+func (l load) measure(ctx context.Context, r *rig) (figures, error) {
+	if l.composer == nil {
+		l.composer = func() compose {
+			return func(b []byte, first int) (string, []byte) {
+				return oneTenant, appendEvents(b, first, l.events, eventType)
+			}
+		}
+	}
+	bareBefore, err := r.bare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	before, after, err := l.run(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	bareAfter, err := r.bare(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := r.since(before, after)
+	f[rate] = float64(after.arrived-before.arrived) / after.at.Sub(before.at).Seconds()
+	f[bareRate] = bareBefore.plus(bareAfter).rate()
+	f[toBare] = f[rate] / f[bareRate]
+	return f, nil
+}
+
+// run gives what was used before and after the time that is measured.
+func (l load) run(ctx context.Context, r *rig) (before, after usage, err error) {
+	var stop atomic.Bool
+	e := newEmission(r, l.fanOut)
+	g := newGroup(ctx)
+	for range l.connections {
+		compose := l.composer()
+		g.start(func(ctx context.Context) error {
+			var tenant string
+			var body []byte
+			for !stop.Load() {
+				first, ok := e.take(ctx, l.events)
+				if !ok {
+					return ctx.Err()
+				}
+				tenant, body = compose(body[:0], first)
+				if err := r.emit(ctx, tenant, body); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	before, after, err = during(g, r.time, r.usage)
+	stop.Store(true)
+	if err := cmp.Or(g.wait(), err); err != nil {
+		return before, after, err
+	}
+	return before, after, e.finish(ctx)
+}
+
+// emission follows events of which each makes so many deliveries, while nothing
+// else arrives at the sink.
+type emission struct {
+	sink   *sink
+	fanOut int
+	first  int   // number
+	before int64 // had arrived
+
+	mu     sync.Mutex
+	events int
+}
+
+func newEmission(r *rig, fanOut int) *emission {
+	return &emission{sink: r.sink, fanOut: fanOut, first: r.sink.take(0), before: r.sink.arrived.Load()}
+}
+
+// missing is how many deliveries have not arrived.
+func (e *emission) missing() int {
+	return e.events*e.fanOut - int(e.sink.arrived.Load()-e.before)
+}
+
+// take gives numbers to so many events, once not too many are on their way;
+// false if ctx ends first.
+func (e *emission) take(ctx context.Context, events int) (first int, ok bool) {
+	e.mu.Lock() // one waits for the backlog, the others for the lock
+	defer e.mu.Unlock()
+	for e.missing() > maxBacklog {
+		if !pause(ctx, 5*time.Millisecond) {
+			return 0, false
+		}
+	}
+	e.events += events
+	return e.sink.take(events), true
+}
+
+// finish waits until all has arrived, and says what did not, or came twice.
+func (e *emission) finish(ctx context.Context) error {
+	lately, since := e.missing(), time.Now()
+	for lately > 0 {
+		if !pause(ctx, 5*time.Millisecond) {
+			return ctx.Err()
+		}
+		if now := e.missing(); now != lately {
+			lately, since = now, time.Now()
+		} else if time.Since(since) > arriveTimeout {
+			return fmt.Errorf("%d of %d deliveries did not arrive", now, e.events*e.fanOut)
+		}
+	}
+	if !pause(ctx, strayTime) {
+		return ctx.Err()
+	}
+	return e.sink.check(e.first, e.events, e.fanOut)
+}

@@ -1,0 +1,24 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+// measureHTTP1: T1, E to an endpoint with TLS and HTTP/1.1.
+func measureHTTP1(ctx context.Context, r *rig) (figures, error) { return r.overTLS(ctx, 1) }
+
+// measureHTTP2: T2, the same with HTTP/2.
+func measureHTTP2(ctx context.Context, r *rig) (figures, error) { return r.overTLS(ctx, 2) }
+
+func (r *rig) overTLS(ctx context.Context, version int64) (figures, error) {
+	url, err := r.sink.listenTLS(version == 2)
+	if err != nil {
+		return nil, err
+	}
+	f, err := r.toOne(ctx, url, arrays)
+	if proto := r.sink.proto.Load(); err == nil && proto != version {
+		err = fmt.Errorf("deliveries came by HTTP/%d", proto)
+	}
+	return f, err
+}
