@@ -12,6 +12,11 @@ const (
 	// slowAfter is how long a request may be unanswered before it, and its
 	// webhook, count as slow.
 	slowAfter = time.Second
+	// When a good part of the slots is in use, a window is too large if its requests
+	// take crowded times as long as the quickest lately: they wait for each other, here
+	// or at the endpoint. The quickest is forgotten after paceTime.
+	crowded  = 8
+	paceTime = 10 * time.Second
 	// aheadTime bounds what is leased ahead of a webhook's slots: as much as it is
 	// sent in that time, going by how long its requests take. It is far less than
 	// what a lease has to spare.
@@ -51,10 +56,10 @@ type lane struct {
 	held     int // places: reserved, waiting and in flight
 	inFlight int
 	claiming int
-	window   int           // slots at most; grows up to perWebhook
-	took     time.Duration // how long its requests take lately; 0 before the first has ended
-	slow     bool          // one slot, until a success
-	waiting  []*sending    // for a slot, the first first
+	window   int        // slots at most; grows up to perWebhook
+	pace     pace       // of its requests
+	slow     bool       // one slot, until a success
+	waiting  []*sending // for a slot, the first first
 	// backlog: deliveries may wait in the store for which there was no room.
 	backlog bool
 
@@ -108,10 +113,10 @@ func (s *slots) limit(l *lane) int {
 
 // ahead is how long the lane's queue may be.
 func (s *slots) ahead(l *lane) int {
-	if l.slow || l.took <= 0 {
+	if l.slow || l.pace.took <= 0 {
 		return 0
 	}
-	return int(min(int64(s.limit(l))*int64(aheadTime)/int64(l.took), int64(aheadPerSlot*s.total)))
+	return int(min(int64(s.limit(l))*int64(aheadTime)/int64(l.pace.took), int64(aheadPerSlot*s.total)))
 }
 
 // room is how many more places the lane may have, and how many of them are slots.
@@ -222,19 +227,43 @@ func (s *slots) begin(l *lane, now time.Time) *sending {
 // end gives back the slot of a request that ended.
 func (s *slots) end(w *sending, success bool, now time.Time) {
 	l := w.lane
-	if took := max(1, now.Sub(w.began)); l.took == 0 {
-		l.took = took
-	} else {
-		l.took += (took - l.took) / 8
-	}
+	l.pace.note(now, max(1, now.Sub(w.began)))
 	if success {
 		l.slow = false
-		// Only a window that is being used grows.
-		if l.inFlight > l.window/2 && s.free() > 0 {
+		// Only a window that is being used grows, or has to become smaller.
+		switch used := l.inFlight > l.window/2; {
+		case used && s.isCrowded(l):
+			l.window = max(min(l.window, firstWindow), l.window-1)
+		case used && s.free() > 0:
 			l.window = min(l.window+1, s.perWebhook)
 		}
 	}
 	s.leave(w)
+}
+
+// pace is how long the requests of a lane take.
+type pace struct {
+	took time.Duration // lately, on average; 0 before the first has ended
+	// The shortest since some time, and before that.
+	quickest, before time.Duration
+	since            time.Time
+}
+
+func (p *pace) note(now time.Time, took time.Duration) {
+	if p.took == 0 {
+		p.took, p.quickest, p.before, p.since = took, took, took, now
+		return
+	}
+	p.took += (took - p.took) / 8
+	if now.Sub(p.since) > paceTime {
+		p.before, p.quickest, p.since = p.quickest, took, now
+	}
+	p.quickest = min(p.quickest, took)
+}
+
+// isCrowded says whether fewer requests of the lane at a time would do as much.
+func (s *slots) isCrowded(l *lane) bool {
+	return s.inFlight > s.total/8 && l.pace.took > crowded*min(l.pace.quickest, l.pace.before)
 }
 
 // leave gives back the slot of a request that was not made.

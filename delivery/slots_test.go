@@ -127,17 +127,22 @@ func (m *slotsModel) end(t *rapid.T) {
 	success := rapid.Bool().Draw(t, "success")
 	lane, before, free := w.lane, *w.lane, m.slots.free()
 	m.slots.end(w, success, m.now)
+	m.slots.inFlight++ // as it was when that was decided
+	crowded := m.slots.isCrowded(lane)
+	m.slots.inFlight--
 
 	switch {
-	case lane.took <= 0:
+	case lane.pace.took <= 0:
 		t.Fatal("nothing is known of how long requests take")
 	case success && lane.slow:
 		t.Fatal("a success left its lane slow")
+	case lane.window < before.window && (!success || !crowded || before.inFlight <= before.window/2 || lane.window < min(firstWindow, before.window)):
+		t.Fatalf("the window shrank from %d to %d", before.window, lane.window)
 	case !success && (lane.slow != before.slow || lane.window != before.window):
 		t.Fatalf("a failure made %+v of %+v", *lane, before)
 	case lane.window > max(before.window, m.slots.perWebhook) || lane.window > before.window+1:
 		t.Fatalf("the window grew from %d to %d", before.window, lane.window)
-	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window == before.window:
+	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window == before.window && !crowded:
 		t.Fatalf("a window in use stayed at %d", lane.window)
 	case (free <= 0 || before.inFlight <= before.window/2) && lane.window > before.window:
 		t.Fatalf("a window of %d grew with %d in flight", before.window, before.inFlight)
@@ -496,6 +501,46 @@ func TestNoQueueWithoutFreeSlots(t *testing.T) {
 	before := s.over
 	if s.reserve(ref, 0) || s.over != before {
 		t.Error("a delivery was leased ahead of slots that all are taken")
+	}
+}
+
+// A webhook gets fewer slots while its requests take far longer than they need to: the
+// more there are at a time, the longer each waits for the others.
+func TestCrowdedWindowShrinks(t *testing.T) {
+	ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
+	s := newSlots(33, 32)
+	l := s.open(ref)
+	s.hold(l, 0) // a place that stays keeps the lane
+	round := func(took time.Duration) (window int) {
+		var sends []*sending
+		for w := s.begin(l, now); w != nil; w = s.begin(l, now) {
+			sends = append(sends, w)
+		}
+		sends = append(sends, fill(s, ref, now)...)
+		now = now.Add(took)
+		for _, w := range sends {
+			s.end(w, true, now)
+		}
+		return l.window
+	}
+	var widest int
+	for range 20 {
+		widest = round(time.Millisecond)
+	}
+	if widest != 32 {
+		t.Fatalf("the window grew to %d while requests took a millisecond", widest)
+	}
+	for range 10 {
+		round(50 * time.Millisecond)
+	}
+	if l.window > 10 {
+		t.Errorf("the window is %d while requests take fifty times as long", l.window)
+	}
+	for range int(3 * paceTime / (50 * time.Millisecond)) {
+		widest = round(50 * time.Millisecond)
+	}
+	if widest < 16 {
+		t.Errorf("the window is %d though requests have taken as long for a while", widest)
 	}
 }
 
