@@ -23,7 +23,7 @@ const (
 	aheadTime = 200 * time.Millisecond
 	// aheadPerSlot bounds the same for all webhooks together, by the slots there
 	// are in all, and maxAheadBytes by the payloads.
-	aheadPerSlot  = 2
+	aheadPerSlot  = 4
 	maxAheadBytes = 32 << 20
 )
 
