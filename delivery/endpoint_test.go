@@ -26,7 +26,7 @@ import (
 
 // serve is a TCP server of which each connection is the handler's, and is closed
 // when the handler has returned or the test ends.
-func serve(t *testing.T, handle func(net.Conn)) (address string) {
+func serve(t testing.TB, handle func(net.Conn)) (address string) {
 	t.Helper()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -116,6 +116,20 @@ func repeating(start, again string) func(net.Conn) {
 	}
 }
 
+// dripping is repeating, but slowly.
+func dripping(start, drop string) func(net.Conn) {
+	return func(conn net.Conn) {
+		answering(start)(conn)
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for range ticker.C {
+			if _, err := io.WriteString(conn, drop); err != nil {
+				return
+			}
+		}
+	}
+}
+
 // readRequest reads a whole request.
 func readRequest(conn net.Conn) {
 	if r, err := http.ReadRequest(bufio.NewReader(conn)); err == nil {
@@ -137,12 +151,12 @@ func refusing(t *testing.T) (address string) {
 
 // authority issues certificates.
 type authority struct {
-	t    *testing.T
+	t    testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{t: t}
 	a.cert = &x509.Certificate{
@@ -209,6 +223,13 @@ func serveTLS(t *testing.T, cert tls.Certificate, handler http.HandlerFunc) *htt
 	return server
 }
 
+// secured makes a handler of connections with TLS, but without HTTP/2, of one
+// without.
+func secured(ca *authority, handle func(*tls.Conn)) func(net.Conn) {
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"http/1.1"}}
+	return func(conn net.Conn) { handle(tls.Server(conn, config)) }
+}
+
 // localSettings let requests go to loopback, over http too.
 func localSettings() Settings {
 	s := DefaultSettings()
@@ -218,7 +239,7 @@ func localSettings() Settings {
 }
 
 // sender makes a sender of local settings, changed.
-func sender(t *testing.T, change ...func(*Settings)) *httpSender {
+func sender(t testing.TB, change ...func(*Settings)) *httpSender {
 	t.Helper()
 	s := localSettings()
 	for _, c := range change {

@@ -30,7 +30,7 @@ const (
 // to mend.
 func failure(err error, u *url.URL, timeout time.Duration, at phase) Response {
 	r := Response{Cause: err}
-	if timedOut(err, at) {
+	if timedOut(err) {
 		r.TimedOut = true
 		r.Failure = tooLate(u, timeout, at)
 		return r
@@ -46,12 +46,10 @@ func failure(err error, u *url.URL, timeout time.Duration, at phase) Response {
 	return r
 }
 
-// timedOut says whether a request has used up its time. Which of its timeouts is
-// noticed first, that of the whole, the dial's or the handshake's, is chance.
-func timedOut(err error, at phase) bool {
-	var timeout net.Error
-	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) ||
-		at == shakingHands && errors.As(err, &timeout) && timeout.Timeout()
+// timedOut says whether a request has used up its time: by its context, or by
+// the deadline of its connection.
+func timedOut(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // tooLate is the sentence for a timeout.
@@ -184,8 +182,8 @@ func certificateNames(cert *x509.Certificate) string {
 	return strings.Join(names, ", ")
 }
 
-// notHTTP is in what net/http says of answers that break the protocol: these
-// errors have no types.
+// notHTTP is in what net/http says of answers that break the protocol, over
+// HTTP/1 and HTTP/2: these errors have no types.
 var notHTTP = []string{
 	"malformed HTTP", "malformed MIME", "malformed response",
 	"Content-Length", "unsupported transfer encoding", "too many transfer encodings",

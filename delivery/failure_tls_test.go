@@ -152,11 +152,20 @@ func TestSilentTLSHandshake(t *testing.T) {
 	}
 }
 
-// The handshake's own timeout is a timeout like the whole request's.
-func TestTLSHandshakeTimeout(t *testing.T) {
-	address := serve(t, greeting(""))
-	h := sender(t)
-	h.transport.TLSHandshakeTimeout = 10 * time.Millisecond
-	h.Send(t.Context(), message("https://"+address)).
-		want(t, Response{TimedOut: true, Failure: "no TLS handshake with " + address + " within 1m0s"})
+// A TLS session is taken up again by the next connection.
+func TestTLSSessionIsResumed(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	resumed := make(chan bool, 1)
+	url := "https://" + serve(t, secured(ca, func(conn *tls.Conn) {
+		answering(answerClose)(conn)
+		resumed <- conn.ConnectionState().DidResume
+	}))
+	h := sender(t, trusting(ca))
+	for _, want := range []bool{false, true} {
+		h.Send(t.Context(), message(url)).want(t, Response{StatusCode: 200, Body: "ok"})
+		if got := <-resumed; got != want {
+			t.Errorf("resumed is %t, not %t", got, want)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bufio"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"net/url"
 	"sync/atomic"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // The address is checked when the connection is made, after DNS.
@@ -252,6 +255,38 @@ func TestProxyFailures(t *testing.T) {
 			}
 			h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy })
 			h.Send(t.Context(), message("https://127.0.0.1:8443")).want(t, Response{Failure: tc.want})
+		})
+	}
+}
+
+// Connections through a proxy are kept like others, and end with the sender.
+func TestProxyConnectionsAreKept(t *testing.T) {
+	ca := newAuthority(t)
+	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
+	plain := httptest.NewServer(http.HandlerFunc(answer))
+	defer plain.Close()
+	old := httptest.NewUnstartedServer(http.HandlerFunc(answer))
+	old.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
+	old.StartTLS()
+	defer old.Close()
+	proxy := newConnectProxy(t, http.StatusOK)
+	for _, tc := range []struct{ name, url, protocol string }{
+		{"http", plain.URL, "HTTP/1.1"},
+		{"https", old.URL, "HTTP/1.1"},
+		{"HTTP/2", serveTLS(t, ca.issue(), answer).URL, "HTTP/2.0"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			before := goleak.IgnoreCurrent()
+			h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy.url })
+			for range 3 {
+				h.Send(t.Context(), message(tc.url)).want(t, Response{StatusCode: 200, Body: tc.protocol})
+			}
+			<-proxy.asked
+			if n := len(proxy.asked); n > 0 {
+				t.Errorf("three requests took %d connections", n+1)
+			}
+			h.Close()
+			goleak.VerifyNone(t, before)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -98,40 +97,37 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
-// watched tells when the client closes a connection.
-type watched struct {
-	net.Conn
-	closed func()
-}
-
-func (w *watched) Close() error {
-	err := w.Conn.Close()
-	w.closed()
-	return err
-}
-
 // A kept connection that the server closes is no failure of the next request,
 // which goes out once, on a new one.
 func TestConnectionClosedByTheServer(t *testing.T) {
+	t.Parallel()
 	var seen requests
 	m := message("http://" + serve(t, seen.keepingAlive(1, answerOK)))
 	h := sender(t)
-	closed := make(chan struct{}, 10)
-	dial := h.transport.DialContext
-	h.transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		var once sync.Once
-		return &watched{conn, func() { once.Do(func() { closed <- struct{}{} }) }}, nil
-	}
 	for range 3 {
 		h.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
-		<-closed // the client has noticed
+		eventually(t, "the connection is seen to be closed", func() bool { return !lookAtIdle(h) })
 	}
 	if got := seen.perConnection(); !slices.Equal(got, []int{1, 1, 1}) {
 		t.Errorf("requests per connection: %v", got)
+	}
+}
+
+// lookAtIdle looks at the newest idle connection, if there is one, as the next
+// request will.
+func lookAtIdle(h *httpSender) (ready bool) {
+	newest := h.connections.newest
+	return newest != nil && newest.ready(time.Now().Add(time.Minute))
+}
+
+// eventually waits until what must happen has.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !happened(); {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came to be that %s", what)
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -211,25 +207,6 @@ func TestDeadHTTP2ConnectionIsGivenUp(t *testing.T) {
 	h.Send(t.Context(), m).want(t, Response{StatusCode: 204})
 	if n := len(connections); n != 2 {
 		t.Errorf("it took %d connections", n)
-	}
-}
-
-func TestCancelBreaksOff(t *testing.T) {
-	for name, start := range map[string]string{
-		"before a response": "", "within a response": "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
-	} {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithCancel(t.Context())
-			url := "http://" + serve(t, func(conn net.Conn) {
-				answering(start)(conn)
-				cancel()
-				_, _ = io.Copy(io.Discard, conn)
-			})
-			r := sender(t).Send(ctx, message(url))
-			if r.Failure == "" || r.TimedOut {
-				t.Errorf("got %+v", r)
-			}
-		})
 	}
 }
 
