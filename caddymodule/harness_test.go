@@ -161,7 +161,7 @@ func (s *caddySite) do(method, path, body string, headers ...string) reply {
 // the listener of the old configuration is closed in the background: connections
 // that it has not accepted yet are reset, and idle ones are closed.
 func unanswered(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, io.EOF) ||
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, io.EOF) ||
 		err != nil && strings.Contains(err.Error(), "http: server closed idle connection")
 }
 
