@@ -14,6 +14,10 @@ import (
 const (
 	maxResponseHeader = 64 << 10
 	idleConnTimeout   = 90 * time.Second
+	// idlePerSlot is how many idle connections are kept for each request that may be
+	// in flight: many endpoints are sent little each, and a handshake costs far more
+	// than the memory of a connection.
+	idlePerSlot = 4
 	// A timeout closes a connection of HTTP/1, but one of HTTP/2 is shared and
 	// goes on: that it is dead must be found out by pings.
 	pingAfter   = 15 * time.Second
@@ -66,7 +70,7 @@ func newHTTPSender(s *Settings) *httpSender {
 			return h.destinations.CheckAddr(ap.Addr())
 		}
 	}
-	h.connections.init(s.Concurrency, s.ConcurrencyPerWebhook)
+	h.connections.init(idlePerSlot*s.Concurrency, s.ConcurrencyPerWebhook)
 	return h
 }
 

@@ -180,7 +180,7 @@ func counting(t *testing.T, handler http.Handler) (url string, open *atomic.Int3
 
 func TestIdleConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
-	h := sender(t, func(s *Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 5, 3 })
+	h := sender(t, func(s *Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 2, 3 }) // 8 are kept
 	var open []*atomic.Int32
 	for _, round := range []struct {
 		requests int // at once, to another endpoint
@@ -188,7 +188,8 @@ func TestIdleConnectionsAreLimited(t *testing.T) {
 	}{
 		{5, []int32{3}},
 		{2, []int32{3, 2}},
-		{5, []int32{0, 2, 3}}, // those idle for longest are given up
+		{5, []int32{3, 2, 3}},
+		{5, []int32{0, 2, 3, 3}}, // those idle for longest are given up
 	} {
 		g := newGate()
 		url, count := counting(t, g)
