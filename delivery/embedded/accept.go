@@ -136,7 +136,8 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		a.due = append(a.due, due)
 	}
 	key := number8(number)
-	if err := a.events.Put(key, encodeEvent(h, e, numbers)); err != nil {
+	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, numbers)
+	if err := a.events.Put(key, a.txn.scratch); err != nil {
 		return err
 	}
 	return a.ids.Put(idKey(h.tenant, h.id), key)

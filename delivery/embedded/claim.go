@@ -5,8 +5,6 @@ import (
 	"context"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -143,7 +141,7 @@ func (c *claim) look(q *queue) {
 
 // readJobs reads what the chosen deliveries need. One whose event has gone is
 // dropped; what is more than a Claim may read is given back.
-func (c *claim) readJobs(tx *bolt.Tx) error {
+func (c *claim) readJobs(tx *view) error {
 	events, pending := tx.Bucket(eventsBucket), tx.Bucket(pendingBucket)
 	bytes := 0
 	var dropped []chosen
@@ -169,7 +167,7 @@ func (c *claim) readJobs(tx *bolt.Tx) error {
 }
 
 // job reads one delivery, nil if its event has gone.
-func (c *claim) job(d *chosen, events, pending *bolt.Bucket) (job *delivery.Job, size int, err error) {
+func (c *claim) job(d *chosen, events, pending stored) (job *delivery.Job, size int, err error) {
 	value := events.Get(number8(d.event))
 	if value == nil {
 		return nil, 0, nil
@@ -239,7 +237,7 @@ func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
 	if len(leases) == 0 {
 		return nil
 	}
-	return s.read(func(tx *bolt.Tx) error {
+	return s.read(func(tx *view) error {
 		ids := tx.Bucket(idsBucket)
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"slices"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -15,10 +16,11 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 	return s.write(together, func(t *txn) error {
 		c := completion{
 			store: s, txn: t,
-			events: t.Bucket(eventsBucket), ids: t.Bucket(idsBucket), slow: t.Bucket(slowBucket),
-			pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
+			ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
+			settled: make([]settled, 0, len(outcomes)),
 		}
+		t.committed, t.undo = append(t.committed, c.committed), append(t.undo, c.undo)
 		for i := range outcomes {
 			if err := c.outcome(&outcomes[i]); err != nil {
 				return err
@@ -30,9 +32,18 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 
 // completion is one Complete in its transaction.
 type completion struct {
-	store                                                 *Store
-	txn                                                   *txn
-	events, ids, slow, pending, deliveries, requests, log *bucket
+	store                                   *Store
+	txn                                     *txn
+	ids, pending, deliveries, requests, log *bucket
+	settled                                 []settled
+}
+
+// settled is a delivery that an outcome ends or reschedules: when it was due before,
+// and is then; never if it is not on the schedule.
+type settled struct {
+	webhook     *webhook
+	event       uint64
+	before, due int64
 }
 
 // outcome writes one row, unless it is there or its webhook is not.
@@ -55,7 +66,8 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if err := c.slowness(o, w, head.success); err != nil {
 		return err
 	}
-	if err := c.requests.Put(r.ID[:], encodeRow(&head, r)); err != nil {
+	c.txn.scratch = appendRow(c.txn.scratch[:0], &head, r)
+	if err := c.requests.Put(r.ID[:], c.txn.scratch); err != nil {
 		return err
 	}
 	for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
@@ -100,15 +112,16 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 	case o.Request.Trigger == delivery.TriggerTest:
 		d.status = failed
 	}
+	c.txn.scratch = appendDelivery(c.txn.scratch[:0], &d)
 	if scheduled && !ends {
-		return c.pending.Put(key, encodeDelivery(&d))
+		return c.pending.Put(key, c.txn.scratch)
 	}
 	if scheduled {
 		if err := c.pending.Delete(key); err != nil {
 			return err
 		}
 	}
-	return c.deliveries.Put(key, encodeDelivery(&d))
+	return c.deliveries.Put(key, c.txn.scratch)
 }
 
 func statusOf(ok, ends bool) byte {
@@ -131,36 +144,60 @@ func (c *completion) holds(w *webhook, event uint64, leaseEnd int64) bool {
 }
 
 // settle keeps the delivery from being claimed while its outcome is on its way to
-// the disk, and then ends or reschedules it.
+// the disk; then it ends or is rescheduled.
 func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
-	state, now := c.store.state, c.txn.now
+	if ends {
+		due = never
+	}
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
-	if before, ok := w.schedule.due(event); ok {
-		state.schedule(w, event, never, now)
-		c.txn.undo = append(c.txn.undo, func() { state.schedule(w, event, before, now) })
+	before, ok := w.schedule.due(event)
+	if !ok {
+		before = never
+	} else if before != never {
+		c.store.state.schedule(w, event, never, c.txn.now)
 	}
-	c.txn.committed = append(c.txn.committed, func() {
-		if ends {
-			state.unschedule(w, event, now)
+	c.settled = append(c.settled, settled{w, event, before, due})
+}
+
+// committed ends or reschedules what was settled.
+func (c *completion) committed() {
+	for _, d := range c.settled {
+		if d.due == never {
+			c.store.state.unschedule(d.webhook, d.event, c.txn.now)
 		} else {
-			state.schedule(w, event, due, now)
+			c.store.state.schedule(d.webhook, d.event, d.due, c.txn.now)
 		}
-	})
+	}
+}
+
+// undo has what was settled due as it was.
+func (c *completion) undo() {
+	for _, d := range slices.Backward(c.settled) {
+		if d.before != never {
+			c.store.state.schedule(d.webhook, d.event, d.before, c.txn.now)
+		}
+	}
 }
 
 // slowness notes whether the webhook answers in time.
 func (c *completion) slowness(o *delivery.Outcome, w *webhook, ok bool) error {
-	key := number4(w.number)
-	was := c.slow.Get(key) != nil
+	was, changed := c.txn.slow[w]
+	if !changed {
+		was = w.slow
+	}
 	slow := !ok && (was || o.Slow)
 	if slow == was {
 		return nil
 	}
+	if c.txn.slow == nil {
+		c.txn.slow = make(map[*webhook]bool)
+	}
+	c.txn.slow[w] = slow
 	state, now := c.store.state, c.txn.now
 	c.txn.committed = append(c.txn.committed, func() { state.setSlow(w, slow, now) })
 	if slow {
-		return c.slow.Put(key, []byte{1})
+		return c.txn.Bucket(slowBucket).Put(number4(w.number), []byte{1})
 	}
-	return c.slow.Delete(key)
+	return c.txn.Bucket(slowBucket).Delete(number4(w.number))
 }

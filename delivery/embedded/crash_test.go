@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
@@ -196,7 +195,7 @@ func checkAll(t *testing.T, s *Store, events, requests []uuid.UUID) {
 	var pending int64
 	var damage []error
 	checkpoint(t, s)
-	err := s.read(func(tx *bolt.Tx) error {
+	err := s.read(func(tx *view) error {
 		pending = int64(tx.Bucket(pendingBucket).Stats().KeyN)
 		for err := range tx.Check() { // looks at each page
 			damage = append(damage, err)

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -16,7 +15,7 @@ import (
 func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {
 	var e *storedEvent
 	var deliveries []delivery.Delivery
-	err := s.read(func(tx *bolt.Tx) error {
+	err := s.read(func(tx *view) error {
 		number, found, err := s.storedEvent(tx, tenant, id)
 		if err != nil {
 			return err
@@ -43,7 +42,7 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 }
 
 // storedEvent reads an event and its number.
-func (s *Store) storedEvent(tx *bolt.Tx, tenant string, id uuid.UUID) (uint64, *storedEvent, error) {
+func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *storedEvent, error) {
 	s.mu.Lock()
 	t := s.state.tenants[tenant]
 	s.mu.Unlock()
@@ -72,7 +71,7 @@ func (s *Store) storedEvent(tx *bolt.Tx, tenant string, id uuid.UUID) (uint64, *
 func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
 // stateOfDelivery reads where a delivery stands.
-func stateOfDelivery(tx *bolt.Tx, event uint64, webhook uint32) (deliveryState, error) {
+func stateOfDelivery(tx *view, event uint64, webhook uint32) (deliveryState, error) {
 	key := deliveryKey(event, webhook)
 	value := tx.Bucket(pendingBucket).Get(key)
 	if value == nil {

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
@@ -30,7 +29,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 		e := export{Store: s, tenants: s.tenantNames()}
 		for _, kind := range []struct {
 			bucket []byte
-			add    func(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error
+			add    func(b *delivery.Batch, tx *view, k, v []byte) error
 		}{
 			{webhooksBucket, e.webhook},
 			{eventsBucket, e.event},
@@ -40,7 +39,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 				batch := new(delivery.Batch)
 				err := ctx.Err()
 				if err == nil {
-					err = s.read(func(tx *bolt.Tx) error {
+					err = s.read(func(tx *view) error {
 						c := tx.Bucket(kind.bucket).Cursor()
 						k, v := c.Seek(next)
 						for ; k != nil && !batch.Full(); k, v = c.Next() {
@@ -82,7 +81,7 @@ func (s *Store) tenantNames() map[uint32]string {
 	return names
 }
 
-func (s *export) webhook(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
+func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) error {
 	tenant, w, err := decodeWebhook(v)
 	if err != nil {
 		return err
@@ -92,7 +91,7 @@ func (s *export) webhook(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
 	return nil
 }
 
-func (s *export) event(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
+func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) error {
 	head, err := decodeEventHead(v)
 	if err != nil {
 		return err
@@ -122,7 +121,7 @@ func (s *export) event(b *delivery.Batch, tx *bolt.Tx, k, v []byte) error {
 }
 
 // exportDelivery reads a delivery, if its webhook exists.
-func (s *export) delivery(tx *bolt.Tx, e *delivery.Event, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool, err error) {
+func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool, err error) {
 	state, err := stateOfDelivery(tx, event, webhook)
 	if err != nil {
 		return d, false, err
@@ -149,7 +148,7 @@ func (s *export) delivery(tx *bolt.Tx, e *delivery.Event, event uint64, webhook 
 	return d, true, nil
 }
 
-func (s *export) request(b *delivery.Batch, _ *bolt.Tx, k, v []byte) error {
+func (s *export) request(b *delivery.Batch, _ *view, k, v []byte) error {
 	head, err := decodeRowHead(v)
 	if err != nil {
 		return err

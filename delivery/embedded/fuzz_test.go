@@ -16,9 +16,9 @@ func FuzzRecords(f *testing.F) {
 	}
 	e := &delivery.AcceptEvent{ID: w.ID, Type: "a", OccurredAt: time.Unix(1, 2), Payload: []byte("{}")}
 	f.Add(encodeWebhook(newTenant(crashTenant, 1), w))
-	f.Add(encodeEvent(&eventHead{tenant: 1, id: e.ID}, e, number4(1)))
-	f.Add(encodeRow(&rowHead{webhook: 1}, &delivery.Request{EventType: "a", StatusCode: 200, ResponseBody: "ok"}))
-	f.Add(encodeDelivery(&deliveryState{status: pending, due: 1}))
+	f.Add(appendEvent(nil, &eventHead{tenant: 1, id: e.ID}, e, number4(1)))
+	f.Add(appendRow(nil, &rowHead{webhook: 1}, &delivery.Request{EventType: "a", StatusCode: 200, ResponseBody: "ok"}))
+	f.Add(appendDelivery(nil, &deliveryState{status: pending, due: 1}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, w, err := decodeWebhook(b); err == nil && w == nil {

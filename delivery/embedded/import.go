@@ -129,7 +129,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	}
 	head.deliveries = uint16(len(numbers) / 4)
 	key := number8(number)
-	value := encodeEvent(head, &delivery.AcceptEvent{
+	value := appendEvent(nil, head, &delivery.AcceptEvent{
 		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
 	}, numbers)
 	if err := a.events.Put(key, value); err != nil {
@@ -142,7 +142,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDelivery) error {
 	var value []byte
 	if !d.Untouched() {
-		value = encodeDelivery(&deliveryState{
+		value = appendDelivery(nil, &deliveryState{
 			status: d.Status[0], attempts: uint16(d.Attempts), due: millis(d.RetryAt), last: d.LastRequest,
 		})
 	}
@@ -190,7 +190,7 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			tenant: w.tenant.number, webhook: w.number, eventType: eventType,
 			event: r.EventID, success: r.Status == delivery.RequestSuccess,
 		}
-		if err := requests.Put(r.ID[:], encodeRow(&head, r)); err != nil {
+		if err := requests.Put(r.ID[:], appendRow(nil, &head, r)); err != nil {
 			return err
 		}
 		for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {

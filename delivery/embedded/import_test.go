@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
@@ -55,7 +54,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	wantKeys := func(s *Store) {
 		t.Helper()
 		checkpoint(t, s)
-		if err := s.read(func(tx *bolt.Tx) error {
+		if err := s.read(func(tx *view) error {
 			for bucket, want := range map[string]int{"events": kept + 1, "ids": kept + 1, "pending": kept, "deliveries": 0} {
 				if n := tx.Bucket([]byte(bucket)).Stats().KeyN; n != want {
 					t.Errorf("%s has %d keys, want %d", bucket, n, want)

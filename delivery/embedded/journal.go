@@ -36,6 +36,12 @@ type journal struct {
 	at    int64  // where the next record goes
 	sum   uint32 // the checksum of the record before that
 	seed  uint32 // the checksum before the first, of the database's id
+
+	// buffer has the records that were written from it since the open transaction
+	// began, and behind end the one that is being made. The transaction refers to
+	// the values in it until it is committed.
+	buffer []byte
+	end    int
 }
 
 const (
@@ -92,26 +98,58 @@ func syncFolder(folder string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// fits says whether there is room for a record of these changes.
-func (j *journal) fits(changes []byte) bool {
-	return j.at+journalHead+int64(len(changes)) <= j.size
+// forget makes room for an epoch's records, when no transaction has any of them.
+// What is more than that was one large record.
+func (j *journal) forget() {
+	if room := int(j.size + j.size/8); cap(j.buffer) < int(j.size) || cap(j.buffer) > room {
+		j.buffer = make([]byte, 0, room)
+	}
+	j.end = 0
 }
 
-// append writes a record, which is on the disk when it returns nil.
-func (j *journal) append(changes []byte) error {
-	b := make([]byte, 0, journalHead+len(changes))
-	b = binary.BigEndian.AppendUint64(b, j.epoch)
-	b = binary.BigEndian.AppendUint32(b, uint32(len(changes)))
-	sum := checksum(j.sum, b, changes)
-	b = binary.BigEndian.AppendUint32(b, sum)
-	b = append(b, changes...)
+// start begins a record in place of one that was not written.
+func (j *journal) start() {
+	var head [journalHead]byte
+	j.buffer = append(j.buffer[:j.end], head[:]...)
+}
+
+// add puts something into the record, its length in front, and gives it as it lies
+// there.
+func (j *journal) add(b []byte) []byte {
+	j.buffer = binary.AppendUvarint(j.buffer, uint64(len(b)))
+	at := len(j.buffer)
+	j.buffer = append(j.buffer, b...)
+	return j.buffer[at:]
+}
+
+// change puts a change into the record; the value of one that puts something follows.
+func (j *journal) change(what byte, key []byte) {
+	j.buffer = append(j.buffer, what)
+	j.add(key)
+}
+
+// isEmpty says whether there is no change in the record.
+func (j *journal) isEmpty() bool { return len(j.buffer) == j.end+journalHead }
+
+// fits says whether there is room for the record.
+func (j *journal) fits() bool {
+	return j.at+int64(len(j.buffer)-j.end) <= j.size
+}
+
+// append writes the record, which is on the disk when it returns nil.
+func (j *journal) append() error {
+	b := j.buffer[j.end:]
+	binary.BigEndian.PutUint64(b, j.epoch)
+	binary.BigEndian.PutUint32(b[8:], uint32(len(b)-journalHead))
+	sum := checksum(j.sum, b[:12], b[journalHead:])
+	binary.BigEndian.PutUint32(b[12:], sum)
 	if _, err := j.file.WriteAt(b, j.at); err != nil {
 		return err
 	}
 	if err := syncData(j.file); err != nil {
 		return unsure("sync the journal", err)
 	}
-	j.at, j.sum = j.at+int64(len(b)), sum
+	j.at, j.sum, j.end = j.at+int64(len(b)), sum, len(j.buffer)
 	return nil
 }
 
@@ -193,7 +231,7 @@ func (j *journal) record(at int64, before uint32) (changes []byte, sum uint32, e
 }
 
 // replay makes all changes of this epoch in a transaction.
-func (j *journal) replay(tx *bolt.Tx) error {
+func (j *journal) replay(v *view) error {
 	sum := j.seed
 	for at := int64(0); at < j.at; {
 		changes, own, err := j.record(at, sum)
@@ -206,7 +244,7 @@ func (j *journal) replay(tx *bolt.Tx) error {
 		}
 		at += journalHead + int64(len(changes))
 		for len(changes) > 0 {
-			if changes, err = replayOne(tx, changes); err != nil {
+			if changes, err = replayOne(v, changes); err != nil {
 				return err
 			}
 		}
@@ -215,19 +253,19 @@ func (j *journal) replay(tx *bolt.Tx) error {
 }
 
 // replayOne makes the first of some changes, and gives the others.
-func replayOne(tx *bolt.Tx, changes []byte) (rest []byte, err error) {
-	what := changes[0]
-	if int(what&^changeMask) >= len(allBuckets) {
+func replayOne(v *view, changes []byte) (rest []byte, err error) {
+	what, number := changes[0]&changeMask, changes[0]&^changeMask
+	if int(number) >= len(allBuckets) {
 		return nil, record.ErrUnreadable
 	}
-	b := rising(tx, allBuckets[what&^changeMask])
+	b := v.rising(allBuckets[number])
 	key, rest, err := cut(changes[1:])
 	if err != nil {
 		return nil, err
 	}
-	switch what & changeMask {
+	switch what {
 	case changeDelete:
-		return rest, b.Delete(key)
+		return rest, b.delete(key)
 	case changeNumber:
 		if len(key) != 8 {
 			return nil, record.ErrUnreadable
@@ -238,7 +276,7 @@ func replayOne(tx *bolt.Tx, changes []byte) (rest []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return rest, b.Put(key, value)
+	return rest, b.put(key, value)
 }
 
 // cut takes what has its length in front.
@@ -248,68 +286,4 @@ func cut(b []byte) (taken, rest []byte, err error) {
 		return nil, nil, record.ErrUnreadable
 	}
 	return b[size : size+int(n)], b[size+int(n):], nil
-}
-
-// bucket is a bucket whose changes are written to the journal.
-type bucket struct {
-	*bolt.Bucket
-	number byte
-	txn    *txn
-}
-
-// Bucket opens a bucket by its name.
-func (t *txn) Bucket(name []byte) *bucket {
-	return &bucket{t.Tx.Bucket(name), bucketNumbers[string(name)], t}
-}
-
-// rising opens a bucket in which keys come in rising order.
-func (t *txn) rising(name []byte) *bucket {
-	return &bucket{rising(t.Tx, name), bucketNumbers[string(name)], t}
-}
-
-// bucketNumbers are the places in allBuckets, which the journal knows buckets by.
-var bucketNumbers = func() map[string]byte {
-	numbers := make(map[string]byte, len(allBuckets))
-	for i, name := range allBuckets {
-		numbers[string(name)] = byte(i)
-	}
-	return numbers
-}()
-
-// Put sets a key. A value of nothing is not nil, which would be read again as no key
-// in the same transaction.
-func (b *bucket) Put(key, value []byte) error {
-	if value == nil {
-		value = []byte{}
-	}
-	b.change(changePut, key)
-	b.txn.changes = appendCut(b.txn.changes, value)
-	return b.Bucket.Put(key, value)
-}
-
-// Delete removes a key.
-func (b *bucket) Delete(key []byte) error {
-	b.change(changeDelete, key)
-	return b.Bucket.Delete(key)
-}
-
-// NextSequence gives the next number of the bucket.
-func (b *bucket) NextSequence() (uint64, error) {
-	n, err := b.Bucket.NextSequence()
-	b.change(changeNumber, number8(n))
-	return n, err
-}
-
-// SetSequence sets the number that was given last.
-func (b *bucket) SetSequence(n uint64) error {
-	b.change(changeNumber, number8(n))
-	return b.Bucket.SetSequence(n)
-}
-
-func (b *bucket) change(what byte, key []byte) {
-	b.txn.changes = appendCut(append(b.txn.changes, what|b.number), key)
-}
-
-func appendCut(b, taken []byte) []byte {
-	return append(binary.AppendUvarint(b, uint64(len(taken))), taken...)
 }

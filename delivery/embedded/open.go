@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +22,9 @@ import (
 
 // lockPatience is how long Open waits for another process to give the file back.
 const lockPatience = 300 * time.Millisecond
+
+// fileStep is how much the file grows at least: a small store stays small.
+const fileStep = 1 << 20
 
 // Open opens the file, or makes it, and reads into memory what is pending.
 func (s *Store) Open(context.Context) error {
@@ -58,12 +63,17 @@ func (s *Store) load() (err error) {
 	if err != nil {
 		return err
 	}
-	s.tx = tx
+	s.tx = &view{Tx: tx} // to be given up, whatever the file is like
+	s.tx = newView(tx)
+	s.journal.forget()
 	s.journal.begin(tx)
 	if err := s.journal.find(); err != nil {
 		return err
 	}
-	if err := s.journal.replay(tx); err != nil {
+	if err := s.journal.replay(s.tx); err != nil {
+		return err
+	}
+	if err := s.tx.flush(); err != nil {
 		return err
 	}
 	if s.state, err = load(tx, s.Now().UnixMilli()); err != nil {
@@ -105,6 +115,7 @@ func (s *Store) openFile() (*bolt.DB, error) {
 			FreelistType:    bolt.FreelistMapType,
 			NoStatistics:    true,
 			PreLoadFreelist: true,
+			InitialMmapSize: initialMap(),
 		})
 		return err
 	})
@@ -116,7 +127,18 @@ func (s *Store) openFile() (*bolt.DB, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
+	db.AllocSize = fileStep
 	return db, checkSize(db, path)
+}
+
+// initialMap is how much of the address space the file gets at least: each time that
+// it is mapped anew, for it has grown, all that a transaction has is copied. A 32-bit
+// system has no room for that, and Windows would make the file as large.
+func initialMap() int {
+	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
+		return 0
+	}
+	return 1 << 30
 }
 
 // checkSize finds a file that has lost its end.

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
@@ -206,7 +204,7 @@ func TestDeletedReopened(t *testing.T) {
 	}
 	checkpoint(t, s)
 	want := map[string]int{"pending": 250, "requests": 750, "log": 1500, "gone": 0, "webhooks": 1}
-	if err := s.read(func(tx *bolt.Tx) error {
+	if err := s.read(func(tx *view) error {
 		for name, n := range want {
 			if got := tx.Bucket([]byte(name)).Stats().KeyN; got != n {
 				t.Errorf("%d keys are left in %s, want %d", got, name, n)

@@ -25,12 +25,8 @@ type eventHead struct {
 	id                uuid.UUID
 }
 
-// encodeEvent makes an event; targets are the numbers of its webhooks.
-func encodeEvent(h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
-	details := record.EncodeEvent(&record.Event{
-		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
-	})
-	b := make([]byte, 0, eventHeadSize+len(details))
+// appendEvent makes an event; targets are the numbers of its webhooks.
+func appendEvent(b []byte, h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.received))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.expires))
 	b = append(b, h.nonce[:]...)
@@ -38,7 +34,9 @@ func encodeEvent(h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, h.deliveries)
 	b = binary.BigEndian.AppendUint32(b, h.tenant)
 	b = append(b, h.id[:]...)
-	return append(b, details...)
+	return record.AppendEvent(b, &record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
+	})
 }
 
 func decodeEventHead(b []byte) (h eventHead, err error) {
@@ -106,9 +104,7 @@ type rowHead struct {
 	success                    bool
 }
 
-func encodeRow(h *rowHead, r *delivery.Request) []byte {
-	details := record.EncodeRequest(r)
-	b := make([]byte, 0, rowHeadSize+len(details)+len(r.ResponseBody))
+func appendRow(b []byte, h *rowHead, r *delivery.Request) []byte {
 	b = append(b, h.previous[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(h.nextAttempt))
 	b = binary.BigEndian.AppendUint32(b, h.tenant)
@@ -116,8 +112,10 @@ func encodeRow(h *rowHead, r *delivery.Request) []byte {
 	b = binary.BigEndian.AppendUint32(b, h.eventType)
 	b = append(b, h.event[:]...)
 	b = append(b, boolByte(h.success))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(details)))
-	b = append(b, details...)
+	b = append(b, 0, 0, 0, 0) // the length
+	details := len(b)
+	b = record.AppendRequest(b, r)
+	binary.BigEndian.PutUint32(b[details-4:], uint32(len(b)-details))
 	return append(b, r.ResponseBody...)
 }
 
@@ -174,8 +172,8 @@ const (
 	deliverySize = 1 + 2 + 8 + 16
 )
 
-func encodeDelivery(d *deliveryState) []byte {
-	b := append(make([]byte, 0, deliverySize), d.status)
+func appendDelivery(b []byte, d *deliveryState) []byte {
+	b = append(b, d.status)
 	b = binary.BigEndian.AppendUint16(b, d.attempts)
 	b = binary.BigEndian.AppendUint64(b, uint64(d.due))
 	return append(b, d.last[:]...)

@@ -27,7 +27,7 @@ const (
 // Request reads one row of the log, bodies included.
 func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
 	var found *delivery.Request
-	err := s.read(func(tx *bolt.Tx) error {
+	err := s.read(func(tx *view) error {
 		r, body, err := s.row(tx, tenant, id)
 		if err != nil {
 			return err
@@ -48,7 +48,7 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 
 // row reads a row that the tenant may see. The body is valid within the
 // transaction.
-func (s *Store) row(tx *bolt.Tx, tenant string, id uuid.UUID) (r delivery.Request, body []byte, err error) {
+func (s *Store) row(tx *view, tenant string, id uuid.UUID) (r delivery.Request, body []byte, err error) {
 	value := tx.Bucket(requestsBucket).Get(id[:])
 	if value == nil {
 		return r, nil, delivery.ErrNotFound
@@ -83,7 +83,7 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 	if bytes.Compare(p.first[:], p.before[:]) >= 0 {
 		return delivery.RequestPage{}, nil
 	}
-	err := s.read(func(tx *bolt.Tx) error {
+	err := s.read(func(tx *view) error {
 		p.tx = tx
 		if f.EventID != uuid.Nil {
 			return p.ofEvent()
@@ -96,7 +96,7 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 // pageReader reads one page.
 type pageReader struct {
 	store         *Store
-	tx            *bolt.Tx
+	tx            *view
 	tenant        string
 	filter        *delivery.RequestFilter
 	first, before uuid.UUID

@@ -25,7 +25,8 @@ type Store struct {
 	// The writer's own, while the store is open.
 	file    *bolt.DB
 	journal *journal
-	tx      *bolt.Tx // has what is in the journal, nil if that is nothing
+	tx      *view // has what is in the journal, nil if that is nothing
+	scratch []byte
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex
@@ -72,7 +73,7 @@ func (s *Store) Pending(context.Context) (int64, error) {
 
 // read runs what only reads. It sees all that was written before: what is in the
 // journal only the writer's transaction has.
-func (s *Store) read(do func(*bolt.Tx) error) error {
+func (s *Store) read(do func(*view) error) error {
 	s.mu.Lock()
 	db, dirty := s.db, s.dirty
 	s.mu.Unlock()
@@ -80,9 +81,9 @@ func (s *Store) read(do func(*bolt.Tx) error) error {
 	case db == nil:
 		return errNotOpen
 	case dirty:
-		return s.write(reading, func(t *txn) error { return do(t.Tx) })
+		return s.write(reading, func(t *txn) error { return do(t.view) })
 	default:
-		return guarded(func() error { return db.View(do) })
+		return guarded(func() error { return db.View(func(tx *bolt.Tx) error { return do(&view{Tx: tx}) }) })
 	}
 }
 

@@ -21,6 +21,9 @@ const (
 func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
 	err = s.write(alone, func(t *txn) error {
 		oldest := t.now - retention.Milliseconds()
+		if err := t.flush(); err != nil {
+			return err
+		}
 		step := sweep{store: s, txn: t}
 		if err := step.deleted(); err != nil {
 			return err

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"syscall"
 
-	bolt "go.etcd.io/bbolt"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -51,9 +49,13 @@ const (
 // one after the other, and only they change more in memory than leases: they read it
 // without a lock.
 type txn struct {
-	*bolt.Tx
+	*view
+	journal *journal // has the record of what changes
 	now     int64
-	changes []byte // for the journal
+	// slow has which webhooks became slow, or quick again.
+	slow map[*webhook]bool
+	// scratch is for a value on its way to the journal.
+	scratch []byte
 	// whole asks for a commit of the database in place of a record.
 	whole bool
 	// committed is what to do once it is on the disk, undo if it could not be
@@ -162,11 +164,11 @@ func (s *Store) look(do func(*txn) error) error {
 	}
 	defer s.giveUpEmpty()
 	return guarded(func() error {
-		tx, err := s.transaction()
+		v, err := s.transaction()
 		if err != nil {
 			return err
 		}
-		return do(&txn{Tx: tx})
+		return do(&txn{view: v})
 	})
 }
 
@@ -194,13 +196,14 @@ func (s *Store) commit(batch []*write) error {
 	if err := s.Ping(context.Background()); err != nil {
 		return err
 	}
-	t := &txn{now: s.Now().UnixMilli()}
+	t := &txn{journal: s.journal, now: s.Now().UnixMilli(), scratch: s.scratch}
 	writing := false
 	err := guarded(func() error {
 		var err error
-		if t.Tx, err = s.transaction(); err != nil {
+		if t.view, err = s.transaction(); err != nil {
 			return err
 		}
+		s.journal.start()
 		for _, w := range batch {
 			if err := w.do(t); err != nil {
 				return err
@@ -213,6 +216,7 @@ func (s *Store) commit(batch []*write) error {
 		s.rollback()
 	}
 	s.giveUpEmpty()
+	s.scratch = t.scratch
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = s.journal.at > 0
@@ -229,7 +233,7 @@ func (s *Store) commit(batch []*write) error {
 }
 
 // transaction is the open one, which has all that is in the journal.
-func (s *Store) transaction() (*bolt.Tx, error) {
+func (s *Store) transaction() (*view, error) {
 	if s.tx != nil {
 		return s.tx, nil
 	}
@@ -237,12 +241,16 @@ func (s *Store) transaction() (*bolt.Tx, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tx = tx
-	if err := guarded(func() error { return s.journal.replay(tx) }); err != nil {
+	s.tx = &view{Tx: tx}
+	s.journal.forget()
+	if err := guarded(func() error {
+		s.tx = newView(tx)
+		return s.journal.replay(s.tx)
+	}); err != nil {
 		s.rollback()
 		return nil, err
 	}
-	return tx, nil
+	return s.tx, nil
 }
 
 // giveUpEmpty ends a transaction that has nothing: others can read without it.
@@ -256,10 +264,10 @@ func (s *Store) giveUpEmpty() {
 // the transaction, which has them.
 func (s *Store) persist(t *txn) error {
 	switch {
-	case len(t.changes) == 0:
+	case s.journal.isEmpty():
 		return nil
-	case !t.whole && s.journal.fits(t.changes):
-		return s.journal.append(t.changes)
+	case !t.whole && s.journal.fits():
+		return s.journal.append()
 	default:
 		return s.checkpoint()
 	}
@@ -271,7 +279,10 @@ func (s *Store) checkpoint() error {
 	if tx == nil {
 		return nil
 	}
-	if err := s.journal.note(tx); err != nil {
+	if err := tx.flush(); err != nil {
+		return err
+	}
+	if err := s.journal.note(tx.Tx); err != nil {
 		return err
 	}
 	s.tx = nil // whatever comes of it

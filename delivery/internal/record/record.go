@@ -90,6 +90,7 @@ type Event struct {
 	Payload []byte
 }
 
+// event is an array of its fields: see AppendEvent.
 type event struct {
 	_       struct{} `cbor:",toarray"`
 	Version int
@@ -102,12 +103,18 @@ type event struct {
 }
 
 // EncodeEvent makes an event's record.
-func EncodeEvent(e *Event) []byte {
-	return encode(&event{
-		Version: version, Type: e.Type,
-		Seconds: e.OccurredAt.Unix(), Nanos: e.OccurredAt.Nanosecond(),
-		Test: e.Test, Targets: e.Targets, Payload: e.Payload,
-	})
+func EncodeEvent(e *Event) []byte { return AppendEvent(nil, e) }
+
+// AppendEvent makes an event's record behind what b has.
+func AppendEvent(b []byte, e *Event) []byte {
+	b = appendArray(b, 7)
+	b = appendInt(b, version)
+	b = appendText(b, e.Type)
+	b = appendInt(b, e.OccurredAt.Unix())
+	b = appendInt(b, int64(e.OccurredAt.Nanosecond()))
+	b = appendBool(b, e.Test)
+	b = appendBytes(b, e.Targets)
+	return appendBytes(b, e.Payload)
 }
 
 // DecodeEvent reads an event. It keeps nothing of b.
@@ -122,6 +129,7 @@ func DecodeEvent(b []byte) (*Event, error) {
 	}, nil
 }
 
+// request is an array of its fields: see AppendRequest.
 type request struct {
 	_           struct{} `cbor:",toarray"`
 	Version     int
@@ -140,13 +148,23 @@ type request struct {
 
 // EncodeRequest makes the record of a row of the log, without its tenant, its ids,
 // its status, its next attempt and its bodies.
-func EncodeRequest(r *delivery.Request) []byte {
-	return encode(&request{
-		Version: version, Type: r.EventType,
-		Seconds: r.OccurredAt.Unix(), Nanos: r.OccurredAt.Nanosecond(), Trigger: r.Trigger,
-		Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
-		Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
-	})
+func EncodeRequest(r *delivery.Request) []byte { return AppendRequest(nil, r) }
+
+// AppendRequest makes such a record behind what b has.
+func AppendRequest(b []byte, r *delivery.Request) []byte {
+	b = appendArray(b, 12)
+	b = appendInt(b, version)
+	b = appendText(b, r.EventType)
+	b = appendInt(b, r.OccurredAt.Unix())
+	b = appendInt(b, int64(r.OccurredAt.Nanosecond()))
+	b = appendText(b, string(r.Trigger))
+	b = appendInt(b, int64(r.Attempt))
+	b = appendInt(b, int64(r.MaxAttempts))
+	b = appendInt(b, int64(r.StatusCode))
+	b = appendText(b, r.URL)
+	b = appendText(b, r.Error)
+	b = appendInt(b, r.Duration.Microseconds())
+	return appendBool(b, r.ResponseTruncated)
 }
 
 // DecodeRequest reads a row of the log; what EncodeRequest leaves out is the

@@ -1,0 +1,66 @@
+package record
+
+import (
+	"bytes"
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// times are before and after the epoch, and take one to eight bytes.
+var times = []time.Time{
+	time.Unix(0, 0).UTC(), time.Unix(23, 24).UTC(), time.Unix(255, 256).UTC(), time.Unix(-1, 1).UTC(),
+	time.Unix(1<<16, 999_999_999).UTC(), time.Unix(math.MaxUint32+1, 1).UTC(), time.Unix(-1<<33, 0).UTC(),
+}
+
+// TestEventRecord writes events as the encoder would, and reads them again.
+func TestEventRecord(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 23, 24, 255, 256, 65535, 65536} {
+		for _, at := range times {
+			e := Event{
+				Type: strings.Repeat("t", size), OccurredAt: at, Test: size%2 == 0,
+				Targets: make([]byte, size), Payload: bytes.Repeat([]byte{'p'}, size),
+			}
+			got := EncodeEvent(&e)
+			want := encode(&event{
+				Version: version, Type: e.Type, Seconds: at.Unix(), Nanos: at.Nanosecond(),
+				Test: e.Test, Targets: e.Targets, Payload: e.Payload,
+			})
+			if !bytes.Equal(got, want) {
+				t.Fatalf("size %d at %v: % x, want % x", size, at, got[:min(80, len(got))], want[:min(80, len(want))])
+			}
+			if again, err := DecodeEvent(got); err != nil || !reflect.DeepEqual(*again, e) {
+				t.Fatalf("size %d at %v is read as another event: %v", size, at, err)
+			}
+		}
+	}
+}
+
+// TestRequestRecord does the same with rows of the log.
+func TestRequestRecord(t *testing.T) {
+	t.Parallel()
+	for i, at := range times {
+		r := delivery.Request{
+			EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerRetry,
+			Attempt: i, MaxAttempts: 30 * i, StatusCode: 200 * i, URL: "https://example.com/" + strings.Repeat("u", 100*i),
+			Error: "no: \xff", Duration: time.Duration(i*i*i) * time.Second, ResponseTruncated: i%2 == 0,
+		}
+		got := EncodeRequest(&r)
+		want := encode(&request{
+			Version: version, Type: r.EventType, Seconds: at.Unix(), Nanos: at.Nanosecond(), Trigger: r.Trigger,
+			Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
+			Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
+		})
+		if !bytes.Equal(got, want) {
+			t.Fatalf("% x, want % x", got, want)
+		}
+		if again, err := DecodeRequest(got); err != nil || !reflect.DeepEqual(again, r) {
+			t.Fatalf("read as %+v, %v, want %+v", again, err, r)
+		}
+	}
+}
