@@ -27,8 +27,8 @@ func newView(tx *bolt.Tx) *view {
 	return &view{Tx: tx, pending: make(map[string][]byte), last: string(last)}
 }
 
-// flush brings all changes into the database, the later ones too: only there can the
-// pending deliveries be gone through in their order.
+// flush brings the changes into the database, and has later ones made there, too:
+// only there can the pending deliveries be gone through in their order.
 func (v *view) flush() error {
 	changed := v.pending
 	v.pending = nil
@@ -107,42 +107,4 @@ func (b stored) delete(key []byte) error {
 		b.view.pending[string(key)] = nil
 	}
 	return nil
-}
-
-// bucket is a bucket whose changes are written to the journal.
-type bucket struct {
-	stored
-	journal *journal
-}
-
-// Bucket opens a bucket by its name.
-func (t *txn) Bucket(name []byte) *bucket { return &bucket{t.view.Bucket(name), t.journal} }
-
-// rising opens a bucket in which keys come in rising order.
-func (t *txn) rising(name []byte) *bucket { return &bucket{t.view.rising(name), t.journal} }
-
-// Put sets a key. It keeps nothing of the value, which may be nil: as it lies in the
-// journal it is not, which would be read again as no key in the same transaction.
-func (b *bucket) Put(key, value []byte) error {
-	b.journal.change(changePut|b.number, key)
-	return b.put(key, b.journal.add(value))
-}
-
-// Delete removes a key.
-func (b *bucket) Delete(key []byte) error {
-	b.journal.change(changeDelete|b.number, key)
-	return b.delete(key)
-}
-
-// NextSequence gives the next number of the bucket.
-func (b *bucket) NextSequence() (uint64, error) {
-	n, err := b.Bucket.NextSequence()
-	b.journal.change(changeNumber|b.number, number8(n))
-	return n, err
-}
-
-// SetSequence sets the number that was given last.
-func (b *bucket) SetSequence(n uint64) error {
-	b.journal.change(changeNumber|b.number, number8(n))
-	return b.Bucket.SetSequence(n)
 }
