@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// backlog is more than goes out at a time.
-const backlog = 150
+// backlog is more than goes out before a reload.
+const backlog = 1000
 
 // TestChangedStore goes to another store and back, under load: no call is
 // refused, what one store has waits there, and what a store took is sent once.
@@ -46,12 +46,19 @@ func testChangedStore(t *testing.T, redis *redistest.Server, second string) {
 	l := s.startLoad(nil)
 	var waiting []string
 	for range 2 {
-		old := toRedis()
-		waiting = append(waiting, s.emitMany(backlog)...)
-		reload(second)
-		arrived := tally.of(waiting)
-		if arrived == len(waiting) {
-			t.Fatal("nothing was left to wait")
+		var old []string
+		arrived := len(waiting)
+		for tries := 0; arrived == len(waiting); tries++ {
+			if tries == 10 {
+				t.Fatal("nothing was left to wait")
+			}
+			if tries > 0 { // this time, the reload was slower than the sending
+				reload(redis.Addr)
+			}
+			old = toRedis()
+			waiting = append(waiting, s.emitMany(backlog)...)
+			reload(second)
+			arrived = tally.of(waiting)
 		}
 		l.some(t, 20)
 		eventually(t, "connections to the old store to be closed", func() bool {
