@@ -186,7 +186,7 @@ func (s *Store) transaction() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tx = &view{Tx: tx}
+	s.tx = &view{Tx: tx} // to be given up, whatever the file is like
 	s.journal.forget()
 	if err := guarded(func() error {
 		s.tx = newView(tx)
