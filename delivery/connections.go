@@ -10,10 +10,10 @@ import (
 // most recently used are used first, and the others closed when there are too
 // many, or too old.
 type connections struct {
-	// most is how many are idle, in all and per endpoint, and keepFor for how
-	// long.
-	most, mostPerEndpoint int
-	keepFor               time.Duration
+	// most is how many are idle, and keepFor for how long. An endpoint may have all
+	// of them: many webhooks often lead to the same one.
+	most    int
+	keepFor time.Duration
 
 	mu        sync.Mutex
 	endpoints map[endpoint]*atEndpoint
@@ -33,7 +33,7 @@ type endpoint struct{ scheme, host string }
 type atEndpoint struct {
 	endpoint
 	// all counts them, those included that serve a request.
-	all, idle int
+	all int
 	// ready are those that a request may take, the most recently used last.
 	ready []*kept
 }
@@ -48,8 +48,8 @@ type kept struct {
 	newer, older *kept
 }
 
-func (c *connections) init(most, mostPerEndpoint int) {
-	c.most, c.mostPerEndpoint, c.keepFor = most, mostPerEndpoint, idleConnTimeout
+func (c *connections) init(most int) {
+	c.most, c.keepFor = most, idleConnTimeout
 	c.endpoints = make(map[endpoint]*atEndpoint)
 }
 
@@ -136,7 +136,7 @@ func (c *connections) end(k *kept, keep bool) (surplus *kept) {
 	case k.inFlight > 0: // no more requests
 		k.at.withdraw(k)
 		return nil
-	case !keep || c.closed || k.at.idle >= c.mostPerEndpoint:
+	case !keep || c.closed:
 		c.forget(k)
 		return k
 	}
@@ -188,7 +188,6 @@ func (c *connections) putIdle(k *kept) {
 	}
 	c.newest = k
 	c.idle++
-	k.at.idle++
 	if !c.waking {
 		c.wakeIn(c.keepFor)
 	}
@@ -208,7 +207,6 @@ func (c *connections) takeIdle(k *kept) {
 	}
 	k.newer, k.older = nil, nil
 	c.idle--
-	k.at.idle--
 }
 
 func (c *connections) wakeIn(d time.Duration) {

@@ -70,7 +70,7 @@ func newHTTPSender(s *Settings) *httpSender {
 			return h.destinations.CheckAddr(ap.Addr())
 		}
 	}
-	h.connections.init(idlePerSlot*s.Concurrency, s.ConcurrencyPerWebhook)
+	h.connections.init(idlePerSlot * s.Concurrency)
 	return h
 }
 
