@@ -37,6 +37,7 @@ type Engine struct {
 	newSender     func(*Settings) Sender
 	dispatcher    *dispatcher
 	subscriptions subscriptions
+	followers     followers
 	accepts       groupcommit.Group[*emission]
 	outcomes      groupcommit.Group[*finished]
 	intake        chan struct{} // a place for each emit in progress

@@ -25,6 +25,7 @@ const (
 	opEvent         = "event"
 	opRequest       = "request"
 	opRequests      = "requests"
+	opFollow        = "follow"
 	opPending       = "pending"
 
 	opRequestCounts   = "request_counts"
@@ -38,7 +39,7 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opPending,
+		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opSweep,
 	}
 }
@@ -154,6 +155,12 @@ func (s *observedStore) Requests(ctx context.Context, tenant string, filter Requ
 	page, err := s.Store.Requests(ctx, tenant, filter)
 	s.note(ctx, opRequests, err)
 	return page, err
+}
+
+func (s *observedStore) Follow(ctx context.Context, tenant, after string) (Follower, error) {
+	f, err := s.Store.Follow(ctx, tenant, after)
+	s.note(ctx, opFollow, err)
+	return f, err
 }
 
 func (s *observedStore) Pending(ctx context.Context) (int64, error) {

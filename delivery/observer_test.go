@@ -174,6 +174,9 @@ func TestStoreFailures(t *testing.T) {
 		_, _, _ = s.Event(ctx, tenant, w.ID)
 		_, _ = s.Request(ctx, tenant, w.ID)
 		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
+		if f, err := s.Follow(ctx, tenant, ""); err == nil {
+			f.Close()
+		}
 		_, _ = s.Pending(ctx)
 		_, _ = s.RequestCounts(ctx, tenant, time.Time{})
 		_, _ = s.WebhookRequests(ctx, tenant, nil, time.Time{})

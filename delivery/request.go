@@ -95,6 +95,17 @@ func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
 	return first, before
 }
 
+// Matches says whether a row is one that the filter chooses, on whatever page.
+func (f *RequestFilter) Matches(r *Request) bool {
+	at := r.StartedAt()
+	return (f.WebhookID == uuid.Nil || f.WebhookID == r.WebhookID) &&
+		(f.EventID == uuid.Nil || f.EventID == r.EventID) &&
+		(f.EventType == "" || f.EventType == r.EventType) &&
+		(f.Status == "" || f.Status == r.Status) &&
+		(f.Since.IsZero() || !at.Before(f.Since)) &&
+		(f.Until.IsZero() || at.Before(f.Until))
+}
+
 // atMillisecond is the first millisecond that is not before t, since ids have no
 // finer time; at the earliest 1970.
 func atMillisecond(t time.Time) time.Time {

@@ -20,6 +20,8 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrTooManyWebhooks: the tenant has MaxWebhooks already.
 	ErrTooManyWebhooks = errors.New("a tenant may have 10000 webhooks")
+	// ErrLostPlace: whoever follows the log may have missed requests.
+	ErrLostPlace = errors.New("the place in the log is not known any more")
 	// ErrFull: the store has no room; nothing was written.
 	ErrFull = errors.New("the store is full")
 	// ErrUnavailable: the store was not reached or is not open; nothing was
@@ -86,6 +88,10 @@ type Store interface {
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
 	// Requests reads a page of the log.
 	Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error)
+	// Follow follows a tenant's log: behind a position, or from now on if that is
+	// empty. A position that is not known any more, or never was, is no error: the
+	// follower says so.
+	Follow(ctx context.Context, tenant, after string) (Follower, error)
 	// Pending counts the pending deliveries of all tenants, those of disabled
 	// webhooks and those being sent included. It is for a gauge: what changes
 	// meanwhile may be counted or not, and so may what its event's retention has

@@ -82,6 +82,8 @@ func (s *Store) load() (err error) {
 
 // Close ends the writer and closes the files, which another process may then open.
 func (s *Store) Close() error {
+	s.hub.Stop()
+	s.hub.Wait()
 	s.writer.stop()
 	s.mu.Lock()
 	db, broken := s.db, s.broken

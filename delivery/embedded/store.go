@@ -11,6 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 // fileName is that of the file in the store's folder.
@@ -21,6 +22,8 @@ type Store struct {
 	folder      string
 	journalSize int64
 	writer      writer
+	ring        *follow.Ring // what was completed since the store was made
+	hub         *follow.Hub
 
 	// The writer's own, while the store is open.
 	file    *bolt.DB
@@ -41,7 +44,8 @@ var _ delivery.Store = (*Store)(nil)
 
 // New makes a store in a folder, which Open makes if it is not there.
 func New(folder string) *Store {
-	s := &Store{folder: folder, journalSize: journalSize}
+	s := &Store{folder: folder, journalSize: journalSize, ring: follow.NewRing(time.Now())}
+	s.hub = follow.NewHub(&source{s.ring, s})
 	s.writer.batches.Commit = s.runAll
 	return s
 }

@@ -14,19 +14,31 @@ import (
 // was replaced.
 const retireAfter = dialTimeout + 2*ioTimeout
 
-// connections holds the client in use, and those it replaced while commands of
+// connections holds the clients in use, and those they replaced while commands of
 // theirs may be under way.
 type connections struct {
 	mu      sync.RWMutex
 	options Options
-	current redis.UniversalClient
-	retired map[redis.UniversalClient]*time.Timer
+	current *clients
+	retired map[*clients]*time.Timer
 }
+
+// clients are one for commands that Redis answers at once, and one for those with
+// which it waits: they must not use up the connections of the others.
+type clients struct{ prompt, waiting redis.UniversalClient }
+
+func (c *clients) close() error { return errors.Join(c.prompt.Close(), c.waiting.Close()) }
 
 func (c *connections) client() redis.UniversalClient {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.current
+	return c.current.prompt
+}
+
+func (c *connections) waiting() redis.UniversalClient {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.current.waiting
 }
 
 // use replaces the client unless it would be the same.
@@ -37,19 +49,19 @@ func (c *connections) use(o Options) {
 		return
 	}
 	old := c.current
-	c.options, c.current = o, o.client()
+	c.options, c.current = o, &clients{prompt: o.client(0), waiting: o.client(maxWaiting)}
 	if old == nil {
 		return
 	}
 	if c.retired == nil {
-		c.retired = make(map[redis.UniversalClient]*time.Timer)
+		c.retired = make(map[*clients]*time.Timer)
 	}
 	c.retired[old] = time.AfterFunc(retireAfter, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.retired[old] != nil { // close has not come first
 			delete(c.retired, old)
-			_ = old.Close() // nothing of it is in use
+			_ = old.close() // nothing of it is in use
 		}
 	})
 }
@@ -58,10 +70,10 @@ func (c *connections) use(o Options) {
 func (c *connections) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	errs := []error{c.current.Close()}
+	errs := []error{c.current.close()}
 	for old, timer := range c.retired {
 		timer.Stop()
-		errs = append(errs, old.Close())
+		errs = append(errs, old.close())
 	}
 	c.retired = nil
 	return errors.Join(errs...)

@@ -51,15 +51,16 @@ func (e *export) log(p *partition, tenant, day string, swept int64) error {
 			return nil
 		}
 		from = "(" + members[len(members)-1]
-		ids := make([]any, len(members))
-		for i, m := range members {
-			ids[i] = m[len(m)-16:]
+		args := make([]any, 0, 1+len(members))
+		args = append(args, tenant)
+		for _, m := range members {
+			args = append(args, m[len(m)-16:])
 		}
-		reply, err := e.run(e.ctx, rowsScript, p.base, ids...)
+		reply, err := e.run(e.ctx, rowsScript, p.base, args...)
 		if err != nil {
 			return err
 		}
-		rows, err := e.visible(p, tenant, reply[1:], swept)
+		rows, err := keptRows(tenant, reply[1:], swept)
 		if err != nil {
 			return err
 		}
@@ -69,27 +70,15 @@ func (e *export) log(p *partition, tenant, day string, swept int64) error {
 	}
 }
 
-// visible decodes rows, and leaves out those of deleted webhooks and of hours that
-// are being dropped.
-func (e *export) visible(p *partition, tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
+// keptRows decodes rows, and leaves out those of hours that are being dropped.
+func keptRows(tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
 	all, err := decodeRows(tenant, reply)
-	if err != nil {
-		return nil, err
-	}
-	exists := make(map[uuid.UUID]*redis.BoolCmd)
-	err = e.pipeline(func(pipe redis.Pipeliner) {
-		for i := range all {
-			if id := all[i].WebhookID; exists[id] == nil {
-				exists[id] = pipe.HExists(e.ctx, stateKey(p.base), refText(delivery.WebhookRef{Tenant: tenant, ID: id}))
-			}
-		}
-	})
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]delivery.StoredRequest, 0, len(all))
 	for i := range all {
-		if exists[all[i].WebhookID].Val() && hourOf(all[i].StartedAt()) >= swept {
+		if hourOf(all[i].StartedAt()) >= swept {
 			raw, _ := reply[2*i+1].(string)
 			rows = append(rows, delivery.StoredRequest{Request: all[i], Previous: uuid.UUID([]byte(raw[:previousSize]))})
 		}

@@ -35,7 +35,7 @@ func TestKeys(t *testing.T) {
 		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
-		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset",
+		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream",
 		"stats:" + testTenant + ":": "hash",
 	}
 	expire := map[string]time.Duration{"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept}
@@ -109,7 +109,7 @@ func TestNothingStays(t *testing.T) {
 	for _, key := range keys {
 		_, rest, _ := strings.Cut(key, "}:")
 		switch kind, _, _ := strings.Cut(rest, ":"); kind {
-		case "", "state", "webhooks", "types", "event", "swept": // the events have their own expiry
+		case "", "state", "webhooks", "types", "ended", "event", "swept": // the events have their own expiry
 		default:
 			t.Errorf("the key %q is left", key)
 		}

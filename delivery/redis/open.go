@@ -10,6 +10,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 const (
@@ -46,6 +48,7 @@ func (s *Store) Open(ctx context.Context) error {
 	parts := make([]*partition, n)
 	for i := range parts {
 		parts[i] = &partition{base: s.keys.base(i)}
+		parts[i].hub = follow.NewHub(&source{s, parts[i]})
 	}
 	s.partitions.Store(&parts)
 	return nil

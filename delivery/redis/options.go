@@ -19,6 +19,9 @@ const (
 	defaultPartitions        = 1
 	defaultClusterPartitions = 16
 	maxPartitions            = 1024 // more than any cluster has use for
+	// maxWaiting is how many commands may wait in Redis: one for each partition, and
+	// those of followers who catch up.
+	maxWaiting = 2 * maxPartitions
 )
 
 // Bounds of one exchange with Redis. A script takes milliseconds; what takes
@@ -76,8 +79,9 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// client makes a client that connects when it is first used.
-func (o *Options) client() redis.UniversalClient {
+// client makes a client that connects when it is first used, with so many connections
+// to a node at most; 0 for go-redis's own choice.
+func (o *Options) client(connections int) redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs:            o.Addresses,
 		MasterName:       o.SentinelMaster,
@@ -97,6 +101,7 @@ func (o *Options) client() redis.UniversalClient {
 		MaxRetries:      -1,
 		DialerRetries:   1,
 		DisableIdentity: true,
+		PoolSize:        connections,
 		// One pool of connections is enough.
 		PipelinePoolSize: -1,
 		MaintNotificationsConfig: &maintnotifications.Config{

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 // lookEvery is how often a partition is looked at though this process knows of
@@ -21,6 +22,7 @@ var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavail
 // partition is the part of the store in one slot.
 type partition struct {
 	base string
+	hub  *follow.Hub // those who follow the logs of its tenants
 
 	mu      sync.Mutex
 	nextDue int64     // when something falls due, as far as is known here, in ms

@@ -150,16 +150,22 @@ func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string
 	if len(ids) == 0 {
 		return page, nil
 	}
-	args := make([]any, len(ids))
+	page.Requests, err = s.rows(ctx, p, tenant, ids)
+	return page, err
+}
+
+// rows reads rows by their ids, in their order, without those that are gone.
+func (s *Store) rows(ctx context.Context, p *partition, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
+	args := make([]any, 0, 1+len(ids))
+	args = append(args, tenant)
 	for i := range ids {
-		args[i] = ids[i][:]
+		args = append(args, ids[i][:])
 	}
 	reply, err := s.run(ctx, rowsScript, p.base, args...)
 	if err != nil {
-		return delivery.RequestPage{}, err
+		return nil, err
 	}
-	page.Requests, err = decodeRows(tenant, reply[1:])
-	return page, err
+	return decodeRows(tenant, reply[1:])
 }
 
 // requestIDs are the ids of an event's requests to the webhooks, and with the

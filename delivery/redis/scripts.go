@@ -30,6 +30,7 @@ var (
 	deleteWebhookScript = loadScript("delete_webhook")
 	eventScript         = loadScript("event")
 	eventRequestsScript = loadScript("event_requests")
+	lastEndedScript     = loadScript("last_ended")
 	requestScript       = loadScript("request")
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")

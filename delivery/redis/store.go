@@ -12,7 +12,8 @@ import (
 )
 
 // Store is a delivery.Store in Redis. It has no goroutines, and asks Redis
-// nothing, but when it is called.
+// nothing, but when it is called; and for those who follow logs, one goroutine with
+// one connection for each partition in which there are any.
 type Store struct {
 	options Options // as given to New; connections says how it is reached now
 	keys    keys
@@ -59,7 +60,17 @@ func (s *Store) Use(options Options) {
 }
 
 // Close closes the connections.
-func (s *Store) Close() error { return s.conns.close() }
+func (s *Store) Close() error {
+	hubs := s.hubs()
+	for _, h := range hubs {
+		h.Stop()
+	}
+	err := s.conns.close() // no other way to end a command that waits
+	for _, h := range hubs {
+		h.Wait()
+	}
+	return err
+}
 
 func (s *Store) client() redis.UniversalClient { return s.conns.client() }
 

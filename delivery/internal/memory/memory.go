@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 // Store is a delivery.Store in memory.
@@ -28,6 +29,8 @@ type Store struct {
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	pending  map[*scheduled]waiting // the deliveries whose due is not 0
+	ring     *follow.Ring           // the requests, in the order in which they came
+	hub      *follow.Hub
 	counts   map[counted]int64
 
 	fault func(op string) error
@@ -56,7 +59,7 @@ type scheduled struct {
 
 // New makes an empty store.
 func New() *Store {
-	return &Store{
+	s := &Store{
 		webhooks: make(map[delivery.WebhookRef]*delivery.Webhook),
 		versions: make(map[string]int64),
 		slow:     make(map[delivery.WebhookRef]bool),
@@ -66,7 +69,10 @@ func New() *Store {
 		pending:  make(map[*scheduled]waiting),
 		counts:   make(map[counted]int64),
 		calls:    make(map[string]int),
+		ring:     follow.NewRing(time.Now()),
 	}
+	s.hub = follow.NewHub(&source{s.ring, s})
+	return s
 }
 
 // Fail makes operations fail: fault is asked before each, by its method's name.
@@ -99,6 +105,8 @@ func (s *Store) Open(context.Context) error {
 }
 
 func (s *Store) Close() error {
+	s.hub.Stop()
+	s.hub.Wait()
 	defer s.mu.Unlock()
 	return s.enter("Close")
 }
@@ -297,6 +305,7 @@ func (s *Store) complete(o *delivery.Outcome) {
 	r.NextAttemptAt = time.Time{}
 	r.RequestBody = nil
 	s.requests[r.ID] = &r
+	s.ring.Add(r.Tenant, r.ID)
 	s.count(&r)
 	ev := s.event(eventKey{r.Tenant, r.EventID})
 	if ev == nil || ev.deliveries[r.WebhookID] == nil {

@@ -147,9 +147,7 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 	var all []delivery.Request
 	for _, r := range s.requests {
 		if r.Tenant == tenant && matches(r, &f) {
-			row := *r
-			row.ResponseBody, row.RequestBody = "", nil
-			all = append(all, row)
+			all = append(all, asListed(r))
 		}
 	}
 	slices.SortFunc(all, func(a, b delivery.Request) int { return bytes.Compare(b.ID[:], a.ID[:]) })
@@ -161,16 +159,15 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 	return page, nil
 }
 
+// asListed is a row without its bodies.
+func asListed(r *delivery.Request) delivery.Request {
+	row := *r
+	row.ResponseBody, row.RequestBody = "", nil
+	return row
+}
+
 func matches(r *delivery.Request, f *delivery.RequestFilter) bool {
-	at := r.StartedAt()
-	none := uuid.Nil
-	return (f.WebhookID == none || f.WebhookID == r.WebhookID) &&
-		(f.EventID == none || f.EventID == r.EventID) &&
-		(f.EventType == "" || f.EventType == r.EventType) &&
-		(f.Status == "" || f.Status == r.Status) &&
-		(f.Since.IsZero() || !at.Before(f.Since)) &&
-		(f.Until.IsZero() || at.Before(f.Until)) &&
-		(f.Before == none || bytes.Compare(r.ID[:], f.Before[:]) < 0)
+	return f.Matches(r) && (f.Before == uuid.Nil || bytes.Compare(r.ID[:], f.Before[:]) < 0)
 }
 
 func (s *Store) Pending(context.Context) (int64, error) {

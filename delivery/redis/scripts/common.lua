@@ -20,8 +20,10 @@ local function hours_key() return base .. 'hours' end
 local function days_key() return base .. 'days' end
 local function swept_key() return base .. 'swept' end
 local function gone_key() return base .. 'gone' end
+local function ended_key() return base .. 'ended' end
 
 local hour_ms = 3600000
+local ended_entries = 1000 -- at least
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local no_request = string.rep('\0', 16)
 
@@ -95,7 +97,7 @@ local function collect(groups, key, a, b)
   end
   local n = #args
   args[n + 1] = a
-  args[n + 2] = b
+  if b then args[n + 2] = b end -- nil would make room for nothing
 end
 
 local function flush(command, groups)

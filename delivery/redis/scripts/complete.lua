@@ -17,9 +17,9 @@
 
 local now = now_ms()
 local at = 2
-local refs, raws, states = {}, {}, {}
+local refs, raws, tenants, states = {}, {}, {}, {}
 for i = 1, tonumber(ARGV[1]) do
-  refs[i], raws[i] = ARGV[at], ARGV[at + 1]
+  refs[i], raws[i], tenants[i] = ARGV[at], ARGV[at + 1], ref_tenant(ARGV[at])
   at = at + 2
 end
 states = read_chunks('HMGET', state_key(), refs)
@@ -65,7 +65,7 @@ for w, ids in pairs(ids_of) do
 end
 
 -- Then each outcome in its turn, on what was read.
-local rows, bodies, logs, days = {}, {}, {}, {}
+local rows, bodies, logs, days, ended = {}, {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
 
 local function note(w, o)
@@ -116,6 +116,7 @@ for o = at, last, width do
     counts[counter] = (counts[counter] or 0) + 1
     local in_bucket, day = ARGV[o + 5], ARGV[o + 6]
     collect(rows, in_bucket, request, head .. ARGV[o + 7])
+    collect(ended, tenants[w], request)
     if ARGV[o + 8] ~= '' then collect(bodies, in_bucket, request, ARGV[o + 8]) end
     local of_day = logs[day]
     if not of_day then
@@ -149,10 +150,9 @@ for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
 for day, of_day in pairs(logs) do
   local names = {}
   for w, members in pairs(of_day) do
-    local tenant = ref_tenant(refs[w])
-    in_chunks('ZADD', log_key(tenant, day), members)
+    in_chunks('ZADD', log_key(tenants[w], day), members)
     in_chunks('ZADD', log_key(refs[w], day), members)
-    names[tenant], names[refs[w]] = true, true
+    names[tenants[w]], names[refs[w]] = true, true
   end
   local list = {}
   for name in pairs(names) do list[#list + 1] = name end
@@ -167,6 +167,13 @@ for name, hour in pairs(hours) do
 end
 if #index > 0 then in_chunks('ZADD', hours_key(), index) end
 add_up(counts, counters)
+
+local entry = {}
+for tenant, ids in pairs(ended) do
+  entry[#entry + 1] = tenant
+  entry[#entry + 1] = table.concat(ids)
+end
+if #entry > 0 then redis.call('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry)) end
 
 for w, ids in pairs(changed) do
   local moved, ended = {}, {}

@@ -1,0 +1,45 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+)
+
+// Follow follows a tenant's log. Positions are known until the store is closed, or too
+// much was written since.
+func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
+	}
+	return s.hub.Follow(ctx, tenant, after)
+}
+
+// source is the ring with the rows of what is in it.
+type source struct {
+	*follow.Ring
+
+	store *Store
+}
+
+// Rows reads rows by their ids.
+func (s *source) Rows(_ context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
+	var rows []delivery.Request
+	err := s.store.read(func(tx *view) error {
+		for _, id := range ids {
+			r, _, err := s.store.row(tx, tenant, id)
+			switch {
+			case err == nil:
+				rows = append(rows, r)
+			case !errors.Is(err, delivery.ErrNotFound): // its webhook was deleted, say
+				return err
+			}
+		}
+		return nil
+	})
+	return rows, err
+}

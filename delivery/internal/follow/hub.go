@@ -1,0 +1,227 @@
+// Package follow hands the requests that a store writes to its log to those who
+// follow it. Each request is read once for all who follow its tenant; who cannot keep
+// up, or comes back, reads what it has missed from the store's record of what was
+// written, as far as that goes.
+package follow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const (
+	// lookEvery bounds how long a hub that nobody needs any more goes on.
+	lookEvery = 2 * time.Second
+	// What the source fails to do is tried again after backoff, twice as long each
+	// time, up to maxBackoff.
+	backoff    = 100 * time.Millisecond
+	maxBackoff = 5 * time.Second
+)
+
+// Source is a store's record of the requests that it wrote lately, in order. Its
+// methods are called by many at a time.
+type Source interface {
+	// Last is the place behind what was written last.
+	Last(ctx context.Context) (Position, error)
+	// Read returns the requests behind a place, as many as it likes, and the place
+	// behind these. While there are none, it waits, for at most so long.
+	// delivery.ErrLostPlace: not all that came behind that place is known.
+	Read(ctx context.Context, after Position, wait time.Duration) (done []Done, end Position, err error)
+	// Rows reads rows of the log as lists have them, in any order, without those
+	// that are gone.
+	Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error)
+}
+
+// Done is a request that was written.
+type Done struct {
+	Position
+
+	Tenant string
+	ID     uuid.UUID
+}
+
+// Hub has the followers of a source. While there are any, one goroutine reads it.
+type Hub struct {
+	source  Source
+	ctx     context.Context
+	cancel  context.CancelFunc
+	readers sync.WaitGroup
+
+	mu    sync.Mutex
+	feeds map[string]*feed // of the tenants that are followed
+	// reading says that the goroutine runs; all up to at is in the feeds then.
+	reading bool
+	at      Position
+}
+
+// NewHub makes a hub, which starts nothing and must be stopped all the same.
+func NewHub(source Source) *Hub {
+	h := &Hub{source: source, feeds: make(map[string]*feed)}
+	h.ctx, h.cancel = context.WithCancel(context.Background())
+	return h
+}
+
+// Stop ends all following.
+func (h *Hub) Stop() {
+	h.mu.Lock() // Follow may be about to start something
+	defer h.mu.Unlock()
+	h.cancel()
+}
+
+// Wait returns, after Stop, when the goroutine has ended.
+func (h *Hub) Wait() { h.readers.Wait() }
+
+var errClosed = fmt.Errorf("%w: the store is closed", delivery.ErrUnavailable)
+
+// Follow is delivery.Store's.
+func (h *Hub) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
+	last, err := h.source.Last(ctx)
+	if err != nil {
+		return nil, err
+	}
+	f := &follower{hub: h, tenant: tenant, at: last}
+	if after != "" {
+		f.at, f.unsure = ParsePosition(after), true
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		return nil, errClosed
+	}
+	if !h.reading {
+		h.reading, h.at = true, last
+		h.readers.Go(h.read)
+	}
+	if f.feed = h.feeds[tenant]; f.feed == nil {
+		f.feed = newFeed(h.at)
+		h.feeds[tenant] = f.feed
+	}
+	f.feed.followers++
+	return f, nil
+}
+
+func (h *Hub) leave(f *follower) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.feed.followers--; f.feed.followers == 0 {
+		delete(h.feeds, f.tenant)
+	}
+}
+
+// read fills the feeds until there are none.
+func (h *Hub) read() {
+	again := retry{}
+	for {
+		h.mu.Lock()
+		at := h.at
+		if len(h.feeds) == 0 || h.ctx.Err() != nil {
+			h.reading = false
+			h.mu.Unlock()
+			return
+		}
+		h.mu.Unlock()
+		if err := h.step(at); err != nil {
+			_ = again.wait(h.ctx) // then there is an end
+		} else {
+			again = retry{}
+		}
+	}
+}
+
+// step takes what there is behind a place into the feeds.
+func (h *Hub) step(at Position) error {
+	done, end, err := h.source.Read(h.ctx, at, lookEvery)
+	if errors.Is(err, delivery.ErrLostPlace) {
+		if end, err = h.source.Last(h.ctx); err == nil {
+			h.push(nil, end)
+		}
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	ids := make(map[string][]Done) // of the tenants that are followed
+	h.mu.Lock()
+	for tenant := range h.feeds {
+		ids[tenant] = nil
+	}
+	h.mu.Unlock()
+	for _, d := range done {
+		if of, followed := ids[d.Tenant]; followed {
+			ids[d.Tenant] = append(of, d)
+		}
+	}
+	rows := make(map[string][]row, len(ids))
+	for tenant, done := range ids {
+		if rows[tenant], err = h.rows(h.ctx, tenant, done); err != nil {
+			return err
+		}
+	}
+	h.push(rows, end)
+	return nil
+}
+
+// push adds to the feeds what was written up to a place. Those that are not in rows
+// begin there anew: whoever follows them reads what came before by itself.
+func (h *Hub) push(rows map[string][]row, end Position) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at = end
+	for tenant, f := range h.feeds {
+		more, known := rows[tenant]
+		switch {
+		case !known:
+			f.restart(end)
+		case len(more) > 0:
+			f.add(more)
+		}
+	}
+}
+
+// rows reads the rows of requests of a tenant, in the order of the requests.
+func (h *Hub) rows(ctx context.Context, tenant string, done []Done) ([]row, error) {
+	if len(done) == 0 {
+		return nil, nil
+	}
+	ids := make([]uuid.UUID, len(done))
+	for i := range done {
+		ids[i] = done[i].ID
+	}
+	found, err := h.source.Rows(ctx, tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	byID := make(map[uuid.UUID]*delivery.Request, len(found))
+	for i := range found {
+		byID[found[i].ID] = &found[i]
+	}
+	rows := make([]row, 0, len(found))
+	for i := range done {
+		if r := byID[done[i].ID]; r != nil {
+			rows = append(rows, row{done[i].Position, delivery.Written{Request: *r, Position: done[i].String()}})
+		}
+	}
+	return rows, nil
+}
+
+// retry waits longer each time.
+type retry struct{ next time.Duration }
+
+func (r *retry) wait(ctx context.Context) error {
+	r.next = min(max(2*r.next, backoff), maxBackoff)
+	timer := time.NewTimer(r.next)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

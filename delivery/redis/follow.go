@@ -1,0 +1,143 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+)
+
+const (
+	// entriesPerRead and rowsPerRead bound what is read at a time of what ended. The
+	// last entry is taken whole, and may have as many rows as a script takes.
+	entriesPerRead = 32
+	rowsPerRead    = 1000
+	// rowsPerScript is how many rows one script reads.
+	rowsPerScript = 500
+)
+
+// Follow follows a tenant's log, what other processes write to it included.
+func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, err
+	}
+	return p.hub.Follow(ctx, tenant, after)
+}
+
+func (s *Store) hubs() (hubs []*follow.Hub) {
+	if parts := s.partitions.Load(); parts != nil {
+		for _, p := range *parts {
+			hubs = append(hubs, p.hub)
+		}
+	}
+	return hubs
+}
+
+// source is the stream of a partition, of requests that ended. A position is the id of
+// an entry and, within it, how many of the tenant's requests come before.
+type source struct {
+	store     *Store
+	partition *partition
+}
+
+// Last is the place behind the last entry.
+func (s *source) Last(ctx context.Context) (follow.Position, error) {
+	reply, err := s.store.run(ctx, lastEndedScript, s.partition.base)
+	if err != nil {
+		return follow.Position{}, err
+	}
+	if len(reply) != 2 {
+		return follow.Position{}, errUnknownReply
+	}
+	id, _ := reply[1].(string)
+	return entryPosition(id)
+}
+
+// entryPosition is the place behind a whole entry.
+func entryPosition(id string) (follow.Position, error) {
+	p := follow.ParsePosition(id)
+	if p.Index != follow.All {
+		return p, errUnknownReply
+	}
+	return p, nil
+}
+
+func entryID(p follow.Position) string {
+	return strconv.FormatUint(p.Major, 10) + "-" + strconv.FormatUint(p.Minor, 10)
+}
+
+// Read reads the entries behind a place, and waits for one while there is none. All
+// of them are known as long as the place's own entry is: the oldest go first.
+func (s *source) Read(ctx context.Context, after follow.Position, wait time.Duration) ([]follow.Done, follow.Position, error) {
+	key, id := endedKey(s.partition.base), entryID(after)
+	args := &redis.XReadArgs{Streams: []string{key, id}, Count: entriesPerRead, Block: wait}
+	if wait == 0 {
+		args.Block = -1 // 0 would wait for ever
+	}
+	pipe := s.store.conns.waiting().Pipeline()
+	own := pipe.XRange(ctx, key, id, id)
+	next := pipe.XRead(ctx, args)
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	entries, err := own.Result()
+	if err != nil {
+		return nil, after, s.store.wrap(err)
+	}
+	if len(entries) == 0 {
+		return nil, after, delivery.ErrLostPlace
+	}
+	streams, err := next.Result()
+	switch {
+	case errors.Is(err, redis.Nil):
+	case err != nil:
+		return nil, after, s.store.wrap(err)
+	case len(streams) != 1:
+		return nil, after, errUnknownReply
+	default:
+		entries = append(entries, streams[0].Messages...)
+	}
+	return decodeEnded(entries, after)
+}
+
+// decodeEnded reads entries, of which the first may have been read in part.
+func decodeEnded(entries []redis.XMessage, after follow.Position) (done []follow.Done, end follow.Position, err error) {
+	for i := range entries {
+		if end, err = entryPosition(entries[i].ID); err != nil {
+			return nil, after, err
+		}
+		for tenant, packed := range entries[i].Values {
+			ids, _ := packed.(string)
+			at := end
+			for at.Index = 1; len(ids) >= 16; at.Index++ {
+				if at.Compare(after) > 0 {
+					done = append(done, follow.Done{Position: at, Tenant: tenant, ID: uuid.UUID([]byte(ids[:16]))})
+				}
+				ids = ids[16:]
+			}
+		}
+		if len(done) >= rowsPerRead {
+			break
+		}
+	}
+	return done, end, nil
+}
+
+// Rows reads rows by their ids.
+func (s *source) Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
+	var rows []delivery.Request
+	for chunk := range slices.Chunk(ids, rowsPerScript) {
+		more, err := s.store.rows(ctx, s.partition, tenant, chunk)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, more...)
+	}
+	return rows, nil
+}
