@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -82,6 +83,9 @@ type App struct {
 	poolKey      string // of the engine, "" unless it was acquired
 	detach       func() // nil unless attached
 	log          *zap.Logger
+	// inForce ends when the configuration is replaced.
+	inForce  context.Context
+	replaced context.CancelFunc
 }
 
 var defaultStore = json.RawMessage(`{"module":"embedded"}`)
@@ -99,6 +103,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // configuration names, so that validating touches no store.
 func (a *App) Provision(ctx caddy.Context) error {
 	a.log = ctx.Logger()
+	a.inForce, a.replaced = context.WithCancel(context.Background())
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("webhooks: registering metrics: %w", err)
 	}
@@ -147,6 +152,9 @@ func (a *App) Start() error {
 // Stop takes the configuration away from the engine, which goes on with another
 // one if a reload has attached it, and otherwise stops sending.
 func (a *App) Stop() error {
+	if a.replaced != nil {
+		a.replaced()
+	}
 	if a.detach != nil {
 		a.detach()
 		a.detach = nil

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -51,6 +52,10 @@ type Handler struct {
 	access access
 	tenant string // with global placeholders replaced
 	log    *zap.Logger
+	// serving ends when the server begins to shut down, which is over only when all
+	// requests are.
+	serving     context.Context
+	stopServing context.CancelFunc
 }
 
 // CaddyModule returns the Caddy module information.
@@ -64,6 +69,10 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 // Provision resolves and checks the configuration and finds the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.log = ctx.Logger()
+	h.serving, h.stopServing = context.WithCancel(context.Background())
+	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
+		server.RegisterOnShutdown(h.stopServing)
+	}
 	repl := caddy.NewReplacer()
 	var err error
 	if h.access, err = h.newAccess(repl); err != nil {
@@ -84,6 +93,12 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: the app is a %T", module)
 	}
 	h.app = app
+	return nil
+}
+
+// Cleanup ends what would go on.
+func (h *Handler) Cleanup() error {
+	h.stopServing()
 	return nil
 }
 
@@ -114,7 +129,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	}
 	defer release()
 
-	c := &call{app: app}
+	c := &call{app: app, header: r.Header, serving: h.serving}
 	a, err := h.serve(w, r, c)
 	if err == nil {
 		return a.write(w, r)
@@ -202,5 +217,6 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call) (answer
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.CleanerUpper          = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"encoding/pem"
@@ -203,7 +204,12 @@ func exchangeWith(client *http.Client, method, url, body string, headers ...stri
 		return nil, err
 	}
 	defer res.Body.Close()
-	answer, err := io.ReadAll(res.Body)
+	var answer []byte
+	if method != http.MethodHead && res.Header.Get("Content-Type") == streamType {
+		answer, err = readEvent(bufio.NewReader(res.Body)) // the first; it does not end by itself
+	} else {
+		answer, err = io.ReadAll(res.Body)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -117,8 +117,9 @@ func TestTenantsAreIsolated(t *testing.T) {
 			{"api/requests?event_id=%s", "", only, nobody.event},
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
 		},
-		"GET api/health":       {{"api/health", "", "", ""}},
-		"GET api/openapi.json": {{"api/openapi.json", "", "", ""}},
+		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
+		"GET api/health":          {{"api/health", "", "", ""}},
+		"GET api/openapi.json":    {{"api/openapi.json", "", "", ""}},
 	}
 	for _, name := range caddymodule.Calls() {
 		if len(calls[name]) == 0 {

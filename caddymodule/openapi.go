@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 const openapiPath = "/api/openapi.json"
@@ -108,6 +109,12 @@ func newOperation(r *route, e *endpoint) (openapiOperation, error) {
 		}
 		parameter.Name, parameter.In = name, "query"
 		operation.Parameters = append(operation.Parameters, parameter)
+	}
+	if doc.stream {
+		operation.Parameters = append(operation.Parameters, openapiParameter{
+			Name: "Last-Event-ID", In: "header", Description: "The id of the last event that came. An EventSource sends it by itself.",
+			Schema: &jsonschema.Schema{Type: "string"},
+		})
 	}
 	for _, status := range refusals(e, hasID, &doc) {
 		operation.Responses[strconv.Itoa(status)] = openapiResponse{Ref: "#/components/responses/" + responseName(status)}

@@ -20,6 +20,7 @@ type callDoc struct {
 	input       string // the schema of the body, if the call takes one
 	status      int    // of success
 	output      string // the schema of the answer, "" for none
+	stream      bool   // whether the answer is a stream of events, and no JSON
 	location    bool   // whether the answer has one
 	refusals    []int  // beside those that all calls of its kind have
 }
@@ -50,7 +51,14 @@ var callDocs = map[string]callDoc{
 		id: "testWebhook", summary: "Send an example event to a webhook now", description: " Refused with 409 if the webhook is disabled.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
 	},
-	"GET api/requests":   {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
+	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
+	"GET api/requests/stream": {
+		id: "followRequests", summary: "Follow the log: each request when it has ended",
+		description: " A stream for an EventSource. The first event is `start`; each request is an event without a name, whose data is a RequestRow and whose id is its " +
+			"place in the log. With the id of the last event, what came since is sent first. An event `reset` says that this cannot be, since the place is not known any more or " +
+			"the client is too slow: requests may be missing before it. The stream ends whenever the server's configuration changes; the client comes back.",
+		status: http.StatusOK, output: "RequestStream", stream: true, refusals: []int{http.StatusTooManyRequests},
+	},
 	"GET api/requests/*": {id: "getRequest", summary: "Read a request with its bodies", status: http.StatusOK, output: "Request"},
 	"POST api/requests/*/rerun": {
 		id: "rerunRequest", summary: "Send the payload of a request again now",
@@ -76,7 +84,11 @@ var callDocs = map[string]callDoc{
 func (d *callDoc) response() openapiResponse {
 	response := openapiResponse{Description: http.StatusText(d.status)}
 	if d.output != "" {
-		response.Content = map[string]openapiMedia{"application/json": {Schema: schemaRef(d.output)}}
+		contentType := "application/json"
+		if d.stream {
+			contentType = "text/event-stream"
+		}
+		response.Content = map[string]openapiMedia{contentType: {Schema: schemaRef(d.output)}}
 	}
 	if d.location {
 		response.Headers = map[string]openapiHeader{"Location": {
@@ -102,6 +114,7 @@ func queryParameters() map[string]openapiParameter {
 		"period":     {Description: "How far back to count.", Schema: periodSchema()},
 		"limit":      {Description: "How many there may be on a page.", Schema: limit},
 		"cursor":     {Description: "The next_cursor of the page before.", Schema: cursor},
+		lastEventID:  {Description: "The header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
 	}
 }
 

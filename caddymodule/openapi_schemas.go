@@ -35,7 +35,10 @@ func newSchemas(types *eventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[bool]]():           {Type: "boolean"},
 			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 		},
-		defined: map[string]*jsonschema.Schema{"EventTypeName": types.schema(), "OpenAPI": object},
+		defined: map[string]*jsonschema.Schema{
+			"EventTypeName": types.schema(), "OpenAPI": object,
+			"RequestStream": {Type: "string", Description: "Server-sent events."},
+		},
 	}
 	b.inputs()
 	b.answers()

@@ -100,11 +100,15 @@ type answer struct {
 	location string
 	body     any   // nil for none
 	file     *file // in place of a body
+	stream   *stream
 }
 
 func (a *answer) write(w http.ResponseWriter, r *http.Request) error {
 	if a.file != nil {
 		return a.file.write(w, r)
+	}
+	if a.stream != nil {
+		return a.stream.write(w, r)
 	}
 	if a.location != "" {
 		w.Header().Set("Location", a.location)

@@ -15,8 +15,11 @@ type call struct {
 	role   role
 	tenant string
 	ids    []string // the path's variable parts
+	header http.Header
 	query  url.Values
 	body   []byte // nil for none
+	// serving ends when the server begins to shut down.
+	serving context.Context
 	// events is how many events the call emits, 1 until they are read, and 0 if
 	// it is another call.
 	events int
@@ -89,6 +92,9 @@ var routes = makeRoutes([]route{
 	}},
 	{path: "api/requests", endpoints: []endpoint{
 		{method: http.MethodGet, who: admin, query: requestParameters, serve: listRequests},
+	}},
+	{path: "api/requests/stream", endpoints: []endpoint{ // before the next one, which it matches
+		{method: http.MethodGet, who: admin, query: streamParameters, serve: followRequests},
 	}},
 	{path: "api/requests/*", endpoints: []endpoint{
 		{method: http.MethodGet, who: admin, serve: getRequest},

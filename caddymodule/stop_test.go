@@ -115,10 +115,15 @@ type stopper struct {
 
 func newStopper(t *testing.T, endpoint *receiver, redisAddr string) *stopper {
 	t.Helper()
+	return newStopperOf(t, endpoint, "redis redis://"+redisAddr)
+}
+
+func newStopperOf(t *testing.T, endpoint *receiver, store string) *stopper {
+	t.Helper()
 	dir := t.TempDir()
 	admin := freeAddr(t)
 	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
-	text := site.caddyfile(siteConfig{webhooks: "timeout 10m\n" + endpoint.config(redisAddr)})
+	text := site.caddyfile(siteConfig{webhooks: "timeout 10m\n" + endpoint.configOf(store)})
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(strings.Replace(text, "admin off", "admin "+admin, 1)), 0o600); err != nil {
 		t.Fatal(err)
