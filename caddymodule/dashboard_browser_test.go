@@ -231,13 +231,17 @@ func (p *tab) find(role, name string) cdp.BackendNodeID {
 	eventually(p.t, fmt.Sprintf("the %s %q", role, name), func() bool {
 		root := call(p, dom.GetDocument, dom.GetDocumentParams{}).Root
 		query := accessibility.QueryAXTreeParams{NodeID: root.NodeID, Role: role, AccessibleName: name}
-		for _, node := range call(p, accessibility.QueryAXTree, query).Nodes {
+		tree, err := chromedp.Call(p.ctx, accessibility.QueryAXTree, query)
+		if err != nil {
+			return false // the page has just become another one
+		}
+		for _, node := range tree.Nodes {
 			if !node.Ignored {
 				found = node.BackendDOMNodeID
-				break
+				return true
 			}
 		}
-		return found != 0
+		return false
 	})
 	return found
 }
