@@ -1,11 +1,7 @@
 package main
 
-import "maps"
-
 // figures are what was measured of a workload with a store, by their names.
 type figures map[figure]float64
-
-func (f figures) add(other figures) { maps.Copy(f, other) }
 
 // figure is the name of a number, in the table and in JSON.
 type figure string

@@ -44,7 +44,8 @@ func measureHanging(ctx context.Context, r *rig) (figures, error) {
 	if r.sink.hung.Load() == 0 {
 		return nil, errors.New("nothing hung")
 	}
-	f := latencies(beside)
-	f[aloneP50], f[aloneP99], f[aloneP999] = milliseconds(alone, 50), milliseconds(alone, 99), milliseconds(alone, 99.9)
+	f := make(figures)
+	f.latencies(beside, p50, p99, p999)
+	f.latencies(alone, aloneP50, aloneP99, aloneP999)
 	return f, nil
 }

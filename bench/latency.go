@@ -42,10 +42,10 @@ func measureLatency(ctx context.Context, r *rig) (figures, error) {
 		return nil, err
 	}
 	f := r.since(before, after)
-	f.add(latencies(took))
+	f.latencies(took, p50, p99, p999)
 	bareTook = append(bareTook, bareToo...)
 	slices.Sort(bareTook)
-	f[bareP50], f[bareP99], f[bareP999] = milliseconds(bareTook, 50), milliseconds(bareTook, 99), milliseconds(bareTook, 99.9)
+	f.latencies(bareTook, bareP50, bareP99, bareP999)
 	return f, nil
 }
 

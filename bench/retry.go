@@ -68,7 +68,8 @@ func measureRetries(ctx context.Context, r *rig) (figures, error) {
 	if len(late) != count {
 		return nil, fmt.Errorf("the log has %d failures, not %d", len(late), count)
 	}
-	f := latencies(late)
+	f := make(figures)
+	f.latencies(late, p50, p99, p999)
 	f[failureRate] = float64(count) / failed.Seconds()
 	f[retriesRate] = float64(count) / retrySpread(r.options).Seconds()
 	return f, nil

@@ -87,11 +87,9 @@ func milliseconds(sorted []time.Duration, percent float64) float64 {
 	return float64(sorted[i]) / float64(time.Millisecond)
 }
 
-// latencies are the three figures of sorted durations.
-func latencies(sorted []time.Duration) figures {
-	return figures{
-		p50:  milliseconds(sorted, 50),
-		p99:  milliseconds(sorted, 99),
-		p999: milliseconds(sorted, 99.9),
-	}
+// latencies adds three percentiles of sorted durations, by the names given.
+func (f figures) latencies(sorted []time.Duration, median, most, almostAll figure) {
+	f[median] = milliseconds(sorted, 50)
+	f[most] = milliseconds(sorted, 99)
+	f[almostAll] = milliseconds(sorted, 99.9)
 }

@@ -145,12 +145,18 @@ type reply struct {
 // do calls the site. A body that is a string is sent as it is; headers are pairs.
 func (s *caddySite) do(method, path, body string, headers ...string) reply {
 	s.t.Helper()
+	return do(s.t, method, "http://"+s.addr+path, body, headers...)
+}
+
+// do makes one request, and makes it again while nobody answers it.
+func do(t *testing.T, method, url, body string, headers ...string) reply {
+	t.Helper()
 	var r reply
-	eventually(s.t, "an answer to "+method+" "+path, func() bool {
+	eventually(t, "an answer to "+method+" "+url, func() bool {
 		var err error
-		r, err = try(method, "http://"+s.addr+path, body, headers...)
+		r, err = try(method, url, body, headers...)
 		if err != nil && !unanswered(err) {
-			s.t.Fatal(err)
+			t.Fatal(err)
 		}
 		return err == nil
 	})

@@ -35,10 +35,8 @@ func scrape(t *testing.T, url string) series {
 
 func scrapeText(t *testing.T, url string) []byte {
 	t.Helper()
-	got, err := try(http.MethodGet, url, "")
-	if err != nil || got.status != http.StatusOK {
-		t.Fatalf("got %d, %v: %s", got.status, err, got.body)
-	}
+	got := do(t, http.MethodGet, url, "")
+	got.want(t, http.StatusOK, nil)
 	return got.body
 }
 

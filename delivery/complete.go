@@ -34,9 +34,9 @@ func takeOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOu
 func (e *Engine) ended(f *finished, busy bool) {
 	e.unwritten.Add(1)
 	if busy {
-		e.outcomes.hand(f)
+		e.outcomes.Hand(f)
 	} else {
-		e.outcomes.add(f)
+		e.outcomes.Add(f)
 	}
 }
 

@@ -24,7 +24,7 @@ const (
 )
 
 // dispatcher decides when what is sent. It sleeps until the next delivery falls
-// due, until a slot is free for what is due already, or until it is told that
+// due, until there is room for what is due already, or until it is told that
 // something has become due.
 type dispatcher struct {
 	store Store
@@ -155,17 +155,17 @@ func (d *dispatcher) mayStart() bool {
 func (d *dispatcher) settle(room promised, claimed Claimed, began time.Time) {
 	answered := time.Now()
 	until := began.Add(room.Lease)
-	var taken []*sending
-	var tooMany []Lease
+	var taken, turnedAway []*sending
 
 	d.mu.Lock()
 	d.slots.settle(room)
 	perWebhook := make(map[WebhookRef]int)
 	for i := range claimed.Jobs {
 		job := &claimed.Jobs[i]
+		w := &sending{Job: *job, until: until}
 		ref := job.Webhook.Ref()
 		if !d.slots.admit(ref, job.Slow, len(job.Event.Payload)) {
-			tooMany = append(tooMany, job.lease())
+			turnedAway = append(turnedAway, w)
 			continue
 		}
 		// A webhook that filled its room may have more that is due.
@@ -180,7 +180,7 @@ func (d *dispatcher) settle(room promised, claimed Claimed, began time.Time) {
 		if perWebhook[ref] >= given {
 			d.slots.lanes[ref].backlog = true
 		}
-		taken = append(taken, &sending{Job: *job, until: until})
+		taken = append(taken, w)
 	}
 	if at := d.claimAgain(room.slots, claimed, answered); at.Before(d.next) {
 		d.next = at
@@ -196,10 +196,7 @@ func (d *dispatcher) settle(room promised, claimed Claimed, began time.Time) {
 	d.mu.Unlock()
 
 	d.startAll(starting)
-	d.giveBack(waited)
-	if len(tooMany) > 0 {
-		d.release(tooMany)
-	}
+	d.giveBack(append(turnedAway, waited...))
 }
 
 // take puts deliveries that have places into the queues of their lanes, and gives
@@ -259,7 +256,7 @@ func (d *dispatcher) startAll(starting []*sending) {
 	}
 }
 
-// giveBack hands back what has a place no more, without being waited for.
+// giveBack hands back what has no place.
 func (d *dispatcher) giveBack(waited []*sending) {
 	if len(waited) == 0 {
 		return

@@ -56,7 +56,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	}
 	m := newEmission(e.store.Now(), tenant, events)
 	m.done = make(chan struct{})
-	e.accepts.add(m)
+	e.accepts.Add(m)
 	select {
 	case <-m.done:
 		return m.receipts, m.err

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 )
 
 const (
@@ -35,8 +37,8 @@ type Engine struct {
 	newSender     func(*Settings) Sender
 	dispatcher    *dispatcher
 	subscriptions subscriptions
-	accepts       groupCommit[*emission]
-	outcomes      groupCommit[*finished]
+	accepts       groupcommit.Group[*emission]
+	outcomes      groupcommit.Group[*finished]
 	intake        chan struct{} // a place for each emit in progress
 	manual        chan struct{} // a place for each re-run and test in flight
 	swept         chan struct{} // of capacity 1: something was deleted
@@ -95,10 +97,10 @@ func NewEngine(store Store, options ...Option) *Engine {
 		option(e)
 	}
 	e.subscriptions.load = e.store.Webhooks
-	e.accepts.take = takeEmissions
-	e.accepts.commit = e.accept
-	e.outcomes.take = takeOutcomes
-	e.outcomes.commit = e.complete
+	e.accepts.Take = takeEmissions
+	e.accepts.Commit = e.accept
+	e.outcomes.Take = takeOutcomes
+	e.outcomes.Commit = e.complete
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
 	e.dispatcher.start = e.start
@@ -239,8 +241,8 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.sends.abort()
 	e.die()
-	e.accepts.wait()
-	e.outcomes.wait()
+	e.accepts.Wait()
+	e.outcomes.Wait()
 	return e.store.Close()
 }
 

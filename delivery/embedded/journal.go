@@ -166,9 +166,10 @@ func checksum(before uint32, head, changes []byte) uint32 {
 }
 
 // begin starts the epoch after the one that the database has.
-func (j *journal) begin(tx *bolt.Tx) {
+func (j *journal) begin(tx *bolt.Tx) error {
 	j.seed = crc32.Checksum(tx.Bucket(metaBucket).Get(databaseID), castagnoli)
 	j.epoch, j.at, j.sum = committedEpoch(tx)+1, 0, j.seed
+	return nil
 }
 
 func committedEpoch(tx *bolt.Tx) uint64 {

@@ -59,24 +59,20 @@ func (s *Store) load() (err error) {
 	if s.journal, err = openJournal(s.folder, s.journalSize); err != nil {
 		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
-	tx, err := s.db.Begin(true)
-	if err != nil {
+	if err := s.db.View(s.journal.begin); err != nil {
 		return err
 	}
-	s.tx = &view{Tx: tx} // to be given up, whatever the file is like
-	s.tx = newView(tx)
-	s.journal.forget()
-	s.journal.begin(tx)
 	if err := s.journal.find(); err != nil {
 		return err
 	}
-	if err := s.journal.replay(s.tx); err != nil {
+	tx, err := s.transaction()
+	if err != nil {
 		return err
 	}
-	if err := s.tx.flush(); err != nil {
+	if err := tx.flush(); err != nil {
 		return err
 	}
-	if s.state, err = load(tx, s.Now().UnixMilli()); err != nil {
+	if s.state, err = load(tx.Tx, s.Now().UnixMilli()); err != nil {
 		return err
 	}
 	s.giveUpEmpty()

@@ -42,7 +42,7 @@ var _ delivery.Store = (*Store)(nil)
 // New makes a store in a folder, which Open makes if it is not there.
 func New(folder string) *Store {
 	s := &Store{folder: folder, journalSize: journalSize}
-	s.writer.run = s.runAll
+	s.writer.batches.Commit = s.runAll
 	return s
 }
 

@@ -10,19 +10,16 @@ import (
 	"syscall"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 )
 
-// writer runs what is asked of it at the same time as one batch: while that is on
-// its way to the disk, the next gathers. No timer is involved, and alone a call runs
-// in the goroutine that makes it.
+// writer runs what is asked of it at the same time as one batch, until it is stopped.
 type writer struct {
-	run func([]*write)
+	batches groupcommit.Group[*write]
 
-	mu      sync.Mutex
-	waiting []*write
-	running bool
-	open    bool
-	ended   sync.WaitGroup // batches, once it is not open any more
+	mu    sync.Mutex
+	open  bool
+	calls sync.WaitGroup // those that were let in
 }
 
 // write is one change of the file, or something that only reads.
@@ -57,58 +54,24 @@ func (w *writer) stop() {
 	w.mu.Lock()
 	w.open = false
 	w.mu.Unlock()
-	w.ended.Wait()
+	w.calls.Wait()
+	w.batches.Wait()
 }
 
 // add hands over a write and waits until it has ended.
 func (w *writer) add(job *write) error {
-	job.done = make(chan struct{})
 	w.mu.Lock()
 	if !w.open {
 		w.mu.Unlock()
 		return errNotOpen
 	}
-	w.waiting = append(w.waiting, job)
-	if w.running {
-		w.mu.Unlock()
-		<-job.done
-		return job.err
-	}
-	w.running = true
-	w.ended.Add(1)
-	batch := w.next()
+	w.calls.Add(1)
 	w.mu.Unlock()
-	w.run(batch)
-
-	// Whoever came first must not be kept for the others.
-	w.mu.Lock()
-	batch = w.next()
-	w.mu.Unlock()
-	if batch == nil {
-		w.ended.Done()
-	} else {
-		go w.runFrom(batch)
-	}
+	defer w.calls.Done()
+	job.done = make(chan struct{})
+	w.batches.Add(job)
+	<-job.done
 	return job.err
-}
-
-// runFrom runs batches until nothing waits.
-func (w *writer) runFrom(batch []*write) {
-	defer w.ended.Done()
-	for batch != nil {
-		w.run(batch)
-		w.mu.Lock()
-		batch = w.next()
-		w.mu.Unlock()
-	}
-}
-
-// next takes what waits; if that is nothing, nobody runs any more.
-func (w *writer) next() []*write {
-	batch := w.waiting
-	w.waiting = nil
-	w.running = batch != nil
-	return batch
 }
 
 // write changes the file, together with whatever else is waiting.
@@ -223,7 +186,7 @@ func (s *Store) transaction() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.tx = &view{Tx: tx}
+	s.tx = &view{Tx: tx} // to be given up, whatever the file is like
 	s.journal.forget()
 	if err := guarded(func() error {
 		s.tx = newView(tx)

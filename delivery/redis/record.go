@@ -37,14 +37,13 @@ func encodeEvent(e *delivery.AcceptEvent, nonce uuid.UUID, place int) []byte {
 	for i := range e.Targets {
 		targets = append(targets, e.Targets[i].Webhook[:]...)
 	}
-	details := record.EncodeEvent(&record.Event{
-		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
-	})
-	b := make([]byte, 0, callSize+len(details))
+	b := make([]byte, 0, callSize+record.Overhead+len(e.Type)+len(targets)+len(e.Payload))
 	b = append(b, nonce[:]...)
 	b = binary.BigEndian.AppendUint16(b, uint16(place))
 	b = binary.BigEndian.AppendUint16(b, uint16(len(e.Targets)))
-	return append(b, details...)
+	return record.AppendEvent(b, &record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
+	})
 }
 
 // storedEvent is an event as it was read.
@@ -101,12 +100,11 @@ func statusByte(status delivery.RequestStatus) byte {
 }
 
 func encodeRequest(r *delivery.Request) []byte {
-	details := record.EncodeRequest(r)
-	b := make([]byte, 0, requestHeadSize-scriptHeadSize+len(details))
+	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+len(r.EventType)+len(r.URL)+len(r.Error))
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)
 	b = append(b, statusByte(r.Status))
-	return append(b, details...)
+	return record.AppendRequest(b, r)
 }
 
 func decodeRequest(tenant string, id uuid.UUID, b string) (delivery.Request, error) {

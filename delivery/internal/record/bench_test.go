@@ -20,10 +20,10 @@ func BenchmarkRecords(b *testing.B) {
 		EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
 		StatusCode: 204, URL: "https://receiver.example/hooks", Duration: 12 * time.Millisecond,
 	}
-	encodedEvent, encodedRequest := record.EncodeEvent(event), record.EncodeRequest(request)
+	encodedEvent, encodedRequest := record.AppendEvent(nil, event), record.AppendRequest(nil, request)
 	for name, do := range map[string]func() error{
 		"write event": func() error {
-			record.EncodeEvent(event)
+			record.AppendEvent(nil, event)
 			return nil
 		},
 		"read event": func() error {
@@ -31,7 +31,7 @@ func BenchmarkRecords(b *testing.B) {
 			return err
 		},
 		"write request": func() error {
-			record.EncodeRequest(request)
+			record.AppendRequest(nil, request)
 			return nil
 		},
 		"read request": func() error {

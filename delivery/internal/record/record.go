@@ -16,6 +16,9 @@ import (
 // at the end.
 const version = 1
 
+// Overhead is ample for what a record has beside its texts and its payload.
+const Overhead = 80
+
 // ErrUnreadable says that what is stored is no record.
 var ErrUnreadable = errors.New("a record in the store cannot be read")
 
@@ -102,9 +105,6 @@ type event struct {
 	Payload []byte
 }
 
-// EncodeEvent makes an event's record.
-func EncodeEvent(e *Event) []byte { return AppendEvent(nil, e) }
-
 // AppendEvent makes an event's record behind what b has.
 func AppendEvent(b []byte, e *Event) []byte {
 	b = appendArray(b, 7)
@@ -146,11 +146,8 @@ type request struct {
 	Truncated   bool
 }
 
-// EncodeRequest makes the record of a row of the log, without its tenant, its ids,
-// its status, its next attempt and its bodies.
-func EncodeRequest(r *delivery.Request) []byte { return AppendRequest(nil, r) }
-
-// AppendRequest makes such a record behind what b has.
+// AppendRequest makes the record of a row of the log behind what b has, without its
+// tenant, its ids, its status, its next attempt and its bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendArray(b, 12)
 	b = appendInt(b, version)
@@ -167,7 +164,7 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	return appendBool(b, r.ResponseTruncated)
 }
 
-// DecodeRequest reads a row of the log; what EncodeRequest leaves out is the
+// DecodeRequest reads a row of the log; what AppendRequest leaves out is the
 // caller's to fill in. It keeps nothing of b.
 func DecodeRequest(b []byte) (delivery.Request, error) {
 	var r request

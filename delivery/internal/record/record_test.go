@@ -26,7 +26,7 @@ func TestEventRecord(t *testing.T) {
 				Type: strings.Repeat("t", size), OccurredAt: at, Test: size%2 == 0,
 				Targets: make([]byte, size), Payload: bytes.Repeat([]byte{'p'}, size),
 			}
-			got := EncodeEvent(&e)
+			got := AppendEvent(nil, &e)
 			want := encode(&event{
 				Version: version, Type: e.Type, Seconds: at.Unix(), Nanos: at.Nanosecond(),
 				Test: e.Test, Targets: e.Targets, Payload: e.Payload,
@@ -50,7 +50,7 @@ func TestRequestRecord(t *testing.T) {
 			Attempt: i, MaxAttempts: 30 * i, StatusCode: 200 * i, URL: "https://example.com/" + strings.Repeat("u", 100*i),
 			Error: "no: \xff", Duration: time.Duration(i*i*i) * time.Second, ResponseTruncated: i%2 == 0,
 		}
-		got := EncodeRequest(&r)
+		got := AppendRequest(nil, &r)
 		want := encode(&request{
 			Version: version, Type: r.EventType, Seconds: at.Unix(), Nanos: at.Nanosecond(), Trigger: r.Trigger,
 			Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,

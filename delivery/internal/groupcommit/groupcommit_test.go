@@ -1,4 +1,4 @@
-package delivery
+package groupcommit
 
 import (
 	"slices"
@@ -13,32 +13,32 @@ import (
 // takeAll makes one batch of all that waits.
 func takeAll(waiting []int) int { return len(waiting) }
 
-func TestGroupCommitAloneIsAtOnce(t *testing.T) {
+func TestAloneIsAtOnce(t *testing.T) {
 	var committed []int
-	g := groupCommit[int]{take: takeAll, commit: func(batch []int) { committed = append(committed, batch...) }}
+	g := Group[int]{Take: takeAll, Commit: func(batch []int) { committed = append(committed, batch...) }}
 	for v := range 3 {
-		g.add(v)
+		g.Add(v)
 		if want := []int{0, 1, 2}[:v+1]; !slices.Equal(committed, want) {
-			t.Fatalf("after add(%d): committed %v", v, committed)
+			t.Fatalf("after Add(%d): committed %v", v, committed)
 		}
 	}
-	g.wait()
+	g.Wait()
 }
 
 // What is added while a commit runs goes into the next one together, and whoever
 // added the first value is not kept for it.
-func TestGroupCommitGathers(t *testing.T) {
+func TestGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		batches := make(chan []int)
-		g := groupCommit[int]{take: takeAll, commit: func(batch []int) { batches <- batch }}
+		g := Group[int]{Take: takeAll, Commit: func(batch []int) { batches <- batch }}
 		returned := make(chan struct{})
 		go func() {
-			g.add(0)
+			g.Add(0)
 			close(returned)
 		}()
 		synctest.Wait() // the first commit runs
 		for v := 1; v <= 3; v++ {
-			g.add(v) // and does not hold up those who add
+			g.Add(v) // and does not hold up those who add
 		}
 		if got := <-batches; !slices.Equal(got, []int{0}) {
 			t.Errorf("the first batch is %v", got)
@@ -47,29 +47,29 @@ func TestGroupCommitGathers(t *testing.T) {
 		if got := <-batches; !slices.Equal(got, []int{1, 2, 3}) {
 			t.Errorf("the second batch is %v", got)
 		}
-		g.wait()
+		g.Wait()
 	})
 }
 
-func TestGroupCommitTakesBatchesOfItsSize(t *testing.T) {
+func TestTakesBatchesOfItsSize(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := make(chan struct{})
 		var sizes []int
-		g := groupCommit[int]{
-			take: func(waiting []int) int { return min(len(waiting), 2) },
-			commit: func(batch []int) {
+		g := Group[int]{
+			Take: func(waiting []int) int { return min(len(waiting), 2) },
+			Commit: func(batch []int) {
 				<-gate
 				sizes = append(sizes, len(batch))
 			},
 		}
-		go g.add(0)
+		go g.Add(0)
 		synctest.Wait()
 		for v := range 5 {
-			g.add(v)
+			g.Add(v)
 		}
 		close(gate)
 		synctest.Wait()
-		g.wait()
+		g.Wait()
 		if !slices.Equal(sizes, []int{1, 2, 2, 1}) {
 			t.Errorf("the batches are of %v", sizes)
 		}
@@ -77,21 +77,21 @@ func TestGroupCommitTakesBatchesOfItsSize(t *testing.T) {
 }
 
 // A batch stays as it was though values are added while it is being committed.
-func TestGroupCommitBatchIsTheCommittersOwn(t *testing.T) {
-	g := groupCommit[int]{take: func([]int) int { return 1 }}
+func TestBatchIsTheCommittersOwn(t *testing.T) {
+	g := Group[int]{Take: func([]int) int { return 1 }}
 	var committed []int
-	g.commit = func(batch []int) {
+	g.Commit = func(batch []int) {
 		if batch[0] < 3 {
-			g.add(batch[0] + 1)
-			g.add(batch[0] + 1)
+			g.Add(batch[0] + 1)
+			g.Add(batch[0] + 1)
 		}
 		if len(batch) != 1 || cap(batch) != 1 {
 			t.Errorf("a batch of %d has room for %d", len(batch), cap(batch))
 		}
 		committed = append(committed, batch...)
 	}
-	g.add(0)
-	g.wait()
+	g.Add(0)
+	g.Wait()
 	if want := []int{0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3}; !slices.Equal(committed, want) {
 		t.Errorf("committed %v", committed)
 	}
@@ -99,7 +99,7 @@ func TestGroupCommitBatchIsTheCommittersOwn(t *testing.T) {
 
 // Nothing is lost or committed twice, no two commits run at a time, and values
 // of one goroutine keep their order.
-func TestGroupCommitUnderLoad(t *testing.T) {
+func TestUnderLoad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		goroutines := rapid.IntRange(1, 8).Draw(t, "goroutines")
 		each := rapid.IntRange(1, 50).Draw(t, "values of each")
@@ -112,9 +112,9 @@ func TestGroupCommitUnderLoad(t *testing.T) {
 			adding     sync.WaitGroup
 			overlaps   bool
 		)
-		g := groupCommit[value]{
-			take: func(waiting []value) int { return min(len(waiting), limit) },
-			commit: func(batch []value) {
+		g := Group[value]{
+			Take: func(waiting []value) int { return min(len(waiting), limit) },
+			Commit: func(batch []value) {
 				if !committing.TryLock() {
 					overlaps = true
 					return
@@ -126,12 +126,12 @@ func TestGroupCommitUnderLoad(t *testing.T) {
 		for from := range goroutines {
 			adding.Go(func() {
 				for n := range each {
-					g.add(value{from, n})
+					g.Add(value{from, n})
 				}
 			})
 		}
 		adding.Wait()
-		g.wait()
+		g.Wait()
 		if overlaps {
 			t.Fatal("two commits ran at a time")
 		}
@@ -151,12 +151,12 @@ func TestGroupCommitUnderLoad(t *testing.T) {
 }
 
 // Nobody waits for a timer: a lone value is committed though time stands still.
-func TestGroupCommitNeedsNoTimer(t *testing.T) {
+func TestNeedsNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		done := make(chan struct{})
-		g := groupCommit[int]{take: takeAll, commit: func([]int) { close(done) }}
-		go g.add(1)
+		g := Group[int]{Take: takeAll, Commit: func([]int) { close(done) }}
+		go g.Add(1)
 		<-done
 		if !time.Now().Equal(began) {
 			t.Errorf("it waited for %s", time.Since(began))

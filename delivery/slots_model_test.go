@@ -1,0 +1,400 @@
+package delivery
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"pgregory.net/rapid"
+)
+
+// slotsModel drives slots as the dispatcher does: one claim at a time, any
+// number of sends, in any order. It keeps its own books, far simpler.
+type slotsModel struct {
+	slots *slots
+	refs  []WebhookRef
+	now   time.Time
+
+	taken    []taken // reserved or admitted, not in a queue yet
+	waiting  []*sending
+	sending  []*sending
+	promised *promised // to the claim that runs
+}
+
+// taken is a place for a delivery that is not there yet.
+type taken struct {
+	ref   WebhookRef
+	slow  bool
+	bytes int
+}
+
+func drawSlots(t *rapid.T) *slotsModel {
+	total := rapid.IntRange(2, 24).Draw(t, "total")
+	m := &slotsModel{
+		slots: newSlots(total, rapid.IntRange(1, total).Draw(t, "per webhook")),
+		now:   time.Unix(0, 0),
+	}
+	for i := range 5 {
+		m.refs = append(m.refs, WebhookRef{"t", uuid.UUID{byte(i)}})
+	}
+	return m
+}
+
+func (m *slotsModel) draw(t *rapid.T) taken {
+	return taken{
+		ref:   rapid.SampledFrom(m.refs).Draw(t, "ref"),
+		bytes: rapid.SampledFrom([]int{0, 500, maxAheadBytes}).Draw(t, "bytes"),
+	}
+}
+
+func (m *slotsModel) reserve(t *rapid.T) {
+	place := m.draw(t)
+	free, lane := m.slots.free(), m.slots.lanes[place.ref]
+	slots := min(firstWindow, m.slots.perWebhook)
+	places := slots
+	if lane != nil {
+		places, slots = m.slots.room(lane)
+	}
+	got := m.slots.reserve(place.ref, place.bytes)
+	want := slots > 0 && free > 0 || slots == 0 && places > 0
+	if got != want {
+		t.Fatalf("reserve is %t with %d slots free and room for %d in slots, %d in all", got, free, slots, places)
+	}
+	if got {
+		m.taken = append(m.taken, place)
+	} else if lane := m.slots.lanes[place.ref]; lane != nil && !lane.backlog {
+		t.Fatal("the lane does not know that a delivery waits")
+	}
+}
+
+// pick takes one at random out of a list.
+func pick[T any](t *rapid.T, list *[]T) (one T, ok bool) {
+	if len(*list) == 0 {
+		return one, false
+	}
+	i := rapid.IntRange(0, len(*list)-1).Draw(t, "which")
+	one = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return one, true
+}
+
+func (m *slotsModel) cancel(t *rapid.T) {
+	if place, ok := pick(t, &m.taken); ok {
+		m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
+	}
+}
+
+func (m *slotsModel) add(t *rapid.T) {
+	if place, ok := pick(t, &m.taken); ok {
+		m.put(place)
+	}
+}
+
+func (m *slotsModel) put(place taken) {
+	w := &sending{Job: Job{
+		Webhook: &Webhook{Tenant: place.ref.Tenant, ID: place.ref.ID}, Slow: place.slow,
+		Event: &Event{Payload: make([]byte, place.bytes)},
+	}}
+	m.slots.add(w)
+	m.waiting = append(m.waiting, w)
+}
+
+func (m *slotsModel) begin(t *rapid.T) {
+	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	if l == nil {
+		return
+	}
+	first := slices.IndexFunc(m.waiting, func(w *sending) bool { return w.lane == l })
+	may := first >= 0 && l.inFlight < m.slots.limit(l) && m.slots.inFlight < m.slots.total
+	w := m.slots.begin(l, m.now)
+	switch {
+	case !may && w != nil:
+		t.Fatal("a request began without a slot")
+	case may && (w != m.waiting[first] || w.slow != w.Slow || !w.began.Equal(m.now)):
+		t.Fatalf("what waited first has not begun: %+v", w)
+	case may:
+		m.waiting = slices.Delete(m.waiting, first, first+1)
+		m.sending = append(m.sending, w)
+	}
+}
+
+func (m *slotsModel) end(t *rapid.T) {
+	w, ok := pick(t, &m.sending)
+	if !ok {
+		return
+	}
+	success := rapid.Bool().Draw(t, "success")
+	lane, before, free := w.lane, *w.lane, m.slots.free()
+	m.slots.end(w, success, m.now)
+	m.slots.inFlight++ // as it was when that was decided
+	crowded := m.slots.isCrowded(lane)
+	m.slots.inFlight--
+
+	switch {
+	case lane.pace.took <= 0:
+		t.Fatal("nothing is known of how long requests take")
+	case success && lane.slow:
+		t.Fatal("a success left its lane slow")
+	case lane.window < before.window && (!success || !crowded || before.inFlight <= before.window/2 || lane.window < min(firstWindow, before.window)):
+		t.Fatalf("the window shrank from %d to %d", before.window, lane.window)
+	case !success && (lane.slow != before.slow || lane.window != before.window):
+		t.Fatalf("a failure made %+v of %+v", *lane, before)
+	case lane.window > max(before.window, m.slots.perWebhook) || lane.window > before.window+1:
+		t.Fatalf("the window grew from %d to %d", before.window, lane.window)
+	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window == before.window && !crowded:
+		t.Fatalf("a window in use stayed at %d", lane.window)
+	case (free <= 0 || before.inFlight <= before.window/2) && lane.window > before.window:
+		t.Fatalf("a window of %d grew with %d in flight", before.window, before.inFlight)
+	}
+}
+
+// leave is a request that was not made.
+func (m *slotsModel) leave(t *rapid.T) {
+	if w, ok := pick(t, &m.sending); ok {
+		m.slots.leave(w)
+	}
+}
+
+func (m *slotsModel) giveUp(t *rapid.T) {
+	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	if l == nil {
+		return
+	}
+	var want []*sending
+	m.waiting = slices.DeleteFunc(m.waiting, func(w *sending) bool {
+		if w.lane == l {
+			want = append(want, w)
+		}
+		return w.lane == l
+	})
+	if got := m.slots.giveUp(l); !slices.Equal(got, want) {
+		t.Fatalf("%d gave up their places, not %d", len(got), len(want))
+	}
+}
+
+func (m *slotsModel) age(t *rapid.T) {
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 1200).Draw(t, "ms")) * time.Millisecond)
+	var want time.Time
+	var turns []*sending
+	for _, w := range m.sending {
+		due := w.began.Add(slowAfter)
+		if w.slow {
+			continue
+		}
+		if !due.After(m.now) {
+			turns = append(turns, w)
+		} else if want.IsZero() || due.Before(want) {
+			want = due
+		}
+	}
+	waited, next := m.slots.age(m.now)
+	for _, w := range turns {
+		if !w.slow || !w.lane.slow || len(w.lane.waiting) > 0 {
+			t.Fatalf("a send of %s has not turned slow with its webhook", m.now.Sub(w.began))
+		}
+	}
+	for _, w := range waited {
+		if !w.lane.slow || !w.lane.backlog {
+			t.Fatal("a lane gave up what it could send")
+		}
+		m.waiting = slices.DeleteFunc(m.waiting, func(other *sending) bool { return other == w })
+	}
+	if !next.Equal(want) {
+		t.Fatalf("the next turns slow at %s, not %s", want, next)
+	}
+}
+
+func (m *slotsModel) promise(t *rapid.T) {
+	if m.promised != nil || m.slots.free() <= 0 {
+		return // the dispatcher claims only when there is room
+	}
+	free, slowFree, freeAhead := m.slots.free(), m.slots.slowFree(), m.slots.freeAhead()
+	rooms := make(map[WebhookRef]int)
+	for ref, lane := range m.slots.lanes {
+		rooms[ref], _ = m.slots.room(lane)
+	}
+	p := m.slots.promise()
+	switch {
+	case p.Fast < 0 || p.Slow < 0 || p.slots != half(free) || p.Fast+p.Slow != p.slots+p.ahead:
+		t.Fatalf("%d slots are free, promised are %+v", free, p)
+	case p.ahead < 0 || p.ahead > freeAhead:
+		t.Fatalf("%d places are free in queues, promised are %+v", freeAhead, p)
+	case p.Slow > slowFree:
+		t.Fatalf("%d slots are free for the slow, promised are %+v", slowFree, p)
+	case p.PerWebhook < 1 || p.PerWebhook > m.slots.perWebhook:
+		t.Fatalf("%d for a webhook", p.PerWebhook)
+	case len(p.Webhooks) != len(rooms):
+		t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
+	}
+	for ref, n := range rooms {
+		if p.Webhooks[ref] < 0 || p.Webhooks[ref] > half(n) {
+			t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
+		}
+		if p.Webhooks[ref] == 0 && !m.slots.lanes[ref].backlog {
+			t.Fatal("a lane that was passed over does not know")
+		}
+	}
+	m.promised = &p
+}
+
+func (m *slotsModel) settle(t *rapid.T) {
+	if m.promised == nil {
+		return
+	}
+	p := *m.promised
+	m.promised = nil
+	m.slots.settle(p)
+	// What a store may answer: any jobs up to the room, by webhook and in all.
+	given := make(map[WebhookRef]int)
+	for range rapid.IntRange(0, p.Fast+p.Slow).Draw(t, "jobs") {
+		place := m.draw(t)
+		place.slow = rapid.Bool().Draw(t, "slow")
+		most, known := p.Webhooks[place.ref]
+		if !known {
+			most = p.PerWebhook
+		}
+		left := &p.Fast
+		if place.slow {
+			left, most = &p.Slow, min(most, 1)
+		}
+		if *left == 0 || given[place.ref] >= most {
+			continue
+		}
+		*left--
+		given[place.ref]++
+		free := m.slots.free()
+		if m.slots.admit(place.ref, place.slow, place.bytes) {
+			m.taken = append(m.taken, place)
+			if place.slow && !m.slots.lanes[place.ref].slow {
+				t.Fatal("a slow job left its lane fast")
+			}
+		} else if lane := m.slots.lanes[place.ref]; free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
+			t.Fatalf("a job within its room was turned away: %+v", lane)
+		}
+	}
+	for ref := range p.Webhooks {
+		if l := m.slots.lanes[ref]; l != nil {
+			m.slots.closeIfIdle(l)
+		}
+	}
+}
+
+// check compares the two sets of books.
+func (m *slotsModel) check(t *rapid.T) {
+	s := m.slots
+	slow, bytes, held, inFlight := 0, 0, make(map[WebhookRef]int), make(map[WebhookRef]int)
+	count := func(place taken) {
+		held[place.ref]++
+		if place.slow {
+			slow++
+		}
+	}
+	for _, place := range m.taken {
+		count(place)
+		bytes += place.bytes
+	}
+	for _, w := range m.waiting {
+		count(taken{ref: w.lane.ref, slow: w.slow})
+		bytes += len(w.Event.Payload)
+	}
+	fast := make(map[*sending]bool)
+	for _, w := range m.sending {
+		count(taken{ref: w.lane.ref, slow: w.slow})
+		inFlight[w.lane.ref]++
+		if !w.slow {
+			fast[w] = true
+		}
+		if s.lanes[w.lane.ref] != w.lane {
+			t.Fatal("a send is in a lane that was forgotten")
+		}
+	}
+	claiming := struct{ slots, ahead int }{}
+	if m.promised != nil {
+		claiming.slots, claiming.ahead = m.promised.slots, m.promised.ahead
+	}
+	switch {
+	case s.inFlight != len(m.sending) || s.inFlight > s.total:
+		t.Fatalf("it counts %d in flight, not %d", s.inFlight, len(m.sending))
+	case s.slow != slow || s.bytes != bytes:
+		t.Fatalf("it counts %d slow, not %d, and %d bytes, not %d", s.slow, slow, s.bytes, bytes)
+	case s.claiming != claiming:
+		t.Fatalf("it counts %+v promised, not %+v", s.claiming, claiming)
+	case s.within+s.over != len(m.taken)+len(m.waiting)+len(m.sending):
+		t.Fatalf("%d places are slots and %d in queues, which is not %d", s.within, s.over, len(m.taken)+len(m.waiting)+len(m.sending))
+	}
+	within := 0
+	for ref, l := range s.lanes {
+		promised := 0
+		if m.promised != nil {
+			promised = m.promised.Webhooks[ref]
+		}
+		within += max(l.inFlight, min(l.held, s.limit(l)))
+		switch {
+		case l.held != held[ref] || l.inFlight != inFlight[ref]:
+			t.Fatalf("a lane counts %d places and %d in flight, not %d and %d", l.held, l.inFlight, held[ref], inFlight[ref])
+		case l.inFlight > s.perWebhook:
+			t.Fatalf("%d in flight for a webhook, of %d", l.inFlight, s.perWebhook)
+		case l.claiming != promised:
+			t.Fatalf("a lane counts %d promised, not %d", l.claiming, promised)
+		case l.held == 0 && l.claiming == 0 && promised == 0 && m.promised == nil:
+			t.Fatal("a lane with nothing in it is not forgotten")
+		}
+		delete(held, ref)
+	}
+	if len(held) > 0 || s.within != within {
+		t.Fatalf("no lanes for %v, and %d slots taken, not %d", held, s.within, within)
+	}
+	// The list of what may turn slow is whole, both ways, and in order.
+	var last *sending
+	for w := s.oldest; w != nil; w = w.newer {
+		if !fast[w] || w.older != last || last != nil && w.began.Before(last.began) {
+			t.Fatalf("the list of fast sends is broken at %+v", w)
+		}
+		delete(fast, w)
+		last = w
+	}
+	if s.newest != last || len(fast) > 0 {
+		t.Fatalf("the list of fast sends lacks %d", len(fast))
+	}
+}
+
+func TestSlotsAgainstAModel(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		m := drawSlots(t)
+		t.Repeat(map[string]func(*rapid.T){
+			"reserve":       m.reserve,
+			"reserve more":  m.reserve,
+			"cancel":        m.cancel,
+			"add":           m.add,
+			"add another":   m.add,
+			"begin":         m.begin,
+			"begin another": m.begin,
+			"end":           m.end,
+			"leave":         m.leave,
+			"give up":       m.giveUp,
+			"age":           m.age,
+			"promise":       m.promise,
+			"settle":        m.settle,
+			"":              m.check,
+		})
+		// Whatever went on: when all has ended, nothing is left.
+		if m.promised != nil {
+			m.settle(t)
+		}
+		for _, place := range m.taken {
+			m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
+		}
+		for _, l := range m.slots.lanes {
+			m.slots.giveUp(l)
+		}
+		for _, w := range m.sending {
+			m.slots.end(w, true, m.now)
+		}
+		s := m.slots
+		if s.within != 0 || s.over != 0 || s.inFlight != 0 || s.slow != 0 || s.bytes != 0 ||
+			s.claiming.slots != 0 || s.claiming.ahead != 0 || len(s.lanes) != 0 || s.oldest != nil || s.newest != nil {
+			t.Fatalf("after all has ended: %+v", s)
+		}
+	})
+}
