@@ -1,93 +1,80 @@
 // Re-runs many failed requests. Those of one event and webhook are one delivery,
-// which is sent once.
+// which is sent once, and not if it has succeeded since.
 
 import { call } from "./api.js";
 import { byId, element, foreign, plural } from "./dom.js";
 
 const dialog = byId("bulk");
 const part = (name) => dialog.querySelector(`.${name}`);
+const write = (name, sentence) => { part(name).textContent = sentence; };
 const progress = dialog.querySelector("progress");
 const [start, stop, close] = ["start", "stop", "close"].map(part);
 const lanes = 4; // requests at a time
 const maxFailures = 20; // that are named
 
-let sentSome = () => {};
+let done = () => {};
 let queue = []; // what is still to be sent
 let stopped = false;
 let sent = 0;
 let failures = 0;
 
-// open asks whether requests that were selected are to be sent again.
-export function open(requests, done) {
-	begin(done);
-	const found = new Map();
-	requests.forEach((request) => note(found, request));
-	ask([...found.values()], requests.length, 0);
+// open finds out what requests() still leave to send, says so, and waits for the
+// word. Afterwards then is called.
+export async function open(requests, then) {
+	[done, queue, stopped, sent, failures] = [then, [], false, 0, 0];
+	write("count", "Counting…");
+	write("explained", "");
+	write("tally", "");
+	part("failures").replaceChildren();
+	progress.hidden = true;
+	show(stop);
+	dialog.showModal();
+	try {
+		const found = await requests();
+		// The newest of each delivery: ids rise with time.
+		const newest = new Map(found.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((each) => [`${each.event_id} ${each.webhook_id}`, each]));
+		queue = await notDelivered([...newest.values()]);
+		ask(found.length, newest.size);
+	} catch (problem) {
+		write("count", `Nothing was sent. ${problem.message}`);
+		show(close);
+	}
 }
 
-// openAll does so for all failed ones that filters let through.
-export async function openAll(filters, done) {
-	begin(done);
+// allFailed reads all failed requests that filters let through.
+export async function allFailed(filters) {
 	const query = new URLSearchParams(filters);
 	query.set("status", "failed");
 	query.set("limit", 200);
-	try {
-		const found = new Map();
-		let total = 0;
-		for (let next = ""; next !== null && !stopped;) {
-			const page = await call(`requests?${query}${next && `&cursor=${next}`}`);
-			page.data.forEach((request) => note(found, request));
-			total += page.data.length;
-			part("count").textContent = `Counting: ${plural(total, "failed request")} so far…`;
-			next = page.next_cursor;
+	const found = [];
+	while (!stopped) {
+		const { data, next_cursor: next } = await call(`requests?${query}`);
+		found.push(...data);
+		if (next === null) {
+			break;
 		}
-		const open = await notDelivered([...found.values()]);
-		if (!stopped) {
-			ask(open, total, found.size - open.length);
-			return;
-		}
-		part("count").textContent = "Stopped. Nothing was sent.";
-	} catch (problem) {
-		part("count").textContent = `Nothing was sent. ${problem.message}`;
+		query.set("cursor", next);
+		write("count", `Counting: ${plural(found.length, "failed request")} so far…`);
 	}
-	show({});
-}
-
-function begin(done) {
-	sentSome = done;
-	[queue, stopped, sent, failures] = [[], false, 0, 0];
-	part("count").textContent = "Counting…";
-	part("explained").textContent = part("tally").textContent = "";
-	part("failures").replaceChildren();
-	progress.hidden = true;
-	show({ stop: true });
-	dialog.showModal();
-}
-
-// note keeps the newest request of each delivery.
-function note(found, request) {
-	const delivery = `${request.event_id} ${request.webhook_id}`;
-	if (!found.has(delivery) || found.get(delivery).started_at < request.started_at) {
-		found.set(delivery, request);
-	}
+	return found;
 }
 
 // notDelivered leaves out what a later attempt delivered, and what can not be
 // sent any more.
 async function notDelivered(requests) {
-	let looked = 0;
 	const left = [];
-	await inLanes([...requests], async (request) => {
-		const event = await call(`events/${request.event_id}`).catch((problem) => {
-			if (problem.status === 404) {
-				return { deliveries: [] };
+	const looked = [...requests];
+	await inLanes(looked, async (request) => {
+		write("count", `Looking at which were delivered since: ${looked.length.toLocaleString()} to go…`);
+		const { deliveries } = await call(`events/${request.event_id}`).catch((problem) => {
+			if (problem.status !== 404) {
+				throw problem;
 			}
-			throw problem;
+			return { deliveries: [] };
 		});
-		if (event.deliveries.some((each) => each.webhook_id === request.webhook_id && each.status !== "success")) {
+		if (deliveries.some((each) => each.webhook_id === request.webhook_id && each.status !== "success")) {
 			left.push(request);
 		}
-		part("count").textContent = `Looking at which were delivered since: ${(++looked).toLocaleString()} of ${requests.length.toLocaleString()}…`;
 	});
 	return left;
 }
@@ -101,78 +88,80 @@ async function inLanes(items, work) {
 	}));
 }
 
-// ask says how many would be sent, and waits for the word.
-function ask(requests, total, delivered) {
-	queue = requests;
-	const repeated = total - requests.length - delivered;
-	part("count").textContent = requests.length === 0
-		? "There is nothing to send again."
-		: `${plural(requests.length, "request")} will be sent again.`;
-	part("explained").textContent = [
-		`${plural(total, "failed request")} found.`,
-		repeated > 0 ? `${plural(repeated, "is an earlier attempt", "are earlier attempts")} of the same deliveries.` : "",
-		delivered > 0 ? `${plural(delivered, "delivery has", "deliveries have")} succeeded since, or can not be sent any more.` : "",
-		requests.length > 0 ? "An endpoint that does not check event_id may process what it gets twice." : "",
-	].join(" ");
-	progress.max = Math.max(requests.length, 1);
+// ask says how many would be sent, of how many requests and deliveries.
+function ask(requests, deliveries) {
+	if (stopped) {
+		write("count", "Stopped. Nothing was sent.");
+		show(close);
+		return;
+	}
+	const n = queue.length;
+	const [repeated, over] = [requests - deliveries, deliveries - n];
+	write("count", n === 0 ? "There is nothing to send again." : `${plural(n, "request")} will be sent again.`);
+	write("explained", [
+		`${plural(requests, "failed request")} found.`,
+		repeated > 0 && `${plural(repeated, "is an earlier attempt", "are earlier attempts")} of the same deliveries.`,
+		over > 0 && `${plural(over, "delivery has", "deliveries have")} succeeded since, or can not be sent any more.`,
+		n > 0 && "An endpoint that does not check event_id may process what it gets twice.",
+	].filter(Boolean).join(" "));
+	progress.max = Math.max(n, 1);
 	progress.value = 0;
-	show({ start: requests.length > 0 });
-	(requests.length > 0 ? start : close).focus();
+	start.textContent = "Re-run";
+	offer();
+}
+
+// offer waits for the word if there is something left.
+function offer() {
+	const buttons = queue.length > 0 ? [start, close] : [close];
+	show(...buttons);
+	buttons[0].focus();
 }
 
 async function run() {
 	stopped = false;
 	progress.hidden = false;
-	show({ stop: true });
+	show(stop);
 	stop.focus();
 	await inLanes(queue, async (request) => {
 		try {
-			const answer = await call(`requests/${request.id}/rerun`, { method: "POST" });
-			tell(request, answer.status === "success" ? "" : answer.error);
+			tell(request, (await call(`requests/${request.id}/rerun`, { method: "POST" })).error);
 		} catch (problem) {
 			if ([0, 401, 429, 503].includes(problem.status)) {
 				queue.push(request); // Caddy did not take it, or did not say so
 				stopped = true;
-				part("explained").textContent = problem.message;
+				write("explained", problem.message);
 			} else {
 				tell(request, problem.message);
 			}
 		}
 	});
-	sentSome();
-	show({ start: queue.length > 0 });
+	done();
 	start.textContent = "Go on";
-	(queue.length > 0 ? start : close).focus();
+	offer();
 	tally();
 }
 
 function tell(request, error) {
-	sent++;
-	if (error) {
-		failures++;
-		if (failures <= maxFailures) {
-			part("failures").append(element("li", {}, foreign("span", request.url), ": ", foreign("span", error)));
-		}
+	progress.value = ++sent;
+	if (error && ++failures <= maxFailures) {
+		part("failures").append(element("li", foreign("span", request.url), ": ", foreign("span", error)));
 	}
-	progress.value = sent;
 	tally();
 }
 
 function tally() {
 	const left = queue.length > 0 && stopped ? ` Stopped: ${plural(queue.length, "is", "are")} left.` : "";
-	part("tally").textContent = `${sent.toLocaleString()} of ${progress.max.toLocaleString()} sent: ` +
-		`${(sent - failures).toLocaleString()} succeeded, ${failures.toLocaleString()} failed.${left}`;
+	write("tally", `${sent.toLocaleString()} of ${progress.max.toLocaleString()} sent: ` +
+		`${(sent - failures).toLocaleString()} succeeded, ${failures.toLocaleString()} failed.${left}`);
 }
 
-// show shows the buttons that make sense.
-function show({ start: may = false, stop: running = false }) {
-	start.hidden = !may;
-	stop.hidden = !running;
-	close.hidden = running;
-	start.textContent = "Re-run";
+// show shows some of the buttons.
+function show(...buttons) {
+	for (const button of [start, stop, close]) {
+		button.hidden = !buttons.includes(button);
+	}
 }
 
-start.addEventListener("click", run);
-stop.addEventListener("click", () => { stopped = true; });
-close.addEventListener("click", () => dialog.close());
-dialog.addEventListener("cancel", () => { stopped = true; });
+start.onclick = run;
+stop.onclick = dialog.oncancel = () => { stopped = true; };
+close.onclick = () => dialog.close();

@@ -3,12 +3,10 @@
 
 import * as address from "./address.js";
 import { call } from "./api.js";
-import { bodySection } from "./body.js";
-import { Delivery } from "./delivery.js";
-import { busy, byId, copyButton, element, foreign } from "./dom.js";
+import { bodySection, curl, verifySection } from "./body.js";
+import { busy, byId, copyButton, element, foreign, plural } from "./dom.js";
 import { attemptOf, badge, codeOf, outcome } from "./row.js";
-import { duration, exactTime, relativeTime } from "./time.js";
-import { curl, verifySection } from "./verify.js";
+import { countdown, duration, exactTime, relativeTime, timeElement } from "./time.js";
 
 const panel = byId("detail");
 const content = panel.querySelector(".content");
@@ -46,7 +44,7 @@ export function show() {
 		return;
 	}
 	open();
-	content.replaceChildren(element("p", { className: "hint" }, "Loading…"));
+	content.replaceChildren(element("p.hint", "Loading…"));
 	load();
 }
 
@@ -91,7 +89,7 @@ async function load() {
 			failed = true;
 			rerun.hidden = true;
 			content.replaceChildren(
-				element("p", {}, problem.status === 404 ? "There is no such request, or not any more." : problem.message),
+				element("p", problem.status === 404 ? "There is no such request, or not any more." : problem.message),
 			);
 		}
 	}
@@ -115,28 +113,27 @@ function fill(request) {
 const bothTimes = (time) => `${exactTime(time)} (${relativeTime(time)})`;
 
 function facts(request) {
-	const list = element("dl");
-	const fact = (name, ...value) => list.append(element("div", {}, element("dt", {}, name), element("dd", {}, ...value)));
-	fact("Status", badge(request.status));
-	fact("Status code", codeOf(request));
-	if (request.error) {
-		fact("Error message", foreign("span", request.error, { className: "error" }));
-	}
-	fact("Full URL", foreign("span", request.url), " ", copyButton("Copy full URL", () => request.url));
-	fact("Event type", foreign("span", request.event_type));
-	fact("Event time", bothTimes(request.occurred_at));
-	fact("Event id", element("code", {}, request.event_id), " ", copyButton("Copy event id", () => request.event_id));
-	fact("Trigger", request.trigger);
-	fact("Attempt", attemptOf(request));
-	fact("Started", bothTimes(request.started_at));
-	fact("Duration", duration(request.duration_ms));
-	return list;
+	const fact = (name, ...value) => element("div", element("dt", name), element("dd", ...value));
+	return element(
+		"dl",
+		fact("Status", badge(request.status)),
+		fact("Status code", codeOf(request)),
+		request.error && fact("Error message", foreign("span.error", request.error)),
+		fact("Full URL", foreign("span", request.url), " ", copyButton("Copy full URL", () => request.url)),
+		fact("Event type", foreign("span", request.event_type)),
+		fact("Event time", bothTimes(request.occurred_at)),
+		fact("Event id", element("code", request.event_id), " ", copyButton("Copy event id", () => request.event_id)),
+		fact("Trigger", request.trigger),
+		fact("Attempt", attemptOf(request)),
+		fact("Started", bothTimes(request.started_at)),
+		fact("Duration", duration(request.duration_ms)),
+	);
 }
 
 function curlSection(request) {
 	const command = curl(request);
 	return element(
-		"details", {}, element("summary", {}, "Copy as curl"),
+		"details", element("summary", "Copy as curl"),
 		element("pre", { tabIndex: 0, role: "region", ariaLabel: "curl command" }, command),
 		copyButton("Copy curl command", () => command),
 	);
@@ -168,3 +165,79 @@ panel.addEventListener("keydown", (event) => {
 		close();
 	}
 });
+
+// What else is known of a request's delivery: its attempts, when the next one is,
+// and how the event's other deliveries stand.
+
+const again = 3000; // milliseconds from when an attempt was due until it is looked for
+
+class Delivery {
+	section = element("div.delivery");
+	#request;
+	#timer;
+	#stopped = false;
+
+	constructor(request) {
+		this.#request = request;
+	}
+
+	// stop ends the countdown.
+	stop() {
+		this.#stopped = true;
+		clearTimeout(this.#timer);
+	}
+
+	async load() {
+		const { event_id: event, webhook_id: webhook } = this.#request;
+		const [requests, deliveries] = await Promise.all([
+			call(`requests?limit=200&event_id=${event}&webhook_id=${webhook}`).then(({ data }) => data, () => []),
+			call(`events/${event}`).then((found) => found.deliveries, () => []),
+		]);
+		if (this.#stopped) {
+			return;
+		}
+		clearTimeout(this.#timer);
+		const own = deliveries.find((each) => each.webhook_id === webhook);
+		const others = deliveries.filter((each) => each !== own);
+		this.section.replaceChildren(
+			element("h3", "Attempts"),
+			element("ol", ...requests.reverse().map((each) => this.#attempt(each)), this.#next(own)),
+			...(others.length > 0 ? this.#others(others) : []),
+		);
+	}
+
+	#attempt(request) {
+		const shown = request.id === this.#request.id;
+		const name = request.attempt === null ? request.trigger : `Attempt ${attemptOf(request)}`;
+		return element(
+			`li.${request.status}`, shown ? { "aria-current": "true" } : {},
+			shown ? element("b", name) : element("a", { href: address.link("requests", { request: request.id }) }, name),
+			" ", badge(request.status), ` ${codeOf(request)} · ${duration(request.duration_ms)} · `, timeElement(request.started_at),
+		);
+	}
+
+	// next is the entry of the attempt that is to come, if there is one.
+	#next(delivery) {
+		if (delivery?.status !== "pending" || !delivery.next_attempt_at) {
+			return null;
+		}
+		const made = element("li.pending");
+		const tick = () => {
+			const due = new Date(delivery.next_attempt_at) <= Date.now();
+			made.textContent = due ? "Next attempt is due" : `Next attempt in ${countdown(delivery.next_attempt_at)}`;
+			this.#timer = due ? setTimeout(() => this.load(), again) : setTimeout(tick, 1000);
+		};
+		tick();
+		return made;
+	}
+
+	#others(deliveries) {
+		return [
+			element("h3", "Other webhooks of this event"),
+			element("ul", ...deliveries.map((each) => element(
+				"li", badge(each.status), " ", foreign("span", each.url), ` ${plural(each.attempts, "attempt")}`,
+			))),
+			element("a", { href: address.link("requests", { event_id: this.#request.event_id }) }, "All requests of this event"),
+		];
+	}
+}

@@ -1,10 +1,14 @@
 // What the other modules build the page with. Values are set as text, never as
 // markup.
 
-// element makes an element. Properties that are no properties of the element are
-// its attributes; children are nodes and texts, null for none.
-export function element(name, properties = {}, ...children) {
+// element makes an element, "p.hint" one with a class. Properties may come first;
+// those that the element does not have are its attributes. What is false or null
+// among the children is left out.
+export function element(what, ...children) {
+	const [name, ...classes] = what.split(".");
 	const made = document.createElement(name);
+	made.classList.add(...classes);
+	const properties = children[0]?.constructor === Object ? children.shift() : {};
 	for (const [key, value] of Object.entries(properties)) {
 		if (key in made) {
 			made[key] = value;
@@ -12,7 +16,7 @@ export function element(name, properties = {}, ...children) {
 			made.setAttribute(key, value);
 		}
 	}
-	made.append(...children.filter((child) => child !== null));
+	made.append(...children.filter(Boolean));
 	return made;
 }
 
@@ -26,18 +30,17 @@ const unseen = /([\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200
 // visible makes nodes of a text that somebody else wrote, with what does not show
 // given by its number.
 export function visible(text) {
-	return text.split(unseen).map((part, i) => {
-		const odd = i % 2 === 1; // split keeps what it splits at
-		return odd ? element("span", { className: "unseen" }, `U+${hex(part)}`) : part;
-	});
+	return text.split(unseen).map((part, i) => (
+		i % 2 === 0 ? part : element("span.unseen", `U+${hex(part.charCodeAt(0), 4).toUpperCase()}`) // split keeps what it splits at
+	));
 }
 
-const hex = (character) => character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0");
+export const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
 // foreign is an element for a text that somebody else wrote. Its direction does
 // not reach what stands around it.
-export function foreign(name, text, properties = {}) {
-	return element(name, { dir: "auto", ...properties }, ...visible(text));
+export function foreign(what, text, properties) {
+	return element(what, { dir: "auto", ...properties }, ...visible(text));
 }
 
 // say shows a sentence for some seconds, and has it read out.
@@ -50,10 +53,8 @@ export function say(sentence) {
 }
 
 // copyButton makes a button that copies what text() gives at that moment.
-export function copyButton(name, text) {
-	const button = element("button", { type: "button", className: "quiet", ariaLabel: name }, "Copy");
-	button.addEventListener("click", () => copy(text()));
-	return button;
+export function copyButton(ariaLabel, text) {
+	return element("button.quiet", { ariaLabel, onclick: () => copy(text()) }, "Copy");
 }
 
 export async function copy(text) {
@@ -61,7 +62,7 @@ export async function copy(text) {
 		await navigator.clipboard.writeText(text);
 	} catch {
 		// Without TLS browsers offer the old way alone.
-		const area = element("textarea", { value: text, className: "offscreen" });
+		const area = element("textarea.offscreen", { value: text });
 		(document.querySelector("dialog:modal") ?? document.body).append(area);
 		area.select();
 		const done = document.execCommand("copy");
@@ -88,8 +89,8 @@ export async function busy(button, work) {
 	}
 }
 
-// plural is a number, as the browser's locale writes it, with its noun.
-const rules = new Intl.PluralRules("en"); // the nouns are English
+// plural is a number, as the browser's locale writes it, with its noun, which is
+// English.
 export function plural(n, one, many = `${one}s`) {
-	return `${n.toLocaleString()} ${rules.select(n) === "one" ? one : many}`;
+	return `${n.toLocaleString()} ${n === 1 ? one : many}`;
 }

@@ -20,11 +20,11 @@ export function show() {
 	for (const name of names) {
 		const value = filters.get(name) ?? "";
 		const field = form.elements[name];
-		if (name === "webhook_id" && value && !field.querySelector(`[value="${CSS.escape(value)}"]`)) {
-			field.append(element("option", { value }, value)); // until its URL is known, or if it is gone
-		}
 		if (field !== document.activeElement || field.matches("select")) {
 			field.value = times.includes(name) ? toLocal(value) : value;
+		}
+		if (name === "webhook_id" && field.value !== value) {
+			field.append(element("option", { value, selected: true }, value)); // until its URL is known, or if it is gone
 		}
 	}
 	byId("clear-filters").hidden = filters.size === 0;
@@ -34,21 +34,17 @@ export function show() {
 
 // fill offers the webhooks and event types that there are.
 export function fill({ webhooks, types }) {
-	const all = form.elements.webhook_id.options[0];
-	form.elements.webhook_id.replaceChildren(all, ...webhooks.map(({ id, url, description }) => (
+	form.elements.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...webhooks.map(({ id, url, description }) => (
 		element("option", { value: id }, description ? `${description} (${url})` : url)
 	)));
-	byId("event-types").replaceChildren(...types.map(({ name }) => element("option", { value: name })));
+	byId("event-types").replaceChildren(...types.map(({ name }) => element("option", name)));
 	show();
 }
 
 // A datetime-local field has the local time, without saying so.
 function toLocal(time) {
 	const at = new Date(time);
-	if (Number.isNaN(at.getTime())) {
-		return "";
-	}
-	return new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+	return isNaN(at) ? "" : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
 function fromLocal(value) {
@@ -105,6 +101,7 @@ for (const button of form.querySelectorAll("[data-hours]")) {
 		address.set({ since: since.toISOString(), until: "" }, { replace: true });
 	});
 }
+
 export function clear() {
 	form.reset();
 	address.set(Object.fromEntries(names.map((name) => [name, ""])), { replace: true });

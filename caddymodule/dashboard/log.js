@@ -37,37 +37,25 @@ export class Log {
 
 	// restart reads the list anew. What is there is shown until the first page has
 	// come.
-	async restart() {
-		const run = ++this.#run;
-		this.#reading = true;
-		this.#problem = null;
-		this.#tell();
-		try {
-			const page = await this.#read(null);
-			if (run === this.#run) {
-				this.#focused = this.#table.contains(document.activeElement);
-				this.#pages.forEach(hide);
-				this.#pages = [newPage(null, page)];
-			}
-		} catch (problem) {
-			if (run === this.#run) {
-				this.#problem = problem;
-			}
-		}
-		this.#ended(run);
+	restart() {
+		this.#run++;
+		this.#load(null, (page) => {
+			this.#focused = this.#table.contains(document.activeElement);
+			this.#pages.forEach(hide);
+			this.#pages = [newPage(null, page)];
+		});
 	}
 
 	// again reads what could not be read.
 	again() {
-		if (this.#problem === null) {
-			return;
+		if (this.#problem !== null) {
+			this.#problem = null;
+			if (this.#pages.length === 0) {
+				this.restart();
+			} else {
+				this.#plan();
+			}
 		}
-		if (this.#pages.length === 0) {
-			this.restart();
-			return;
-		}
-		this.#problem = null;
-		this.#plan();
 	}
 
 	// clear forgets the list, for another one takes its place.
@@ -75,8 +63,6 @@ export class Log {
 		this.#run++;
 		this.#pages.forEach(hide);
 		this.#pages = [];
-		this.#reading = false;
-		this.#problem = null;
 	}
 
 	// rows are those in the document.
@@ -84,12 +70,24 @@ export class Log {
 		return [...this.#table.querySelectorAll("tbody > tr")];
 	}
 
-	#ended(run) {
-		if (run === this.#run) {
-			this.#reading = false;
-			this.#tell();
-			this.#look();
+	// load reads the page at a cursor, and has it used if the list is still the same.
+	async #load(cursor, use) {
+		const run = this.#run;
+		this.#reading = true;
+		this.#problem = null;
+		this.#tell();
+		let problem = null;
+		const page = await this.#read(cursor).catch((why) => { problem = why; });
+		if (run !== this.#run) {
+			return;
 		}
+		this.#reading = false;
+		this.#problem = problem;
+		if (page) {
+			use(page);
+		}
+		this.#tell();
+		this.#look();
 	}
 
 	#tell() {
@@ -117,41 +115,37 @@ export class Log {
 		if (this.#pages.length === 0 || this.#frame.offsetParent === null) {
 			return; // there is nothing, or it is not shown
 		}
-		this.#measure();
+		for (const page of this.#pages) {
+			page.height = page.body?.offsetHeight ?? page.height;
+		}
 		const top = -this.#frame.getBoundingClientRect().top;
 		const height = window.innerHeight;
-		const [first, last] = this.#between(top - near * height, top + (1 + near) * height);
-		this.#show(first, last);
+		this.#show(top - near * height, top + (1 + near) * height);
 		const end = this.#pages.reduce((sum, page) => sum + page.height, 0);
-		if (this.#pages.at(-1).next !== null && end < top + (1 + ahead) * height) {
-			this.#more();
+		const { next } = this.#pages.at(-1);
+		if (next !== null && end < top + (1 + ahead) * height && this.#free()) {
+			this.#load(next, (page) => this.#pages.push(newPage(next, page)));
 		}
 	}
 
-	#measure() {
-		for (const page of this.#pages) {
-			if (page.body) {
-				page.height = page.body.offsetHeight;
-			}
-		}
+	#free() {
+		return !this.#reading && this.#problem === null;
 	}
 
 	// between finds the first and last page that reach into a stretch of the list.
 	#between(from, to) {
-		let first = 0;
-		let offset = 0;
-		while (first < this.#pages.length - 1 && offset + this.#pages[first].height < from) {
-			offset += this.#pages[first++].height;
-		}
-		let last = first;
-		while (last < this.#pages.length - 1 && offset + this.#pages[last].height < to) {
-			offset += this.#pages[last++].height;
-		}
-		return [first, last];
+		let end = 0;
+		const ends = this.#pages.map((page) => { end += page.height; return end; });
+		const at = (y) => {
+			const i = ends.findIndex((each) => each >= y);
+			return i < 0 ? ends.length - 1 : i;
+		};
+		return [at(from), at(to)];
 	}
 
-	// show has these pages in the document and no others.
-	#show(first, last) {
+	// show has the pages of a stretch of the list in the document, and no others.
+	#show(from, to) {
+		const [first, last] = this.#between(from, to);
 		let [above, below] = [0, 0];
 		let before = this.#table.tHead;
 		for (const [i, page] of this.#pages.entries()) {
@@ -164,8 +158,10 @@ export class Log {
 				above += i < first ? page.height : 0;
 				below += i > last ? page.height : 0;
 			} else if (page.rows === null) {
-				this.#readAgain(page);
 				above += page.height;
+				if (this.#free()) {
+					this.#load(page.cursor, ({ data }) => { page.rows = data; });
+				}
 			} else {
 				this.#fill(page, before);
 				before = page.body;
@@ -187,42 +183,6 @@ export class Log {
 		before.after(page.body);
 		page.height = page.body.offsetHeight;
 		this.#plan(); // it may leave room for another one
-	}
-
-	// more reads the page after the last one.
-	async #more() {
-		if (this.#reading || this.#problem) {
-			return;
-		}
-		const run = this.#run;
-		this.#reading = true;
-		this.#tell();
-		try {
-			const cursor = this.#pages.at(-1).next;
-			const page = await this.#read(cursor);
-			if (run === this.#run) {
-				this.#pages.push(newPage(cursor, page));
-			}
-		} catch (problem) {
-			if (run === this.#run) {
-				this.#problem = problem;
-			}
-		}
-		this.#ended(run);
-	}
-
-	async #readAgain(page) {
-		if (this.#reading || this.#problem) {
-			return;
-		}
-		const run = this.#run;
-		this.#reading = true;
-		try {
-			page.rows = (await this.#read(page.cursor)).data;
-		} catch (problem) {
-			this.#problem = problem;
-		}
-		this.#ended(run);
 	}
 }
 

@@ -7,12 +7,13 @@ import * as detail from "./detail.js";
 import { byId, element, plural } from "./dom.js";
 import * as filters from "./filters.js";
 import { Log } from "./log.js";
-import { row } from "./row.js";
+import { head, row } from "./row.js";
 import { load } from "./webhooks.js";
 
 const page = byId("requests");
 const frame = page.querySelector(".window");
 const table = frame.querySelector("table");
+table.append(head());
 const state = page.querySelector(".list .state");
 const end = page.querySelector(".end");
 // How many requests are read at once: few at first, so that something is there.
@@ -100,8 +101,8 @@ function told({ pages, empty, whole, reading, problem }) {
 	end.replaceChildren();
 	byId("rerun-all").hidden = frame.hidden || filters.read().get("status") === "success";
 	if (problem) {
-		const again = element("button", { type: "button", onclick: () => log.again() }, "Try again");
-		(pages === 0 ? state : end).replaceChildren(element("p", {}, problem.errors?.[0]?.detail ?? problem.message), again);
+		const again = element("button", { onclick: () => log.again() }, "Try again");
+		(pages === 0 ? state : end).replaceChildren(element("p", problem.errors?.[0]?.detail ?? problem.message), again);
 	} else if (empty) {
 		state.replaceChildren(...nothing());
 	} else if (reading) {
@@ -114,14 +115,14 @@ function told({ pages, empty, whole, reading, problem }) {
 function nothing() {
 	if (filters.read().size > 0) {
 		return [
-			element("h3", {}, "No request matches"),
-			element("p", {}, "Nothing in the log is as the filters ask for."),
-			element("button", { type: "button", onclick: filters.clear }, "Clear filters"),
+			element("h3", "No request matches"),
+			element("p", "Nothing in the log is as the filters ask for."),
+			element("button", { onclick: filters.clear }, "Clear filters"),
 		];
 	}
 	return [
-		element("h3", {}, "No request yet"),
-		element("p", {}, "Each request that is sent to a webhook appears here, with what was answered."),
+		element("h3", "No request yet"),
+		element("p", "Each request that is sent to a webhook appears here, with what was answered."),
 	];
 }
 
@@ -214,11 +215,11 @@ byId("clear-selected").addEventListener("click", () => {
 	select([]);
 	move(log.rows()[0]); // the button is gone
 });
-byId("rerun-selected").addEventListener("click", () => bulk.open([...selected.values()], () => {
+byId("rerun-selected").onclick = () => bulk.open(() => [...selected.values()], () => {
 	select([]);
 	sent();
-}));
-byId("rerun-all").addEventListener("click", () => bulk.openAll(filters.read(), sent));
+});
+byId("rerun-all").onclick = () => bulk.open(() => bulk.allFailed(filters.read()), sent);
 byId("refresh").addEventListener("click", () => {
 	fill();
 	log.restart();

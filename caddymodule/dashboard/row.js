@@ -4,9 +4,7 @@ import { link } from "./address.js";
 import { element, foreign } from "./dom.js";
 import { duration, timeElement } from "./time.js";
 
-export function badge(status) {
-	return element("span", { className: `badge ${status}` }, status);
-}
+export const badge = (status) => element(`span.badge.${status}`, status);
 
 export const codeOf = (request) => String(request.status_code ?? "--");
 
@@ -18,30 +16,37 @@ export function attemptOf(request) {
 export function outcome(request) {
 	return [
 		badge(request.status), ` ${codeOf(request)} · ${duration(request.duration_ms)} `,
-		...(request.error ? [foreign("span", request.error), " "] : []),
+		request.error && foreign("span", request.error), " ",
 		element("a", { href: link("requests", { request: request.id }) }, "Show request"),
 	];
 }
 
+const columns = {
+	select: "Select", status: "Status", code: "Code", url: "URL", type: "Event type", attempt: "Attempt",
+	trigger: "Trigger", duration: "Duration", time: "Time",
+};
+
+// The roles say what the elements are also where CSS makes no table of them.
+const tableRow = (role, cells) => element("tr", { role: "row" }, ...Object.entries(cells).map(
+	([column, content]) => element(`${role === "cell" ? "td" : "th"}.${column}`, { role }, content),
+));
+
+export const head = () => element("thead", { role: "rowgroup" }, tableRow("columnheader", columns));
+
 // row makes the row of a request, with a link to it. Failed ones can be selected.
 export function row(request, { selected, href }) {
-	const cell = (className, ...children) => element("td", { role: "cell", className }, ...children);
-	const open = foreign("a", request.url, { href, tabIndex: -1, className: "open" });
-	const select = request.status === "failed"
-		? element("input", { type: "checkbox", tabIndex: -1, checked: selected, ariaLabel: `Select ${request.url}` })
-		: null;
-	const made = element(
-		"tr", { role: "row" },
-		cell("select", select),
-		cell("status", badge(request.status)),
-		cell("code", codeOf(request)),
-		cell("url", open),
-		cell("type", foreign("span", request.event_type)),
-		cell("attempt", attemptOf(request)),
-		cell("trigger", request.trigger),
-		cell("duration number", duration(request.duration_ms)),
-		cell("time", timeElement(request.started_at)),
-	);
+	const made = tableRow("cell", {
+		select: request.status === "failed" &&
+			element("input", { type: "checkbox", tabIndex: -1, checked: selected, ariaLabel: `Select ${request.url}` }),
+		status: badge(request.status),
+		code: codeOf(request),
+		url: foreign("a.open", request.url, { href, tabIndex: -1 }),
+		type: foreign("span", request.event_type),
+		attempt: attemptOf(request),
+		trigger: request.trigger,
+		duration: duration(request.duration_ms),
+		time: timeElement(request.started_at),
+	});
 	made.dataset.id = request.id;
 	return made;
 }

@@ -1,5 +1,7 @@
 // Times and durations, as the browser's locale writes them.
 
+import { element } from "./dom.js";
+
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
 const units = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -25,25 +27,22 @@ export function relativeTime(time) {
 
 // timeElement shows a time in the way that the switch says. The other way is its
 // title.
-export function timeElement(time) {
-	const made = document.createElement("time");
-	made.dateTime = time;
-	show(made);
+export function timeElement(dateTime) {
+	const made = element("time", { dateTime });
+	showTime(made);
 	return made;
 }
 
-function show(element) {
-	const ways = [relativeTime(element.dateTime), exactTime(element.dateTime)];
+function showTime(shown) {
+	const ways = [relativeTime(shown.dateTime), exactTime(shown.dateTime)];
 	const [text, title] = showsExact ? ways.reverse() : ways;
-	if (element.textContent !== text) {
-		element.textContent = text;
+	if (shown.textContent !== text) {
+		shown.textContent = text;
 	}
-	element.title = title;
+	shown.title = title;
 }
 
-function showAll() {
-	document.querySelectorAll("time").forEach(show);
-}
+const showTimes = () => document.querySelectorAll("time").forEach(showTime);
 
 // bindSwitch makes a checkbox the one switch for all times.
 export function bindSwitch(checkbox) {
@@ -55,9 +54,9 @@ export function bindSwitch(checkbox) {
 		} catch {
 			// It holds until the page is left.
 		}
-		showAll();
+		showTimes();
 	});
-	setInterval(showAll, 5000);
+	setInterval(showTimes, 5000);
 }
 
 const inUnit = (unit, digits) => new Intl.NumberFormat(undefined, {

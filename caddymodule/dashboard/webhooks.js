@@ -2,11 +2,10 @@
 
 import { call } from "./api.js";
 import { link } from "./address.js";
-import { busy, byId, element, foreign, say } from "./dom.js";
+import { busy, byId, element, foreign, say, visible } from "./dom.js";
 import { outcome } from "./row.js";
 import { timeElement } from "./time.js";
 import * as form from "./webhookform.js";
-import * as remove from "./remove.js";
 
 const page = byId("webhooks");
 const list = byId("webhook-list");
@@ -43,21 +42,19 @@ async function refresh() {
 		failed = false;
 	} catch (problem) {
 		failed = true;
-		showState(element("p", {}, problem.message), element("button", { type: "button", onclick: refresh }, "Try again"));
+		showState(element("p", problem.message), element("button", { onclick: refresh }, "Try again"));
 		return;
 	}
 	seen.disconnect();
 	list.replaceChildren(...webhooks.map(item));
-	if (webhooks.length > 0) {
-		list.hidden = false;
-		state.hidden = true;
-		return;
+	[list.hidden, state.hidden] = [false, true];
+	if (webhooks.length === 0) {
+		showState(
+			element("h3", "No webhook yet"),
+			element("p", "Add one, and the events of your application are sent to its URL as they happen."),
+			element("button.primary", { onclick: openForm }, "Add webhook"),
+		);
 	}
-	showState(
-		element("h3", {}, "No webhook yet"),
-		element("p", {}, "Add one, and the events of your application are sent to its URL as they happen."),
-		element("button", { type: "button", className: "primary", onclick: openForm }, "Add webhook"),
-	);
 }
 
 function showState(...children) {
@@ -70,41 +67,35 @@ function openForm() {
 	form.open(types, null, refresh);
 }
 
-let items = 0;
-
 // item makes the entry of a webhook.
 function item(webhook) {
-	const id = `webhook-${items++}`;
-	const url = foreign("h3", webhook.url, { id });
-	const described = { "aria-describedby": id };
-	const result = element("p", { className: "result", role: "status" });
+	const described = { "aria-describedby": webhook.id };
+	const result = element("p.result", { role: "status" });
 	const enabled = element("input", { type: "checkbox", role: "switch", checked: webhook.enabled, ...described });
-	const button = (name, onclick, className = "quiet") => element("button", { type: "button", className, onclick, ...described }, name);
-	const last = element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests");
+	const button = (what, name, onclick) => element(`button.${what}`, { onclick, ...described }, name);
 	const made = element(
-		"li", {},
+		webhook.enabled ? "li" : "li.off",
 		element(
-			"div", { className: "what" },
-			url,
-			webhook.description ? foreign("p", webhook.description) : null,
-			element("p", { className: "types" }, ...typesOf(webhook)),
-			element("p", { className: "facts" }, webhook.has_secret ? "Signed" : "Not signed", " · ", last, " ", element("span", { className: "last" })),
+			"div.what",
+			foreign("h3", webhook.url, { id: webhook.id }),
+			foreign("p", webhook.description),
+			element("p", ...typesOf(webhook)),
+			element(
+				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
+				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), " ", element("span.last"),
+			),
 			result,
 		),
+		element("label.switch", enabled, "Enabled"),
 		element(
-			"div", { className: "do" },
-			element("label", { className: "switch" }, enabled, element("span", {}, "Enabled")),
-			element(
-				"div", { className: "actions" },
-				button("Send test", (event) => busy(event.currentTarget, () => test(webhook, result))),
-				button("Edit", () => form.open(types, webhook, (changed) => replace(made, changed))),
-				button("Delete", () => remove.open(webhook, removed), "quiet danger"),
-			),
+			"div.actions",
+			button("quiet", "Send test", (event) => busy(event.currentTarget, () => test(webhook, result))),
+			button("quiet", "Edit", () => form.open(types, webhook, (changed) => replace(made, changed))),
+			button("quiet.danger", "Delete", () => askToRemove(webhook)),
 		),
 	);
-	made.classList.toggle("off", !webhook.enabled);
 	made.dataset.id = webhook.id;
-	enabled.addEventListener("change", () => busy(enabled, () => toggle(webhook, enabled, made, result)));
+	enabled.onchange = () => busy(enabled, () => toggle(webhook, enabled, made, result));
 	seen.observe(made);
 	return made;
 }
@@ -119,17 +110,11 @@ function replace(old, webhook) {
 	controls(fresh)[at]?.focus();
 }
 
-// removed reads the list anew. The button that had the focus is gone.
-function removed() {
-	add.focus();
-	refresh();
-}
-
 function typesOf(webhook) {
 	if (webhook.event_types.includes("*")) {
-		return [element("span", { className: "type" }, "All event types")];
+		return [element("span.type", "All event types")];
 	}
-	return webhook.event_types.map((name) => foreign("span", name, { className: "type" }));
+	return webhook.event_types.map((name) => foreign("span.type", name));
 }
 
 async function toggle(webhook, enabled, made, result) {
@@ -174,3 +159,47 @@ async function showLast(made) {
 }
 
 add.addEventListener("click", openForm);
+
+// Deleting, once the webhook's name was typed.
+
+const dialog = byId("remove");
+const part = (selector) => dialog.querySelector(selector);
+const typed = byId("remove-name");
+let doomed = null;
+
+const name = () => new URL(doomed.url).host; // short enough to be typed
+
+function askToRemove(webhook) {
+	doomed = webhook;
+	part(".url").replaceChildren(...visible(doomed.url));
+	part("label span").textContent = name();
+	part(".error").textContent = typed.value = "";
+	dialog.showModal();
+	typed.focus();
+}
+
+async function remove() {
+	if (typed.value.trim() !== name()) {
+		part(".error").textContent = `Type ${name()} to confirm.`;
+		typed.focus();
+		return;
+	}
+	try {
+		await call(`webhooks/${doomed.id}`, { method: "DELETE" });
+	} catch (problem) {
+		if (problem.status !== 404) { // somebody else was quicker
+			part(".error").textContent = problem.message;
+			return;
+		}
+	}
+	dialog.close();
+	say("Webhook deleted.");
+	add.focus(); // the button that had the focus is gone
+	refresh();
+}
+
+part("form").onsubmit = (event) => {
+	event.preventDefault();
+	busy(part("[type=submit]"), remove);
+};
+part(".cancel").onclick = () => dialog.close();
