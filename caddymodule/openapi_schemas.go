@@ -109,6 +109,7 @@ func (b *schemas) answers() {
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
 	defineAnswer[requestList](b, "RequestList")
 
+	b.stats()
 	b.enum(defineAnswer[health](b, "Health"), "status", "ok")
 	b.member(defineAnswer[fieldError](b, "FieldError"), "field").Description = "The path with dots, such as event_types.0, or 3.event_id in an array."
 	p := defineAnswer[problem](b, "Problem")

@@ -87,6 +87,12 @@ var routes = makeRoutes(append(dashboardRoutes(), []route{
 	{path: "api/requests/*/rerun", endpoints: []endpoint{
 		{method: http.MethodPost, who: admin, body: emptyBody, serve: rerunRequest},
 	}},
+	{path: "api/stats", endpoints: []endpoint{
+		{method: http.MethodGet, who: admin, query: []string{"period"}, serve: getStats},
+	}},
+	{path: "api/stats/webhooks", endpoints: []endpoint{
+		{method: http.MethodGet, who: admin, serve: getWebhookStats},
+	}},
 	{path: "api/health", endpoints: []endpoint{
 		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getHealth},
 	}},

@@ -18,6 +18,9 @@ func TestFindRoute(t *testing.T) {
 		{"/api/requests", "api/requests", ""},
 		{"/api/requests/1", "api/requests/*", "1"},
 		{"/api/requests/1/rerun", "api/requests/*/rerun", "1"},
+		{"/api/stats", "api/stats", ""},
+		{"/api/stats/webhooks", "api/stats/webhooks", ""},
+		{"/api/stats/1", "", ""},
 		{"/api/health", "api/health", ""},
 		{"/api/openapi.json", "api/openapi.json", ""},
 		{"/api", "", ""},
@@ -54,6 +57,8 @@ func TestMethods(t *testing.T) {
 		"/api/requests":         "GET, HEAD",
 		"/api/requests/1":       "GET, HEAD",
 		"/api/requests/1/rerun": "POST",
+		"/api/stats":            "GET, HEAD",
+		"/api/stats/webhooks":   "GET, HEAD",
 		"/api/health":           "GET, HEAD",
 		"/api/openapi.json":     "GET, HEAD",
 	} {

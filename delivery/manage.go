@@ -40,7 +40,8 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	now := e.store.Now()
 	w.ID = NewID(now)
 	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
-	w.UpdatedAt = w.CreatedAt
+	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
+	w.DisabledAt = w.DisabledSince()
 	if err := e.store.CreateWebhook(ctx, &w); err != nil {
 		return nil, err
 	}
@@ -62,8 +63,10 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if err != nil {
 			return nil, err
 		}
+		w.DisabledAt = w.DisabledSince()
 		change(w)
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
+		w.DisabledAt = w.DisabledSince()
 		err = e.store.UpdateWebhook(ctx, w, version)
 		if errors.Is(err, ErrConflict) {
 			continue

@@ -26,14 +26,20 @@ const (
 	opRequest       = "request"
 	opRequests      = "requests"
 	opPending       = "pending"
-	opSweep         = "sweep"
+
+	opRequestCounts   = "request_counts"
+	opWebhookRequests = "webhook_requests"
+	opWebhookPending  = "webhook_pending"
+
+	opSweep = "sweep"
 )
 
 // StoreOperations lists the operations that Observer.StoreFailed can name.
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opPending, opSweep,
+		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opPending,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opSweep,
 	}
 }
 
@@ -154,6 +160,24 @@ func (s *observedStore) Pending(ctx context.Context) (int64, error) {
 	n, err := s.Store.Pending(ctx)
 	s.note(ctx, opPending, err)
 	return n, err
+}
+
+func (s *observedStore) RequestCounts(ctx context.Context, tenant string, since time.Time) ([]RequestCount, error) {
+	counts, err := s.Store.RequestCounts(ctx, tenant, since)
+	s.note(ctx, opRequestCounts, err)
+	return counts, err
+}
+
+func (s *observedStore) WebhookRequests(ctx context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]WebhookRequests, error) {
+	all, err := s.Store.WebhookRequests(ctx, tenant, webhooks, since)
+	s.note(ctx, opWebhookRequests, err)
+	return all, err
+}
+
+func (s *observedStore) WebhookPending(ctx context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error) {
+	counts, err := s.Store.WebhookPending(ctx, tenant, webhooks)
+	s.note(ctx, opWebhookPending, err)
+	return counts, err
 }
 
 func (s *observedStore) Sweep(ctx context.Context, retention time.Duration) (bool, error) {

@@ -175,6 +175,9 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.Request(ctx, tenant, w.ID)
 		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
 		_, _ = s.Pending(ctx)
+		_, _ = s.RequestCounts(ctx, tenant, time.Time{})
+		_, _ = s.WebhookRequests(ctx, tenant, nil, time.Time{})
+		_, _ = s.WebhookPending(ctx, tenant, nil)
 		_, _ = s.Sweep(ctx, time.Hour)
 	}
 	all(t.Context())

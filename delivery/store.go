@@ -92,6 +92,21 @@ type Store interface {
 	// outlived but nobody has come upon yet.
 	Pending(ctx context.Context) (int64, error)
 
+	// RequestCounts counts the requests of a tenant that began in the slice of since
+	// or later, those of webhooks that were deleted meanwhile included. Requests are
+	// counted as their rows are written, by Complete or by Import, and once only. Those
+	// that have all in common may come in parts. What is older than StatsKept may be left
+	// out.
+	RequestCounts(ctx context.Context, tenant string, since time.Time) ([]RequestCount, error)
+	// WebhookRequests counts those of some webhooks of the tenant by the hour, and says
+	// when the newest request began that each has in the log; it answers in the order of
+	// the webhooks. What is older than HoursKept may be left out, and so may a webhook
+	// that was deleted.
+	WebhookRequests(ctx context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]WebhookRequests, error)
+	// WebhookPending counts the pending deliveries of some webhooks of the tenant, in
+	// their order, as Pending does.
+	WebhookPending(ctx context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error)
+
 	// Sweep does one small step of housekeeping: it drops what is older than the
 	// retention and what belonged to deleted webhooks. More is true when there
 	// is another step to do.

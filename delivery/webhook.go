@@ -25,6 +25,21 @@ type Webhook struct {
 	EventTypes  []string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
+	DisabledAt time.Time
+}
+
+// DisabledSince is when the webhook was disabled, zero if it is not: its last change
+// if it was disabled before DisabledAt was kept.
+func (w *Webhook) DisabledSince() time.Time {
+	switch {
+	case w.Enabled:
+		return time.Time{}
+	case w.DisabledAt.IsZero():
+		return w.UpdatedAt
+	default:
+		return w.DisabledAt
+	}
 }
 
 // Ref names the webhook.

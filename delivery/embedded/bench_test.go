@@ -17,12 +17,16 @@ import (
 // the disk twice: accepted, and delivered. The figures are of one event.
 func BenchmarkAcceptComplete(b *testing.B) {
 	for _, batch := range []int{1, 16, 128, 512} {
-		b.Run(strconv.Itoa(batch), func(b *testing.B) {
-			load := storetest.Load{Store: open(b, b.TempDir())}
-			load.Begin(b)
-			load.Run(b, batch)
-		})
+		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLife(b, 1, batch) })
 	}
+	b.Run("128/webhooks=1000", func(b *testing.B) { benchmarkLife(b, 1000, 128) })
+}
+
+func benchmarkLife(b *testing.B, webhooks, batch int) {
+	b.Helper()
+	load := storetest.Load{Store: open(b, b.TempDir()), Webhooks: webhooks}
+	load.Begin(b)
+	load.Run(b, batch)
 }
 
 // BenchmarkGrown is the same, and a page of the log, in a file that has much in it

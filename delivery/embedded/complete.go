@@ -70,6 +70,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if err := c.requests.Put(r.ID[:], c.txn.scratch); err != nil {
 		return err
 	}
+	c.txn.count(&head, r)
 	for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
 		if err := c.log.Put(logKey(of, head.eventType, head.success, r.ID), nil); err != nil {
 			return err

@@ -193,6 +193,7 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 		if err := requests.Put(r.ID[:], appendRow(nil, &head, r)); err != nil {
 			return err
 		}
+		i.txn.count(&head, r)
 		for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
 			if err := log.Put(logKey(of, eventType, head.success, r.ID), nil); err != nil {
 				return err

@@ -277,6 +277,11 @@ func replayOne(v *view, changes []byte) (rest []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if number == requestsNumber {
+		if err := v.countRow(key, value); err != nil {
+			return nil, err
+		}
+	}
 	return rest, b.put(key, value)
 }
 

@@ -30,6 +30,14 @@ import (
 //	log         't' and number of the tenant (4) or 'w' and number of the webhook
 //	            (4), number of the event type (4), 1 for success or 0 (1), request
 //	            id → nothing
+//	stats       slice of 5 minutes (4), number of the tenant (4), bucket of the
+//	            duration (4), 1 for success or 0 (1) → how many requests (8)
+//	strips      hour (4), numbers of the tenant (4) and of the webhook (4), 1 for
+//	            success or 0 (1) → how many requests (8)
+//
+// Slices and hours are counted from 1970. The last two buckets are not in a file that
+// an earlier version made, until they are needed; and one that has them is as good to
+// that version, which leaves them as they are.
 //
 // Events, pending, deliveries and requests grow at their end and shrink at their
 // beginning, whatever ids the emitters choose, so that they stay cheap however
@@ -47,10 +55,14 @@ var (
 	deliveriesBucket = []byte("deliveries")
 	requestsBucket   = []byte("requests")
 	logBucket        = []byte("log")
+	statsBucket      = []byte("stats")
+	stripsBucket     = []byte("strips")
 
+	// The journal knows buckets by their places in here: later ones go to the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
+		statsBucket, stripsBucket,
 	}
 
 	schemaKey = []byte("schema")

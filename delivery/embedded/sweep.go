@@ -34,6 +34,9 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
 			return err
 		}
+		if err := step.counts(); err != nil {
+			return err
+		}
 		more = step.done()
 		// A cursor that goes backwards stops at pages that have become empty, which
 		// are there until the commit.
@@ -204,4 +207,26 @@ func (s *sweep) forget(event uint64, number uint32) {
 			state.unschedule(w, event, now)
 		}
 	})
+}
+
+// counts removes counters that are no longer kept.
+func (s *sweep) counts() error {
+	now := timeOf(s.txn.now)
+	for _, kind := range []struct {
+		bucket []byte
+		oldest uint32
+	}{
+		{statsBucket, sliceOf(now.Add(-delivery.StatsKept))},
+		{stripsBucket, hourOf(now.Add(-delivery.HoursKept))},
+	} {
+		var keys [][]byte
+		c := s.txn.Bucket(kind.bucket).Cursor()
+		for k, _ := c.First(); k != nil && parseCounter(k).at < kind.oldest && s.keys+len(keys) < sweepKeys; k, _ = c.Next() {
+			keys = append(keys, slices.Clone(k))
+		}
+		if err := s.remove(kind.bucket, keys...); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -18,13 +18,15 @@ type view struct {
 	// last is the last key that the bucket has: what comes behind it is in pending
 	// alone.
 	last string
+	// counts has what was added to the counters.
+	counts counts
 }
 
 // newView is for changes; one that only reads what is committed needs no more than
 // the transaction.
 func newView(tx *bolt.Tx) *view {
 	last, _ := tx.Bucket(pendingBucket).Cursor().Last()
-	return &view{Tx: tx, pending: make(map[string][]byte), last: string(last)}
+	return &view{Tx: tx, pending: make(map[string][]byte), last: string(last), counts: newCounts()}
 }
 
 // flush brings the changes into the database, and has later ones made there, too:
@@ -44,7 +46,7 @@ func (v *view) flush() error {
 			return err
 		}
 	}
-	return nil
+	return v.flushCounts()
 }
 
 // stored is a bucket of a view.
@@ -73,7 +75,10 @@ var bucketNumbers = func() map[string]byte {
 	return numbers
 }()
 
-var pendingNumber = bucketNumbers[string(pendingBucket)]
+var (
+	pendingNumber  = bucketNumbers[string(pendingBucket)]
+	requestsNumber = bucketNumbers[string(requestsBucket)]
+)
 
 // isBeside says whether changes of the bucket stand beside the database.
 func (b stored) isBeside() bool { return b.number == pendingNumber && b.view.pending != nil }

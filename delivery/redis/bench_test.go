@@ -14,17 +14,21 @@ import (
 // are of one event.
 func BenchmarkAcceptComplete(b *testing.B) {
 	for _, batch := range []int{1, 16, 128, 512} {
-		b.Run(strconv.Itoa(batch), func(b *testing.B) {
-			s := open(b, options())
-			load := storetest.Load{Store: s}
-			load.Begin(b)
-			before := serverCPU(b, s)
-			load.Run(b, batch)
-			b.StopTimer()
-			b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
-			s.client().FlushAll(b.Context())
-		})
+		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLife(b, 1, batch) })
 	}
+	b.Run("128/webhooks=1000", func(b *testing.B) { benchmarkLife(b, 1000, 128) })
+}
+
+func benchmarkLife(b *testing.B, webhooks, batch int) {
+	b.Helper()
+	s := open(b, options())
+	load := storetest.Load{Store: s, Webhooks: webhooks}
+	load.Begin(b)
+	before := serverCPU(b, s)
+	load.Run(b, batch)
+	b.StopTimer()
+	b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
+	s.client().FlushAll(b.Context())
 }
 
 // BenchmarkMemory says how much of Redis's memory an event takes that was delivered

@@ -53,6 +53,9 @@ type completion struct {
 	types       []any
 	typeNumbers map[string]int
 
+	counters       []any
+	counterNumbers map[counter]int
+
 	outcomes, bytes int
 	nextDue         int64
 }
@@ -63,6 +66,8 @@ func newCompletion(p *partition) *completion {
 		refNumbers:  make(map[delivery.WebhookRef]int),
 		typeNumbers: make(map[string]int),
 		nextDue:     never,
+
+		counterNumbers: make(map[counter]int),
 	}
 }
 
@@ -82,7 +87,7 @@ func (c *completion) add(o *delivery.Outcome) {
 	c.args = append(
 		c.args, c.refNumber(r), c.typeNumber(r.EventType),
 		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody,
-		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o),
+		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o), c.counterNumber(r),
 	)
 	c.outcomes++
 	c.bytes += len(row) + len(r.ResponseBody)
@@ -124,11 +129,13 @@ func (c *completion) typeNumber(name string) int {
 }
 
 func (c *completion) call() *call {
-	args := make([]any, 0, 2+len(c.refs)+len(c.types)+len(c.args))
+	args := make([]any, 0, 3+len(c.refs)+len(c.types)+len(c.counters)+len(c.args))
 	args = append(args, len(c.refs)/2)
 	args = append(args, c.refs...)
 	args = append(args, len(c.types))
 	args = append(args, c.types...)
+	args = append(args, len(c.counters)/2)
+	args = append(args, c.counters...)
 	args = append(args, c.args...)
 	return &call{script: completeScript, base: c.partition.base, args: args}
 }

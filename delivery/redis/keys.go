@@ -48,6 +48,10 @@ import (
 //	swept              string  buckets of hours before this one have been dropped
 //	gone               zset    deleted webhook's ref → newest day in which it may
 //	                           still have rows
+//	stats:<tenant>:<hour>
+//	                   hash    slice of 5 minutes in the hour (1), '1' for success or
+//	                           '0', bucket of the duration (1) → how many requests;
+//	                           expires when it is no longer kept
 //
 // Beside the partitions there is <prefix>:meta. common.lua makes the same keys.
 type keys struct{ prefix string }
@@ -93,6 +97,10 @@ func goneKey(base string) string                             { return base + "go
 func daysKey(base string) string                             { return base + "days" }
 func logsKey(base, day string) string                        { return base + "logs:" + day }
 func logKey(base, name, day string) string                   { return base + "log:" + name + ":" + day }
+
+func statsKey(base, tenant string, hour int64) string {
+	return base + "stats:" + tenant + ":" + strconv.FormatInt(hour, 10)
+}
 
 // versionField is the member of webhooks:<tenant> that is no webhook.
 const versionField = "version"

@@ -99,6 +99,13 @@ func statusByte(status delivery.RequestStatus) byte {
 	return statusFailed
 }
 
+func statusOf(b byte) delivery.RequestStatus {
+	if b == statusSuccess {
+		return delivery.RequestSuccess
+	}
+	return delivery.RequestFailed
+}
+
 func encodeRequest(r *delivery.Request) []byte {
 	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+len(r.EventType)+len(r.URL)+len(r.Error))
 	b = append(b, r.WebhookID[:]...)
@@ -118,10 +125,7 @@ func decodeRequest(tenant string, id uuid.UUID, b string) (delivery.Request, err
 	r.Tenant, r.ID = tenant, id
 	r.WebhookID = uuid.UUID([]byte(b[scriptHeadSize : scriptHeadSize+16]))
 	r.EventID = uuid.UUID([]byte(b[scriptHeadSize+16 : scriptHeadSize+32]))
-	r.Status = delivery.RequestFailed
-	if b[requestHeadSize-1] == statusSuccess {
-		r.Status = delivery.RequestSuccess
-	}
+	r.Status = statusOf(b[requestHeadSize-1])
 	r.NextAttemptAt = timeOf(b[previousSize:scriptHeadSize])
 	return r, nil
 }

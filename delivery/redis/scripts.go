@@ -34,6 +34,8 @@ var (
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
 	sweepScript         = loadScript("sweep")
+
+	webhookRequestsScript = loadScript("webhook_requests")
 )
 
 // loadScript puts common.lua between a script's first line, which declares to

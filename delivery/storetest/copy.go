@@ -50,6 +50,7 @@ func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	r.copy(from, to)
 	r.wantSame(from, to)
 	r.store = to
+	r.model.recount()
 	for n := range modelTenants {
 		tenant := string(rune('a' + n))
 		r.model.versions[tenant] = r.version(tenant)

@@ -1,6 +1,9 @@
 package storetest
 
 import (
+	"bytes"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,6 +18,7 @@ type model struct {
 	versions map[string]int64
 	events   map[eventKey]*modelEvent
 	rows     map[uuid.UUID]delivery.Request
+	tallies  map[string]tallies // by tenant
 }
 
 type eventKey struct {
@@ -51,6 +55,7 @@ func newModel() *model {
 		versions: make(map[string]int64),
 		events:   make(map[eventKey]*modelEvent),
 		rows:     make(map[uuid.UUID]delivery.Request),
+		tallies:  make(map[string]tallies),
 	}
 }
 
@@ -131,14 +136,37 @@ func (m *model) dueNow(now int64) map[delivery.WebhookRef]int {
 // pending counts the deliveries that are on the schedule, paused ones included.
 func (m *model) pending() int64 {
 	n := int64(0)
-	for key, e := range m.events {
-		for id, d := range e.deliveries {
-			if d.due != unscheduled && m.webhooks[delivery.WebhookRef{Tenant: key.tenant, ID: id}] != nil {
-				n++
-			}
+	for ref := range m.webhooks {
+		n += m.pendingOf(ref)
+	}
+	return n
+}
+
+// pendingOf counts those of one webhook.
+func (m *model) pendingOf(ref delivery.WebhookRef) int64 {
+	n := int64(0)
+	for key := range m.events {
+		if _, d := m.delivery(ref, key.id); key.tenant == ref.Tenant && d != nil && d.due != unscheduled {
+			n++
 		}
 	}
 	return n
+}
+
+// webhookRequests is what there was of requests to a webhook.
+func (m *model) webhookRequests(ref delivery.WebhookRef, since time.Time) delivery.WebhookRequests {
+	var all delivery.WebhookRequests
+	for _, id := range slices.SortedFunc(maps.Keys(m.rows), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
+		row := m.rows[id]
+		if row.Tenant != ref.Tenant || row.WebhookID != ref.ID {
+			continue
+		}
+		all.LastAt = row.StartedAt()
+		if hour := all.LastAt.Truncate(time.Hour); !hour.Before(since.Truncate(time.Hour)) {
+			all.Add(hour, row.Status, 1)
+		}
+	}
+	return all
 }
 
 func (m *model) complete(o *delivery.Outcome) {
@@ -173,6 +201,22 @@ func (m *model) complete(o *delivery.Outcome) {
 		d.Status, d.NextAttemptAt = delivery.DeliveryFailed, time.Time{}
 	}
 	m.rows[row.ID] = row
+	m.count(&row)
+}
+
+func (m *model) count(r *delivery.Request) {
+	if m.tallies[r.Tenant] == nil {
+		m.tallies[r.Tenant] = make(tallies)
+	}
+	m.tallies[r.Tenant].add(r)
+}
+
+// recount leaves out what is no longer there.
+func (m *model) recount() {
+	clear(m.tallies)
+	for _, row := range m.rows {
+		m.count(&row)
+	}
 }
 
 func (d *modelDelivery) end(status delivery.DeliveryStatus) {

@@ -56,7 +56,8 @@ func (f *fixture) complete(outcomes ...delivery.Outcome) {
 func (f *fixture) bornLeased(w *delivery.Webhook, lease time.Duration) *delivery.Job {
 	f.Helper()
 	e := leased(f.event(w))
-	result := f.accept(lease, e)
+	result := f.acceptAll(lease, f.call(w.Tenant, e))[0]
+	f.must(result.Err)
 	if len(result.Unleased) > 0 {
 		f.Fatal("the delivery was not leased")
 	}

@@ -76,6 +76,7 @@ func (r *randomRun) step() {
 		r.compareWebhooks()
 	case n < 94:
 		r.comparePending()
+		r.compareStats()
 	case n < 98:
 		r.comparePage()
 	default:

@@ -233,6 +233,7 @@ func (r *randomRun) compareAll() {
 		r.compareWebhooks()
 	}
 	r.comparePending()
+	r.compareStats()
 	due := 0
 	for _, n := range r.model.dueNow(r.soon()) {
 		due += n

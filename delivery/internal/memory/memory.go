@@ -28,6 +28,7 @@ type Store struct {
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	pending  map[*scheduled]waiting // the deliveries whose due is not 0
+	counts   map[counted]int64
 
 	fault func(op string) error
 	calls map[string]int
@@ -63,6 +64,7 @@ func New() *Store {
 		events:   make(map[eventKey]*event),
 		requests: make(map[uuid.UUID]*delivery.Request),
 		pending:  make(map[*scheduled]waiting),
+		counts:   make(map[counted]int64),
 		calls:    make(map[string]int),
 	}
 }
@@ -295,6 +297,7 @@ func (s *Store) complete(o *delivery.Outcome) {
 	r.NextAttemptAt = time.Time{}
 	r.RequestBody = nil
 	s.requests[r.ID] = &r
+	s.count(&r)
 	ev := s.event(eventKey{r.Tenant, r.EventID})
 	if ev == nil || ev.deliveries[r.WebhookID] == nil {
 		return
@@ -342,6 +345,7 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (bool, error) 
 	oldest := time.Now().Add(-retention).Truncate(time.Hour)
 	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool { return r.StartedAt().Before(oldest) })
 	maps.DeleteFunc(s.events, func(k eventKey, _ *event) bool { return s.event(k) == nil })
+	s.forgetCounts()
 	return false, nil
 }
 

@@ -181,9 +181,13 @@ func (s *Store) Pending(context.Context) (int64, error) {
 	}
 	n := int64(0)
 	for d, p := range s.pending {
-		if d.due != 0 && s.webhooks[p.ref] != nil && s.event(eventKey{p.ref.Tenant, p.ev.ID}) != nil {
+		if s.isPending(d, p) {
 			n++
 		}
 	}
 	return n, nil
+}
+
+func (s *Store) isPending(d *scheduled, p waiting) bool {
+	return d.due != 0 && s.webhooks[p.ref] != nil && s.event(eventKey{p.ref.Tenant, p.ev.ID}) != nil
 }

@@ -63,11 +63,12 @@ type webhook struct {
 	EventTypes  []string  `cbor:"event_types"`
 	CreatedAt   time.Time `cbor:"created_at"`
 	UpdatedAt   time.Time `cbor:"updated_at"`
+	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 }
 
 // EncodeWebhook makes a webhook's record, without its tenant and id.
 func EncodeWebhook(w *delivery.Webhook) []byte {
-	return encode(webhook{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt})
+	return encode(webhook{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt, w.DisabledAt})
 }
 
 // DecodeWebhook reads a webhook; its tenant and id are the caller's to fill in.
@@ -79,7 +80,7 @@ func DecodeWebhook(b []byte) (*delivery.Webhook, error) {
 	return &delivery.Webhook{
 		URL: r.URL, Secret: r.Secret, Description: r.Description,
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
-		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(),
+		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 	}, nil
 }
 

@@ -64,3 +64,30 @@ func TestRequestRecord(t *testing.T) {
 		}
 	}
 }
+
+// TestWebhookRecord writes webhooks and reads them again, also as an earlier version
+// wrote them.
+func TestWebhookRecord(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(1<<30, 123_000_000).UTC()
+	w := delivery.Webhook{
+		URL: "https://example.com", Secret: "s", Description: "d", EventTypes: []string{"*"},
+		CreatedAt: at, UpdatedAt: at.Add(time.Hour), DisabledAt: at.Add(time.Minute),
+	}
+	enabled := w
+	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
+	for _, w := range []delivery.Webhook{w, enabled} {
+		b := EncodeWebhook(&w)
+		if got, err := DecodeWebhook(b); err != nil || !reflect.DeepEqual(*got, w) {
+			t.Errorf("read as %+v, %v, want %+v", got, err, w)
+		}
+		if has := bytes.Contains(b, []byte("disabled_at")); has == w.Enabled {
+			t.Errorf("that it says when it was disabled is %t of %+v", has, w)
+		}
+	}
+	earlier := w
+	earlier.DisabledAt = time.Time{}
+	if got, err := DecodeWebhook(EncodeWebhook(&earlier)); err != nil || !got.DisabledSince().Equal(w.UpdatedAt) {
+		t.Errorf("one of an earlier version is %+v, %v", got, err)
+	}
+}

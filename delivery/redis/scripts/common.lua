@@ -22,6 +22,7 @@ local function swept_key() return base .. 'swept' end
 local function gone_key() return base .. 'gone' end
 
 local hour_ms = 3600000
+local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local no_request = string.rep('\0', 16)
 
 -- The clock of all that is kept, in milliseconds.
@@ -136,5 +137,17 @@ local function reschedule(ref, state, now, had_turn)
     redis.call('ZADD', key, now, ref)
   else
     redis.call('ZADD', key, 'LT', now, ref)
+  end
+end
+
+-- Adds to counters what was counted, by their numbers from 1. Of each there are two
+-- arguments from at on: a key of stats and a field. A field that is new may be the
+-- key's first.
+local function add_up(counts, at)
+  for n, count in pairs(counts) do
+    local key, field = ARGV[at + 2 * n - 2], ARGV[at + 2 * n - 1]
+    if redis.call('HINCRBY', key, field, count) == count then
+      redis.call('EXPIREAT', key, (string.match(key, '%d+$') + stats_hours) * hour_ms / 1000)
+    end
   end
 end

@@ -7,11 +7,12 @@
 -- KEYS[1]  the partition
 -- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
 --          number of event types, then of each: name;
+--          number of counters, then of each: see add_up in common.lua;
 --          then for each outcome: number of the webhook from 1, of the type,
 --          event's id, bucket of the delivery, request's id, bucket and day of the
 --          request, row after its head, response body, end of the lease (0
---          without), time of the next attempt (0 for none), attempt, and success /
---          test / slow as 3 digits 0 or 1
+--          without), time of the next attempt (0 for none), attempt, success / test /
+--          slow as 3 digits 0 or 1, number of the counter from 1
 -- Result   now in ms
 
 local now = now_ms()
@@ -29,7 +30,10 @@ for i = 1, type_count do types[i] = ARGV[at + i] end
 at = at + 1 + type_count
 types = type_numbers(types)
 
-local width = 13
+local counters, counts = at + 1, {}
+at = counters + 2 * tonumber(ARGV[at])
+
+local width = 14
 local last = #ARGV - width + 1
 
 -- First all reads, one for each key.
@@ -108,6 +112,8 @@ for o = at, last, width do
   if states[w] and not written[request] then
     written[request] = true
     local head = note(w, o)
+    local counter = tonumber(ARGV[o + 13])
+    counts[counter] = (counts[counter] or 0) + 1
     local in_bucket, day = ARGV[o + 5], ARGV[o + 6]
     collect(rows, in_bucket, request, head .. ARGV[o + 7])
     if ARGV[o + 8] ~= '' then collect(bodies, in_bucket, request, ARGV[o + 8]) end
@@ -160,6 +166,7 @@ for name, hour in pairs(hours) do
   index[#index + 1] = name
 end
 if #index > 0 then in_chunks('ZADD', hours_key(), index) end
+add_up(counts, counters)
 
 for w, ids in pairs(changed) do
   local moved, ended = {}, {}

@@ -6,8 +6,10 @@
 -- KEYS[1]  the partition
 -- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
 --          number of event types, then of each: name;
+--          number of counters, then of each: see add_up in common.lua;
 --          then for each row: number of the webhook from 1, of the type, id,
---          bucket and day of the request, row, response body
+--          bucket and day of the request, row, response body, number of the
+--          counter from 1
 -- Result   now in ms, how many rows were added
 
 local now = now_ms()
@@ -22,13 +24,16 @@ local types = {}
 for i = 1, tonumber(ARGV[at]) do types[i] = ARGV[at + i] end
 at = at + 1 + #types
 types = type_numbers(types)
+local counters, counts = at + 1, {}
+at = counters + 2 * tonumber(ARGV[at])
 
 local added = 0
-for o = at, #ARGV, 7 do
-  local w, type_number, id, of, day, row, body = unpack(ARGV, o, o + 6)
+for o = at, #ARGV, 8 do
+  local w, type_number, id, of, day, row, body, counter = unpack(ARGV, o, o + 7)
   local ref = refs[tonumber(w)]
   if states[tonumber(w)] and redis.call('HSETNX', requests_key(of), id, row) == 1 then
     added = added + 1
+    counts[tonumber(counter)] = (counts[tonumber(counter)] or 0) + 1
     if body ~= '' then redis.call('HSET', bodies_key(of), id, body) end
     local hour = string.match(of, '^[^:]+')
     redis.call('ZADD', hours_key(), hour, 'requests:' .. hour)
@@ -41,4 +46,5 @@ for o = at, #ARGV, 7 do
     redis.call('ZADD', days_key(), day, day)
   end
 end
+add_up(counts, counters)
 return { now, added }

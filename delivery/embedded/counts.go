@@ -1,0 +1,170 @@
+package embedded
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+// Requests are counted as their rows are put into the database, also when that is done
+// again from the journal: so counters are no part of it, and cost next to nothing.
+
+// counterKey is a key of stats and strips.
+type counterKey [4 + 4 + 4 + 1]byte
+
+// counter is what such a key says.
+type counter struct {
+	at      uint32 // slice or hour
+	tenant  uint32
+	of      uint32 // bucket of the duration, or number of the webhook
+	success bool
+}
+
+func (c counter) key() (k counterKey) {
+	binary.BigEndian.PutUint32(k[:], c.at)
+	binary.BigEndian.PutUint32(k[4:], c.tenant)
+	binary.BigEndian.PutUint32(k[8:], c.of)
+	k[12] = boolByte(c.success)
+	return k
+}
+
+func parseCounter(k []byte) counter {
+	return counter{
+		at: binary.BigEndian.Uint32(k), tenant: binary.BigEndian.Uint32(k[4:]),
+		of: binary.BigEndian.Uint32(k[8:]), success: k[12] == 1,
+	}
+}
+
+// counts has what is to be added to the counters of stats and strips.
+type counts struct{ stats, strips map[counterKey]uint64 }
+
+func newCounts() counts {
+	return counts{make(map[counterKey]uint64), make(map[counterKey]uint64)}
+}
+
+// sliceOf and hourOf count from 1970.
+func sliceOf(t time.Time) uint32 { return timesSince1970(t, delivery.StatsSlice) }
+func hourOf(t time.Time) uint32  { return timesSince1970(t, time.Hour) }
+
+func timesSince1970(t time.Time, length time.Duration) uint32 {
+	return uint32(max(0, t.Unix()) / int64(length/time.Second))
+}
+
+// begin is when a slice or hour began.
+func begin(at uint32, length time.Duration) time.Time {
+	return time.Unix(int64(at)*int64(length/time.Second), 0).UTC()
+}
+
+// count counts a request whose row is put into the database.
+func (v *view) count(h *rowHead, r *delivery.Request) {
+	at := r.StartedAt()
+	v.counts.stats[counter{sliceOf(at), h.tenant, uint32(delivery.DurationBucket(r.Duration)), h.success}.key()]++
+	v.counts.strips[counter{hourOf(at), h.tenant, h.webhook, h.success}.key()]++
+}
+
+// countRow counts a request by its row.
+func (v *view) countRow(id, row []byte) error {
+	if len(id) != len(uuid.UUID{}) {
+		return record.ErrUnreadable
+	}
+	h, err := decodeRowHead(row)
+	if err != nil {
+		return err
+	}
+	r, _, err := decodeRow(delivery.WebhookRef{}, uuid.UUID(id), row)
+	if err != nil {
+		return err
+	}
+	v.count(&h, &r)
+	return nil
+}
+
+// flushCounts brings the counters into the database.
+func (v *view) flushCounts() error {
+	added := v.counts
+	v.counts = newCounts()
+	for _, kind := range []struct {
+		bucket []byte
+		added  map[counterKey]uint64
+	}{{statsBucket, added.stats}, {stripsBucket, added.strips}} {
+		b, err := v.CreateBucketIfNotExists(kind.bucket)
+		if err != nil {
+			return err
+		}
+		b.FillPercent = appendFill
+		compare := func(a, b counterKey) int { return bytes.Compare(a[:], b[:]) }
+		for _, k := range slices.SortedFunc(maps.Keys(kind.added), compare) {
+			n, err := decodeCount(b.Get(k[:]))
+			if err != nil {
+				return err
+			}
+			if err := b.Put(k[:], number8(n+kind.added[k])); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// decodeCount reads a counter, which is 0 if it is not there.
+func decodeCount(value []byte) (uint64, error) {
+	switch len(value) {
+	case 0:
+		return 0, nil
+	case 8:
+		return binary.BigEndian.Uint64(value), nil
+	default:
+		return 0, record.ErrUnreadable
+	}
+}
+
+// counted is what a counter has, or what is to be added to it.
+type counted struct {
+	counter
+	n uint64
+}
+
+// counted reads counters of a tenant from a slice or hour on, oldest first. One may
+// come in two parts.
+func (v *view) counted(bucket []byte, added map[counterKey]uint64, tenant, from uint32) ([]counted, error) {
+	var all []counted
+	for k, n := range added {
+		if c := parseCounter(k[:]); c.tenant == tenant && c.at >= from {
+			all = append(all, counted{c, n})
+		}
+	}
+	b := v.Tx.Bucket(bucket)
+	if b == nil { // nothing was counted yet in a file of an earlier version
+		return all, nil
+	}
+	cursor := b.Cursor()
+	seek := func(c counter) (k, value []byte) {
+		key := c.key()
+		return cursor.Seek(key[:])
+	}
+	for k, value := seek(counter{at: from, tenant: tenant}); k != nil; {
+		switch c := parseCounter(k); {
+		case c.tenant < tenant:
+			k, value = seek(counter{at: c.at, tenant: tenant})
+		case c.tenant > tenant:
+			k, value = seek(counter{at: c.at + 1, tenant: tenant})
+		default:
+			n, err := decodeCount(value)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, counted{c, n})
+			k, value = cursor.Next()
+		}
+	}
+	slices.SortFunc(all, func(a, b counted) int { return cmp.Compare(a.at, b.at) })
+	return all, nil
+}

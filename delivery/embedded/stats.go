@@ -1,0 +1,105 @@
+package embedded
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// RequestCounts counts the requests of a tenant.
+func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time) ([]delivery.RequestCount, error) {
+	number, _ := s.numbers(tenant, nil)
+	var all []delivery.RequestCount
+	err := s.read(func(tx *view) error {
+		found, err := tx.counted(statsBucket, tx.counts.stats, number, sliceOf(since))
+		for _, c := range found {
+			all = append(all, delivery.RequestCount{
+				Since: begin(c.at, delivery.StatsSlice), Status: c.status(), Duration: int(c.of), N: int64(c.n),
+			})
+		}
+		return err
+	})
+	return all, err
+}
+
+func (c counter) status() delivery.RequestStatus {
+	if c.success {
+		return delivery.RequestSuccess
+	}
+	return delivery.RequestFailed
+}
+
+// WebhookRequests says what there was of requests to webhooks of a tenant.
+func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
+	of, numbers := s.numbers(tenant, webhooks)
+	all := make([]delivery.WebhookRequests, len(webhooks))
+	places := make(map[uint32]int, len(numbers))
+	for i, n := range numbers {
+		places[n] = i
+	}
+	err := s.read(func(tx *view) error {
+		found, err := tx.counted(stripsBucket, tx.counts.strips, of, hourOf(since))
+		for _, c := range found {
+			if i, ok := places[c.of]; ok {
+				all[i].Add(begin(c.at, time.Hour), c.status(), int64(c.n))
+			}
+		}
+		return err
+	})
+	// A step after the other, so that who writes does not wait for long.
+	const step = 200
+	for done := 0; done < len(numbers) && err == nil; done += step {
+		err = s.read(func(tx *view) error {
+			for i := done; i < min(done+step, len(numbers)); i++ {
+				all[i].LastAt = lastRequest(tx, numbers[i])
+			}
+			return nil
+		})
+	}
+	return all, err
+}
+
+// numbers are those of a tenant and of webhooks of it, 0 for what does not exist.
+func (s *Store) numbers(tenant string, webhooks []uuid.UUID) (of uint32, numbers []uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	numbers = make([]uint32, len(webhooks))
+	if s.state == nil || s.state.tenants[tenant] == nil {
+		return 0, numbers
+	}
+	t := s.state.tenants[tenant]
+	for i, id := range webhooks {
+		if w := t.webhooks[id]; w != nil {
+			numbers[i] = w.number
+		}
+	}
+	return t.number, numbers
+}
+
+// lastRequest is when the newest request to a webhook began, zero if there is none.
+func lastRequest(tx *view, webhook uint32) time.Time {
+	p := pageReader{tx: tx, filter: new(delivery.RequestFilter), before: uuid.Max}
+	if kinds := p.kinds(webhookScope(webhook), 0); len(kinds) > 0 {
+		return delivery.IDTime(kinds[0].id)
+	}
+	return time.Time{}
+}
+
+// WebhookPending counts the pending deliveries of webhooks of a tenant.
+func (s *Store) WebhookPending(_ context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, errNotOpen
+	}
+	counts := make([]int64, len(webhooks))
+	for i, id := range webhooks {
+		if w := s.state.webhook(delivery.WebhookRef{Tenant: tenant, ID: id}); w != nil {
+			counts[i] = int64(w.schedule.Len())
+		}
+	}
+	return counts, nil
+}

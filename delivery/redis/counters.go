@@ -1,0 +1,35 @@
+package redis
+
+import (
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// counter is what requests have in common that are counted together.
+type counter struct {
+	tenant string
+	slice  int64 // from 1970
+	status byte
+	bucket byte // of the duration
+}
+
+const slicesPerHour = int64(time.Hour / delivery.StatsSlice)
+
+// counterNumber is what the script calls the counter of a request, from 1.
+func (c *completion) counterNumber(r *delivery.Request) int {
+	of := counter{
+		tenant: r.Tenant, slice: r.StartedAt().Unix() / int64(delivery.StatsSlice/time.Second),
+		status: statusByte(r.Status), bucket: byte(delivery.DurationBucket(r.Duration)),
+	}
+	n, ok := c.counterNumbers[of]
+	if !ok {
+		c.counters = append(c.counters, statsKey(c.partition.base, of.tenant, of.slice/slicesPerHour), of.field())
+		n = len(c.counters) / 2
+		c.counterNumbers[of] = n
+	}
+	return n
+}
+
+// field is the counter's in stats: see keys.go.
+func (c counter) field() []byte { return []byte{byte(c.slice % slicesPerHour), c.status, c.bucket} }

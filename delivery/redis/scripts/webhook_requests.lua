@@ -1,0 +1,49 @@
+#!lua flags=no-writes
+-- webhook_requests.lua counts the requests of some webhooks by the hour, and finds
+-- when the newest of each began, without a scan: the index of a day has those of each
+-- event type and status in their order, so that an hour is a range whose length Redis
+-- knows, and the newest request is at an end.
+--
+-- KEYS[1]  the partition
+-- ARGV     first hour to count, then references of the webhooks
+-- Result   now in ms, then for each webhook an array: when its newest request began,
+--          in ms, or 0 if there is none; then for each hour, type and status that has
+--          requests, in no order: hour, '1' for success or '0', how many
+
+local since = tonumber(ARGV[1])
+local results = { now_ms() }
+local days = redis.call('ZREVRANGE', days_key(), 0, -1)
+-- Rows of buckets that have been dropped are gone, whatever the index says.
+local swept = tonumber(redis.call('GET', swept_key()) or 0)
+since = math.max(since, swept)
+
+-- Adds the requests of an index to those of a webhook.
+local function add_index(of, key)
+  local top = '+'
+  while true do
+    local member = redis.call('ZREVRANGEBYLEX', key, top, '-', 'LIMIT', 0, 1)[1]
+    if not member then return end
+    local ms = struct.unpack('>I6', member, 4)
+    local hour, prefix = math.floor(ms / hour_ms), string.sub(member, 1, 3)
+    if hour >= swept then of[1] = math.max(of[1], ms) end
+    if hour >= since then
+      local first = prefix .. struct.pack('>I6', hour * hour_ms)
+      local n = #of
+      of[n + 1], of[n + 2] = hour, string.sub(prefix, 3)
+      of[n + 3] = redis.call('ZLEXCOUNT', key, '[' .. first, '[' .. member)
+      top = '(' .. first
+    else
+      top = '(' .. prefix
+    end
+  end
+end
+
+for i = 2, #ARGV do
+  local of = { 0 }
+  for _, day in ipairs(days) do
+    if of[1] > 0 and (day + 1) * 24 <= since then break end
+    add_index(of, log_key(ARGV[i], day))
+  end
+  results[i] = of
+end
+return results

@@ -1,0 +1,152 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
+)
+
+const (
+	// webhooksPerScript is how many webhooks one script looks at.
+	webhooksPerScript = 20
+	// commandsPerPipeline is how many short commands go together.
+	commandsPerPipeline = 1000
+)
+
+// RequestCounts counts the requests of a tenant.
+func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Time) ([]delivery.RequestCount, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, err
+	}
+	now := s.Now()
+	since = since.Truncate(delivery.StatsSlice)
+	if oldest := now.Add(-delivery.StatsKept); since.Before(oldest) {
+		since = oldest
+	}
+	first := hourOf(since)
+	var hours []*redis.MapStringStringCmd
+	pipe := s.client().Pipeline()
+	for hour := first; hour <= hourOf(now)+1; hour++ { // Redis's clock may be ahead
+		hours = append(hours, pipe.HGetAll(ctx, statsKey(p.base, tenant, hour)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, s.wrap(err)
+	}
+	var all []delivery.RequestCount
+	for i, fields := range hours {
+		for field, n := range fields.Val() {
+			c, err := decodeCounter(timeOfHour(first+int64(i)), field, n)
+			if err != nil {
+				return nil, err
+			}
+			if !c.Since.Before(since) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all, nil
+}
+
+func decodeCounter(hour time.Time, field, count string) (c delivery.RequestCount, err error) {
+	if len(field) != len(counter{}.field()) {
+		return c, record.ErrUnreadable
+	}
+	c.Since = hour.Add(time.Duration(field[0]) * delivery.StatsSlice)
+	c.Status, c.Duration = statusOf(field[1]), int(field[2])
+	if c.N, err = strconv.ParseInt(count, 10, 64); err != nil {
+		return c, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
+	}
+	return c, nil
+}
+
+func timeOfHour(hour int64) time.Time { return time.Unix(hour*60*60, 0).UTC() }
+
+// WebhookRequests says what there was of requests to webhooks of a tenant.
+func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]delivery.WebhookRequests, 0, len(webhooks))
+	for ids := range slices.Chunk(webhooks, webhooksPerScript) {
+		args := []any{hourOf(since)}
+		for _, id := range ids {
+			args = append(args, refText(delivery.WebhookRef{Tenant: tenant, ID: id}))
+		}
+		reply, err := s.run(ctx, webhookRequestsScript, p.base, args...)
+		if err != nil {
+			return nil, err
+		}
+		if len(reply) != 1+len(ids) {
+			return nil, errUnknownReply
+		}
+		for _, of := range reply[1:] {
+			w, err := decodeWebhookRequests(of)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, w)
+		}
+	}
+	return all, nil
+}
+
+// decodeWebhookRequests reads what the script says of one webhook.
+func decodeWebhookRequests(reply any) (w delivery.WebhookRequests, err error) {
+	of, _ := reply.([]any)
+	if len(of)%3 != 1 {
+		return w, errUnknownReply
+	}
+	if ms, _ := of[0].(int64); ms > 0 {
+		w.LastAt = time.UnixMilli(ms).UTC()
+	}
+	hours := slices.Collect(slices.Chunk(of[1:], 3))
+	slices.SortFunc(hours, func(a, b []any) int {
+		first, _ := a[0].(int64)
+		second, _ := b[0].(int64)
+		return cmp.Compare(first, second)
+	})
+	for _, h := range hours {
+		hour, _ := h[0].(int64)
+		status, _ := h[1].(string)
+		n, ok := h[2].(int64)
+		if !ok || len(status) != 1 {
+			return w, errUnknownReply
+		}
+		w.Add(timeOfHour(hour), statusOf(status[0]), n)
+	}
+	return w, nil
+}
+
+// WebhookPending counts the pending deliveries of webhooks of a tenant.
+func (s *Store) WebhookPending(ctx context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error) {
+	p, err := s.at(tenant)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]int64, 0, len(webhooks))
+	for ids := range slices.Chunk(webhooks, commandsPerPipeline) {
+		pipe := s.client().Pipeline()
+		sizes := make([]*redis.IntCmd, len(ids))
+		for i, id := range ids {
+			sizes[i] = pipe.ZCard(ctx, pendingKey(p.base, delivery.WebhookRef{Tenant: tenant, ID: id}))
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			return nil, s.wrap(err)
+		}
+		for _, size := range sizes {
+			counts = append(counts, size.Val())
+		}
+	}
+	return counts, nil
+}

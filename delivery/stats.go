@@ -1,0 +1,160 @@
+package delivery
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// StatsSlice is the shortest time that requests are counted in.
+	StatsSlice = 5 * time.Minute
+	// StatsKept is how long a tenant's requests stay counted: a week, whose first slice
+	// began earlier, and some more.
+	StatsKept = 8 * 24 * time.Hour
+	// HoursKept is the same for the hours of webhooks, of which a day is shown.
+	HoursKept = 26 * time.Hour
+)
+
+// RequestCount is how many requests of a tenant began in one slice, ended with the
+// status and took as long. Between a store and the engine there are no others but
+// these: what has no requests is left out.
+type RequestCount struct {
+	Since    time.Time // when the slice began: a multiple of StatsSlice
+	Status   RequestStatus
+	Duration int // see DurationBucket
+	N        int64
+}
+
+// WebhookRequests is what there was of requests to one webhook.
+type WebhookRequests struct {
+	// LastAt is when the newest began that is in the log, zero if there is none.
+	LastAt time.Time
+	// Hours are those that had requests, oldest first.
+	Hours []HourCount
+}
+
+// HourCount is how the requests ended that began in an hour.
+type HourCount struct {
+	Since               time.Time // when the hour began
+	Successes, Failures int64
+}
+
+// Add counts n requests that began in an hour. Hours have to come in their order.
+func (w *WebhookRequests) Add(hour time.Time, status RequestStatus, n int64) {
+	if last := len(w.Hours) - 1; last < 0 || !w.Hours[last].Since.Equal(hour) {
+		w.Hours = append(w.Hours, HourCount{Since: hour})
+	}
+	last := &w.Hours[len(w.Hours)-1]
+	if status == RequestSuccess {
+		last.Successes += n
+	} else {
+		last.Failures += n
+	}
+}
+
+// Period is a time in the past that ends now, in slices of the same length: a multiple
+// of StatsSlice, and a part of a day. They begin at multiples of their length, in UTC,
+// and the last one is under way.
+type Period struct {
+	Slices int
+	Length time.Duration // of a slice
+}
+
+// TenantStats is how a tenant's requests ended in a period, and what is pending now.
+type TenantStats struct {
+	Since, Until time.Time
+	// Pending deliveries; those that wait for their webhook to be enabled are among
+	// them, and counted again in DisabledPending.
+	Pending, DisabledPending int64
+	Tally
+	// Slices of the period, oldest first.
+	Slices []StatsSlot
+}
+
+// StatsSlot is one slice of a period.
+type StatsSlot struct {
+	Since time.Time
+	Tally
+}
+
+// WebhookStats is how things stand with one webhook.
+type WebhookStats struct {
+	WebhookID uuid.UUID
+	Pending   int64
+	// DisabledSince is zero while the webhook is enabled.
+	DisabledSince time.Time
+	// Of the last 24 hours, the one under way included.
+	WebhookRequests
+}
+
+// TenantStats counts a tenant's requests by when they began, within StatsKept.
+func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) (*TenantStats, error) {
+	webhooks, pending, err := e.webhooksPending(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	now := e.store.Now().UTC()
+	first := now.Truncate(period.Length).Add(-time.Duration(period.Slices-1) * period.Length)
+	stats := &TenantStats{Since: first, Until: now.Truncate(time.Millisecond), Slices: make([]StatsSlot, period.Slices)}
+	for i := range stats.Slices {
+		stats.Slices[i].Since = first.Add(time.Duration(i) * period.Length)
+	}
+	counts, err := e.store.RequestCounts(ctx, tenant, first)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range counts {
+		// One that began this moment may be ahead of this process's clock.
+		if i := int(c.Since.Sub(first) / period.Length); i >= 0 && i < period.Slices {
+			stats.Slices[i].add(c.Status, c.Duration, c.N)
+			stats.add(c.Status, c.Duration, c.N)
+		}
+	}
+	for i, w := range webhooks {
+		stats.Pending += pending[i]
+		if !w.Enabled {
+			stats.DisabledPending += pending[i]
+		}
+	}
+	return stats, nil
+}
+
+// WebhookStats says how things stand with a tenant's webhooks, oldest first.
+func (e *Engine) WebhookStats(ctx context.Context, tenant string) ([]WebhookStats, error) {
+	webhooks, pending, err := e.webhooksPending(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	since := e.store.Now().UTC().Truncate(time.Hour).Add(-23 * time.Hour)
+	requests, err := e.store.WebhookRequests(ctx, tenant, idsOf(webhooks), since)
+	if err != nil {
+		return nil, err
+	}
+	stats := make([]WebhookStats, len(webhooks))
+	for i, w := range webhooks {
+		stats[i] = WebhookStats{
+			WebhookID: w.ID, Pending: pending[i], DisabledSince: w.DisabledSince(), WebhookRequests: requests[i],
+		}
+	}
+	return stats, nil
+}
+
+// webhooksPending reads a tenant's webhooks, and how many deliveries each has pending.
+func (e *Engine) webhooksPending(ctx context.Context, tenant string) ([]*Webhook, []int64, error) {
+	webhooks, err := e.Webhooks(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
+	return webhooks, pending, err
+}
+
+func idsOf(webhooks []*Webhook) []uuid.UUID {
+	ids := make([]uuid.UUID, len(webhooks))
+	for i, w := range webhooks {
+		ids[i] = w.ID
+	}
+	return ids
+}
