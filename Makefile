@@ -31,7 +31,8 @@ test: lint test-go fuzz ## Check everything: linters, all tests with the race de
 .PHONY: test-go
 test-go: ## Run the tests alone
 	@$(need) cc
-	redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis go test -race -vet=off -timeout 20m ./...
+	redis=$$($(need) redis) && chromium=$$($(need) chromium) && \
+		WEBHOOKS_REDIS_SERVER=$$redis WEBHOOKS_CHROMIUM=$$chromium go test -race -vet=off -timeout 20m ./...
 
 # Package, target and how many inputs: about half a minute's worth. A count, not a
 # time, lest a busy machine's clock end a run in the middle of an input.

@@ -1,10 +1,24 @@
 package caddymodule_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"net/http"
+	"path"
 	"regexp"
 	"strings"
 	"testing"
+)
+
+// Bounds of the page and all that it loads, in bytes.
+const (
+	maxPage           = 100_000
+	maxPageCompressed = 35_000
+)
+
+var (
+	loadedByPage   = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
+	loadedByModule = regexp.MustCompile(`(?m)^import .*from "\./([^"]*)";$`)
 )
 
 // TestDashboard asks for the page as a browser does, and for all that it loads.
@@ -14,39 +28,84 @@ func TestDashboard(t *testing.T) {
 	page := s.do(http.MethodGet, "/hooks/", "", asBrowser...)
 	page.want(t, http.StatusOK, nil)
 	paths := map[string]string{"": "text/html; charset=utf-8"}
-	for _, m := range regexp.MustCompile(`(?:href|src)="([^"]*)"`).FindAllStringSubmatch(string(page.body), -1) {
-		switch path := m[1]; {
-		case strings.HasSuffix(path, ".css"):
-			paths[path] = "text/css; charset=utf-8"
-		case strings.HasSuffix(path, ".js"):
-			paths[path] = "text/javascript; charset=utf-8"
-		case path != "data:,":
-			t.Errorf("the page loads %s", path)
+	for _, m := range loadedByPage.FindAllStringSubmatch(string(page.body), -1) {
+		switch name := m[1]; {
+		case strings.HasSuffix(name, ".css"):
+			paths[name] = "text/css; charset=utf-8"
+		case strings.HasSuffix(name, ".js"):
+			paths[name] = "text/javascript; charset=utf-8"
+		case name != "data:,":
+			t.Errorf("the page loads %s", name)
 		}
 	}
-	if len(paths) != 3 {
-		t.Errorf("the page and what it loads are %v", paths)
-	}
-	for path, contentType := range paths {
-		path = "/hooks/" + path
-		s.do(http.MethodGet, path, "").wantProblem(t, http.StatusUnauthorized)
-		s.do(http.MethodGet, path, "", "Authorization", asEmitter).wantProblem(t, http.StatusForbidden)
-		s.do(http.MethodPost, path, "", asBrowser...).wantProblem(t, http.StatusMethodNotAllowed)
-		got := s.do(http.MethodGet, path, "", asBrowser...)
-		for name, want := range map[string]string{
+	size, compressed := 0, 0
+	for name, contentType := range paths {
+		at := "/hooks/" + name
+		s.do(http.MethodGet, at, "").wantProblem(t, http.StatusUnauthorized)
+		s.do(http.MethodGet, at, "", "Authorization", asEmitter).wantProblem(t, http.StatusForbidden)
+		s.do(http.MethodPost, at, "", asBrowser...).wantProblem(t, http.StatusMethodNotAllowed)
+		got := s.do(http.MethodGet, at, "", asBrowser...)
+		got.want(t, http.StatusOK, nil)
+		for header, want := range map[string]string{
 			"Content-Type": contentType, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache", "Referrer-Policy": "no-referrer",
 		} {
-			if got.header.Get(name) != want {
-				t.Errorf("%s: %s is %q, want %q", path, name, got.header.Get(name), want)
+			if got.header.Get(header) != want {
+				t.Errorf("%s: %s is %q, want %q", at, header, got.header.Get(header), want)
 			}
 		}
 		policy := got.header.Get("Content-Security-Policy")
 		if !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe") {
-			t.Errorf("%s: the policy is %q", path, policy)
+			t.Errorf("%s: the policy is %q", at, policy)
 		}
-		again := s.do(http.MethodGet, path, "", append(asBrowser, "If-None-Match", got.header.Get("ETag"))...)
+		again := s.do(http.MethodGet, at, "", append(asBrowser, "If-None-Match", got.header.Get("ETag"))...)
 		if again.status != http.StatusNotModified || len(again.body) > 0 {
-			t.Errorf("%s again: %d with %d bytes", path, again.status, len(again.body))
+			t.Errorf("%s again: %d with %d bytes", at, again.status, len(again.body))
+		}
+		// The page names each module, so that none waits for another.
+		for _, m := range loadedByModule.FindAllStringSubmatch(string(got.body), -1) {
+			if needed := path.Join(path.Dir(name), m[1]); paths[needed] == "" {
+				t.Errorf("%s needs %s, which the page does not name", name, needed)
+			}
+		}
+		size += len(got.body)
+		compressed += compressedSize(t, got.body)
+	}
+	if size > maxPage || compressed > maxPageCompressed {
+		t.Errorf("the page has %d bytes, %d compressed", size, compressed)
+	}
+}
+
+// compressedSize is what a server with compression sends.
+func compressedSize(t *testing.T, content []byte) int {
+	t.Helper()
+	var compressed bytes.Buffer
+	w := gzip.NewWriter(&compressed)
+	if _, err := w.Write(content); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return compressed.Len()
+}
+
+// TestDashboardWithoutSlash asks for the page at its mount. What it loads is
+// relative to the mount with a slash, so that is where a browser is sent to.
+func TestDashboardWithoutSlash(t *testing.T) {
+	s := startSite(t, siteConfig{webhooks: "store embedded " + t.TempDir(), more: `
+	handle_path /open* {
+		webhooks {
+			insecure_no_auth
+		}
+	}`})
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	for at, want := range map[string]string{"/open": "./open/", "//open": "./open/", "/open/": ""} {
+		got, err := exchangeWith(client, http.MethodGet, "http://"+s.addr+at, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if to := got.reply.header.Get("Location"); to != want {
+			t.Errorf("%s: %d leads to %q, want %q", at, got.reply.status, to, want)
 		}
 	}
 }

@@ -59,16 +59,7 @@ type route struct {
 }
 
 // http.ServeMux would answer in plain text and redirect out of the mount.
-var routes = makeRoutes([]route{
-	{path: "", endpoints: []endpoint{
-		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("index.html", "text/html; charset=utf-8")},
-	}},
-	{path: "dashboard/dashboard.css", endpoints: []endpoint{
-		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("dashboard.css", "text/css; charset=utf-8")},
-	}},
-	{path: "dashboard/dashboard.js", endpoints: []endpoint{
-		{method: http.MethodGet, who: admin, anyTenant: true, serve: serveFile("dashboard.js", "text/javascript; charset=utf-8")},
-	}},
+var routes = makeRoutes(append(dashboardRoutes(), []route{
 	{path: "api/events", endpoints: []endpoint{
 		{method: http.MethodPost, who: emitter, body: eventsBody, serve: emitEvents},
 	}},
@@ -114,7 +105,7 @@ var routes = makeRoutes([]route{
 	{path: "api/openapi.json", endpoints: []endpoint{
 		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getOpenAPI},
 	}},
-})
+}...))
 
 func makeRoutes(routes []route) []route {
 	for i := range routes {

@@ -1,0 +1,106 @@
+// The only module that talks to Caddy. Paths are relative to the page's, wherever
+// that is mounted.
+
+// Problem is what went wrong: its message is a sentence for people, status 0
+// means that there was no answer, and errors say what is wrong with which field.
+export class Problem extends Error {
+	constructor(status, detail, errors = []) {
+		super(detail);
+		this.status = status;
+		this.errors = errors;
+	}
+}
+
+const signedOut = "You are not signed in, or not any more. Sign in again in another tab and press Try again here," +
+	" or reload this page. What you have typed here stays until you reload.";
+
+// call asks the API and gives its answer, null if that is empty. It throws a
+// Problem.
+export async function call(path, { method = "GET", body } = {}) {
+	const answer = await ask(`api/${path}`, {
+		method,
+		...(body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+	});
+	if (answer.status === 204) {
+		return null;
+	}
+	const content = await answer.json().catch(() => undefined);
+	if (answer.ok && content !== undefined) {
+		return content;
+	}
+	const detail = content?.detail ?? `Caddy answered ${answer.status}, and not as the API does. Is something else in between?`;
+	if (answer.status === 503) {
+		lose(detail);
+	}
+	throw new Problem(answer.status, detail, content?.errors);
+}
+
+// ask sends a request, and notices when nobody answers, or when somebody wants
+// the user to sign in first: by a 401, or by sending to a page for that.
+async function ask(path, options) {
+	let answer;
+	try {
+		answer = await fetch(path, { ...options, redirect: "manual" });
+	} catch {
+		lose("Caddy cannot be reached.");
+		throw new Problem(0, "Caddy cannot be reached. This page tries again by itself.");
+	}
+	if (answer.status === 401 || answer.type === "opaqueredirect") {
+		tell({ detail: signedOut, button: true });
+		throw new Problem(401, signedOut);
+	}
+	if (answer.ok && state?.button) {
+		tell(null); // signed in again
+	}
+	return answer;
+}
+
+// The state of the connection: null if all is well, or what is wrong.
+let state = null;
+const listeners = [];
+
+// onConnection has a listener told of each change of the connection.
+export function onConnection(listener) {
+	listeners.push(listener);
+}
+
+function tell(next) {
+	const before = state;
+	state = next;
+	listeners.forEach((listener) => listener(state, before));
+}
+
+// retry has the page ask anew for what it shows, after the user signed in.
+export function retry() {
+	tell(null);
+}
+
+// lose notes that Caddy or its store does not answer, and asks until it does.
+async function lose(detail) {
+	if (state !== null) {
+		return;
+	}
+	tell({ detail: `${detail} Trying again…` });
+	for (let wait = 500; !await healthy(); wait = Math.min(wait * 1.5, 5000)) {
+		await new Promise((resolve) => { setTimeout(resolve, wait); });
+	}
+	tell(null);
+}
+
+async function healthy() {
+	try {
+		const answer = await fetch("api/health", { redirect: "manual" });
+		return answer.status < 500;
+	} catch {
+		return false;
+	}
+}
+
+// Somebody who looks at the page is told of a loss without asking for anything.
+const beat = 15_000; // milliseconds
+setInterval(async () => {
+	if (!document.hidden && state === null && !await healthy()) {
+		lose("Caddy or its store cannot be reached.");
+	}
+}, beat);
+window.addEventListener("offline", () => lose("This device is offline."));

@@ -1,0 +1,135 @@
+// A body, as it was sent or answered, how to send it by hand, and how to check its
+// signature.
+
+import { copyButton, element, visible } from "./dom.js";
+
+// bodySection shows a body under a title; note says something of it. It is text,
+// whatever it is; JSON is laid out, unless the raw text is asked for.
+export function bodySection(title, text, note = "") {
+	const heading = element("h3", title);
+	if (text === null || text === "") {
+		return element("section", heading, element("p.hint", note || "Empty."));
+	}
+	const laidOut = pretty(text);
+	const shown = element("pre", { tabIndex: 0, role: "region", ariaLabel: title });
+	const show = () => shown.replaceChildren(...visible(raw.checked ? text : laidOut ?? text));
+	const raw = element("input", { type: "checkbox", ariaLabel: `Raw ${title.toLowerCase()}`, onchange: show });
+	show();
+	return element(
+		"section",
+		element(
+			"div.bar", heading,
+			laidOut !== null && element("label.choice", raw, " Raw"),
+			copyButton(`Copy ${title.toLowerCase()}`, () => text),
+		),
+		shown,
+		note && element("p.hint", note),
+	);
+}
+
+const deepest = 40; // levels that are indented: a hostile body has thousands
+
+// pretty lays out JSON with a member per line; null if the text is no JSON. It
+// works on the text: numbers keep every digit, and members their order, repeated
+// or not.
+function pretty(text) {
+	try {
+		JSON.parse(text);
+	} catch {
+		return null;
+	}
+	let out = "";
+	let depth = 0;
+	const line = () => `\n${"  ".repeat(Math.min(depth, deepest))}`;
+	// A string, an empty object or array, one sign, or a number, true, false, null.
+	for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s{}[\],:"]+/g)) {
+		switch (token) {
+		case "{":
+		case "[":
+			depth++;
+			out += token + line();
+			break;
+		case "}":
+		case "]":
+			depth--;
+			out += line() + token;
+			break;
+		case ",":
+			out += token + line();
+			break;
+		case ":":
+			out += ": ";
+			break;
+		default:
+			out += /^[{[]/.test(token) ? token.replace(/\s/g, "") : token;
+		}
+	}
+	return out;
+}
+
+const header = "X-Level-Signature"; // unless signature_header was configured
+
+const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+
+// curl is a command that sends a request as it was sent, signed with a secret
+// that only its owner knows.
+export function curl(request) {
+	return `SECRET='the secret of the webhook'
+BODY=${quoted(request.request_body)}
+SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')
+curl ${quoted(request.url)} \\
+  -H 'Content-Type: application/json' \\
+  -H "${header}: sha256=$SIGNATURE" \\
+  --data-raw "$BODY"
+`;
+}
+
+const examples = {
+	Go: `func verify(secret string, body []byte, signature string) bool {
+	mac := hmac.New(sha256.New, []byte(secret))
+	mac.Write(body)
+	want := "sha256=" + hex.EncodeToString(mac.Sum(nil))
+	return hmac.Equal([]byte(signature), []byte(want))
+}`,
+	JavaScript: `import { createHmac, timingSafeEqual } from "node:crypto";
+
+function verify(secret, body, signature) { // body: a Buffer, as it came
+  const want = Buffer.from("sha256=" + createHmac("sha256", secret).update(body).digest("hex"));
+  const got = Buffer.from(signature ?? "");
+  return got.length === want.length && timingSafeEqual(got, want);
+}`,
+	Python: `import hashlib, hmac
+
+def verify(secret: str, body: bytes, signature: str) -> bool:
+    want = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    return hmac.compare_digest(signature.encode(), want.encode())`,
+	Ruby: `require "openssl"
+
+def verify(secret, body, signature)
+  want = "sha256=" + OpenSSL::HMAC.hexdigest("SHA256", secret, body)
+  OpenSSL.secure_compare(want, signature.to_s)
+end`,
+	PHP: `function verify(string $secret, string $body, string $signature): bool {
+    $want = "sha256=" . hash_hmac("sha256", $body, $secret);
+    return hash_equals($want, $signature);
+}`,
+};
+
+let language = "Go"; // stays chosen from request to request
+
+export function verifySection() {
+	const code = element("pre", { tabIndex: 0, role: "region", ariaLabel: "Code" });
+	const choice = element("select", { ariaLabel: "Language" }, ...Object.keys(examples).map((name) => element("option", name)));
+	choice.value = language;
+	choice.onchange = () => {
+		language = choice.value;
+		code.textContent = examples[language];
+	};
+	choice.onchange();
+	return element(
+		"details", element("summary", "Verify the signature"),
+		element("p.hint", `${header}, unless the header was configured to be another one, is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
+		element("div.bar", choice, copyButton("Copy code", () => examples[language])),
+		code,
+	);
+}

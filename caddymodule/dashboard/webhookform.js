@@ -1,0 +1,228 @@
+// The form that adds a webhook or changes one.
+
+import { call } from "./api.js";
+import { busy, byId, copy, element, foreign, hex, say } from "./dom.js";
+
+const dialog = byId("webhook-form");
+const form = dialog.querySelector("form");
+const field = form.elements;
+const part = (selector) => form.querySelector(selector);
+const submit = part("[type=submit]");
+const typesPlace = part(".types");
+const hint = byId("webhook-url-hint").textContent;
+
+let webhook = null; // the one that is changed, null for a new one
+let before = ""; // what the form said when it was opened
+let saved = () => {};
+
+// open shows the form, empty or for a webhook, and calls done when it was saved.
+export function open(eventTypes, of, done) {
+	[webhook, saved] = [of, done];
+	form.reset();
+	field.url.value = of?.url ?? "";
+	field.description.value = of?.description ?? "";
+	field.enabled.checked = of?.enabled ?? true;
+	fillTypes(eventTypes, of?.event_types ?? ["*"]);
+	byId("webhook-form-title").textContent = of ? "Edit webhook" : "Add webhook";
+	submit.textContent = of ? "Save webhook" : "Add webhook";
+	byId("webhook-secret-hint").textContent = of?.has_secret
+		? "A secret is set. Enter a new one to replace it."
+		: "Signs each request, so that your endpoint can tell that it came from here.";
+	part(".remove").hidden = !of?.has_secret;
+	clearErrors();
+	hintAtURL();
+	warn();
+	before = JSON.stringify(input());
+	dialog.showModal();
+	field.url.focus();
+}
+
+const url = () => field.url.value.trim();
+
+// input is what the form says, as the API takes it.
+function input() {
+	const secret = field.remove.checked ? null : field.secret.value;
+	return {
+		url: url(), description: field.description.value, enabled: field.enabled.checked,
+		event_types: chosenTypes(), ...(secret === "" ? {} : { secret }),
+	};
+}
+
+// changes leaves out what the webhook has already: somebody else may be changing
+// that.
+function changes(all) {
+	const same = (name) => JSON.stringify(all[name]) === JSON.stringify(webhook[name]);
+	return Object.fromEntries(Object.entries(all).filter(([name]) => !same(name)));
+}
+
+const errorOf = (name) => part(`[data-for="${name}"]`);
+
+function showError(name, sentence) {
+	errorOf(name).textContent = sentence;
+	if (field[name]?.setAttribute) {
+		field[name].ariaInvalid = sentence === "" ? null : "true";
+	}
+}
+
+function clearErrors() {
+	form.querySelectorAll("[data-for]").forEach((place) => showError(place.dataset.for, ""));
+}
+
+function hintAtURL() {
+	const sentence = url() && checkURL(url()).hint;
+	byId("webhook-url-hint").textContent = sentence || hint;
+	byId("webhook-url-hint").classList.toggle("warning", Boolean(sentence));
+}
+
+function warn() {
+	const none = field.secret.value === "";
+	byId("webhook-secret-warning").textContent = none
+		? "" : "It cannot be seen again once it is saved: copy it now. Your endpoint needs it to check signatures.";
+	part(".copy").hidden = none;
+	field.secret.disabled = part(".generate").disabled = field.remove.checked;
+}
+
+// check finds what is wrong before Caddy is asked.
+function check(all) {
+	clearErrors();
+	const { error } = checkURL(all.url);
+	if (error) {
+		showError("url", error);
+		field.url.focus();
+	}
+	if (all.event_types.length === 0) {
+		showError("event_types", "Select one type at least, or send all.");
+	}
+	return !error && all.event_types.length > 0;
+}
+
+async function save() {
+	const all = input();
+	if (!check(all)) {
+		return;
+	}
+	try {
+		const done = webhook === null
+			? await call("webhooks", { method: "POST", body: all })
+			: await call(`webhooks/${webhook.id}`, { method: "PATCH", body: changes(all) });
+		dialog.close();
+		say(webhook === null ? "Webhook added." : "Webhook saved.");
+		saved(done);
+	} catch (problem) {
+		showProblem(problem);
+	}
+}
+
+function showProblem({ message, errors }) {
+	for (const { field: path, detail } of errors.length > 0 ? errors : [{ field: "", detail: message }]) {
+		const name = path.split(".")[0]; // event_types.0
+		showError(errorOf(name) ? name : "", detail);
+	}
+	part("[aria-invalid=true]")?.focus();
+}
+
+form.addEventListener("submit", (event) => {
+	event.preventDefault();
+	busy(submit, save);
+});
+field.url.oninput = () => {
+	hintAtURL();
+	const begun = "https://".startsWith(url()); // it may become a URL yet
+	showError("url", begun ? "" : checkURL(url()).error ?? "");
+};
+field.url.onchange = () => showError("url", url() && (checkURL(url()).error ?? ""));
+field.secret.oninput = field.remove.onchange = warn;
+part(".generate").onclick = () => {
+	field.secret.value = Array.from(crypto.getRandomValues(new Uint8Array(32)), (byte) => hex(byte, 2)).join("");
+	warn();
+};
+part(".copy").onclick = () => copy(field.secret.value);
+part(".cancel").onclick = () => dialog.close();
+// Escape does not throw away what was typed.
+dialog.addEventListener("cancel", (event) => {
+	if (event.target === dialog && JSON.stringify(input()) !== before) {
+		event.preventDefault();
+		showError("", "There are changes. Press Cancel to drop them.");
+	}
+});
+
+// The types: a box for each that there is, or a text where Caddy accepts any name.
+
+function fillTypes(types, wanted) {
+	field.types.value = wanted.includes("*") ? "all" : "some";
+	const names = wanted.filter((name) => name !== "*");
+	// A webhook may want what was configured once.
+	const gone = names.filter((name) => !types.some((type) => type.name === name))
+		.map((name) => ({ name, description: "Not configured any more: take it away to change the others." }));
+	typesPlace.replaceChildren(...types.length > 0
+		? [...types, ...gone].map(({ name, description }) => box(name, description, names.includes(name)))
+		: [element("label", "Names, one on each line", element("textarea", { rows: 4, spellcheck: false, value: names.join("\n") }))]);
+	toggleTypes();
+}
+
+function box(name, description, checked) {
+	const id = `type-${name}`;
+	return element(
+		"div.type",
+		element(
+			"label.choice", element("input", { type: "checkbox", value: name, checked, "aria-describedby": id }), " ", foreign("span", name),
+		),
+		element("p.hint.under", { id }, description),
+	);
+}
+
+function toggleTypes() {
+	typesPlace.hidden = field.types.value === "all";
+}
+form.addEventListener("change", toggleTypes);
+
+// chosenTypes is what the webhook is to have as event_types.
+function chosenTypes() {
+	if (field.types.value === "all") {
+		return ["*"];
+	}
+	const text = typesPlace.querySelector("textarea");
+	return text
+		? text.value.split("\n").map((name) => name.trim()).filter(Boolean)
+		: [...typesPlace.querySelectorAll("input:checked")].map((input) => input.value);
+}
+
+// What Caddy would say of a URL, said while it is typed. Caddy's word is the last:
+// whether http or an address that is not public may be used, only its configuration
+// knows.
+
+// checkURL gives an error, or a hint, or neither.
+function checkURL(text) {
+	const url = URL.parse(text);
+	if (text === "") {
+		return { error: "The URL is missing." };
+	}
+	if (/[\s\u0000-\u001f\u007f]/.test(text)) {
+		return { error: "The URL contains a space or a control character." };
+	}
+	if (url === null || !/^https?:\/\//i.test(text)) {
+		return { error: "The URL must be absolute and begin with https://." };
+	}
+	if (url.username || url.password) {
+		return { error: "The URL must not contain a user name or password." };
+	}
+	if (text.includes("#")) {
+		return { error: "The URL must not have a fragment (#…)." };
+	}
+	if (special.test(url.hostname)) {
+		return { hint: `${url.hostname} is not a public address: Caddy refuses it, unless it was configured to allow it.` };
+	}
+	if (url.protocol === "http:") {
+		return { hint: "Use https: Caddy refuses http, unless it was configured to allow it." };
+	}
+	return {};
+}
+
+// Names and addresses that are not public, by the usual mistakes. Another name may
+// still lead to such an address, which Caddy finds out when it connects.
+const special = new RegExp([
+	String.raw`^(.+\.)?localhost\.?$`,
+	String.raw`^(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|192\.0\.[02]|203\.0\.113)\.[\d.]+$`,
+	String.raw`^(100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|198\.(1[89]|51\.100)|22[4-9]|2[3-5]\d)\.[\d.]+$`,
+	String.raw`^\[(::|f[cdef]|64:ff9b:|2001:(0|db8):)`,
+].join("|"));

@@ -1,0 +1,108 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// testConnection ends Caddy under the page, and starts it again.
+func testConnection(t *testing.T, d *dashboard) {
+	d.visit("#webhooks")
+	d.click("button", "Add webhook")
+	d.fill("textbox", "URL", d.endpoint("/ok"))
+	d.fill("textbox", "Description", "typed before")
+	d.site.caddy.Kill()
+	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
+	d.sees("Caddy cannot be reached. Trying again…")
+	d.sees("This page tries again by itself.")
+	d.screenshot("connection lost")
+	d.site.start()
+	d.until(`document.getElementById("connection").hidden`)
+	if typed := d.text(`document.getElementById("webhook-description").value`); typed != "typed before" {
+		t.Errorf("what was typed is %q", typed)
+	}
+	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
+	d.sees("Webhook added.")
+	// A list that could not be read is there again by itself.
+	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
+	d.site.caddy.Kill()
+	d.eval(`document.getElementById("tab-requests").click()`)
+	d.sees("This page tries again by itself.")
+	d.screenshot("requests not read")
+	d.site.start()
+	d.until(`document.querySelectorAll("#requests tbody tr").length === 1`)
+	// The form of the filters has its choices too.
+	d.until(`document.querySelectorAll("#filters option").length > 4`)
+}
+
+// testSignedOut takes away what Caddy knows the user by.
+func testSignedOut(t *testing.T, d *dashboard) {
+	as := func(headers network.Headers) {
+		call(d.tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
+	}
+	call(d.tab, network.Enable, network.EnableParams{})
+	d.cancelPrompts()
+	as(network.Headers{"X-User": "alice"})
+	d.run(chromedp.Navigate(d.at("signed/")))
+	d.sees("No webhook yet")
+	d.click("button", "Add webhook")
+	d.fill("textbox", "URL", d.endpoint("/ok"))
+	as(network.Headers{})
+	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
+	d.sees("Sign in again in another tab and press Try again here")
+	d.screenshot("signed out")
+	as(network.Headers{"X-User": "alice"})
+	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
+	d.sees("Webhook added.")
+	d.until(`document.getElementById("connection").hidden`)
+	if got := d.webhooks(); len(got) != 1 || !strings.HasSuffix(got[0].URL, "/ok") {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// cancelPrompts closes the browser's own windows that ask for a password.
+func (p *tab) cancelPrompts() {
+	p.t.Helper()
+	answer := func(act func() error) {
+		go func() {
+			if err := act(); err != nil && p.ctx.Err() == nil {
+				p.fault(err.Error())
+			}
+		}()
+	}
+	err := chromedp.Listen(p.ctx, func(event any) {
+		switch event := event.(type) {
+		case *fetch.EventRequestPaused:
+			answer(func() error {
+				_, err := chromedp.Call(p.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: event.RequestID})
+				return err
+			})
+		case *fetch.EventAuthRequired:
+			answer(func() error {
+				cancel := &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseCancelAuth}
+				_, err := chromedp.Call(p.ctx, fetch.ContinueWithAuth, fetch.ContinueWithAuthParams{RequestID: event.RequestID, AuthChallengeResponse: cancel})
+				return err
+			})
+		}
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	call(p, fetch.Enable, fetch.EnableParams{HandleAuthRequests: new(true)})
+}
+
+// testPageMounts asks for the page in the ways that people type it.
+func testPageMounts(t *testing.T, d *dashboard) {
+	for _, path := range []string{"hooks", "hooks/", "hooks/#requests", "/hooks"} {
+		d.run(chromedp.Navigate(d.at(path)))
+		d.until(`document.querySelector("[role=tab][aria-selected=true]") && /No (webhook|request) yet/.test(document.body.innerText)`)
+		if at := d.text("location.host + location.pathname"); !strings.HasPrefix(at, d.tenant+".localhost:") || !strings.HasSuffix(at, "/hooks/") {
+			t.Errorf("%s leads to %s", path, at)
+		}
+	}
+}

@@ -1,0 +1,154 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// openNewest opens the newest request.
+func (d *dashboard) openNewest() {
+	d.t.Helper()
+	d.until(`document.querySelector("#requests tbody .open")`)
+	d.click("link", d.text(`document.querySelector("#requests tbody .open").textContent`))
+	d.until(`document.querySelector("#detail").open && document.querySelector("#detail dl")`)
+}
+
+func testDetail(t *testing.T, d *dashboard) {
+	d.answer("/in", http.StatusOK, `{"stored":true,"count":12345678901234567890,"tags":[],"nested":{"a":[1,2]}}`)
+	d.subscribe("/in")
+	d.subscribe("/other")
+	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
+	event := d.emit("device_created", 1)
+	d.logs("event_id="+event, 2)
+	d.visit("#requests?webhook_id=" + d.webhooks()[0].ID)
+	d.openNewest()
+	for _, want := range []string{
+		"success", "200", d.endpoint("/in"), "device_created", event, "1/3",
+		"\"count\": 12345678901234567890,\n  \"tags\": [],\n", // laid out, with every digit
+		`"serial": 12345678901234567890`,
+		"Other webhooks of this event", d.endpoint("/other"),
+	} {
+		d.sees(want)
+	}
+	d.screenshot("detail")
+	d.click("checkbox", "Raw response body")
+	d.sees(`{"stored":true,"count":12345678901234567890,"tags":[],"nested":{"a":[1,2]}}`)
+	d.eval(`navigator.clipboard.writeText = async (text) => { window.copied = text; }`)
+	d.click("button", "Copy response body")
+	d.until(`window.copied.startsWith('{"stored":true,')`)
+	// Back leads out of the panel, and its address into it.
+	link := d.text("location.hash")
+	d.eval("history.back()")
+	d.until(`!document.querySelector("#detail").open`)
+	d.visit(link)
+	d.until(`document.querySelector("#detail dl")`)
+	// The command is what a shell understands.
+	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
+	d.click("button", "Copy curl command")
+	d.until(`window.copied === undefined || window.copied.startsWith("SECRET=")`)
+	command := d.text(`document.querySelector("#detail [aria-label='curl command']").textContent`)
+	if out, err := exec.Command("sh", "-n", "-c", command).CombinedOutput(); err != nil || !strings.Contains(command, event) {
+		t.Errorf("%v: %s in\n%s", err, out, command)
+	}
+	for _, language := range []string{"Go", "JavaScript", "Python", "Ruby", "PHP"} {
+		d.eval(`{
+			const choice = document.querySelector("#detail select");
+			choice.value = "` + language + `";
+			choice.dispatchEvent(new Event("change"));
+		}`)
+		d.until(`/sha256=/.test(document.querySelector("#detail pre[aria-label=Code]").textContent)`)
+	}
+	d.click("button", "Close")
+	d.until(`!document.querySelector("#detail").open && !location.hash.includes("request=")`)
+	d.visit("#requests?request=00000000-0000-7000-8000-000000000000")
+	d.sees("There is no such request, or not any more.")
+}
+
+// testAttempts watches a delivery until it has failed for good.
+func testAttempts(_ *testing.T, d *dashboard) {
+	d.answer("/fails", http.StatusInternalServerError, "")
+	d.subscribe("/fails")
+	d.emit("device_created", 1)
+	d.logs("", 1)
+	d.visit("#requests")
+	d.openNewest()
+	d.sees("Attempt 1/3")
+	d.sees("Next attempt")
+	d.screenshot("detail waiting")
+	d.sees("Attempt 2/3")
+	d.sees("Attempt 3/3")
+	d.seesNot("Next attempt")
+}
+
+func testRerun(_ *testing.T, d *dashboard) {
+	d.answer("/in", http.StatusServiceUnavailable, "later, please")
+	webhook := d.subscribe("/in")
+	d.emit("device_created", 1)
+	d.logs("", 3)
+	d.visit("#requests")
+	d.openNewest()
+	d.sees("later, please")
+	d.sees("Sends the same payload again.")
+	d.click("button", "Re-run request")
+	d.until(`document.getElementById("rerun-result").innerText.includes("failed 503")`)
+	d.answer("/in", http.StatusOK, "thanks")
+	d.click("button", "Re-run request")
+	d.until(`document.getElementById("rerun-result").innerText.includes("success 200")`)
+	d.screenshot("detail re-run")
+	d.logs("", 5)
+	d.until(`document.querySelectorAll("#requests tbody tr").length === 5`) // the list has them too
+	d.click("link", "Show request")
+	d.sees("thanks")
+	// What cannot be sent is said.
+	d.api(http.MethodPatch, "webhooks/"+webhook, `{"enabled":false}`, http.StatusOK, nil)
+	d.click("button", "Re-run request")
+	d.sees("The webhook is disabled: enable it first.")
+}
+
+// testBulk re-runs what was selected, and then all that failed: each delivery
+// once, and none that has succeeded.
+func testBulk(t *testing.T, d *dashboard) {
+	d.answer("/in", http.StatusServiceUnavailable, "later, please")
+	d.subscribe("/in")
+	d.emit("device_created", 4)
+	d.logs("status=failed", 12)
+	d.answer("/in", http.StatusOK, "thanks")
+	d.visit("#requests")
+	d.until(`document.querySelectorAll("#requests tbody tr").length === 12`)
+	// All attempts of the newest delivery.
+	d.eval(`document.querySelectorAll("#requests tbody input")[0].click()`)
+	d.sees("1 request selected")
+	d.eval(`document.querySelectorAll("#requests tbody input")[11].click()`)
+	d.sees("2 requests selected")
+	d.screenshot("requests selected")
+	d.click("button", "Re-run selected")
+	d.sees("2 failed requests found.")
+	d.screenshot("bulk asks")
+	d.click("button", "Re-run")
+	d.sees("succeeded, 0 failed.")
+	d.screenshot("bulk done")
+	d.click("button", "Close")
+	d.seesNot("2 requests selected")
+	var page struct {
+		Data []struct {
+			EventID string `json:"event_id"`
+		}
+	}
+	d.api(http.MethodGet, "requests?status=success", "", http.StatusOK, &page)
+	rerun := make(map[string]bool)
+	for _, request := range page.Data {
+		rerun[request.EventID] = true
+	}
+	if len(rerun) != len(page.Data) {
+		t.Errorf("a delivery was sent twice: %v", page.Data)
+	}
+	d.click("button", "Re-run all failed that match…")
+	d.sees("12 failed requests found.")
+	d.sees("are earlier attempts")
+	d.click("button", "Re-run")
+	d.sees("succeeded, 0 failed.")
+	d.screenshot("bulk all")
+	d.logs("status=success", 4)
+}

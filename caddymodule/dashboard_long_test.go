@@ -1,0 +1,102 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+)
+
+const (
+	longTenant = "long"
+	longLog    = 30_000 // rows; more only take longer
+)
+
+// fillLog writes the long log into a folder that no Caddy has yet.
+func fillLog(t *testing.T, folder string) {
+	t.Helper()
+	store := embedded.New(folder)
+	if err := store.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := store.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}()
+	add := func(batch *delivery.Batch) {
+		t.Helper()
+		if _, err := store.Import(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	webhook := delivery.Webhook{
+		Tenant: longTenant, ID: delivery.NewID(now), URL: "https://receiver.example/in", Enabled: true,
+		EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
+	}
+	first := new(delivery.Batch)
+	first.AddWebhook(delivery.StoredWebhook{Webhook: webhook})
+	add(first)
+	for n := 0; n < longLog; {
+		batch := new(delivery.Batch)
+		for ; n < longLog && !batch.Full(); n++ {
+			batch.AddRequest(delivery.StoredRequest{Request: delivery.Request{
+				Tenant: longTenant, ID: delivery.NewID(now.Add(-time.Duration(n) * time.Second)), WebhookID: webhook.ID, EventID: uuid.New(),
+				EventType: "device_updated", OccurredAt: now, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+				Status: delivery.RequestSuccess, StatusCode: 200, URL: fmt.Sprintf("%s?row=%d", webhook.URL, n),
+			}})
+		}
+		add(batch)
+	}
+}
+
+// scrollOn scrolls to the end of the list again and again, until it has become
+// much longer or is whole.
+const scrollOn = `await (async () => {
+	const most = { Rows: 0, Elements: 0, Whole: false };
+	const height = () => document.documentElement.scrollHeight;
+	for (const before = height(); !most.Whole && height() < before + 300_000;) {
+		window.scrollTo(0, height());
+		await new Promise(requestAnimationFrame);
+		most.Rows = Math.max(most.Rows, document.querySelectorAll("#requests tbody tr").length);
+		most.Elements = Math.max(most.Elements, document.querySelectorAll("*").length);
+		most.Whole = document.querySelector(".end").textContent === "That is all.";
+	}
+	return JSON.stringify(most);
+})()`
+
+// testLongLog scrolls through all of a long log: only some pages of it, of 200 rows,
+// are in the document at a time. The others have left their height.
+func testLongLog(t *testing.T, d *dashboard) {
+	d.size(1000, 300) // little to paint
+	d.visit("#requests")
+	d.until(`document.querySelectorAll("#requests tbody tr").length > 0`)
+	for whole := false; !whole; {
+		var most struct {
+			Rows, Elements int
+			Whole          bool
+		}
+		if err := json.Unmarshal([]byte(d.text(scrollOn)), &most); err != nil {
+			t.Fatal(err)
+		}
+		if most.Rows > 1000 || most.Elements > 20_000 {
+			t.Fatalf("there are %d rows, %d elements", most.Rows, most.Elements)
+		}
+		whole = most.Whole
+	}
+	last := fmt.Sprintf("row=%d", longLog-1)
+	d.until(`document.querySelector("#requests tbody:last-of-type tr:last-child .url").textContent.endsWith(` + quote(last) + `)`)
+	d.until(fmt.Sprintf(`document.documentElement.scrollHeight > %d * 20`, longLog))
+	// In the middle, and at the beginning, are the rows that belong there.
+	d.eval(`window.scrollTo(0, document.documentElement.scrollHeight / 2)`)
+	d.until(`/row=1[3-6]\d\d\d$/.test(document.elementsFromPoint(300, 150).map((e) => e.closest("tr")?.querySelector(".url").textContent ?? "").find(Boolean))`)
+	d.screenshot("requests in the middle")
+	d.eval(`window.scrollTo(0, 0)`)
+	d.until(`document.querySelector("#requests tbody .url").textContent.endsWith("row=0")`)
+}

@@ -1,0 +1,61 @@
+package caddymodule_test
+
+import "testing"
+
+// TestDashboardPage uses the page for admins in a real Chromium, as people do. One browser
+// serves all tests, each with a window and a tenant of its own.
+func TestDashboardPage(t *testing.T) {
+	t.Parallel()
+	browser := startChromium(t)
+	// What depends on what stores hold is tried with each.
+	each := map[string]func(*testing.T, *dashboard){
+		"add a webhook":     testAddWebhook,
+		"change a webhook":  testChangeWebhook,
+		"delete a webhook":  testDeleteWebhook,
+		"send a test event": testTestEvent,
+		"read the log":      testLog,
+		"filter the log":    testFilters,
+		"read a request":    testDetail,
+		"run again":         testRerun,
+		"run many again":    testBulk,
+	}
+	// What depends on the page alone is tried once.
+	once := map[string]func(*testing.T, *dashboard){
+		"check a webhook":      testWebhookChecks,
+		"attempts and waiting": testAttempts,
+		"hostile texts":        testHostileTexts,
+		"keyboard alone":       testKeyboard,
+		"looks":                testLooks,
+		"signed out":           testSignedOut,
+		"mounts":               testPageMounts,
+		"times":                testTimes,
+	}
+	for name, store := range dashboardStores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site := startDashboardSite(t, browser, store(t))
+			flows := func(tests map[string]func(*testing.T, *dashboard)) {
+				for name, test := range tests {
+					t.Run(name, func(t *testing.T) {
+						t.Parallel()
+						test(t, site.open(t))
+					})
+				}
+			}
+			flows(each)
+			if name == "embedded" {
+				flows(once)
+			}
+		})
+	}
+	// What needs a Caddy of its own, one after the other.
+	t.Run("alone", func(t *testing.T) {
+		t.Parallel()
+		folder := t.TempDir()
+		fillLog(t, folder)
+		site := startDashboardSite(t, browser, "embedded "+folder, "event_types *")
+		t.Run("any event type", func(t *testing.T) { testUnlistedTypes(t, site.open(t)) })
+		t.Run("long log", func(t *testing.T) { testLongLog(t, site.openAs(t, longTenant)) })
+		t.Run("connection", func(t *testing.T) { testConnection(t, site.open(t)) })
+	})
+}

@@ -1,0 +1,126 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+func testLog(t *testing.T, d *dashboard) {
+	d.visit("#requests")
+	d.sees("No request yet")
+	d.screenshot("requests none")
+	d.subscribe("/ok")
+	d.answer("/fails", http.StatusBadGateway, "upstream is away")
+	d.subscribe("/fails")
+	d.emit("device_created", 1)
+	d.logs("", 4) // one, and three attempts
+	d.click("button", "Refresh")
+	d.until(`document.querySelectorAll("#requests tbody tr").length === 4`)
+	rows := d.text(`[...document.querySelectorAll("#requests tbody tr")].map((row) => [...row.cells].slice(1, 8).map((cell) => cell.innerText).join(" ")).join("\n")`)
+	for _, want := range []string{
+		"failed 502 " + d.endpoint("/fails") + " device_created 3/3 retry ",
+		"failed 502 " + d.endpoint("/fails") + " device_created 1/3 event ",
+		"success 200 " + d.endpoint("/ok") + " device_created 1/3 event ",
+	} {
+		if !strings.Contains(rows, want) {
+			t.Errorf("%q is not in\n%s", want, rows)
+		}
+	}
+	d.screenshot("requests some")
+	// A connection that fails has no code.
+	d.api(http.MethodPatch, "webhooks/"+d.webhooks()[0].ID, `{"url":"https://127.0.0.1:1/away"}`, http.StatusOK, nil)
+	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
+	d.click("button", "Refresh")
+	d.until(`document.querySelector("#requests tbody tr .code").textContent === "--"`)
+}
+
+func testFilters(t *testing.T, d *dashboard) {
+	ok, fails := d.subscribe("/ok"), d.subscribe("/fails")
+	d.answer("/fails", http.StatusNotFound, "nobody")
+	event := d.emit("device_created", 1)
+	d.emit("group_updated", 2)
+	d.logs("status=success", 3)
+	d.logs("status=failed", 9)
+	d.visit("#requests")
+	rows := func(n string) {
+		t.Helper()
+		d.until(`document.querySelectorAll("#requests tbody tr").length === ` + n)
+	}
+	rows("12")
+	choose := func(name, value string) {
+		t.Helper()
+		d.eval(`{
+			const field = document.querySelector("#filters [name=` + name + `]");
+			field.value = ` + quote(value) + `;
+			field.dispatchEvent(new Event("input", { bubbles: true }));
+		}`)
+	}
+	choose("status", "failed")
+	rows("9")
+	choose("webhook_id", ok)
+	d.sees("No request matches")
+	d.screenshot("requests no match")
+	choose("webhook_id", fails)
+	rows("9")
+	d.fill("combobox", "Event type", "device_created")
+	rows("3")
+	d.fill("combobox", "Event type", "")
+	d.fill("textbox", "Event id", "something")
+	d.sees("An event id has 36 characters")
+	d.fill("textbox", "Event id", event)
+	rows("3")
+	d.click("button", "Last hour")
+	rows("3")
+	d.screenshot("requests filtered")
+	// A link shows the same.
+	link := d.text(`location.hash`)
+	query, err := url.ParseQuery(strings.TrimPrefix(link, "#requests?"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	since, err := time.Parse(time.RFC3339, query.Get("since"))
+	if err != nil || time.Since(since) < time.Hour || query.Get("status") != "failed" || query.Get("webhook_id") != fails || query.Get("event_id") != event {
+		t.Errorf("the address is %s: %v", link, err)
+	}
+	d.visit("#webhooks")
+	d.visit(link)
+	rows("3")
+	for field, want := range map[string]string{"status": "failed", "webhook_id": fails, "event_id": event} {
+		if got := d.text(`document.querySelector("#filters [name=` + field + `]").value`); got != want {
+			t.Errorf("%s is %q, want %q", field, got, want)
+		}
+	}
+	choose("until", "2020-01-01T00:00")
+	d.sees("No request matches")
+	d.click("button", "Clear filters")
+	rows("12")
+	// What Caddy does not understand is said.
+	d.visit("#requests?webhook_id=nothing")
+	d.sees("This must be a UUID")
+}
+
+// testTimes switches all times at once, and back.
+func testTimes(t *testing.T, d *dashboard) {
+	webhook := d.subscribe("/ok")
+	d.api(http.MethodPost, "webhooks/"+webhook+"/test", "", http.StatusOK, nil)
+	d.visit("#requests")
+	d.until(`document.querySelector("tbody time")`)
+	year := time.Now().Format("2006")
+	shown := func() string { return d.text(`document.querySelector("tbody time").textContent`) }
+	if hover := d.text(`document.querySelector("tbody time").title`); strings.Contains(shown(), year) || !strings.Contains(hover, year) {
+		t.Errorf("the time is %q, and %q on hover", shown(), hover)
+	}
+	d.click("switch", "Exact times")
+	if !strings.Contains(shown(), year) {
+		t.Errorf("the exact time is %q", shown())
+	}
+	d.visit("#webhooks") // it is remembered
+	d.until(`document.querySelector(".last time")?.textContent.includes("` + year + `")`)
+	d.click("switch", "Exact times")
+	if text := d.text(`document.querySelector(".last time").textContent`); strings.Contains(text, year) {
+		t.Errorf("the time is %q", text)
+	}
+}
