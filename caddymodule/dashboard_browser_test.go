@@ -49,7 +49,7 @@ func findChromium() (string, error) {
 type chromium struct{ ctx context.Context }
 
 // startChromium starts a Chromium that ends with the test.
-func startChromium(t *testing.T) *chromium {
+func startChromium(t testing.TB) *chromium {
 	t.Helper()
 	path, err := findChromium()
 	if err != nil {
@@ -71,14 +71,14 @@ func startChromium(t *testing.T) *chromium {
 
 // tab is a page in a window of its own, which shares nothing with others.
 type tab struct {
-	t   *testing.T
+	t   testing.TB
 	ctx context.Context
 
 	mu     sync.Mutex
 	faults []string // exceptions, and what the policy forbade
 }
 
-func newTab(t *testing.T, browser *chromium) *tab {
+func newTab(t testing.TB, browser *chromium) *tab {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(browser.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)

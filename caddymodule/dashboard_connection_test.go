@@ -35,9 +35,16 @@ func testConnection(t *testing.T, d *dashboard) {
 	d.sees("This page tries again by itself.")
 	d.screenshot("requests not read")
 	d.site.start()
-	d.until(`document.querySelectorAll("#requests tbody tr").length === 1`)
-	// The form of the filters has its choices too.
+	d.rows(1)
+	// The form of the filters has its choices too, and the list is live.
 	d.until(`document.querySelectorAll("#filters option").length > 4`)
+	d.live("Live")
+	d.site.caddy.Kill()
+	d.sees("Caddy cannot be reached. Trying again…")
+	d.site.start()
+	d.live("Live")
+	d.emit("device_created", 1)
+	d.rows(2)
 }
 
 // testSignedOut takes away what Caddy knows the user by.

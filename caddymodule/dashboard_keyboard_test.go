@@ -45,9 +45,7 @@ func testKeyboard(t *testing.T, d *dashboard) {
 	for range 2 {
 		d.api(http.MethodPost, "webhooks/"+id+"/test", "", http.StatusOK, nil)
 	}
-	d.tabTo("Refresh")
-	d.press("Enter")
-	d.until(`document.querySelectorAll("#requests tbody tr").length === 3`)
+	d.rows(3)
 	d.tabTo(d.endpoint("/in"))
 	d.press("End", "ArrowUp")
 	d.until(`document.querySelectorAll("#requests tbody tr")[1].contains(document.activeElement)`)

@@ -14,13 +14,19 @@ import (
 
 const (
 	longTenant = "long"
-	longLog    = 30_000 // rows; more only take longer
+	longLog    = 100_000 // rows
 )
 
-// fillLog writes the long log into a folder that no Caddy has yet.
-func fillLog(t *testing.T, folder string) {
+// fillEmbedded writes a long log into a folder that no Caddy has yet.
+func fillEmbedded(t testing.TB, folder string, rows int) {
 	t.Helper()
-	store := embedded.New(folder)
+	fillLog(t, embedded.New(folder), rows)
+}
+
+// fillLog writes a long log into a store: a row for each second, and one in a hundred
+// failed.
+func fillLog(t testing.TB, store delivery.Copyable, rows int) {
+	t.Helper()
 	if err := store.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -43,14 +49,19 @@ func fillLog(t *testing.T, folder string) {
 	first := new(delivery.Batch)
 	first.AddWebhook(delivery.StoredWebhook{Webhook: webhook})
 	add(first)
-	for n := 0; n < longLog; {
+	for n := rows - 1; n >= 0; { // the oldest first, as stores get them
 		batch := new(delivery.Batch)
-		for ; n < longLog && !batch.Full(); n++ {
-			batch.AddRequest(delivery.StoredRequest{Request: delivery.Request{
-				Tenant: longTenant, ID: delivery.NewID(now.Add(-time.Duration(n) * time.Second)), WebhookID: webhook.ID, EventID: uuid.New(),
-				EventType: "device_updated", OccurredAt: now, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
-				Status: delivery.RequestSuccess, StatusCode: 200, URL: fmt.Sprintf("%s?row=%d", webhook.URL, n),
-			}})
+		for ; n >= 0 && !batch.Full(); n-- {
+			started := now.Add(-time.Duration(n) * time.Second)
+			request := delivery.Request{
+				Tenant: longTenant, ID: delivery.NewID(started), WebhookID: webhook.ID, EventID: uuid.New(),
+				EventType: "device_updated", OccurredAt: started, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+				Status: delivery.RequestSuccess, StatusCode: 200, URL: fmt.Sprintf("%s?row=%d", webhook.URL, n), Duration: 20 * time.Millisecond,
+			}
+			if n%100 == 0 {
+				request.Status, request.StatusCode, request.EventType = delivery.RequestFailed, 503, "device_deleted"
+			}
+			batch.AddRequest(delivery.StoredRequest{Request: request})
 		}
 		add(batch)
 	}
@@ -95,7 +106,7 @@ func testLongLog(t *testing.T, d *dashboard) {
 	d.until(fmt.Sprintf(`document.documentElement.scrollHeight > %d * 20`, longLog))
 	// In the middle, and at the beginning, are the rows that belong there.
 	d.eval(`window.scrollTo(0, document.documentElement.scrollHeight / 2)`)
-	d.until(`/row=1[3-6]\d\d\d$/.test(document.elementsFromPoint(300, 150).map((e) => e.closest("tr")?.querySelector(".url").textContent ?? "").find(Boolean))`)
+	d.until(`/row=[45]\d\d\d\d$/.test(document.elementsFromPoint(300, 150).map((e) => e.closest("tr")?.querySelector(".url").textContent ?? "").find(Boolean))`)
 	d.screenshot("requests in the middle")
 	d.eval(`window.scrollTo(0, 0)`)
 	d.until(`document.querySelector("#requests tbody .url").textContent.endsWith("row=0")`)

@@ -20,11 +20,26 @@ func (d *dashboard) states() map[string]func() {
 			d.click("button", "Generate")
 			d.click("radio", "Select types to send")
 		},
-		"webhook delete":      func() { d.visit("#webhooks"); d.click("button", "Delete"); d.sees("This cannot be undone.") },
-		"requests":            func() { d.visit("#requests"); d.sees("That is all.") },
+		"webhook delete": func() { d.visit("#webhooks"); d.click("button", "Delete"); d.sees("This cannot be undone.") },
+		"requests":       func() { d.visit("#requests"); d.sees("That is all."); d.live("Live"); d.sees("p50 / p99") },
+		"requests paused": func() {
+			d.visit("#requests?period=hour")
+			d.click("button", "Pause")
+			d.live("Paused")
+			d.until(`document.querySelectorAll("#figures svg")[1].querySelectorAll("g").length === 12`)
+		},
+		"requests new": func() {
+			d.size(640, 400)
+			d.visit("#requests")
+			d.live("Live")
+			d.sees("That is all.")
+			d.eval(`window.scrollTo(0, document.documentElement.scrollHeight)`)
+			d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
+			d.sees("1 new request")
+		},
 		"requests none match": func() { d.visit("#requests?event_type=group_created"); d.sees("No request matches") },
 		"request": func() {
-			d.visit("#requests")
+			d.visit("#requests?status=failed")
 			d.openNewest()
 			d.sees("Attempt 1/3")
 			d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
@@ -52,6 +67,9 @@ func (d *dashboard) fillStates() {
 	d.emit("device_created", 1)
 	d.emit("device_deleted", 1)
 	d.logs("", 8)
+	var off struct{ ID string }
+	d.api(http.MethodPost, "webhooks", fmt.Sprintf(`{"url":%q,"event_types":["group_deleted"]}`, d.endpoint("/off")), http.StatusCreated, &off)
+	d.failOnce(off.ID, "/off", "group_deleted", 1)
 }
 
 // looks are windows to look at the page in.

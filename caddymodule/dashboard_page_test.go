@@ -18,6 +18,10 @@ func TestDashboardPage(t *testing.T) {
 		"read a request":    testDetail,
 		"run again":         testRerun,
 		"run many again":    testBulk,
+		"live":              testLive,
+		"live burst":        testLiveBurst,
+		"overview":          testOverview,
+		"webhook facts":     testWebhookFacts,
 	}
 	// What depends on the page alone is tried once.
 	once := map[string]func(*testing.T, *dashboard){
@@ -29,6 +33,9 @@ func TestDashboardPage(t *testing.T) {
 		"signed out":           testSignedOut,
 		"mounts":               testPageMounts,
 		"times":                testTimes,
+		"live reader":          testLiveReader,
+		"live refused":         testLiveRefused,
+		"live signed out":      testLiveSignedOut,
 	}
 	for name, store := range dashboardStores {
 		t.Run(name, func(t *testing.T) {
@@ -52,7 +59,7 @@ func TestDashboardPage(t *testing.T) {
 	t.Run("alone", func(t *testing.T) {
 		t.Parallel()
 		folder := t.TempDir()
-		fillLog(t, folder)
+		fillEmbedded(t, folder, longLog)
 		site := startDashboardSite(t, browser, "embedded "+folder, "event_types *")
 		t.Run("any event type", func(t *testing.T) { testUnlistedTypes(t, site.open(t)) })
 		t.Run("long log", func(t *testing.T) { testLongLog(t, site.openAs(t, longTenant)) })

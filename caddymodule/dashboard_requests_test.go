@@ -17,8 +17,7 @@ func testLog(t *testing.T, d *dashboard) {
 	d.subscribe("/fails")
 	d.emit("device_created", 1)
 	d.logs("", 4) // one, and three attempts
-	d.click("button", "Refresh")
-	d.until(`document.querySelectorAll("#requests tbody tr").length === 4`)
+	d.rows(4)
 	rows := d.text(`[...document.querySelectorAll("#requests tbody tr")].map((row) => [...row.cells].slice(1, 8).map((cell) => cell.innerText).join(" ")).join("\n")`)
 	for _, want := range []string{
 		"failed 502 " + d.endpoint("/fails") + " device_created 3/3 retry ",
@@ -33,7 +32,6 @@ func testLog(t *testing.T, d *dashboard) {
 	// A connection that fails has no code.
 	d.api(http.MethodPatch, "webhooks/"+d.webhooks()[0].ID, `{"url":"https://127.0.0.1:1/away"}`, http.StatusOK, nil)
 	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
-	d.click("button", "Refresh")
 	d.until(`document.querySelector("#requests tbody tr .code").textContent === "--"`)
 }
 
@@ -45,11 +43,7 @@ func testFilters(t *testing.T, d *dashboard) {
 	d.logs("status=success", 3)
 	d.logs("status=failed", 9)
 	d.visit("#requests")
-	rows := func(n string) {
-		t.Helper()
-		d.until(`document.querySelectorAll("#requests tbody tr").length === ` + n)
-	}
-	rows("12")
+	d.rows(12)
 	choose := func(name, value string) {
 		t.Helper()
 		d.eval(`{
@@ -59,21 +53,21 @@ func testFilters(t *testing.T, d *dashboard) {
 		}`)
 	}
 	choose("status", "failed")
-	rows("9")
+	d.rows(9)
 	choose("webhook_id", ok)
 	d.sees("No request matches")
 	d.screenshot("requests no match")
 	choose("webhook_id", fails)
-	rows("9")
+	d.rows(9)
 	d.fill("combobox", "Event type", "device_created")
-	rows("3")
+	d.rows(3)
 	d.fill("combobox", "Event type", "")
 	d.fill("textbox", "Event id", "something")
 	d.sees("An event id has 36 characters")
 	d.fill("textbox", "Event id", event)
-	rows("3")
+	d.rows(3)
 	d.click("button", "Last hour")
-	rows("3")
+	d.rows(3)
 	d.screenshot("requests filtered")
 	// A link shows the same.
 	link := d.text(`location.hash`)
@@ -87,7 +81,7 @@ func testFilters(t *testing.T, d *dashboard) {
 	}
 	d.visit("#webhooks")
 	d.visit(link)
-	rows("3")
+	d.rows(3)
 	for field, want := range map[string]string{"status": "failed", "webhook_id": fails, "event_id": event} {
 		if got := d.text(`document.querySelector("#filters [name=` + field + `]").value`); got != want {
 			t.Errorf("%s is %q, want %q", field, got, want)
@@ -96,7 +90,7 @@ func testFilters(t *testing.T, d *dashboard) {
 	choose("until", "2020-01-01T00:00")
 	d.sees("No request matches")
 	d.click("button", "Clear filters")
-	rows("12")
+	d.rows(12)
 	// What Caddy does not understand is said.
 	d.visit("#requests?webhook_id=nothing")
 	d.sees("This must be a UUID")
@@ -118,9 +112,9 @@ func testTimes(t *testing.T, d *dashboard) {
 		t.Errorf("the exact time is %q", shown())
 	}
 	d.visit("#webhooks") // it is remembered
-	d.until(`document.querySelector(".last time")?.textContent.includes("` + year + `")`)
+	d.until(`document.querySelector(".facts time")?.textContent.includes("` + year + `")`)
 	d.click("switch", "Exact times")
-	if text := d.text(`document.querySelector(".last time").textContent`); strings.Contains(text, year) {
+	if text := d.text(`document.querySelector(".facts time").textContent`); strings.Contains(text, year) {
 		t.Errorf("the time is %q", text)
 	}
 }

@@ -22,7 +22,7 @@ import (
 // dashboardSite is a Caddy of its own, with the page at /hooks/ of any name below
 // localhost: the name's first label is the tenant.
 type dashboardSite struct {
-	t       *testing.T
+	t       testing.TB
 	browser *chromium
 	addr    string
 	caddy   *process.Process
@@ -42,13 +42,29 @@ type answering struct {
 type endpointAnswer struct {
 	status int
 	body   string
+	held   *held
+}
+
+// held is what an endpoint does not answer yet.
+type held struct {
+	asked chan struct{} // has one for each request that waits
+	ready chan struct{} // is closed when they are answered
 }
 
 // tell sets what a path answers from now on.
 func (a *answering) tell(path string, status int, body string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.answers[path] = endpointAnswer{status, body}
+	a.answers[path] = endpointAnswer{status: status, body: body}
+}
+
+// hold has a path wait before it answers.
+func (a *answering) hold(path string, status int) *held {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	h := &held{asked: make(chan struct{}, 100), ready: make(chan struct{})}
+	a.answers[path] = endpointAnswer{status: status, held: h}
+	return h
 }
 
 func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -56,7 +72,14 @@ func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, ok := a.answers[r.URL.Path]
 	a.mu.Unlock()
 	if !ok {
-		answer = endpointAnswer{http.StatusOK, `{"ok":true}`}
+		answer = endpointAnswer{status: http.StatusOK, body: `{"ok":true}`}
+	}
+	if answer.held != nil {
+		answer.held.asked <- struct{}{}
+		select {
+		case <-answer.held.ready:
+		case <-r.Context().Done():
+		}
 	}
 	w.WriteHeader(answer.status)
 	fmt.Fprint(w, answer.body)
@@ -68,7 +91,7 @@ var dashboardStores = map[string]func(*testing.T) string{
 	"redis":    func(t *testing.T) string { return "redis redis://" + redistest.Start(t).Addr },
 }
 
-func startDashboardSite(t *testing.T, browser *chromium, store string, options ...string) *dashboardSite {
+func startDashboardSite(t testing.TB, browser *chromium, store string, options ...string) *dashboardSite {
 	t.Helper()
 	a := &answering{answers: make(map[string]endpointAnswer)}
 	server := httptest.NewTLSServer(a)
@@ -111,7 +134,7 @@ http://*.localhost:%s {
 		}
 	}
 }
-`, store, strings.Join(options, "\n"), newReceiver(t).ca, port) // all servers of httptest have one certificate
+`, store, strings.Join(options, "\n"), startReceiver(t, false).ca, port) // all servers of httptest have one certificate
 	// Whatever name it asks for is this machine.
 	s.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -157,12 +180,12 @@ type dashboard struct {
 }
 
 // open makes a tab for a new tenant, which shows nothing yet.
-func (s *dashboardSite) open(t *testing.T) *dashboard {
+func (s *dashboardSite) open(t testing.TB) *dashboard {
 	t.Helper()
 	return s.openAs(t, fmt.Sprintf("t%d", s.tenants.Add(1)))
 }
 
-func (s *dashboardSite) openAs(t *testing.T, tenant string) *dashboard {
+func (s *dashboardSite) openAs(t testing.TB, tenant string) *dashboard {
 	t.Helper()
 	return &dashboard{newTab(t, s.browser), s, tenant}
 }

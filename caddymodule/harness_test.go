@@ -45,7 +45,7 @@ func adaptFile(t *testing.T, caddyfile string) []byte {
 }
 
 // freeAddr is an address on which nobody listens.
-func freeAddr(t *testing.T) string {
+func freeAddr(t testing.TB) string {
 	t.Helper()
 	addr, err := process.FreeAddress()
 	if err != nil {
@@ -244,7 +244,7 @@ func (s *caddySite) subscribe(endpoint *receiver) {
 }
 
 // want fails the test unless the reply has the status, and reads it into v.
-func (r reply) want(t *testing.T, status int, v any) {
+func (r reply) want(t testing.TB, status int, v any) {
 	t.Helper()
 	if r.status != status {
 		t.Fatalf("got %d, want %d: %s", r.status, status, r.body)
@@ -260,7 +260,7 @@ func (r reply) want(t *testing.T, status int, v any) {
 }
 
 // eventually asks again and again until it is so.
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !ok(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -293,7 +293,7 @@ func newReceiver(t *testing.T) *receiver { return startReceiver(t, false) }
 
 func newReceiverHTTP2(t *testing.T) *receiver { return startReceiver(t, true) }
 
-func startReceiver(t *testing.T, http2 bool) *receiver {
+func startReceiver(t testing.TB, http2 bool) *receiver {
 	t.Helper()
 	r := &receiver{got: make(chan received, 10_000), status: http.StatusOK, held: make(map[string]chan struct{})}
 	r.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

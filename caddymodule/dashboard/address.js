@@ -1,7 +1,11 @@
 // The address says what the page shows, so that a link shows the same:
-// #requests?status=failed&request=<id>.
+// #requests?status=failed&request=<id>. The filters of the log are in it as the API
+// takes them, and have a form.
+
+import { byId, element } from "./parts.js";
 
 const listeners = [];
+const tellAll = () => listeners.forEach((listener) => listener());
 
 // read is the tab, and what it is to show.
 export function read() {
@@ -9,36 +13,138 @@ export function read() {
 	return { tab: tab === "requests" ? tab : "webhooks", query: new URLSearchParams(query) };
 }
 
-// link makes an address of this page, as links have it.
-export function link(tab, query = {}) {
+export function link(tab, query) {
 	const parameters = new URLSearchParams(query);
-	return `./#${tab}${parameters.size > 0 ? `?${parameters}` : ""}`;
+	return `./#${tab}${parameters.size > 0 ? "?" : ""}${parameters}`;
 }
 
-// go shows what an address of this page says. Back leads to where it was before,
-// unless the new address takes the place of the old one.
-export function go(to, { replace = false } = {}) {
-	if (new URL(to, location).href !== location.href) {
-		history[replace ? "replaceState" : "pushState"](null, "", to);
-		listeners.forEach((listener) => listener());
-	}
-}
-
-// set changes parameters of the present address; "" takes one away.
-export function set(changes, options) {
+// changed is a link to the present address with other parameters; "" takes one away.
+export function changed(parameters) {
 	const { tab, query } = read();
-	for (const [name, value] of Object.entries(changes)) {
-		query.delete(name);
+	for (const [name, value] of Object.entries(parameters)) {
 		if (value) {
 			query.set(name, value);
+		} else {
+			query.delete(name);
 		}
 	}
-	go(link(tab, query), options);
+	return link(tab, query);
 }
 
-export function onChange(listener) {
-	listeners.push(listener);
+// go shows what a link says. Back leads to where it was before, unless the link's
+// address replaces the present one.
+export function go(to, replace = false) {
+	if (new URL(to, location).href !== location.href) {
+		history[replace ? "replaceState" : "pushState"](null, "", to);
+		tellAll();
+	}
 }
+
+export const onChange = (listener) => listeners.push(listener);
 
 // popstate comes with Back, Forward, a link, and an address that is typed.
-window.addEventListener("popstate", () => listeners.forEach((listener) => listener()));
+window.addEventListener("popstate", tellAll);
+
+// The form of the filters.
+
+const form = byId("filters");
+const field = form.elements;
+const names = ["webhook_id", "status", "event_type", "event_id", "since", "until"];
+const times = ["since", "until"];
+const hour = 3_600_000; // milliseconds
+
+// filters gives those in the address as a query of the API.
+export function filters() {
+	const { query } = read();
+	return new URLSearchParams(names.filter((name) => query.get(name)).map((name) => [name, query.get(name)]));
+}
+
+// showFilters has the form say what the address says, but for what is being typed.
+export function showFilters() {
+	const present = filters();
+	for (const name of names) {
+		const value = present.get(name) ?? "";
+		if (field[name] !== document.activeElement || field[name].matches("select")) {
+			field[name].value = times.includes(name) ? toLocal(value) : value;
+		}
+	}
+	const webhook = present.get("webhook_id") ?? "";
+	if (field.webhook_id.value !== webhook) {
+		field.webhook_id.append(element("option", { selected: true }, webhook)); // until its URL is known, or if it is gone
+	}
+	byId("clear-filters").hidden = present.size === 0;
+	byId("show-filters").textContent = present.size > 0 ? `Filters (${present.size.toLocaleString()})` : "Filters";
+	check();
+}
+
+// fillFilters offers the webhooks and event types that there are.
+export function fillFilters({ webhooks, types }) {
+	field.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...webhooks.map(({ id, url, description }) => (
+		element("option", { value: id }, description ? `${description} (${url})` : url)
+	)));
+	byId("event-types").replaceChildren(...types.map(({ name }) => element("option", name)));
+	showFilters();
+}
+
+// A datetime-local field has the local time, without saying so.
+function toLocal(time) {
+	const at = new Date(time);
+	return isNaN(at) ? "" : new Date(at - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+const fromLocal = (value) => value && new Date(value).toISOString();
+
+function check() {
+	const ok = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/i.test(field.event_id.value.trim());
+	field.event_id.ariaInvalid = ok ? null : "true";
+	byId("event-id-error").textContent = ok ? "" : "An event id has 36 characters, such as 0199b2c4-….";
+	return ok;
+}
+
+function apply() {
+	clearTimeout(typing);
+	const { query } = read();
+	const changes = Object.fromEntries(names.map((name) => {
+		const value = field[name].value.trim();
+		// A time in the address may be more exact than its field.
+		return [name, !times.includes(name) ? value : toLocal(query.get(name)) === value ? query.get(name) : fromLocal(value)];
+	}));
+	if (!check()) {
+		changes.event_id = query.get("event_id");
+	}
+	set(changes);
+}
+
+const set = (changes) => go(changed(changes), true);
+
+let typing; // the timer that waits for a pause in it
+form.onchange = apply;
+form.oninput = (event) => {
+	clearTimeout(typing);
+	if (event.target.matches("select")) {
+		apply();
+	} else {
+		typing = setTimeout(apply, 250);
+	}
+};
+form.onsubmit = (event) => {
+	event.preventDefault();
+	apply();
+};
+for (const button of form.querySelectorAll("[data-hours]")) {
+	button.onclick = () => set({ since: new Date(Date.now() - button.dataset.hours * hour).toISOString(), until: "" });
+}
+
+export function clearFilters() {
+	form.reset();
+	set(Object.fromEntries(names.map((name) => [name, ""])));
+}
+byId("clear-filters").onclick = () => {
+	clearFilters();
+	field.webhook_id.focus(); // the button is gone
+};
+
+const toggle = byId("show-filters"); // for narrow windows: wide ones show them always
+toggle.onclick = () => {
+	toggle.ariaExpanded = form.classList.toggle("open");
+};

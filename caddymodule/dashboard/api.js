@@ -1,27 +1,27 @@
 // The only module that talks to Caddy. Paths are relative to the page's, wherever
 // that is mounted.
 
-// Problem is what went wrong: its message is a sentence for people, status 0
-// means that there was no answer, and errors say what is wrong with which field.
-export class Problem extends Error {
-	constructor(status, detail, errors = []) {
-		super(detail);
-		this.status = status;
-		this.errors = errors;
+// Problem says what went wrong, in a sentence; errors, with which field. Status 0
+// means that there was no answer.
+class Problem extends Error {
+	constructor(status, message, errors = []) {
+		super(message);
+		Object.assign(this, { status, errors });
 	}
 }
 
+const away = "Caddy cannot be reached.";
 const signedOut = "You are not signed in, or not any more. Sign in again in another tab and press Try again here," +
 	" or reload this page. What you have typed here stays until you reload.";
 
-// call asks the API and gives its answer, null if that is empty. It throws a
-// Problem.
-export async function call(path, { method = "GET", body } = {}) {
+// call asks the API and gives its answer, null if that is empty or a stream. It
+// throws a Problem.
+export async function call(path, { method, body } = {}) {
 	const answer = await ask(`api/${path}`, {
-		method,
-		...(body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
+		method, ...(body && { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } }),
 	});
-	if (answer.status === 204) {
+	if (answer.status === 204 || answer.headers.get("Content-Type") === "text/event-stream") {
+		answer.body?.cancel();
 		return null;
 	}
 	const content = await answer.json().catch(() => undefined);
@@ -38,12 +38,10 @@ export async function call(path, { method = "GET", body } = {}) {
 // ask sends a request, and notices when nobody answers, or when somebody wants
 // the user to sign in first: by a 401, or by sending to a page for that.
 async function ask(path, options) {
-	let answer;
-	try {
-		answer = await fetch(path, { ...options, redirect: "manual" });
-	} catch {
-		lose("Caddy cannot be reached.");
-		throw new Problem(0, "Caddy cannot be reached. This page tries again by itself.");
+	const answer = await fetch(path, { ...options, redirect: "manual" }).catch(() => null);
+	if (answer === null) {
+		lose(away);
+		throw new Problem(0, `${away} This page tries again by itself.`);
 	}
 	if (answer.status === 401 || answer.type === "opaqueredirect") {
 		tell({ detail: signedOut, button: true });
@@ -57,23 +55,21 @@ async function ask(path, options) {
 
 // The state of the connection: null if all is well, or what is wrong.
 let state = null;
-const listeners = [];
+let listener;
 
 // onConnection has a listener told of each change of the connection.
-export function onConnection(listener) {
-	listeners.push(listener);
+export function onConnection(told) {
+	listener = told;
 }
 
 function tell(next) {
 	const before = state;
 	state = next;
-	listeners.forEach((listener) => listener(state, before));
+	listener(state, before);
 }
 
 // retry has the page ask anew for what it shows, after the user signed in.
-export function retry() {
-	tell(null);
-}
+export const retry = () => tell(null);
 
 // lose notes that Caddy or its store does not answer, and asks until it does.
 async function lose(detail) {
@@ -87,20 +83,12 @@ async function lose(detail) {
 	tell(null);
 }
 
-async function healthy() {
-	try {
-		const answer = await fetch("api/health", { redirect: "manual" });
-		return answer.status < 500;
-	} catch {
-		return false;
-	}
-}
+const healthy = () => fetch("api/health", { redirect: "manual" }).then(({ status }) => status < 500, () => false);
 
 // Somebody who looks at the page is told of a loss without asking for anything.
-const beat = 15_000; // milliseconds
 setInterval(async () => {
 	if (!document.hidden && state === null && !await healthy()) {
 		lose("Caddy or its store cannot be reached.");
 	}
-}, beat);
+}, 15_000);
 window.addEventListener("offline", () => lose("This device is offline."));

@@ -1,17 +1,17 @@
 // A body, as it was sent or answered, how to send it by hand, and how to check its
 // signature.
 
-import { copyButton, element, visible } from "./dom.js";
+import { copyButton, element, visible } from "./parts.js";
 
 // bodySection shows a body under a title; note says something of it. It is text,
 // whatever it is; JSON is laid out, unless the raw text is asked for.
-export function bodySection(title, text, note = "") {
+export function bodySection(title, text, note) {
 	const heading = element("h3", title);
 	if (text === null || text === "") {
 		return element("section", heading, element("p.hint", note || "Empty."));
 	}
 	const laidOut = pretty(text);
-	const shown = element("pre", { tabIndex: 0, role: "region", ariaLabel: title });
+	const shown = scrolled(title);
 	const show = () => shown.replaceChildren(...visible(raw.checked ? text : laidOut ?? text));
 	const raw = element("input", { type: "checkbox", ariaLabel: `Raw ${title.toLowerCase()}`, onchange: show });
 	show();
@@ -20,12 +20,15 @@ export function bodySection(title, text, note = "") {
 		element(
 			"div.bar", heading,
 			laidOut !== null && element("label.choice", raw, " Raw"),
-			copyButton(`Copy ${title.toLowerCase()}`, () => text),
+			copyButton(`Copy ${title.toLowerCase()}`, text),
 		),
 		shown,
 		note && element("p.hint", note),
 	);
 }
+
+// scrolled can be scrolled by the keyboard, too.
+const scrolled = (ariaLabel, ...children) => element("pre", { tabIndex: 0, role: "region", ariaLabel }, ...children);
 
 const deepest = 40; // levels that are indented: a hostile body has thousands
 
@@ -71,10 +74,10 @@ const header = "X-Level-Signature"; // unless signature_header was configured
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-// curl is a command that sends a request as it was sent, signed with a secret
-// that only its owner knows.
-export function curl(request) {
-	return `SECRET='the secret of the webhook'
+// curlSection has a command that sends a request as it was sent, signed with a
+// secret that only its owner knows.
+export function curlSection(request) {
+	const command = `SECRET='the secret of the webhook'
 BODY=${quoted(request.request_body)}
 SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')
 curl ${quoted(request.url)} \\
@@ -82,6 +85,10 @@ curl ${quoted(request.url)} \\
   -H "${header}: sha256=$SIGNATURE" \\
   --data-raw "$BODY"
 `;
+	return element(
+		"details", element("summary", "Copy as curl"),
+		scrolled("curl command", command), copyButton("Copy curl command", command),
+	);
 }
 
 const examples = {
@@ -118,18 +125,17 @@ end`,
 let language = "Go"; // stays chosen from request to request
 
 export function verifySection() {
-	const code = element("pre", { tabIndex: 0, role: "region", ariaLabel: "Code" });
+	const shown = element("div");
 	const choice = element("select", { ariaLabel: "Language" }, ...Object.keys(examples).map((name) => element("option", name)));
-	choice.value = language;
 	choice.onchange = () => {
 		language = choice.value;
-		code.textContent = examples[language];
+		shown.replaceChildren(scrolled("Code", examples[language]), copyButton("Copy code", examples[language]));
 	};
+	choice.value = language;
 	choice.onchange();
 	return element(
 		"details", element("summary", "Verify the signature"),
-		element("p.hint", `${header}, unless the header was configured to be another one, is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
-		element("div.bar", choice, copyButton("Copy code", () => examples[language])),
-		code,
+		element("p.hint", `${header} (unless configured otherwise) is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
+		choice, shown,
 	);
 }

@@ -3,28 +3,22 @@
 
 import * as address from "./address.js";
 import { call } from "./api.js";
-import { bodySection, curl, verifySection } from "./body.js";
-import { busy, byId, copyButton, element, foreign, plural } from "./dom.js";
-import { attemptOf, badge, codeOf, outcome } from "./row.js";
-import { countdown, duration, exactTime, relativeTime, timeElement } from "./time.js";
+import { bodySection, curlSection, verifySection } from "./body.js";
+import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, relativeTime, timeElement } from "./parts.js";
 
 const panel = byId("detail");
 const content = panel.querySelector(".content");
 const title = byId("detail-title");
 const rerun = byId("rerun");
 const result = byId("rerun-result");
+const delivery = element("div.delivery");
 const wide = window.matchMedia("(min-width: 64rem)");
+const again = 3000; // milliseconds from when an attempt was due until it is looked for
 
 let shown = null; // the id of the request, null if the panel is closed
-let failed = false; // it could not be read
+let request = null; // itself, null until it has been read
 let opener = null; // what has the focus when the panel is closed
-let delivery = null; // the request's
-
-let sent = () => {}; // called after a re-run
-
-export function onSent(listener) {
-	sent = listener;
-}
+let timer; // of the countdown
 
 export function openedBy(link) {
 	opener = link;
@@ -36,8 +30,8 @@ export function show() {
 	if (id === shown) {
 		return;
 	}
-	delivery?.stop();
-	shown = id;
+	clearTimeout(timer);
+	[shown, request] = [id, null];
 	result.replaceChildren();
 	if (id === null) {
 		panel.close();
@@ -48,13 +42,19 @@ export function show() {
 	load();
 }
 
+// note has the attempts read again when one has ended.
+export function note({ event_id: event, webhook_id: webhook }) {
+	if (event === request?.event_id && webhook === request.webhook_id) {
+		readDelivery();
+	}
+}
+
 export function recover() {
-	if (failed && shown !== null) {
+	if (shown !== null && request === null) {
 		load();
 	}
 }
 
-// open opens the panel in the way that there is room for.
 function open() {
 	panel.close();
 	if (wide.matches) {
@@ -64,65 +64,52 @@ function open() {
 	}
 	title.focus({ preventScroll: true });
 }
-wide.addEventListener("change", () => {
-	if (shown !== null) {
-		open();
-	}
-});
+wide.onchange = () => shown !== null && open();
 
 function close() {
-	address.set({ request: "" }, { replace: false });
-	const again = opener?.isConnected ? opener : document.querySelector("#requests tr a[tabindex='0']");
-	again?.focus();
+	address.go(address.changed({ request: "" }));
+	(opener?.isConnected ? opener : document.querySelector("#requests tr a[tabindex='0']"))?.focus();
 }
 
 async function load() {
 	const id = shown;
-	try {
-		const request = await call(`requests/${encodeURIComponent(id)}`);
-		if (id === shown) {
-			failed = false;
-			fill(request);
-		}
-	} catch (problem) {
-		if (id === shown) {
-			failed = true;
-			rerun.hidden = true;
-			content.replaceChildren(
-				element("p", problem.status === 404 ? "There is no such request, or not any more." : problem.message),
-			);
-		}
+	const read = await call(`requests/${encodeURIComponent(id)}`).catch((problem) => problem);
+	if (id !== shown) {
+		return;
 	}
-}
-
-function fill(request) {
-	rerun.hidden = false;
-	delivery = new Delivery(request);
+	rerun.hidden = read instanceof Error;
+	if (rerun.hidden) {
+		content.replaceChildren(read.status === 404 ? "There is no such request, or not any more." : read.message);
+		return;
+	}
+	request = read;
+	const gone = request.request_body === null;
+	delivery.replaceChildren();
 	content.replaceChildren(
-		facts(request),
-		bodySection("Response body", request.response_body, request.response_truncated ? "Only the beginning was kept." : ""),
-		bodySection("Request body", request.request_body, request.request_body === null ? "The event is no longer kept." : ""),
-		delivery.section,
-		request.request_body === null ? "" : curlSection(request),
+		facts(),
+		bodySection("Response body", request.response_body, request.response_truncated && "Only the beginning was kept."),
+		bodySection("Request body", request.request_body, gone && "The event is no longer kept."),
+		delivery,
+		gone ? "" : curlSection(request),
 		verifySection(),
 	);
 	content.scrollTop = 0;
-	delivery.load();
+	readDelivery();
 }
 
 const bothTimes = (time) => `${exactTime(time)} (${relativeTime(time)})`;
 
-function facts(request) {
+function facts() {
 	const fact = (name, ...value) => element("div", element("dt", name), element("dd", ...value));
 	return element(
 		"dl",
 		fact("Status", badge(request.status)),
 		fact("Status code", codeOf(request)),
 		request.error && fact("Error message", foreign("span.error", request.error)),
-		fact("Full URL", foreign("span", request.url), " ", copyButton("Copy full URL", () => request.url)),
+		fact("Full URL", foreign("span", request.url), " ", copyButton("Copy full URL", request.url)),
 		fact("Event type", foreign("span", request.event_type)),
 		fact("Event time", bothTimes(request.occurred_at)),
-		fact("Event id", element("code", request.event_id), " ", copyButton("Copy event id", () => request.event_id)),
+		fact("Event id", element("code", request.event_id), " ", copyButton("Copy event id", request.event_id)),
 		fact("Trigger", request.trigger),
 		fact("Attempt", attemptOf(request)),
 		fact("Started", bothTimes(request.started_at)),
@@ -130,114 +117,81 @@ function facts(request) {
 	);
 }
 
-function curlSection(request) {
-	const command = curl(request);
-	return element(
-		"details", element("summary", "Copy as curl"),
-		element("pre", { tabIndex: 0, role: "region", ariaLabel: "curl command" }, command),
-		copyButton("Copy curl command", () => command),
+// readDelivery shows what else is known of the request's delivery: its attempts,
+// when the next one is, and how the event's other deliveries stand.
+async function readDelivery() {
+	const of = request;
+	const { event_id: event, webhook_id: webhook } = of;
+	const [{ data: attempts }, { deliveries }] = await Promise.all([
+		call(`requests?limit=200&event_id=${event}&webhook_id=${webhook}`).catch(() => ({ data: [] })),
+		call(`events/${event}`).catch(() => ({ deliveries: [] })),
+	]);
+	if (of !== request) {
+		return;
+	}
+	clearTimeout(timer);
+	const own = deliveries.find((each) => each.webhook_id === webhook);
+	const others = deliveries.filter((each) => each !== own);
+	delivery.replaceChildren(
+		element("h3", "Attempts"),
+		element("ol", ...attempts.reverse().map(attempt), own?.status === "pending" && own.next_attempt_at && next(own.next_attempt_at)),
+		...(others.length > 0 ? [
+			element("h3", "Other webhooks of this event"),
+			element("ul", ...others.map((each) => element(
+				"li", badge(each.status), " ", foreign("span", each.url), ` ${plural(each.attempts, "attempt")}`,
+			))),
+			element("a", { href: address.link("requests", { event_id: event }) }, "All requests of this event"),
+		] : []),
 	);
 }
 
-rerun.addEventListener("click", () => busy(rerun, async () => {
+function attempt(each) {
+	const name = each.attempt === null ? each.trigger : `Attempt ${attemptOf(each)}`;
+	return element(
+		`li.${each.status}`,
+		each.id === shown ? element("b", { "aria-current": "true" }, name) : element("a", { href: address.link("requests", { request: each.id }) }, name),
+		" ", badge(each.status), ` ${codeOf(each)} · ${duration(each.duration_ms)} · `, timeElement(each.started_at),
+	);
+}
+
+// next is the entry of the attempt that is to come.
+function next(time) {
+	const made = element("li.pending");
+	const tick = () => {
+		const due = new Date(time) <= Date.now();
+		made.textContent = due ? "Next attempt is due" : `Next attempt in ${countdown(time)}`;
+		timer = due ? setTimeout(readDelivery, again) : setTimeout(tick, 1000);
+	};
+	tick();
+	return made;
+}
+
+// outcome sums up a request that has just been sent, with a link to it.
+export function outcome(sent) {
+	return [
+		badge(sent.status), ` ${codeOf(sent)} · ${duration(sent.duration_ms)} `,
+		foreign("span", sent.error), " ",
+		element("a", { href: address.link("requests", { request: sent.id }) }, "Show request"),
+	];
+}
+
+rerun.onclick = () => busy(rerun, async () => {
 	const id = shown;
 	result.textContent = "Sending…";
-	let says;
-	try {
-		says = outcome(await call(`requests/${id}/rerun`, { method: "POST" }));
-	} catch (problem) {
-		says = [problem.message];
-	}
+	const says = await call(`requests/${id}/rerun`, { method: "POST" }).then(outcome, (problem) => [problem.message]);
 	if (id === shown) {
 		result.replaceChildren(...says);
-		delivery.load();
+		readDelivery();
 	}
-	sent();
-}));
+});
 
-panel.querySelector(".close").addEventListener("click", close);
-panel.addEventListener("cancel", (event) => {
+panel.querySelector(".close").onclick = close;
+panel.oncancel = (event) => {
 	event.preventDefault(); // the address closes it
 	close();
-});
-panel.addEventListener("keydown", (event) => {
+};
+panel.onkeydown = (event) => {
 	if (event.key === "Escape" && !panel.matches(":modal")) {
 		close();
 	}
-});
-
-// What else is known of a request's delivery: its attempts, when the next one is,
-// and how the event's other deliveries stand.
-
-const again = 3000; // milliseconds from when an attempt was due until it is looked for
-
-class Delivery {
-	section = element("div.delivery");
-	#request;
-	#timer;
-	#stopped = false;
-
-	constructor(request) {
-		this.#request = request;
-	}
-
-	// stop ends the countdown.
-	stop() {
-		this.#stopped = true;
-		clearTimeout(this.#timer);
-	}
-
-	async load() {
-		const { event_id: event, webhook_id: webhook } = this.#request;
-		const [requests, deliveries] = await Promise.all([
-			call(`requests?limit=200&event_id=${event}&webhook_id=${webhook}`).then(({ data }) => data, () => []),
-			call(`events/${event}`).then((found) => found.deliveries, () => []),
-		]);
-		if (this.#stopped) {
-			return;
-		}
-		clearTimeout(this.#timer);
-		const own = deliveries.find((each) => each.webhook_id === webhook);
-		const others = deliveries.filter((each) => each !== own);
-		this.section.replaceChildren(
-			element("h3", "Attempts"),
-			element("ol", ...requests.reverse().map((each) => this.#attempt(each)), this.#next(own)),
-			...(others.length > 0 ? this.#others(others) : []),
-		);
-	}
-
-	#attempt(request) {
-		const shown = request.id === this.#request.id;
-		const name = request.attempt === null ? request.trigger : `Attempt ${attemptOf(request)}`;
-		return element(
-			`li.${request.status}`, shown ? { "aria-current": "true" } : {},
-			shown ? element("b", name) : element("a", { href: address.link("requests", { request: request.id }) }, name),
-			" ", badge(request.status), ` ${codeOf(request)} · ${duration(request.duration_ms)} · `, timeElement(request.started_at),
-		);
-	}
-
-	// next is the entry of the attempt that is to come, if there is one.
-	#next(delivery) {
-		if (delivery?.status !== "pending" || !delivery.next_attempt_at) {
-			return null;
-		}
-		const made = element("li.pending");
-		const tick = () => {
-			const due = new Date(delivery.next_attempt_at) <= Date.now();
-			made.textContent = due ? "Next attempt is due" : `Next attempt in ${countdown(delivery.next_attempt_at)}`;
-			this.#timer = due ? setTimeout(() => this.load(), again) : setTimeout(tick, 1000);
-		};
-		tick();
-		return made;
-	}
-
-	#others(deliveries) {
-		return [
-			element("h3", "Other webhooks of this event"),
-			element("ul", ...deliveries.map((each) => element(
-				"li", badge(each.status), " ", foreign("span", each.url), ` ${plural(each.attempts, "attempt")}`,
-			))),
-			element("a", { href: address.link("requests", { event_id: this.#request.event_id }) }, "All requests of this event"),
-		];
-	}
-}
+};

@@ -1,97 +1,116 @@
-// A list of any length that scrolls with the page. It is read page by page, each
-// by the cursor that the one before it gave. Only the pages near what is in sight
-// are in the document; the others leave their height, and those far away are
-// forgotten and read again when they are scrolled to.
+// A list of any length that scrolls with the page. It is read page by page, each by
+// the cursor that the one before it gave. Only the pages near what is in sight are in
+// the document; the others leave their height, and those far away are forgotten and
+// read again when they are scrolled to.
 
 const near = 1; // how many times the window's height is shown above and below it
 const ahead = 2; // how many times the window's height is read ahead
 const remembered = 20; // pages on each side whose rows are kept
+const long = 250; // rows of the first page
 
 export class Log {
-	#frame; // as high as the whole list
+	restarting = false; // it is being read anew
+	#of; // frame, as high as the whole list; read, of the page at a cursor; makeRow; told of each change; shown
 	#table;
-	#read; // reads the page at a cursor, null for the first
-	#makeRow;
-	#told; // told of each change: what is known of the list now
-	#shown; // told when other rows are in the document, and if the focus is to be there
-
-	#pages = []; // {cursor, next, rows or null, height, body: its tbody or null}
+	#pages = []; // {cursor, next, rows or null, last: its last id, height, body: its tbody or null}
 	#run = 0; // counts lists: an answer for an earlier one is thrown away
 	#reading = false;
 	#problem = null;
 	#planned = false;
 	#focused = false; // the focus was in rows that others take the place of
 
-	constructor({ frame, read, makeRow, told, shown }) {
-		this.#frame = frame;
-		this.#table = frame.querySelector("table");
-		this.#read = read;
-		this.#makeRow = makeRow;
-		this.#told = told;
-		this.#shown = shown;
+	constructor(of) {
+		this.#of = of;
+		this.#table = of.frame.querySelector("table");
 		const plan = () => this.#plan();
 		window.addEventListener("scroll", plan, { passive: true });
-		// Its width changes with the window, and with what stands beside it.
-		new ResizeObserver(plan).observe(frame);
+		new ResizeObserver(plan).observe(of.frame); // by the window, or by what stands beside it
 	}
 
 	// restart reads the list anew. What is there is shown until the first page has
-	// come.
-	restart() {
+	// come, unless it is to be forgotten.
+	restart(forget = false) {
+		if (forget) {
+			this.#replace([]);
+		}
 		this.#run++;
-		this.#load(null, (page) => {
-			this.#focused = this.#table.contains(document.activeElement);
-			this.#pages.forEach(hide);
-			this.#pages = [newPage(null, page)];
-		});
+		this.restarting = true;
+		this.#load(null, (page) => this.#replace([page]));
 	}
 
 	// again reads what could not be read.
 	again() {
-		if (this.#problem !== null) {
-			this.#problem = null;
-			if (this.#pages.length === 0) {
-				this.restart();
-			} else {
-				this.#plan();
+		if (this.#problem !== null && this.#pages.length === 0) {
+			this.restart();
+		}
+		this.#problem = null;
+		this.#plan();
+	}
+
+	// add puts requests into their places, by their ids, and says whether the first
+	// page is still short. What belongs to pages that are forgotten comes with them.
+	add(requests) {
+		for (const request of requests) {
+			const page = this.#pages.find(({ next, last }) => next === null || request.id > last);
+			if (page?.rows && !page.rows.some(({ id }) => id === request.id)) {
+				const older = page.rows.findIndex(({ id }) => id < request.id);
+				const at = older < 0 ? page.rows.length : older;
+				page.rows.splice(at, 0, request);
+				page.body?.insertBefore(this.#of.makeRow(request), page.body.rows[at] ?? null);
 			}
 		}
+		this.#tell();
+		this.#look();
+		return !(this.#pages[0]?.rows.length > long);
 	}
 
-	// clear forgets the list, for another one takes its place.
-	clear() {
-		this.#run++;
-		this.#pages.forEach(hide);
-		this.#pages = [];
+	async catchUp() {
+		const { data } = await this.#of.read(null).catch(() => ({ data: [] }));
+		this.add(data);
 	}
 
-	// rows are those in the document.
+	// held says whether somebody reads further down, or moves in it by the keyboard.
+	held() {
+		return this.#of.frame.getBoundingClientRect().top < -1 || this.#table.querySelector("tbody :focus-visible") !== null;
+	}
+
+	scrollToTop() {
+		this.#of.frame.scrollIntoView();
+	}
+
 	rows() {
 		return [...this.#table.querySelectorAll("tbody > tr")];
 	}
 
-	// load reads the page at a cursor, and has it used if the list is still the same.
+	#replace(pages) {
+		this.#focused ||= this.#table.contains(document.activeElement);
+		this.#pages.forEach(hide);
+		this.#pages = pages;
+	}
+
+	// load reads the page at a cursor, to be used if the list is still the same.
 	async #load(cursor, use) {
 		const run = this.#run;
 		this.#reading = true;
 		this.#problem = null;
 		this.#tell();
 		let problem = null;
-		const page = await this.#read(cursor).catch((why) => { problem = why; });
+		const page = await this.#of.read(cursor).catch((why) => { problem = why; });
 		if (run !== this.#run) {
 			return;
 		}
-		this.#reading = false;
+		this.#reading = this.restarting = false;
 		this.#problem = problem;
 		if (page) {
-			use(page);
+			const { data: rows, next_cursor: next } = page;
+			use({ cursor, next, rows, last: rows.at(-1)?.id, height: 0, body: null });
 		}
 		this.#tell();
 		this.#look();
 	}
 
 	#tell() {
-		this.#told({
+		this.#of.told({
 			pages: this.#pages.length,
 			empty: this.#pages.length === 1 && this.#pages[0].rows?.length === 0,
 			whole: this.#pages.at(-1)?.next === null,
@@ -112,19 +131,23 @@ export class Log {
 	}
 
 	#look() {
-		if (this.#pages.length === 0 || this.#frame.offsetParent === null) {
-			return; // there is nothing, or it is not shown
+		const { frame } = this.#of;
+		if (this.#pages.length === 0 || frame.offsetParent === null) {
+			return;
 		}
 		for (const page of this.#pages) {
 			page.height = page.body?.offsetHeight ?? page.height;
 		}
-		const top = -this.#frame.getBoundingClientRect().top;
+		const top = -frame.getBoundingClientRect().top;
 		const height = window.innerHeight;
-		this.#show(top - near * height, top + (1 + near) * height);
+		if (this.#show(top - near * height, top + (1 + near) * height)) {
+			this.#plan(); // they are painted first, and may leave room for others
+			return;
+		}
 		const end = this.#pages.reduce((sum, page) => sum + page.height, 0);
 		const { next } = this.#pages.at(-1);
 		if (next !== null && end < top + (1 + ahead) * height && this.#free()) {
-			this.#load(next, (page) => this.#pages.push(newPage(next, page)));
+			this.#load(next, (page) => this.#pages.push(page));
 		}
 	}
 
@@ -132,22 +155,19 @@ export class Log {
 		return !this.#reading && this.#problem === null;
 	}
 
-	// between finds the first and last page that reach into a stretch of the list.
-	#between(from, to) {
-		let end = 0;
-		const ends = this.#pages.map((page) => { end += page.height; return end; });
-		const at = (y) => {
-			const i = ends.findIndex((each) => each >= y);
-			return i < 0 ? ends.length - 1 : i;
-		};
-		return [at(from), at(to)];
-	}
-
-	// show has the pages of a stretch of the list in the document, and no others.
+	// show has the pages in the document that reach into a stretch of the list, and says
+	// whether some are new there.
 	#show(from, to) {
-		const [first, last] = this.#between(from, to);
-		let [above, below] = [0, 0];
+		let [top, above, below] = [0, 0, 0];
 		let before = this.#table.tHead;
+		let filled = false;
+		const lastPage = this.#pages.length - 1;
+		let [first, last] = [null, null];
+		for (const [i, page] of this.#pages.entries()) {
+			top += page.height;
+			first ??= top >= from || i === lastPage ? i : null;
+			last ??= top >= to || i === lastPage ? i : null;
+		}
 		for (const [i, page] of this.#pages.entries()) {
 			if (i < first || i > last) {
 				hide(page);
@@ -160,34 +180,29 @@ export class Log {
 			} else if (page.rows === null) {
 				above += page.height;
 				if (this.#free()) {
-					this.#load(page.cursor, ({ data }) => { page.rows = data; });
+					this.#load(page.cursor, ({ rows }) => { page.rows = rows; });
 				}
 			} else {
-				this.#fill(page, before);
+				filled ||= page.body === null;
+				page.body ??= this.#makeBody(page, before);
 				before = page.body;
 			}
 		}
-		this.#frame.style.paddingTop = `${above}px`;
-		this.#frame.style.paddingBottom = `${below}px`;
-		this.#shown(this.#focused);
+		this.#of.frame.style.paddingTop = `${above}px`;
+		this.#of.frame.style.paddingBottom = `${below}px`;
+		this.#of.shown(this.#focused);
 		this.#focused = false;
+		return filled;
 	}
 
-	#fill(page, before) {
-		if (page.body) {
-			return;
-		}
-		page.body = document.createElement("tbody");
-		page.body.role = "rowgroup";
-		page.body.append(...page.rows.map(this.#makeRow));
-		before.after(page.body);
-		page.height = page.body.offsetHeight;
-		this.#plan(); // it may leave room for another one
+	#makeBody(page, before) {
+		const body = document.createElement("tbody");
+		body.role = "rowgroup";
+		body.append(...page.rows.map(this.#of.makeRow));
+		before.after(body);
+		page.height = body.offsetHeight;
+		return body;
 	}
-}
-
-function newPage(cursor, { data, next_cursor: next }) {
-	return { cursor, next, rows: data, height: 0, body: null };
 }
 
 function hide(page) {

@@ -2,15 +2,15 @@
 
 import { onConnection, retry } from "./api.js";
 import * as address from "./address.js";
-import { byId } from "./dom.js";
-import { bindSwitch } from "./time.js";
+import { byId } from "./parts.js";
 import * as requests from "./requests.js";
 import * as webhooks from "./webhooks.js";
 
 const pages = { webhooks, requests };
 const tabs = [...document.querySelectorAll("[role=tab]")];
-const scrolled = { webhooks: 0, requests: 0 };
-const left = { webhooks: "./#webhooks", requests: "./#requests" }; // the addresses to come back to
+const pageOf = (tab) => tab.getAttribute("aria-controls");
+const left = { webhooks: "./#webhooks", requests: "./#requests" }; // the addresses to come back to,
+const scrolled = { webhooks: 0, requests: 0 }; // and where there
 let shown = null;
 
 function show() {
@@ -19,24 +19,27 @@ function show() {
 	if (name !== shown) {
 		if (shown !== null) {
 			scrolled[shown] = window.scrollY;
+			pages[shown].leave?.();
 		}
 		for (const tab of tabs) {
-			const selected = tab.getAttribute("aria-controls") === name;
+			const selected = pageOf(tab) === name;
 			tab.ariaSelected = selected;
 			tab.tabIndex = selected ? 0 : -1;
-			byId(tab.getAttribute("aria-controls")).hidden = !selected;
+			byId(pageOf(tab)).hidden = !selected;
+			if (selected) {
+				document.title = `${tab.textContent} – Caddy Webhooks`;
+			}
 		}
-		document.title = `${name === "webhooks" ? "Webhooks" : "Requests"} – Caddy Webhooks`;
 		shown = name;
 		pages[name].enter();
 		window.scrollTo(0, scrolled[name]);
 	}
-	pages[name].show();
+	pages[name].show?.();
 }
 
 for (const [i, tab] of tabs.entries()) {
-	tab.addEventListener("click", () => address.go(left[tab.getAttribute("aria-controls")]));
-	tab.addEventListener("keydown", (event) => {
+	tab.onclick = () => address.go(left[pageOf(tab)]);
+	tab.onkeydown = (event) => {
 		const next = {
 			ArrowRight: tabs[(i + 1) % tabs.length], ArrowLeft: tabs.at(i - 1), Home: tabs[0], End: tabs.at(-1),
 		}[event.key];
@@ -45,21 +48,21 @@ for (const [i, tab] of tabs.entries()) {
 			next.focus();
 			next.click();
 		}
-	});
+	};
 }
 
 const connection = byId("connection");
-connection.querySelector("button").addEventListener("click", retry);
+const [sentence, again] = connection.children;
+again.onclick = retry;
 onConnection((state, before) => {
 	connection.hidden = state === null;
 	if (state !== null) {
-		connection.querySelector("span").textContent = state.detail;
-		connection.querySelector("button").hidden = !state.button;
+		sentence.textContent = state.detail;
+		again.hidden = !state.button;
 	} else if (before !== null) {
 		pages[shown].recover();
 	}
 });
 
-bindSwitch(byId("exact"));
 address.onChange(show);
 show();

@@ -4,26 +4,23 @@ import * as address from "./address.js";
 import { call } from "./api.js";
 import * as bulk from "./bulk.js";
 import * as detail from "./detail.js";
-import { byId, element, plural } from "./dom.js";
-import * as filters from "./filters.js";
+import * as live from "./live.js";
 import { Log } from "./log.js";
-import { head, row } from "./row.js";
+import { byId, element, head, plural, row } from "./parts.js";
 import { load } from "./webhooks.js";
 
-const page = byId("requests");
-const frame = page.querySelector(".window");
+const frame = document.querySelector(".window");
 const table = frame.querySelector("table");
-table.append(head());
-const state = page.querySelector(".list .state");
-const end = page.querySelector(".end");
-// How many requests are read at once: few at first, so that something is there.
-const [firstPage, otherPages] = [50, 200];
+const state = document.querySelector(".list .state");
+const end = document.querySelector(".end");
+const [firstPage, otherPages] = [50, 200]; // requests: few at first, so that something is there
 
 const selected = new Map(); // failed requests by their id
 let asked = null; // the filters of what is shown
-let current = null; // the id of the row that Tab leads to
+let current = null; // the id of the request of the row that Tab leads to
 let known = true; // whether the webhooks and types could be read
 
+table.append(head());
 const log = new Log({
 	frame,
 	read(cursor) {
@@ -35,9 +32,8 @@ const log = new Log({
 		return call(`requests?${query}`);
 	},
 	makeRow(request) {
-		const made = row(request, { selected: selected.has(request.id), href: linkTo(request.id) });
-		made.classList.toggle("shown", request.id === address.read().query.get("request"));
-		requests.set(made, request);
+		const made = row(request, selected.has(request.id));
+		mark(made);
 		return made;
 	},
 	told,
@@ -48,32 +44,40 @@ const log = new Log({
 		}
 	},
 });
-const requests = new WeakMap(); // by row
+live.bind(log, detail.note);
 
 export function enter() {
-	asked = null; // it is read anew, for much may have happened
+	asked = null; // much may have happened
 	fill();
 }
 
 // show shows what the address says.
 export function show() {
-	filters.show();
-	const now = filters.read().toString();
-	if (now !== asked) {
-		asked = now;
-		select([]);
-		log.clear();
-		log.restart();
+	address.showFilters();
+	live.showOverview();
+	const now = address.filters();
+	if (now.toString() !== asked) {
+		asked = now.toString();
+		selectNone();
+		log.restart(true);
+		live.follow(now);
 	}
-	for (const each of log.rows()) {
-		each.classList.toggle("shown", each.dataset.id === address.read().query.get("request"));
-		each.querySelector(".open").href = linkTo(each.dataset.id);
-	}
+	log.rows().forEach(mark);
 	detail.show();
 }
 
+// mark has a row lead to its request, and says whether that is shown.
+function mark(made) {
+	const { id } = made.request;
+	made.classList.toggle("shown", id === address.read().query.get("request"));
+	made.querySelector(".open").href = address.changed({ request: id });
+}
+
+export const leave = () => live.follow(null);
+
 export function recover() {
 	log.again();
+	live.reopen();
 	if (!known) {
 		fill();
 	}
@@ -81,81 +85,56 @@ export function recover() {
 }
 
 async function fill() {
-	try {
-		filters.fill(await load());
-		known = true;
-	} catch {
-		known = false; // the list says what is wrong
-	}
-}
-
-function linkTo(id) {
-	return address.link("requests", [...filters.read(), ["request", id]]);
+	known = await load().then(address.fillFilters).then(() => true, () => false); // the list says what is wrong
 }
 
 // told shows how the list stands.
 function told({ pages, empty, whole, reading, problem }) {
-	frame.hidden = pages === 0 || empty;
-	frame.classList.toggle("reading", reading);
-	state.hidden = !(empty || (pages === 0 && problem));
-	end.replaceChildren();
-	byId("rerun-all").hidden = frame.hidden || filters.read().get("status") === "success";
-	if (problem) {
-		const again = element("button", { onclick: () => log.again() }, "Try again");
-		(pages === 0 ? state : end).replaceChildren(element("p", problem.errors?.[0]?.detail ?? problem.message), again);
-	} else if (empty) {
-		state.replaceChildren(...nothing());
-	} else if (reading) {
-		end.textContent = "Loading…";
-	} else if (whole) {
-		end.textContent = "That is all.";
-	}
-}
-
-function nothing() {
-	if (filters.read().size > 0) {
-		return [
+	const none = address.filters().size > 0
+		? [
 			element("h3", "No request matches"),
 			element("p", "Nothing in the log is as the filters ask for."),
-			element("button", { onclick: filters.clear }, "Clear filters"),
+			element("button", { onclick: address.clearFilters }, "Clear filters"),
+		]
+		: [
+			element("h3", "No request yet"),
+			element("p", "Each request that is sent to a webhook appears here, with what was answered."),
 		];
-	}
-	return [
-		element("h3", "No request yet"),
-		element("p", "Each request that is sent to a webhook appears here, with what was answered."),
+	const wrong = problem && [
+		element("p", problem.errors[0]?.detail ?? problem.message),
+		element("button", { onclick: () => log.again() }, "Try again"),
 	];
+	const instead = pages === 0 && wrong;
+	frame.hidden = pages === 0 || empty;
+	state.hidden = !(empty || instead);
+	state.replaceChildren(...instead || none);
+	end.replaceChildren(...(state.hidden && wrong) || [reading ? "Loading…" : whole ? "That is all." : ""]);
+	end.hidden = !state.hidden;
+	byId("rerun-all").hidden = frame.hidden || address.filters().get("status") === "success";
 }
 
 // Keys. Tab leads to one row, and arrow keys from there to the others.
 
 function makeReachable() {
 	const rows = log.rows();
-	const at = rows.find((each) => each.dataset.id === current) ?? rows[0];
-	for (const part of table.querySelectorAll("tbody [tabindex='0']")) {
-		part.tabIndex = -1;
-	}
-	for (const part of at?.querySelectorAll("a, input") ?? []) {
-		part.tabIndex = 0;
-	}
+	const at = rows.find((each) => each.request.id === current) ?? rows[0];
+	table.querySelectorAll("tbody [tabindex='0']").forEach((part) => { part.tabIndex = -1; });
+	at?.querySelectorAll("a, input").forEach((part) => { part.tabIndex = 0; });
 }
 
 function move(to) {
-	if (to) {
-		current = to.dataset.id;
-		makeReachable();
-		to.querySelector(".open").focus();
-	}
+	to?.querySelector(".open").focus();
 }
 
-table.addEventListener("focusin", (event) => {
-	const focused = event.target.closest("tbody > tr");
-	if (focused && focused.dataset.id !== current) {
-		current = focused.dataset.id;
+table.addEventListener("focusin", ({ target }) => {
+	const focused = target.closest("tbody > tr");
+	if (focused) {
+		current = focused.request.id;
 		makeReachable();
 	}
 });
 
-table.addEventListener("keydown", (event) => {
+table.onkeydown = (event) => {
 	const rows = log.rows();
 	const at = rows.indexOf(event.target.closest("tr"));
 	const to = { ArrowDown: rows[at + 1], ArrowUp: rows[at - 1], Home: rows[0], End: rows.at(-1) };
@@ -169,39 +148,36 @@ table.addEventListener("keydown", (event) => {
 		event.preventDefault();
 		rows[at].querySelector("input")?.click();
 	}
-});
+};
 
-// A click anywhere in a row opens its request, unless it selects it, or text in it.
-// The address is replaced if another request is shown already, so that Back leads
-// out of the panel at once.
-table.addEventListener("click", (event) => {
+// A click anywhere in a row opens its request, unless it selects it, or text in it,
+// or asks for a new tab. If another request is shown already its address is replaced,
+// so that Back leads out of the panel at once.
+table.onclick = (event) => {
 	const open = event.target.closest("tbody > tr")?.querySelector(".open");
-	const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey; // in a new tab
-	if (open && !elsewhere && !event.target.closest(".select") && getSelection().isCollapsed) {
+	const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest(".select");
+	if (open && !elsewhere && getSelection().isCollapsed) {
 		event.preventDefault();
 		detail.openedBy(open);
-		address.go(open.getAttribute("href"), { replace: address.read().query.has("request") });
+		address.go(open.getAttribute("href"), address.read().query.has("request"));
 	}
-});
+};
 
 // What is selected.
 
-table.addEventListener("change", (event) => {
-	const request = requests.get(event.target.closest("tr"));
-	if (event.target.checked) {
+table.onchange = ({ target }) => {
+	const { request } = target.closest("tr");
+	if (target.checked) {
 		selected.set(request.id, request);
 	} else {
 		selected.delete(request.id);
 	}
 	showSelected();
-});
+};
 
-function select(chosen) {
+function selectNone() {
 	selected.clear();
-	chosen.forEach((request) => selected.set(request.id, request));
-	for (const box of table.querySelectorAll("tbody input")) {
-		box.checked = selected.has(box.closest("tr").dataset.id);
-	}
+	table.querySelectorAll("tbody input").forEach((box) => { box.checked = false; });
 	showSelected();
 }
 
@@ -211,24 +187,13 @@ function showSelected() {
 	byId("rerun-selected").hidden = byId("clear-selected").hidden = none;
 }
 
-byId("clear-selected").addEventListener("click", () => {
-	select([]);
+byId("clear-selected").onclick = () => {
+	selectNone();
 	move(log.rows()[0]); // the button is gone
-});
-byId("rerun-selected").onclick = () => bulk.open(() => [...selected.values()], () => {
-	select([]);
-	sent();
-});
-byId("rerun-all").onclick = () => bulk.open(() => bulk.allFailed(filters.read()), sent);
-byId("refresh").addEventListener("click", () => {
+};
+byId("rerun-selected").onclick = () => bulk.open(() => [...selected.values()], selectNone);
+byId("rerun-all").onclick = () => bulk.open(() => bulk.allFailed(address.filters()), () => {});
+byId("refresh").onclick = () => {
 	fill();
 	log.restart();
-});
-
-// sent has the list show what was just sent, unless somebody reads further down.
-function sent() {
-	if (window.scrollY < window.innerHeight) {
-		log.restart();
-	}
-}
-detail.onSent(sent);
+};

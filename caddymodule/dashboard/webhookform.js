@@ -1,7 +1,7 @@
 // The form that adds a webhook or changes one.
 
 import { call } from "./api.js";
-import { busy, byId, copy, element, foreign, hex, say } from "./dom.js";
+import { busy, byId, copy, element, foreign, hex, say } from "./parts.js";
 
 const dialog = byId("webhook-form");
 const form = dialog.querySelector("form");
@@ -57,7 +57,7 @@ function changes(all) {
 
 const errorOf = (name) => part(`[data-for="${name}"]`);
 
-function showError(name, sentence) {
+function showError(name, sentence = "") {
 	errorOf(name).textContent = sentence;
 	if (field[name]?.setAttribute) {
 		field[name].ariaInvalid = sentence === "" ? null : "true";
@@ -65,7 +65,7 @@ function showError(name, sentence) {
 }
 
 function clearErrors() {
-	form.querySelectorAll("[data-for]").forEach((place) => showError(place.dataset.for, ""));
+	form.querySelectorAll("[data-for]").forEach((place) => showError(place.dataset.for));
 }
 
 function hintAtURL() {
@@ -82,26 +82,18 @@ function warn() {
 	field.secret.disabled = part(".generate").disabled = field.remove.checked;
 }
 
-// check finds what is wrong before Caddy is asked.
-function check(all) {
-	clearErrors();
-	const { error } = checkURL(all.url);
-	if (error) {
-		showError("url", error);
-		field.url.focus();
-	}
-	if (all.event_types.length === 0) {
-		showError("event_types", "Select one type at least, or send all.");
-	}
-	return !error && all.event_types.length > 0;
-}
-
 async function save() {
 	const all = input();
-	if (!check(all)) {
-		return;
-	}
+	clearErrors();
+	// What is wrong without asking Caddy.
+	const errors = [
+		{ field: "url", detail: checkURL(all.url).error },
+		{ field: "event_types", detail: all.event_types.length === 0 && "Select one type at least, or send all." },
+	].filter(({ detail }) => detail);
 	try {
+		if (errors.length > 0) {
+			throw { errors };
+		}
 		const done = webhook === null
 			? await call("webhooks", { method: "POST", body: all })
 			: await call(`webhooks/${webhook.id}`, { method: "PATCH", body: changes(all) });
@@ -121,16 +113,15 @@ function showProblem({ message, errors }) {
 	part("[aria-invalid=true]")?.focus();
 }
 
-form.addEventListener("submit", (event) => {
+form.onsubmit = (event) => {
 	event.preventDefault();
 	busy(submit, save);
-});
+};
 field.url.oninput = () => {
 	hintAtURL();
-	const begun = "https://".startsWith(url()); // it may become a URL yet
-	showError("url", begun ? "" : checkURL(url()).error ?? "");
+	showError("url", "https://".startsWith(url()) ? "" : checkURL(url()).error); // it may become a URL yet
 };
-field.url.onchange = () => showError("url", url() && (checkURL(url()).error ?? ""));
+field.url.onchange = () => showError("url", url() && checkURL(url()).error);
 field.secret.oninput = field.remove.onchange = warn;
 part(".generate").onclick = () => {
 	field.secret.value = Array.from(crypto.getRandomValues(new Uint8Array(32)), (byte) => hex(byte, 2)).join("");
@@ -139,12 +130,12 @@ part(".generate").onclick = () => {
 part(".copy").onclick = () => copy(field.secret.value);
 part(".cancel").onclick = () => dialog.close();
 // Escape does not throw away what was typed.
-dialog.addEventListener("cancel", (event) => {
-	if (event.target === dialog && JSON.stringify(input()) !== before) {
+dialog.oncancel = (event) => {
+	if (JSON.stringify(input()) !== before) {
 		event.preventDefault();
 		showError("", "There are changes. Press Cancel to drop them.");
 	}
-});
+};
 
 // The types: a box for each that there is, or a text where Caddy accepts any name.
 
@@ -176,7 +167,6 @@ function toggleTypes() {
 }
 form.addEventListener("change", toggleTypes);
 
-// chosenTypes is what the webhook is to have as event_types.
 function chosenTypes() {
 	if (field.types.value === "all") {
 		return ["*"];
@@ -187,11 +177,8 @@ function chosenTypes() {
 		: [...typesPlace.querySelectorAll("input:checked")].map((input) => input.value);
 }
 
-// What Caddy would say of a URL, said while it is typed. Caddy's word is the last:
-// whether http or an address that is not public may be used, only its configuration
-// knows.
-
-// checkURL gives an error, or a hint, or neither.
+// checkURL gives an error, or a hint, or neither. Caddy's word is the last: only its
+// configuration knows whether http or an address that is not public may be used.
 function checkURL(text) {
 	const url = URL.parse(text);
 	if (text === "") {
@@ -218,11 +205,9 @@ function checkURL(text) {
 	return {};
 }
 
-// Names and addresses that are not public, by the usual mistakes. Another name may
-// still lead to such an address, which Caddy finds out when it connects.
+// The usual hosts that are not public. Other names may lead there, too.
 const special = new RegExp([
 	String.raw`^(.+\.)?localhost\.?$`,
-	String.raw`^(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|192\.0\.[02]|203\.0\.113)\.[\d.]+$`,
-	String.raw`^(100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|198\.(1[89]|51\.100)|22[4-9]|2[3-5]\d)\.[\d.]+$`,
+	String.raw`^(0|10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168|100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])|22[4-9]|2[3-5]\d)\.[\d.]+$`,
 	String.raw`^\[(::|f[cdef]|64:ff9b:|2001:(0|db8):)`,
 ].join("|"));

@@ -1,16 +1,15 @@
 // The page of webhooks.
 
-import { call } from "./api.js";
 import { link } from "./address.js";
-import { busy, byId, element, foreign, say, visible } from "./dom.js";
-import { outcome } from "./row.js";
-import { timeElement } from "./time.js";
+import { call } from "./api.js";
+import { outcome } from "./detail.js";
+import { busy, byId, chart, element, foreign, outcomes, plural, say, timeElement, visible, whileSeen } from "./parts.js";
 import * as form from "./webhookform.js";
 
-const page = byId("webhooks");
 const list = byId("webhook-list");
-const state = page.querySelector(".state");
-const add = page.querySelector(".bar .add");
+const state = document.querySelector("#webhooks .state");
+const add = document.querySelector(".add");
+const hour = 3_600_000; // milliseconds
 
 // load reads webhooks and what they may be sent. Other pages need them too.
 export async function load() {
@@ -21,51 +20,43 @@ export async function load() {
 let types = [];
 let failed = true; // there is no list yet
 
-export function enter() {
-	refresh();
-}
-
-export function show() {}
-
-// recover reads what could not be read. A list that is there stays as it is, with
-// what somebody is doing in it.
-export function recover() {
-	if (failed) {
-		refresh();
-	}
-}
-
-async function refresh() {
+export async function enter() {
 	let webhooks;
 	try {
 		({ webhooks, types } = await load());
 		failed = false;
 	} catch (problem) {
 		failed = true;
-		showState(element("p", problem.message), element("button", { onclick: refresh }, "Try again"));
+		showState(element("p", problem.message), element("button", { onclick: enter }, "Try again"));
 		return;
 	}
 	seen.disconnect();
 	list.replaceChildren(...webhooks.map(item));
 	[list.hidden, state.hidden] = [false, true];
+	readFacts();
 	if (webhooks.length === 0) {
 		showState(
 			element("h3", "No webhook yet"),
 			element("p", "Add one, and the events of your application are sent to its URL as they happen."),
-			element("button.primary", { onclick: openForm }, "Add webhook"),
+			element("button.primary", { onclick: add.onclick }, "Add webhook"),
 		);
 	}
 }
 
+// recover reads what could not be read. A list that is there stays as it is, with
+// what somebody is doing in it.
+export function recover() {
+	if (failed) {
+		enter();
+	}
+}
+
 function showState(...children) {
-	list.hidden = true;
-	state.hidden = false;
+	[list.hidden, state.hidden] = [true, false];
 	state.replaceChildren(...children);
 }
 
-function openForm() {
-	form.open(types, null, refresh);
-}
+add.onclick = () => form.open(types, null, enter);
 
 // item makes the entry of a webhook.
 function item(webhook) {
@@ -74,7 +65,7 @@ function item(webhook) {
 	const enabled = element("input", { type: "checkbox", role: "switch", checked: webhook.enabled, ...described });
 	const button = (what, name, onclick) => element(`button.${what}`, { onclick, ...described }, name);
 	const made = element(
-		webhook.enabled ? "li" : "li.off",
+		webhook.enabled ? "li.card" : "li.card.off",
 		element(
 			"div.what",
 			foreign("h3", webhook.url, { id: webhook.id }),
@@ -82,10 +73,11 @@ function item(webhook) {
 			element("p", ...typesOf(webhook)),
 			element(
 				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
-				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), " ", element("span.last"),
+				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), element("span.facts"),
 			),
 			result,
 		),
+		element("div.day"),
 		element("label.switch", enabled, "Enabled"),
 		element(
 			"div.actions",
@@ -121,6 +113,7 @@ async function toggle(webhook, enabled, made, result) {
 	try {
 		replace(made, await call(`webhooks/${webhook.id}`, { method: "PATCH", body: { enabled: enabled.checked } }));
 		say(enabled.checked ? "Enabled: what waited is sent now." : "Disabled: nothing is sent, and what is pending waits.");
+		readFacts();
 	} catch (problem) {
 		enabled.checked = !enabled.checked;
 		result.textContent = problem.message;
@@ -131,34 +124,46 @@ async function test(webhook, result) {
 	result.textContent = "Sending a test event…";
 	try {
 		result.replaceChildren("Test event: ", ...outcome(await call(`webhooks/${webhook.id}/test`, { method: "POST" })));
-		showLast(result.closest("li"));
+		readFacts();
 	} catch (problem) {
 		result.textContent = problem.message;
 	}
 }
 
-// The time of a webhook's last request is asked for when the webhook is in sight:
-// there may be thousands.
-const seen = new IntersectionObserver((entries) => {
-	for (const { target, isIntersecting } of entries) {
-		if (isIntersecting) {
-			seen.unobserve(target);
-			showLast(target);
-		}
-	}
-});
+// How webhooks fared, shown for those in sight: there may be thousands.
 
-async function showLast(made) {
-	const place = made.querySelector(".last");
-	try {
-		const { data } = await call(`requests?limit=1&webhook_id=${made.dataset.id}`);
-		place.replaceChildren(...(data.length > 0 ? ["last ", timeElement(data[0].started_at)] : ["none yet"]));
-	} catch {
-		place.textContent = ""; // the page says what is wrong with the connection
+let facts = new Map();
+
+async function readFacts() {
+	const stats = await call("stats/webhooks").catch(() => null);
+	facts = new Map(stats?.data.map((each) => [each.webhook_id, each]) ?? facts);
+	for (const each of list.children) {
+		seen.unobserve(each);
+		seen.observe(each); // which looks whether it is in sight
 	}
 }
+whileSeen(list, readFacts);
 
-add.addEventListener("click", openForm);
+const seen = new IntersectionObserver((entries) => {
+	entries.filter((each) => each.isIntersecting && facts.has(each.target.dataset.id)).forEach((each) => showFacts(each.target));
+});
+
+function showFacts(made) {
+	const { pending, disabled_since: off, last_request_at: last, hours } = facts.get(made.dataset.id);
+	made.querySelector(".facts").replaceWith(element(
+		"span.facts", ...(last ? [", last ", timeElement(last)] : [", none yet"]), " · ",
+		off
+			? element("span.warning", "disabled ", timeElement(off), `, ${plural(pending, "delivery waits", "deliveries wait")}`)
+			: `${pending.toLocaleString()} pending`,
+	));
+	const now = Math.floor(Date.now() / hour) * hour;
+	const day = Array.from({ length: 24 }, (_, i) => {
+		const since = now + (i - 23) * hour;
+		return hours.find((each) => Date.parse(each.since) === since) ?? { since, successes: 0, failures: 0 };
+	});
+	const sum = (name) => day.reduce((total, each) => total + each[name], 0);
+	made.querySelector(".day").replaceChildren(chart(`Last 24 hours: ${outcomes({ successes: sum("successes"), failures: sum("failures") })}`, day));
+}
 
 // Deleting, once the webhook's name was typed.
 
@@ -195,7 +200,7 @@ async function remove() {
 	dialog.close();
 	say("Webhook deleted.");
 	add.focus(); // the button that had the focus is gone
-	refresh();
+	enter();
 }
 
 part("form").onsubmit = (event) => {
