@@ -118,6 +118,8 @@ func TestTenantsAreIsolated(t *testing.T) {
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
 		},
 		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
+		"GET api/stats":           {{"api/stats", "", "", ""}},
+		"GET api/stats/webhooks":  {{"api/stats/webhooks", "", "", ""}},
 		"GET api/health":          {{"api/health", "", "", ""}},
 		"GET api/openapi.json":    {{"api/openapi.json", "", "", ""}},
 	}
