@@ -4,9 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
@@ -20,7 +19,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 			store: s, txn: t,
 			ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
-			settled: make([]settled, 0, len(outcomes)), written: make([]written, 0, len(outcomes)),
+			settled: make([]settled, 0, len(outcomes)), written: make([]follow.Item, 0, len(outcomes)),
 		}
 		t.committed, t.undo = append(t.committed, c.committed), append(t.undo, c.undo)
 		for i := range outcomes {
@@ -38,13 +37,7 @@ type completion struct {
 	txn                                     *txn
 	ids, pending, deliveries, requests, log *bucket
 	settled                                 []settled
-	written                                 []written
-}
-
-// written is a row that is new.
-type written struct {
-	tenant string
-	id     uuid.UUID
+	written                                 []follow.Item // the rows that are new
 }
 
 // settled is a delivery that an outcome ends or reschedules: when it was due before,
@@ -85,7 +78,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 			return err
 		}
 	}
-	c.written = append(c.written, written{w.tenant.name, r.ID})
+	c.written = append(c.written, follow.Item{Tenant: w.tenant.name, ID: r.ID})
 	return nil
 }
 
@@ -173,9 +166,7 @@ func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
 
 // committed ends or reschedules what was settled, and tells those who follow the log.
 func (c *completion) committed() {
-	for i := range c.written {
-		c.store.ring.Add(c.written[i].tenant, c.written[i].id)
-	}
+	c.store.ring.Add(c.written...)
 	for _, d := range c.settled {
 		if d.due == never {
 			c.store.state.unschedule(d.webhook, d.event, c.txn.now)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -70,14 +69,12 @@ func entryPosition(id string) (follow.Position, error) {
 	return p, nil
 }
 
-func entryID(p follow.Position) string {
-	return strconv.FormatUint(p.Major, 10) + "-" + strconv.FormatUint(p.Minor, 10)
-}
-
 // Read reads the entries behind a place, and waits for one while there is none. All
 // of them are known as long as the place's own entry is: the oldest go first.
 func (s *source) Read(ctx context.Context, after follow.Position, wait time.Duration) ([]follow.Done, follow.Position, error) {
-	key, id := endedKey(s.partition.base), entryID(after)
+	entry := after
+	entry.Index = follow.All
+	key, id := endedKey(s.partition.base), entry.String()
 	args := &redis.XReadArgs{Streams: []string{key, id}, Count: entriesPerRead, Block: wait}
 	if wait == 0 {
 		args.Block = -1 // 0 would wait for ever
@@ -117,7 +114,7 @@ func decodeEnded(entries []redis.XMessage, after follow.Position) (done []follow
 			at := end
 			for at.Index = 1; len(ids) >= 16; at.Index++ {
 				if at.Compare(after) > 0 {
-					done = append(done, follow.Done{Position: at, Tenant: tenant, ID: uuid.UUID([]byte(ids[:16]))})
+					done = append(done, follow.Done{Position: at, Item: follow.Item{Tenant: tenant, ID: uuid.UUID([]byte(ids[:16]))}})
 				}
 				ids = ids[16:]
 			}

@@ -39,12 +39,16 @@ type Source interface {
 	Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error)
 }
 
-// Done is a request that was written.
-type Done struct {
-	Position
-
+// Item is a request that was written.
+type Item struct {
 	Tenant string
 	ID     uuid.UUID
+}
+
+// Done is one with the place behind it.
+type Done struct {
+	Position
+	Item
 }
 
 // Hub has the followers of a source. While there are any, one goroutine reads it.

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -23,33 +21,29 @@ type Ring struct {
 	epoch uint64
 
 	mu   sync.Mutex
-	last uint64 // how many were added
-	kept []ringItem
+	last uint64        // how many were added
+	kept []Item        // request n is at kept[n % ringSize]
 	more chan struct{} // closed when something is added; nil if nobody waits
-}
-
-// ringItem is request n, at kept[n % ringSize].
-type ringItem struct {
-	tenant string
-	id     uuid.UUID
 }
 
 // NewRing makes a ring. The time is its own: the positions of one that was made
 // at another time are not known.
 func NewRing(made time.Time) *Ring { return &Ring{epoch: uint64(made.UnixNano())} }
 
-// Add adds a request that was written.
-func (r *Ring) Add(tenant string, id uuid.UUID) {
+// Add adds requests that were written at the same time, so that whoever waits gets them
+// together.
+func (r *Ring) Add(items ...Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	item := ringItem{tenant, id}
-	if r.last < ringSize {
-		r.kept = append(r.kept, item)
-	} else {
-		r.kept[r.last%ringSize] = item
+	for _, item := range items {
+		if r.last < ringSize {
+			r.kept = append(r.kept, item)
+		} else {
+			r.kept[r.last%ringSize] = item
+		}
+		r.last++
 	}
-	r.last++
-	if r.more != nil {
+	if len(items) > 0 && r.more != nil {
 		close(r.more)
 		r.more = nil
 	}
@@ -100,8 +94,7 @@ func (r *Ring) after(at Position) (done []Done, more <-chan struct{}, err error)
 		return nil, r.more, nil
 	}
 	for n := at.Minor; n < min(r.last, at.Minor+ringBatch); n++ {
-		item := &r.kept[n%ringSize]
-		done = append(done, Done{r.position(n + 1), item.tenant, item.id})
+		done = append(done, Done{r.position(n + 1), r.kept[n%ringSize]})
 	}
 	return done, nil, nil
 }

@@ -305,7 +305,7 @@ func (s *Store) complete(o *delivery.Outcome) {
 	r.NextAttemptAt = time.Time{}
 	r.RequestBody = nil
 	s.requests[r.ID] = &r
-	s.ring.Add(r.Tenant, r.ID)
+	s.ring.Add(follow.Item{Tenant: r.Tenant, ID: r.ID})
 	s.count(&r)
 	ev := s.event(eventKey{r.Tenant, r.EventID})
 	if ev == nil || ev.deliveries[r.WebhookID] == nil {
