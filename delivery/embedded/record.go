@@ -148,11 +148,15 @@ func decodeRow(ref delivery.WebhookRef, id uuid.UUID, b []byte) (r delivery.Requ
 		return r, nil, err
 	}
 	r.Tenant, r.ID, r.WebhookID, r.EventID = ref.Tenant, id, ref.ID, h.event
-	r.Status, r.NextAttemptAt = delivery.RequestFailed, timeOf(h.nextAttempt)
-	if h.success {
-		r.Status = delivery.RequestSuccess
-	}
+	r.Status, r.NextAttemptAt = requestStatus(h.success), timeOf(h.nextAttempt)
 	return r, b[rowHeadSize+size:], nil
+}
+
+func requestStatus(success bool) delivery.RequestStatus {
+	if success {
+		return delivery.RequestSuccess
+	}
+	return delivery.RequestFailed
 }
 
 // deliveryState is the value of a delivery: status (1), attempts (2), when it is

@@ -17,19 +17,12 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 		found, err := tx.counted(statsBucket, tx.counts.stats, number, sliceOf(since))
 		for _, c := range found {
 			all = append(all, delivery.RequestCount{
-				Since: begin(c.at, delivery.StatsSlice), Status: c.status(), Duration: int(c.of), N: int64(c.n),
+				Since: begin(c.at, delivery.StatsSlice), Status: requestStatus(c.success), Duration: int(c.of), N: int64(c.n),
 			})
 		}
 		return err
 	})
 	return all, err
-}
-
-func (c counter) status() delivery.RequestStatus {
-	if c.success {
-		return delivery.RequestSuccess
-	}
-	return delivery.RequestFailed
 }
 
 // WebhookRequests says what there was of requests to webhooks of a tenant.
@@ -44,7 +37,7 @@ func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uui
 		found, err := tx.counted(stripsBucket, tx.counts.strips, of, hourOf(since))
 		for _, c := range found {
 			if i, ok := places[c.of]; ok {
-				all[i].Add(begin(c.at, time.Hour), c.status(), int64(c.n))
+				all[i].Add(begin(c.at, time.Hour), requestStatus(c.success), int64(c.n))
 			}
 		}
 		return err
