@@ -142,6 +142,22 @@ local function reschedule(ref, state, now, had_turn)
   end
 end
 
+-- Returns what says whether a row of a tenant is there to be seen: those of deleted
+-- webhooks are removed step by step, but seen no more.
+local function seen_by(tenant)
+  local removing = redis.call('EXISTS', gone_key()) == 1
+  local exists = {}
+  return function(row)
+    if not row then return false end
+    if not removing then return true end
+    local raw = string.sub(row, 25, 40)
+    if exists[raw] == nil then
+      exists[raw] = redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1
+    end
+    return exists[raw]
+  end
+end
+
 -- Adds to counters what was counted, by their numbers from 1. Of each there are two
 -- arguments from at on: a key of stats and a field. A field that is new may be the
 -- key's first.

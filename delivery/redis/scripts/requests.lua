@@ -91,19 +91,7 @@ local function newest(before, n)
   return list
 end
 
--- The rows of deleted webhooks are removed step by step, but seen no more.
-local removing = redis.call('EXISTS', gone_key()) == 1
-local exists = {}
-local function visible(row)
-  if not row then return false end
-  if not removing then return true end
-  local raw = string.sub(row, 25, 40)
-  if exists[raw] == nil then
-    exists[raw] = redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1
-  end
-  return exists[raw]
-end
-
+local seen = seen_by(tenant)
 local results = { now, '' }
 local found, examined = 0, 0
 while found < limit do
@@ -111,7 +99,7 @@ while found < limit do
   for i = 1, math.min(#ids, limit - found) do
     local id = ids[i][1]
     local row = redis.call('HGET', requests_key(id_bucket(id)), id)
-    if visible(row) then
+    if seen(row) then
       results[#results + 1] = id
       results[#results + 1] = row
     end
