@@ -80,15 +80,12 @@ var requestParameters = []string{"webhook_id", "event_id", "event_type", "status
 
 // listRequests answers GET /api/requests.
 func listRequests(ctx context.Context, c *call) (answer, error) {
-	filter := delivery.RequestFilter{Limit: defaultLimit}
-	for name := range c.query {
-		if err := setFilter(&filter, name, c.query.Get(name)); err != nil {
-			return answer{}, err
-		}
+	filter, none, err := filterOf(c.query)
+	if err != nil {
+		return answer{}, err
 	}
 	var page delivery.RequestPage
-	if !filtersNilID(&filter, c.query) {
-		var err error
+	if !none {
 		if page, err = c.app.engine.Requests(ctx, c.tenant, filter); err != nil {
 			return answer{}, err
 		}
@@ -104,13 +101,19 @@ func listRequests(ctx context.Context, c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: list}, nil
 }
 
-// filtersNilID says whether the nil UUID is asked for, which is nobody's and means
-// no filter to the engine.
-func filtersNilID(f *delivery.RequestFilter, query url.Values) bool {
-	return query.Has("webhook_id") && f.WebhookID == uuid.Nil || query.Has("event_id") && f.EventID == uuid.Nil
+// filterOf reads a query. It chooses none if the nil UUID is asked for, which is
+// nobody's and means no filter to the engine.
+func filterOf(query url.Values) (f delivery.RequestFilter, none bool, err error) {
+	f.Limit = defaultLimit
+	for name := range query {
+		if err := setFilter(&f, name, query.Get(name)); err != nil {
+			return f, false, err
+		}
+	}
+	return f, query.Has("webhook_id") && f.WebhookID == uuid.Nil || query.Has("event_id") && f.EventID == uuid.Nil, nil
 }
 
-// setFilter sets one query parameter.
+// setFilter sets one query parameter, unless it is no filter.
 func setFilter(f *delivery.RequestFilter, name, value string) error {
 	ok := true
 	detail := "This must be a UUID of 36 characters."

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -32,25 +33,16 @@ type stream struct {
 
 // followRequests answers GET /api/requests/stream.
 func followRequests(ctx context.Context, c *call) (answer, error) {
-	var filter delivery.RequestFilter
-	after := c.query.Get(lastEventID)
-	for name := range c.query {
-		if name == lastEventID {
-			continue
-		}
-		if err := setFilter(&filter, name, c.query.Get(name)); err != nil {
-			return answer{}, err
-		}
+	filter, none, err := filterOf(c.query)
+	if err != nil {
+		return answer{}, err
 	}
 	// Whoever comes back sends the header, beside the parameter it began with.
-	if id := c.header.Get("Last-Event-ID"); id != "" {
-		after = id
-	}
+	after := cmp.Or(c.header.Get("Last-Event-ID"), c.query.Get(lastEventID))
 	follower, err := c.app.engine.Follow(ctx, c.tenant, after)
 	if err != nil {
 		return answer{}, err
 	}
-	none := filtersNilID(&filter, c.query)
 	return answer{stream: &stream{
 		follower: follower,
 		chosen:   func(r *delivery.Request) bool { return !none && filter.Matches(r) },
