@@ -47,13 +47,18 @@ func testConnection(t *testing.T, d *dashboard) {
 	d.rows(2)
 }
 
-// testSignedOut takes away what Caddy knows the user by.
-func testSignedOut(t *testing.T, d *dashboard) {
-	as := func(headers network.Headers) {
-		call(d.tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
-	}
+// users has the browser's user be known, or not, by headers.
+func (d *dashboard) users() (as func(network.Headers)) {
 	call(d.tab, network.Enable, network.EnableParams{})
 	d.cancelPrompts()
+	return func(headers network.Headers) {
+		call(d.tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
+	}
+}
+
+// testSignedOut takes away what Caddy knows the user by.
+func testSignedOut(t *testing.T, d *dashboard) {
+	as := d.users()
 	as(network.Headers{"X-User": "alice"})
 	d.run(chromedp.Navigate(d.at("signed/")))
 	d.sees("No webhook yet")

@@ -204,11 +204,7 @@ func testLiveRefused(t *testing.T, d *dashboard) {
 
 // testLiveSignedOut asks for the stream as nobody.
 func testLiveSignedOut(_ *testing.T, d *dashboard) {
-	as := func(headers network.Headers) {
-		call(d.tab, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: headers})
-	}
-	call(d.tab, network.Enable, network.EnableParams{})
-	d.cancelPrompts()
+	as := d.users()
 	as(network.Headers{"X-User": "alice"})
 	d.run(chromedp.Navigate(d.at("signed/#requests")))
 	d.sees("No request yet")
