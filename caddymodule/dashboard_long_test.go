@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/heapprofiler"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -83,7 +86,8 @@ const scrollOn = `await (async () => {
 })()`
 
 // testLongLog scrolls through all of a long log: only some pages of it, of 200 rows,
-// are in the document at a time. The others have left their height.
+// are in the document at a time, and few more in memory. The others have left their
+// height.
 func testLongLog(t *testing.T, d *dashboard) {
 	d.size(1000, 300) // little to paint
 	d.visit("#requests")
@@ -104,6 +108,12 @@ func testLongLog(t *testing.T, d *dashboard) {
 	last := fmt.Sprintf("row=%d", longLog-1)
 	d.until(`document.querySelector("#requests tbody:last-of-type tr:last-child .url").textContent.endsWith(` + quote(last) + `)`)
 	d.until(fmt.Sprintf(`document.documentElement.scrollHeight > %d * 20`, longLog))
+	// Most rows have been forgotten.
+	const most = 10_000_000 // bytes; all rows take almost four times as many
+	call(d.tab, heapprofiler.CollectGarbage, cdp.Empty{})
+	if used := call(d.tab, runtime.GetHeapUsage, cdp.Empty{}).UsedSize; used > most {
+		t.Errorf("the page uses %.0f bytes", used)
+	}
 	// In the middle, and at the beginning, are the rows that belong there.
 	d.eval(`window.scrollTo(0, document.documentElement.scrollHeight / 2)`)
 	d.until(`/row=[45]\d\d\d\d$/.test(document.elementsFromPoint(300, 150).map((e) => e.closest("tr")?.querySelector(".url").textContent ?? "").find(Boolean))`)
