@@ -46,11 +46,12 @@ func testFilters(t *testing.T, d *dashboard) {
 	d.rows(12)
 	choose := func(name, value string) {
 		t.Helper()
-		d.eval(`{
+		// The webhooks that there are to choose from come after the page.
+		d.until(`(() => {
 			const field = document.querySelector("#filters [name=` + name + `]");
 			field.value = ` + quote(value) + `;
-			field.dispatchEvent(new Event("input", { bubbles: true }));
-		}`)
+			return field.value === ` + quote(value) + ` && field.dispatchEvent(new Event("input", { bubbles: true }));
+		})()`)
 	}
 	choose("status", "failed")
 	d.rows(9)
