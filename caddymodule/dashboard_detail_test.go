@@ -15,19 +15,36 @@ func (d *dashboard) openNewest() {
 	d.until(`document.querySelector("#detail").open && document.querySelector("#detail dl")`)
 }
 
+// wantCurl checks that the command to send a request by hand has some texts, and is
+// one that a shell understands.
+func (d *dashboard) wantCurl(texts ...string) (command string) {
+	d.t.Helper()
+	command = d.text(`document.querySelector("#detail [aria-label='curl command']").textContent`)
+	if out, err := exec.Command("sh", "-n", "-c", command).CombinedOutput(); err != nil {
+		d.t.Errorf("%v: %s in\n%s", err, out, command)
+	}
+	for _, text := range texts {
+		if !strings.Contains(command, text) {
+			d.t.Errorf("%q is not in\n%s", text, command)
+		}
+	}
+	return command
+}
+
 func testDetail(t *testing.T, d *dashboard) {
 	d.answer("/in", http.StatusOK, `{"stored":true,"count":12345678901234567890,"tags":[],"nested":{"a":[1,2]}}`)
-	d.subscribe("/in")
-	d.subscribe("/other")
-	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
+	webhook, other := d.subscribe("/in"), d.subscribe("/other")
+	d.api(http.MethodPatch, "webhooks/"+webhook, `{"secret":"known to its owner"}`, http.StatusOK, nil)
+	d.api(http.MethodPost, "webhooks/"+webhook+"/test", "", http.StatusOK, nil)
 	event := d.emit("device_created", 1)
 	d.logs("event_id="+event, 2)
-	d.visit("#requests?webhook_id=" + d.webhooks()[0].ID)
+	d.visit("#requests?webhook_id=" + webhook)
 	d.openNewest()
 	for _, want := range []string{
 		"success", "200", d.endpoint("/in"), "device_created", event, "1/3",
 		"\"count\": 12345678901234567890,\n  \"tags\": [],\n", // laid out, with every digit
 		`"serial": 12345678901234567890`,
+		"Content-Type: application/json\nUser-Agent: Caddy-Webhooks\nX-Level-Signature: sha256=********",
 		"Other webhooks of this event", d.endpoint("/other"),
 	} {
 		d.sees(want)
@@ -47,11 +64,8 @@ func testDetail(t *testing.T, d *dashboard) {
 	// The command is what a shell understands.
 	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
 	d.click("button", "Copy curl command")
-	d.until(`window.copied === undefined || window.copied.startsWith("SECRET=")`)
-	command := d.text(`document.querySelector("#detail [aria-label='curl command']").textContent`)
-	if out, err := exec.Command("sh", "-n", "-c", command).CombinedOutput(); err != nil || !strings.Contains(command, event) {
-		t.Errorf("%v: %s in\n%s", err, out, command)
-	}
+	d.until(`window.copied.startsWith("SECRET=")`)
+	d.wantCurl(event, "X-Level-Signature: sha256=$SIGNATURE")
 	for _, language := range []string{"Go", "JavaScript", "Python", "Ruby", "PHP"} {
 		d.eval(`{
 			const choice = document.querySelector("#detail select");
@@ -62,6 +76,14 @@ func testDetail(t *testing.T, d *dashboard) {
 	}
 	d.click("button", "Close")
 	d.until(`!document.querySelector("#detail").open && !location.hash.includes("request=")`)
+	// Without a secret there is nothing to sign.
+	d.visit("#requests?webhook_id=" + other)
+	d.openNewest()
+	d.sees("User-Agent: Caddy-Webhooks")
+	d.seesNot("sha256=********")
+	if command := d.wantCurl(event); strings.Contains(command, "SIGNATURE") {
+		t.Errorf("signs what was not signed:\n%s", command)
+	}
 	d.visit("#requests?request=00000000-0000-7000-8000-000000000000")
 	d.sees("There is no such request, or not any more.")
 }
@@ -98,7 +120,6 @@ func testRerun(_ *testing.T, d *dashboard) {
 	d.until(`document.getElementById("rerun-result").innerText.includes("success 200")`)
 	d.screenshot("detail re-run")
 	d.logs("", 5)
-	d.click("button", "2 new requests") // the list keeps still while its reader is further down
 	d.rows(5)
 	d.click("link", "Show request")
 	d.sees("thanks")

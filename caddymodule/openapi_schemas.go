@@ -110,6 +110,7 @@ func (b *schemas) answers() {
 		b.member(r, "next_attempt_at").Description = "Null if there is none."
 	}
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, beside Host and Content-Length; each signature is masked. Empty if a version sent the request that did not keep them."
 	defineAnswer[requestList](b, "RequestList")
 
 	b.stats()

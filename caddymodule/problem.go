@@ -121,7 +121,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) error {
 }
 
 func write(w http.ResponseWriter, status int, contentType string, body any) error {
-	encoded, err := json.Marshal(body)
+	encoded, err := json.Marshal(body, json.Deterministic(true))
 	if err != nil {
 		return err
 	}

@@ -33,11 +33,12 @@ type request struct {
 	NextAttemptAt     *time.Time `json:"next_attempt_at"`
 }
 
-// requestDetail has the bodies too.
+// requestDetail has the bodies and what was sent with them, too.
 type requestDetail struct {
 	request
-	ResponseBody string  `json:"response_body"`
-	RequestBody  *string `json:"request_body"`
+	ResponseBody   string            `json:"response_body"`
+	RequestBody    *string           `json:"request_body"`
+	RequestHeaders map[string]string `json:"request_headers"`
 }
 
 func newRequest(r *delivery.Request) request {
@@ -61,6 +62,11 @@ func newRequestDetail(r *delivery.Request) requestDetail {
 	if r.RequestBody != nil {
 		body := string(r.RequestBody)
 		out.RequestBody = &body
+	}
+	header := r.Header()
+	out.RequestHeaders = make(map[string]string, len(header))
+	for name := range header {
+		out.RequestHeaders[name] = header.Get(name)
 	}
 	return out
 }

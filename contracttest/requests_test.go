@@ -12,12 +12,13 @@ import (
 var requestMembers = []string{
 	"id", "webhook_id", "event_id", "event_type", "occurred_at", "trigger", "attempt", "max_attempts", "status", "status_code",
 	"url", "error", "response_body", "response_truncated", "request_body", "started_at", "duration_ms", "next_attempt_at",
+	"request_headers", // beyond the contract
 }
 
 // listMembers are a request's in a list.
 func listMembers() (names []string) {
 	for _, name := range requestMembers {
-		if name != "request_body" && name != "response_body" {
+		if name != "request_body" && name != "response_body" && name != "request_headers" {
 			names = append(names, name)
 		}
 	}

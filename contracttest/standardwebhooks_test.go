@@ -53,6 +53,30 @@ func sendInEachWay(t *testing.T, c client, more ...string) []received {
 	return r.await(t, 4)
 }
 
+// wantHeadersInLog checks that the log tells what was received, but for signatures.
+func wantHeadersInLog(t *testing.T, c client, got []received) {
+	t.Helper()
+	rows := c.awaitRequests(t, "", len(got))
+	for i := range got {
+		want := object{}
+		for name, values := range got[i].header {
+			switch name {
+			case "Content-Length": // not beside the body
+			case "X-Level-Signature":
+				want[name] = "sha256=********"
+			case "Webhook-Signature":
+				want[name] = "v1,********"
+			default:
+				want[name] = values[0]
+			}
+		}
+		row := c.request(t, rows[i])
+		if quote(row["request_headers"]) != quote(want) {
+			t.Errorf("the log has %v of a %v, received was %v", row["request_headers"], row["trigger"], want)
+		}
+	}
+}
+
 // TestStandardWebhooks verifies what arrives as its receiver would: with the
 // specification's own library.
 func TestStandardWebhooks(t *testing.T) {
@@ -86,6 +110,7 @@ func TestStandardWebhooks(t *testing.T) {
 				}
 			}
 			wantOwnStamps(t, got)
+			wantHeadersInLog(t, c, got)
 		})
 	}
 }
@@ -131,7 +156,10 @@ func wantOwnStamps(t *testing.T, got []received) {
 
 func TestStandardWebhooksWithoutSecret(t *testing.T) {
 	t.Parallel()
-	for _, got := range sendInEachWay(t, fast.admin()) {
+	c := fast.admin()
+	all := sendInEachWay(t, c)
+	wantHeadersInLog(t, c, all)
+	for _, got := range all {
 		for _, name := range []string{"Webhook-Id", "Webhook-Timestamp"} {
 			if len(got.header[name]) != 1 {
 				t.Errorf("%s: %q", name, got.header[name])

@@ -102,7 +102,8 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 			settings := localSettings()
 			tc.change(&settings)
 			m := message("")
-			m.Header, m.Body = requestHeader(&settings, tc.secret, ev, at), ev.Payload
+			head := newHead(&settings, tc.secret)
+			m.Header, m.Body = head.signed(tc.secret, ev, at), ev.Payload
 			want := append(slices.Clone(always), tc.want...)
 			slices.Sort(want)
 

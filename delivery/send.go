@@ -2,8 +2,6 @@ package delivery
 
 import (
 	"context"
-	"net/http"
-	"strconv"
 	"time"
 
 	"go.uber.org/zap"
@@ -82,10 +80,11 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	s := &a.settings
 	startedAt := e.store.Now()
 	began := time.Now()
+	head := newHead(s, w.Secret)
 	e.inFlight.Add(1)
 	response := a.sender.Send(ctx, Message{
 		URL:         w.URL,
-		Header:      requestHeader(s, w.Secret, ev, startedAt),
+		Header:      head.signed(w.Secret, ev, startedAt),
 		Body:        ev.Payload,
 		Timeout:     s.Timeout,
 		MaxResponse: s.MaxResponseSize,
@@ -112,6 +111,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			URL:               w.URL,
 			Error:             response.Failure,
 			Duration:          time.Since(began),
+			Head:              head,
 			ResponseBody:      response.Body,
 			ResponseTruncated: response.Truncated,
 		},
@@ -126,25 +126,6 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)
 	return o, false
-}
-
-// requestHeader is what an endpoint receives beside the payload.
-func requestHeader(s *Settings, secret string, ev *Event, at time.Time) http.Header {
-	h := make(http.Header, 6)
-	h["Content-Type"] = []string{"application/json"}
-	h["User-Agent"] = []string{s.UserAgent}
-	if secret != "" {
-		h.Set(s.SignatureHeader, Signature(secret, ev.Payload))
-	}
-	if s.StandardWebhooks {
-		id := ev.ID.String()
-		h.Set("webhook-id", id)
-		h.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-		if secret != "" {
-			h.Set("webhook-signature", StandardSignature(secret, id, at, ev.Payload))
-		}
-	}
-	return h
 }
 
 // release hands deliveries back; if that fails, their leases end by themselves.

@@ -10,15 +10,20 @@ import (
 	"time"
 )
 
+// What signatures begin with.
+const (
+	signaturePrefix         = "sha256="
+	standardSignaturePrefix = "v1,"
+)
+
 // Signature is the value of the signature header: "sha256=" and the hex
 // HMAC-SHA256 of the body, keyed with the whole secret.
 func Signature(secret string, body []byte) string {
-	const prefix = "sha256="
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
 	var sum [sha256.Size]byte
-	out := make([]byte, 0, len(prefix)+2*sha256.Size)
-	out = append(out, prefix...)
+	out := make([]byte, 0, len(signaturePrefix)+2*sha256.Size)
+	out = append(out, signaturePrefix...)
 	return string(hex.AppendEncode(out, mac.Sum(sum[:0])))
 }
 
@@ -53,5 +58,5 @@ func StandardSignature(secret, id string, at time.Time, body []byte) string {
 	mac := hmac.New(sha256.New, key)
 	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
 	mac.Write(body)
-	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+	return standardSignaturePrefix + base64.StdEncoding.EncodeToString(mac.Sum(nil))
 }

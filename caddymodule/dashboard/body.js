@@ -70,21 +70,35 @@ function pretty(text) {
 	return out;
 }
 
-const header = "X-Level-Signature"; // unless signature_header was configured
+// headerSection has what was sent beside the body, signatures masked.
+export function headerSection({ request_headers: headers }) {
+	const text = Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join("\n");
+	return element(
+		"section", element("h3", "Request headers"),
+		text ? scrolled("Request headers", text) : element("p.hint", "They were not kept."),
+	);
+}
+
+// signatureHeader is the name of the header that has the signature, if any has.
+const signatureHeader = ({ request_headers: headers }) => (
+	Object.keys(headers).length > 0 ? Object.keys(headers).find((name) => headers[name].startsWith("sha256=")) : "X-Level-Signature"
+);
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 // curlSection has a command that sends a request as it was sent, signed with a
 // secret that only its owner knows.
 export function curlSection(request) {
-	const command = `SECRET='the secret of the webhook'
-BODY=${quoted(request.request_body)}
-SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')
-curl ${quoted(request.url)} \\
-  -H 'Content-Type: application/json' \\
-  -H "${header}: sha256=$SIGNATURE" \\
-  --data-raw "$BODY"
-`;
+	const header = signatureHeader(request);
+	const command = [
+		header && "SECRET='the secret of the webhook'",
+		`BODY=${quoted(request.request_body)}`,
+		header && `SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')`,
+		`curl ${quoted(request.url)} \\`,
+		"  -H 'Content-Type: application/json' \\",
+		header && `  -H "${header}: sha256=$SIGNATURE" \\`,
+		'  --data-raw "$BODY"',
+	].filter(Boolean).join("\n");
 	return element(
 		"details", element("summary", "Copy as curl"),
 		scrolled("curl command", command), copyButton("Copy curl command", command),
@@ -124,7 +138,7 @@ end`,
 
 let language = "Go"; // stays chosen from request to request
 
-export function verifySection() {
+export function verifySection(request) {
 	const shown = element("div");
 	const choice = element("select", { ariaLabel: "Language" }, ...Object.keys(examples).map((name) => element("option", name)));
 	choice.onchange = () => {
@@ -135,7 +149,7 @@ export function verifySection() {
 	choice.onchange();
 	return element(
 		"details", element("summary", "Verify the signature"),
-		element("p.hint", `${header} (unless configured otherwise) is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
+		element("p.hint", `${signatureHeader(request) ?? "With a secret, the signature header"} is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
 		choice, shown,
 	);
 }

@@ -3,7 +3,7 @@
 
 import * as address from "./address.js";
 import { call } from "./api.js";
-import { bodySection, curlSection, verifySection } from "./body.js";
+import { bodySection, curlSection, headerSection, verifySection } from "./body.js";
 import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, relativeTime, timeElement } from "./parts.js";
 
 const panel = byId("detail");
@@ -59,6 +59,7 @@ function open() {
 	panel.close();
 	if (wide.matches) {
 		panel.show();
+		panel.scrollIntoView({ block: "nearest" }); // with its button
 	} else {
 		panel.showModal();
 	}
@@ -89,9 +90,10 @@ async function load() {
 		facts(),
 		bodySection("Response body", request.response_body, request.response_truncated && "Only the beginning was kept."),
 		bodySection("Request body", request.request_body, gone && "The event is no longer kept."),
+		headerSection(request),
 		delivery,
 		gone ? "" : curlSection(request),
-		verifySection(),
+		verifySection(request),
 	);
 	content.scrollTop = 0;
 	readDelivery();

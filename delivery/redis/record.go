@@ -107,7 +107,8 @@ func statusOf(b byte) delivery.RequestStatus {
 }
 
 func encodeRequest(r *delivery.Request) []byte {
-	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+len(r.EventType)+len(r.URL)+len(r.Error))
+	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+
+		len(r.EventType)+len(r.URL)+len(r.Error)+len(r.Head.UserAgent)+len(r.Head.SignatureHeader))
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)
 	b = append(b, statusByte(r.Status))

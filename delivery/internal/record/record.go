@@ -3,8 +3,10 @@
 package record
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fxamacker/cbor/v2"
@@ -12,8 +14,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Arrays begin with the version of their layout; a later version may add elements
-// at the end.
+// Arrays begin with the version of their layout; elements are only added at the end.
 const version = 1
 
 // Overhead is ample for what a record has beside its texts and its payload.
@@ -145,12 +146,20 @@ type request struct {
 	Error       string
 	Duration    int64 // microseconds
 	Truncated   bool
+	// Of delivery.Head:
+	UserAgent       string
+	SignatureHeader string
+	Standard        bool
 }
+
+// requestSize is how many elements that has. Rows of before the head was kept have
+// oldRequestSize.
+const requestSize, oldRequestSize = 15, 12
 
 // AppendRequest makes the record of a row of the log behind what b has, without its
 // tenant, its ids, its status, its next attempt and its bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
-	b = appendArray(b, 12)
+	b = appendArray(b, requestSize)
 	b = appendInt(b, version)
 	b = appendText(b, r.EventType)
 	b = appendInt(b, r.OccurredAt.Unix())
@@ -162,12 +171,19 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendText(b, r.URL)
 	b = appendText(b, r.Error)
 	b = appendInt(b, r.Duration.Microseconds())
-	return appendBool(b, r.ResponseTruncated)
+	b = appendBool(b, r.ResponseTruncated)
+	b = appendText(b, r.Head.UserAgent)
+	b = appendText(b, r.Head.SignatureHeader)
+	return appendBool(b, r.Head.StandardWebhooks)
 }
 
 // DecodeRequest reads a row of the log; what AppendRequest leaves out is the
 // caller's to fill in. It keeps nothing of b.
 func DecodeRequest(b []byte) (delivery.Request, error) {
+	if old := appendArray(nil, oldRequestSize); bytes.HasPrefix(b, old) {
+		b = slices.Concat(appendArray(nil, requestSize), b[len(old):])
+		b = appendBool(appendText(appendText(b, ""), ""), false)
+	}
 	var r request
 	if err := decode(b, &r); err != nil {
 		return delivery.Request{}, err
@@ -182,6 +198,7 @@ func DecodeRequest(b []byte) (delivery.Request, error) {
 		URL:         r.URL,
 		Error:       r.Error,
 		Duration:    time.Duration(r.Duration) * time.Microsecond,
+		Head:        delivery.Head{UserAgent: r.UserAgent, SignatureHeader: r.SignatureHeader, StandardWebhooks: r.Standard},
 
 		ResponseTruncated: r.Truncated,
 	}, nil

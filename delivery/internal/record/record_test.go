@@ -49,12 +49,14 @@ func TestRequestRecord(t *testing.T) {
 			EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerRetry,
 			Attempt: i, MaxAttempts: 30 * i, StatusCode: 200 * i, URL: "https://example.com/" + strings.Repeat("u", 100*i),
 			Error: "no: \xff", Duration: time.Duration(i*i*i) * time.Second, ResponseTruncated: i%2 == 0,
+			Head: delivery.Head{UserAgent: "agent", SignatureHeader: strings.Repeat("s", i), StandardWebhooks: i%2 == 1},
 		}
 		got := AppendRequest(nil, &r)
 		want := encode(&request{
 			Version: version, Type: r.EventType, Seconds: at.Unix(), Nanos: at.Nanosecond(), Trigger: r.Trigger,
 			Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
 			Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
+			UserAgent: r.Head.UserAgent, SignatureHeader: r.Head.SignatureHeader, Standard: r.Head.StandardWebhooks,
 		})
 		if !bytes.Equal(got, want) {
 			t.Fatalf("% x, want % x", got, want)
@@ -62,6 +64,25 @@ func TestRequestRecord(t *testing.T) {
 		if again, err := DecodeRequest(got); err != nil || !reflect.DeepEqual(again, r) {
 			t.Fatalf("read as %+v, %v, want %+v", again, err, r)
 		}
+	}
+}
+
+// TestOldRequestRecord reads a row of before the head of a request was kept.
+func TestOldRequestRecord(t *testing.T) {
+	t.Parallel()
+	r := delivery.Request{
+		EventType: "alert_active", OccurredAt: times[1], Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+		StatusCode: 200, URL: "https://example.com/", Duration: time.Second, ResponseTruncated: true,
+	}
+	whole := AppendRequest(nil, &r)
+	old := bytes.TrimSuffix(whole, []byte{0x60, 0x60, 0xf4}) // "", "", false
+	old[0] = 0x8c                                            // an array of 12
+	before := bytes.Clone(old)
+	if got, err := DecodeRequest(old); err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("read as %+v, %v, want %+v", got, err, r)
+	}
+	if !bytes.Equal(old, before) {
+		t.Error("reading changed it")
 	}
 }
 
