@@ -190,7 +190,7 @@ func testLiveRefused(t *testing.T, d *dashboard) {
 	d.subscribe("/ok")
 	d.visit("#requests")
 	d.sees("No request yet")
-	d.until(`/Too many/.test(document.getElementById("live").textContent)`)
+	d.until(`/too many/.test(document.getElementById("live").textContent)`)
 	d.screenshot("requests not live")
 	d.emit("device_created", 1)
 	d.logs("", 1)

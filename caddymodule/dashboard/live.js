@@ -81,9 +81,9 @@ export function reopen() {
 async function broken() {
 	const { readyState } = source;
 	say("Reconnecting…");
-	const { status, message } = await call(`requests/stream?${query}`).catch((problem) => problem) ?? {};
+	const { status } = await call(`requests/stream?${query}`).catch((problem) => problem) ?? {};
 	if (status === 429) {
-		say(message);
+		say("Not live: too many windows are");
 	}
 	if (readyState === EventSource.CLOSED && ![400, 401, 403].includes(status)) {
 		clearTimeout(retrying);
