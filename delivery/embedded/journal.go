@@ -46,7 +46,7 @@ type journal struct {
 
 const (
 	journalName = "webhooks.journal"
-	journalSize = 8 << 20 // unless the file is larger
+	journalSize = 4 << 20 // unless the file is larger
 	journalHead = 8 + 4 + 4
 )
 
