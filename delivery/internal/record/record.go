@@ -156,6 +156,27 @@ type request struct {
 // oldRequestSize.
 const requestSize, oldRequestSize = 15, 12
 
+// What the head of nearly every request has is written as usual, which neither can be.
+const (
+	usualAgent     = "Caddy-Webhooks"
+	usualSignature = "X-Level-Signature"
+	usual          = "\x01"
+)
+
+func shorten(text, often string) string {
+	if text == often {
+		return usual
+	}
+	return text
+}
+
+func lengthen(text, often string) string {
+	if text == usual {
+		return often
+	}
+	return text
+}
+
 // AppendRequest makes the record of a row of the log behind what b has, without its
 // tenant, its ids, its status, its next attempt and its bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
@@ -172,8 +193,8 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendText(b, r.Error)
 	b = appendInt(b, r.Duration.Microseconds())
 	b = appendBool(b, r.ResponseTruncated)
-	b = appendText(b, r.Head.UserAgent)
-	b = appendText(b, r.Head.SignatureHeader)
+	b = appendText(b, shorten(r.Head.UserAgent, usualAgent))
+	b = appendText(b, shorten(r.Head.SignatureHeader, usualSignature))
 	return appendBool(b, r.Head.StandardWebhooks)
 }
 
@@ -198,7 +219,10 @@ func DecodeRequest(b []byte) (delivery.Request, error) {
 		URL:         r.URL,
 		Error:       r.Error,
 		Duration:    time.Duration(r.Duration) * time.Microsecond,
-		Head:        delivery.Head{UserAgent: r.UserAgent, SignatureHeader: r.SignatureHeader, StandardWebhooks: r.Standard},
+		Head: delivery.Head{
+			UserAgent: lengthen(r.UserAgent, usualAgent), SignatureHeader: lengthen(r.SignatureHeader, usualSignature),
+			StandardWebhooks: r.Standard,
+		},
 
 		ResponseTruncated: r.Truncated,
 	}, nil

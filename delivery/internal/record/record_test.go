@@ -67,6 +67,20 @@ func TestRequestRecord(t *testing.T) {
 	}
 }
 
+// TestUsualHead says that what most requests have takes little room.
+func TestUsualHead(t *testing.T) {
+	t.Parallel()
+	settings := delivery.DefaultSettings()
+	r := delivery.Request{OccurredAt: times[1], Head: delivery.Head{UserAgent: settings.UserAgent, SignatureHeader: settings.SignatureHeader}}
+	b := AppendRequest(nil, &r)
+	if got, err := DecodeRequest(b); err != nil || !reflect.DeepEqual(got, r) {
+		t.Errorf("read as %+v, %v, want %+v", got, err, r)
+	}
+	if more := len(b) - len(AppendRequest(nil, &delivery.Request{OccurredAt: times[1]})); more != 2 {
+		t.Errorf("the usual head takes %d bytes more than none", more)
+	}
+}
+
 // TestOldRequestRecord reads a row of before the head of a request was kept.
 func TestOldRequestRecord(t *testing.T) {
 	t.Parallel()
