@@ -59,6 +59,8 @@ type caddySite struct {
 	t    *testing.T
 	addr string // of the site
 	log  string // the file with all that Caddy logs
+
+	streams *http.Client // that follow uses; nil: the default one
 }
 
 // options of a caddySite's Caddyfile.

@@ -35,6 +35,7 @@ type eventStream struct {
 	last   string // the id of the last event
 	// compressed says that the server compressed it.
 	compressed bool
+	version    int // of HTTP
 
 	events chan streamEvent // closed when the stream has ended
 	err    error            // read it after events has been closed: io.EOF for a clean end
@@ -71,7 +72,7 @@ func (s *caddySite) tryFollow(query string, headers ...string) (*eventStream, er
 		for i := 0; i < len(headers); i += 2 {
 			req.Header.Set(headers[i], headers[i+1])
 		}
-		res, err := http.DefaultClient.Do(req)
+		res, err := cmp.Or(s.streams, http.DefaultClient).Do(req)
 		switch {
 		case unanswered(err):
 			continue
@@ -81,7 +82,7 @@ func (s *caddySite) tryFollow(query string, headers ...string) (*eventStream, er
 			res.Body.Close()
 			return nil, fmt.Errorf("the stream is answered %d", res.StatusCode)
 		}
-		e.header, e.compressed = res.Header, res.Uncompressed
+		e.header, e.compressed, e.version = res.Header, res.Uncompressed, res.ProtoMajor
 		go e.read(res.Body)
 		return e, nil
 	}
