@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -57,6 +58,9 @@ func withRig(ctx context.Context, o *options, store string, w workload) (figures
 	}
 	if err := r.configure(w); err != nil {
 		return nil, nil, err
+	}
+	if err := exec.CommandContext(ctx, "sync").Run(); err != nil {
+		return nil, nil, fmt.Errorf("bring to the disk what was written before: %w", err)
 	}
 	if err := r.startCaddy(ctx); err != nil {
 		return nil, nil, err
