@@ -50,6 +50,8 @@ func testDetail(t *testing.T, d *dashboard) {
 		d.sees(want)
 	}
 	d.screenshot("detail")
+	inView := `document.getElementById("rerun").getBoundingClientRect().bottom < innerHeight`
+	d.until(inView)
 	d.click("checkbox", "Raw response body")
 	d.sees(`{"stored":true,"count":12345678901234567890,"tags":[],"nested":{"a":[1,2]}}`)
 	d.eval(`navigator.clipboard.writeText = async (text) => { window.copied = text; }`)
@@ -59,8 +61,10 @@ func testDetail(t *testing.T, d *dashboard) {
 	link := d.text("location.hash")
 	d.eval("history.back()")
 	d.until(`!document.querySelector("#detail").open`)
+	d.eval("scrollTo(0, 0)")
 	d.visit(link)
 	d.until(`document.querySelector("#detail dl")`)
+	d.until(inView)
 	// The command is what a shell understands.
 	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
 	d.click("button", "Copy curl command")

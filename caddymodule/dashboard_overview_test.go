@@ -44,7 +44,7 @@ func testOverview(t *testing.T, d *dashboard) {
 	d.failOnce(d.subscribe("/fails"), "/fails", "device_created", 1)
 	d.seesFigure("Success rate", "80% 1 failure")
 	d.seesFigure("Requests", "5")
-	d.seesFigure("Pending now", "1 1 of disabled webhooks")
+	d.seesFigure("Pending now", "1 1 for disabled webhooks")
 	if latency := d.figure("Latency"); !strings.Contains(latency, " ms / ") || !strings.HasSuffix(latency, "p50 / p99") {
 		t.Errorf("the latency is %q", latency)
 	}

@@ -59,7 +59,6 @@ function open() {
 	panel.close();
 	if (wide.matches) {
 		panel.show();
-		panel.scrollIntoView({ block: "nearest" }); // with its button
 	} else {
 		panel.showModal();
 	}
@@ -96,6 +95,7 @@ async function load() {
 		verifySection(request),
 	);
 	content.scrollTop = 0;
+	panel.scrollIntoView({ block: "nearest" }); // with its button
 	readDelivery();
 }
 

@@ -214,7 +214,7 @@ function draw(stats) {
 		tile("Latency", p50 === null ? "--" : latency(stats), "p50 / p99", chart(
 			"Latency", slices, { p50: (of) => of.p50_ms, p99: (of) => of.p99_ms - of.p50_ms }, latency,
 		)),
-		tile("Pending now", pending.toLocaleString(), waiting > 0 && `${waiting.toLocaleString()} of disabled webhooks`),
+		tile("Pending now", pending.toLocaleString(), waiting > 0 && `${waiting.toLocaleString()} for disabled webhooks`),
 	);
 }
 
