@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // openNewest opens the newest request.
@@ -54,21 +56,23 @@ func testDetail(t *testing.T, d *dashboard) {
 	d.until(inView)
 	d.click("checkbox", "Raw response body")
 	d.sees(`{"stored":true,"count":12345678901234567890,"tags":[],"nested":{"a":[1,2]}}`)
-	d.eval(`navigator.clipboard.writeText = async (text) => { window.copied = text; }`)
+	copies := `navigator.clipboard.writeText = async (text) => { window.copied = text; }`
+	d.eval(copies)
 	d.click("button", "Copy response body")
 	d.until(`window.copied.startsWith('{"stored":true,')`)
 	// Back leads out of the panel, and its address into it.
 	link := d.text("location.hash")
 	d.eval("history.back()")
 	d.until(`!document.querySelector("#detail").open`)
-	d.eval("scrollTo(0, 0)")
+	d.run(chromedp.Navigate("about:blank")) // as who gets the link sees it
 	d.visit(link)
 	d.until(`document.querySelector("#detail dl")`)
 	d.until(inView)
 	// The command is what a shell understands.
+	d.eval(copies)
 	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
 	d.click("button", "Copy curl command")
-	d.until(`window.copied.startsWith("SECRET=")`)
+	d.until(`window.copied?.startsWith("SECRET=")`)
 	d.wantCurl(event, "X-Level-Signature: sha256=$SIGNATURE")
 	for _, language := range []string{"Go", "JavaScript", "Python", "Ruby", "PHP"} {
 		d.eval(`{
