@@ -73,7 +73,7 @@ func testDetail(t *testing.T, d *dashboard) {
 	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
 	d.click("button", "Copy curl command")
 	d.until(`window.copied?.startsWith("SECRET=")`)
-	d.wantCurl(event, "X-Level-Signature: sha256=$SIGNATURE")
+	d.wantCurl(event, `'X-Level-Signature: sha256='"$SIGNATURE"`)
 	for _, language := range []string{"Go", "JavaScript", "Python", "Ruby", "PHP"} {
 		d.eval(`{
 			const choice = document.querySelector("#detail select");

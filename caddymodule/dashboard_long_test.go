@@ -71,11 +71,11 @@ func fillLog(t testing.TB, store delivery.Copyable, rows int) {
 }
 
 // scrollOn scrolls to the end of the list again and again, until it has become
-// much longer or is whole.
+// longer or is whole: some pages, which a busy machine has within the patience too.
 const scrollOn = `await (async () => {
 	const most = { Rows: 0, Elements: 0, Whole: false };
 	const height = () => document.documentElement.scrollHeight;
-	for (const before = height(); !most.Whole && height() < before + 300_000;) {
+	for (const before = height(); !most.Whole && height() < before + 60_000;) {
 		window.scrollTo(0, height());
 		await new Promise(requestAnimationFrame);
 		most.Rows = Math.max(most.Rows, document.querySelectorAll("#requests tbody tr").length);

@@ -86,8 +86,8 @@ const signatureHeader = ({ request_headers: headers }) => (
 
 const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-// curlSection has a command that sends a request as it was sent, signed with a
-// secret that only its owner knows.
+// curlSection has a command that sends the same payload, signed with a secret that
+// only its owner knows.
 export function curlSection(request) {
 	const header = signatureHeader(request);
 	const command = [
@@ -96,7 +96,7 @@ export function curlSection(request) {
 		header && `SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')`,
 		`curl ${quoted(request.url)} \\`,
 		"  -H 'Content-Type: application/json' \\",
-		header && `  -H "${header}: sha256=$SIGNATURE" \\`,
+		header && `  -H ${quoted(`${header}: sha256=`)}"$SIGNATURE" \\`,
 		'  --data-raw "$BODY"',
 	].filter(Boolean).join("\n");
 	return element(

@@ -1,5 +1,6 @@
-// Package record is how stores write webhooks, events and requests: CBOR (RFC
-// 8949), in which what a later version adds does not matter to this one.
+// Package record is how stores write webhooks, events and requests: CBOR (RFC 8949).
+// What a later version adds to a webhook does not matter to this one. Events and
+// requests are arrays, of which a version reads its own and those of earlier ones.
 package record
 
 import (
