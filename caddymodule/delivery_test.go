@@ -48,11 +48,11 @@ type request struct {
 	ResponseBody      *string `json:"response_body"`
 	ResponseTruncated bool    `json:"response_truncated"`
 	RequestBody       *string `json:"request_body"`
+	StartedAt         string  `json:"started_at"`
+	DurationMS        float64 `json:"duration_ms"`
+	NextAttemptAt     *string `json:"next_attempt_at"`
 
 	RequestHeaders map[string]string `json:"request_headers"`
-	StartedAt      string            `json:"started_at"`
-	DurationMS     float64           `json:"duration_ms"`
-	NextAttemptAt  *string           `json:"next_attempt_at"`
 }
 
 type requestList struct {

@@ -4,8 +4,6 @@ import (
 	"net/http"
 	"strconv"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // Head is what the headers of a request were made of, beside its event and its time.
@@ -28,14 +26,17 @@ func newHead(s *Settings, secret string) Head {
 
 // signed is what an endpoint receives beside the payload.
 func (h *Head) signed(secret string, ev *Event, at time.Time) http.Header {
-	var signature, standard string
+	var id, signature, standard string
+	if h.StandardWebhooks {
+		id = ev.ID.String()
+	}
 	if h.SignatureHeader != "" {
 		signature = Signature(secret, ev.Payload)
 		if h.StandardWebhooks {
-			standard = StandardSignature(secret, ev.ID.String(), at, ev.Payload)
+			standard = StandardSignature(secret, id, at, ev.Payload)
 		}
 	}
-	return h.header(ev.ID, at, signature, standard)
+	return h.header(id, at, signature, standard)
 }
 
 const masked = "********"
@@ -47,10 +48,10 @@ func (r *Request) Header() http.Header {
 	if r.Head == (Head{}) {
 		return nil
 	}
-	return r.Head.header(r.EventID, r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
+	return r.Head.header(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
 }
 
-func (h *Head) header(event uuid.UUID, at time.Time, signature, standard string) http.Header {
+func (h *Head) header(id string, at time.Time, signature, standard string) http.Header {
 	all := make(http.Header, 6)
 	all["Content-Type"] = []string{"application/json"}
 	all["User-Agent"] = []string{h.UserAgent}
@@ -58,7 +59,7 @@ func (h *Head) header(event uuid.UUID, at time.Time, signature, standard string)
 		all.Set(h.SignatureHeader, signature)
 	}
 	if h.StandardWebhooks {
-		all.Set("webhook-id", event.String())
+		all.Set("webhook-id", id)
 		all.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
 		if h.SignatureHeader != "" {
 			all.Set("webhook-signature", standard)

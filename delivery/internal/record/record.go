@@ -153,11 +153,14 @@ type request struct {
 	Standard        bool
 }
 
-// requestSize is how many elements that has. Rows of before the head was kept have
-// oldRequestSize.
-const requestSize, oldRequestSize = 15, 12
+// requestSize is how many elements that has.
+const requestSize = 15
+
+// oldRequest begins a row of before the head was kept, which has fewer.
+var oldRequest = appendArray(nil, 12)
 
 // What the head of nearly every request has is written as usual, which neither can be.
+// As rows have it so, these stay, whatever the defaults become.
 const (
 	usualAgent     = "Caddy-Webhooks"
 	usualSignature = "X-Level-Signature"
@@ -202,8 +205,8 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 // DecodeRequest reads a row of the log; what AppendRequest leaves out is the
 // caller's to fill in. It keeps nothing of b.
 func DecodeRequest(b []byte) (delivery.Request, error) {
-	if old := appendArray(nil, oldRequestSize); bytes.HasPrefix(b, old) {
-		b = slices.Concat(appendArray(nil, requestSize), b[len(old):])
+	if rest, old := bytes.CutPrefix(b, oldRequest); old {
+		b = slices.Concat(appendArray(nil, requestSize), rest)
 		b = appendBool(appendText(appendText(b, ""), ""), false)
 	}
 	var r request
