@@ -16,14 +16,14 @@ import (
 )
 
 type webhook struct {
-	ID          string   `json:"id"`
-	URL         string   `json:"url"`
-	Description string   `json:"description"`
-	Enabled     bool     `json:"enabled"`
-	EventTypes  []string `json:"event_types"`
-	HasSecret   bool     `json:"has_secret"`
-	CreatedAt   string   `json:"created_at"`
-	UpdatedAt   string   `json:"updated_at"`
+	ID          string    `json:"id"`
+	URL         string    `json:"url"`
+	Description string    `json:"description"`
+	Enabled     bool      `json:"enabled"`
+	EventTypes  []string  `json:"event_types"`
+	HasSecret   bool      `json:"has_secret"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
 }
 
 type receipt struct {
@@ -207,7 +207,7 @@ func TestDelivery(t *testing.T) {
 	// Changed, disabled and deleted.
 	path := "api/webhooks/" + hook.ID
 	s.admin(http.MethodPatch, path, `{"secret":null,"description":null,"enabled":false}`, "Content-Type", "application/merge-patch+json").want(t, http.StatusOK, &hook)
-	if hook.HasSecret || hook.Enabled || hook.Description != "" || hook.UpdatedAt <= hook.CreatedAt {
+	if hook.HasSecret || hook.Enabled || hook.Description != "" || !hook.UpdatedAt.After(hook.CreatedAt) {
 		t.Errorf("got %+v", hook)
 	}
 	s.admin(http.MethodPost, path+"/test", `{}`).want(t, http.StatusConflict, nil)

@@ -32,10 +32,10 @@ type stats struct {
 }
 
 type webhookStats struct {
-	WebhookID     string  `json:"webhook_id"`
-	Pending       int64   `json:"pending"`
-	DisabledSince *string `json:"disabled_since"`
-	LastRequestAt *string `json:"last_request_at"`
+	WebhookID     string     `json:"webhook_id"`
+	Pending       int64      `json:"pending"`
+	DisabledSince *time.Time `json:"disabled_since"`
+	LastRequestAt *string    `json:"last_request_at"`
 	Hours         []struct {
 		Since     time.Time `json:"since"`
 		Successes int64     `json:"successes"`
@@ -178,7 +178,7 @@ func (s *caddySite) wantStatsRefused() {
 
 // wantWebhookStats checks a webhook with a success, a failure and a pending delivery,
 // and one that never was enabled.
-func (s *caddySite) wantWebhookStats(id, quiet, last string, disabled *string) {
+func (s *caddySite) wantWebhookStats(id, quiet, last string, disabled *time.Time) {
 	s.t.Helper()
 	all := s.webhookStats()
 	if len(all) != 2 || all[0].WebhookID != id || all[1].WebhookID != quiet {
@@ -188,7 +188,7 @@ func (s *caddySite) wantWebhookStats(id, quiet, last string, disabled *string) {
 	if got.Pending != 1 || got.LastRequestAt == nil || *got.LastRequestAt != last {
 		s.t.Errorf("the webhook is %+v, its last request at %s", got, last)
 	}
-	if (got.DisabledSince == nil) != (disabled == nil) || disabled != nil && *got.DisabledSince != *disabled {
+	if (got.DisabledSince == nil) != (disabled == nil) || disabled != nil && !got.DisabledSince.Equal(*disabled) {
 		s.t.Errorf("the webhook is disabled since %v, want %v", got.DisabledSince, disabled)
 	}
 	var successes, failures int64
