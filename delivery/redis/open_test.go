@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"net"
 	"strings"
 	"testing"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 func TestPartitionsAreFixed(t *testing.T) {
@@ -65,12 +65,10 @@ func TestOldRedis(t *testing.T) {
 }
 
 func TestNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	addr, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := l.Addr().String()
-	l.Close()
 	s := New(Options{Addresses: []string{addr}})
 	defer s.Close()
 	wantError(t, "Open", s.Open(t.Context()), delivery.ErrUnavailable)

@@ -17,6 +17,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 // TestCluster runs the suite on a Cluster: a script that touched keys of two
@@ -65,12 +66,8 @@ func TestSentinel(t *testing.T) {
 
 func TestTLS(t *testing.T) {
 	certificate, key, roots := selfSigned(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress()
 	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := net.SplitHostPort(address)

@@ -1,21 +1,10 @@
 package process
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
-
-// FreeAddress is a loopback address with a port that nobody listens on.
-func FreeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("no free port: %w", err)
-	}
-	return l.Addr().String(), l.Close()
-}
 
 // StartCaddy runs the Caddy at the path binary with a Caddyfile. What it keeps
 // and prints goes to the folder; env is added to this process's environment.

@@ -1,0 +1,28 @@
+package process_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
+)
+
+func TestFreeAddress(t *testing.T) {
+	taken := make(map[string]bool)
+	for range 1000 {
+		address, err := process.FreeAddress()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if taken[address] {
+			t.Fatalf("%s was given twice", address)
+		}
+		taken[address] = true
+		// What is in use is passed over.
+		l, err := net.Listen("tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { l.Close() })
+	}
+}
