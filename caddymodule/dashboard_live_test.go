@@ -40,6 +40,42 @@ func (d *dashboard) loggedIDs(n int) string {
 	return strings.Join(ids, "\n")
 }
 
+// testLateAnswer changes a filter while the page still asks what it missed before the
+// stream began. The answer is of a list that is not shown any more.
+func testLateAnswer(t *testing.T, d *dashboard) {
+	d.subscribe("/ok")
+	d.emit("device_created", 1)
+	d.logs("", 1)
+	d.visit("#requests?status=failed")
+	d.sees("No request matches")
+	d.live("Live")
+	d.eval(`window.late = new Promise((held) => {
+		const real = window.fetch;
+		let asked = 0;
+		window.fetch = async (...what) => {
+			const answer = await real(...what);
+			if (what[0].startsWith("api/requests?status=success") && ++asked === 2) {
+				await new Promise((release) => held({ release }));
+			}
+			return answer;
+		};
+	})`)
+	choose := func(status string) {
+		d.eval(`const field = document.querySelector("#filters [name=status]");
+			field.value = ` + quote(status) + `;
+			field.dispatchEvent(new Event("input", { bubbles: true }));`)
+	}
+	choose("success")
+	d.rows(1)
+	d.eval(`window.answer = await late;`)
+	choose("failed")
+	d.sees("No request matches")
+	d.eval(`answer.release(); await new Promise((after) => { setTimeout(after, 100); });`)
+	if d.text(`document.querySelectorAll("#requests tbody tr").length`) != "0" {
+		t.Error("there are rows of the list before")
+	}
+}
+
 // testLive watches requests come by themselves, but for those that filters leave out,
 // and while the page is paused or nobody sees it.
 func testLive(t *testing.T, d *dashboard) {

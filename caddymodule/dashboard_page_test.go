@@ -34,6 +34,7 @@ func TestDashboardPage(t *testing.T) {
 		"mounts":               testPageMounts,
 		"times":                testTimes,
 		"live reader":          testLiveReader,
+		"late answer":          testLateAnswer,
 		"live refused":         testLiveRefused,
 		"live signed out":      testLiveSignedOut,
 	}

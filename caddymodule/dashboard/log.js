@@ -65,8 +65,11 @@ export class Log {
 	}
 
 	async catchUp() {
+		const run = this.#run;
 		const { data } = await this.#of.read(null).catch(() => ({ data: [] }));
-		this.add(data);
+		if (run === this.#run) {
+			this.add(data);
+		}
 	}
 
 	// held says whether somebody reads further down, or moves in it by the keyboard.
