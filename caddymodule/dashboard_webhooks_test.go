@@ -73,7 +73,7 @@ func testWebhookChecks(t *testing.T, d *dashboard) {
 	for url, want := range map[string]string{
 		"ftp://example.com":          "begin with https://",
 		"example.com":                "begin with https://",
-		"https://me:pass@example.at": "user name or password",
+		"https://me:pass@example.at": "user name, password",
 		"https://example.com/#top":   "fragment",
 		"http://example.com":         "Use https",
 		"https://localhost/x":        "localhost is not a public address",

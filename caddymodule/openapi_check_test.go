@@ -244,12 +244,19 @@ func (o *openapi) checkQuery(query url.Values, operation any) error {
 			return fmt.Errorf("no such parameter: %s", name)
 		}
 		var value any = query.Get(name)
-		if schema["type"] == "integer" {
+		switch schema["type"] {
+		case "integer":
 			n, err := strconv.Atoi(query.Get(name))
 			if err != nil {
 				return err
 			}
 			value = n
+		case "array":
+			var all []any
+			for each := range strings.SplitSeq(query.Get(name), ",") {
+				all = append(all, each)
+			}
+			value = all
 		}
 		compiler := jsonschema.NewCompiler()
 		compiler.AssertFormat()

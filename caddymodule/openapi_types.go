@@ -41,6 +41,7 @@ type openapiParameter struct {
 	In          string             `json:"in"`
 	Description string             `json:"description,omitzero"`
 	Required    bool               `json:"required,omitzero"`
+	Explode     *bool              `json:"explode,omitzero"` // false: values have a comma between them
 	Schema      *jsonschema.Schema `json:"schema"`
 }
 

@@ -76,7 +76,7 @@ type requestList struct {
 	NextCursor *string   `json:"next_cursor"`
 }
 
-// How many rows a page may have.
+// How many rows a page may have; a query also names as many webhooks at most.
 const (
 	defaultLimit = 50
 	maxLimit     = 200

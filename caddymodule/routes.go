@@ -97,7 +97,7 @@ var routes = makeRoutes(append(dashboardRoutes(), []route{
 		{method: http.MethodGet, who: admin, query: []string{"period"}, serve: getStats},
 	}},
 	{path: "api/stats/webhooks", endpoints: []endpoint{
-		{method: http.MethodGet, who: admin, serve: getWebhookStats},
+		{method: http.MethodGet, who: admin, query: []string{"webhook_ids"}, serve: getWebhookStats},
 	}},
 	{path: "api/health", endpoints: []endpoint{
 		{method: http.MethodGet, who: nobody, anyTenant: true, serve: getHealth},

@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/google/jsonschema-go/jsonschema"
@@ -101,7 +103,17 @@ type hourCount struct {
 
 // getWebhookStats answers GET /api/stats/webhooks.
 func getWebhookStats(ctx context.Context, c *call) (answer, error) {
-	all, err := c.app.engine.WebhookStats(ctx, c.tenant)
+	var ids []uuid.UUID
+	if c.query.Has("webhook_ids") {
+		for text := range strings.SplitSeq(c.query.Get("webhook_ids"), ",") {
+			id, ok := parseID(text)
+			if !ok || len(ids) == maxLimit {
+				return answer{}, badParameter("webhook_ids", fmt.Sprintf("This must be up to %d UUIDs of 36 characters with a comma between them.", maxLimit))
+			}
+			ids = append(ids, id)
+		}
+	}
+	all, err := c.app.engine.WebhookStats(ctx, c.tenant, ids...)
 	if err != nil {
 		return answer{}, err
 	}
@@ -124,6 +136,11 @@ func periodSchema() *jsonschema.Schema {
 	s := enumSchema(periodHour, periodDay, periodWeek)
 	s.Default = jsonOf(periodDay)
 	return s
+}
+
+// webhookIDsSchema is that of the query parameter.
+func webhookIDsSchema() *jsonschema.Schema {
+	return &jsonschema.Schema{Type: "array", Items: uuidSchema(), MinItems: new(1), MaxItems: new(maxLimit)}
 }
 
 // stats defines what the calls about stats answer.

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -134,6 +135,16 @@ func testStats(t *testing.T, store string) {
 		t.Errorf("another tenant has %+v", got)
 	}
 	s.wantWebhookStats(hook.ID, quiet.ID, rows[0].StartedAt, nil)
+	for ids, want := range map[string]string{
+		quiet.ID: quiet.ID, noID: "", strings.ToUpper(hook.ID) + "," + noID + "," + hook.ID: hook.ID,
+		strings.Repeat(","+quiet.ID, 200)[1:]: quiet.ID,
+	} {
+		var list struct{ Data []webhookStats }
+		s.admin(http.MethodGet, "api/stats/webhooks?webhook_ids="+ids, "").want(t, http.StatusOK, &list)
+		if list.Data == nil || len(list.Data) != min(1, len(want)) || want != "" && list.Data[0].WebhookID != want {
+			t.Errorf("asked for %s there are %+v", ids, list.Data)
+		}
+	}
 
 	var disabled, changed webhook
 	s.admin(http.MethodPatch, "api/webhooks/"+hook.ID, `{"enabled":false}`).want(t, http.StatusOK, &disabled)
@@ -159,6 +170,9 @@ func (s *caddySite) wantStatsRefused() {
 	for path, field := range map[string]string{
 		"api/stats?period=year": "period", "api/stats?period=": "period", "api/stats?period=day&period=day": "period",
 		"api/stats?webhook_id=x": "webhook_id", "api/stats/webhooks?period=day": "period",
+		"api/stats/webhooks?webhook_ids=x": "webhook_ids", "api/stats/webhooks?webhook_ids=": "webhook_ids",
+		"api/stats/webhooks?webhook_ids=" + noID + ",":                        "webhook_ids",
+		"api/stats/webhooks?webhook_ids=" + strings.Repeat(","+noID, 201)[1:]: "webhook_ids",
 	} {
 		p := s.admin(http.MethodGet, path, "").wantProblem(s.t, http.StatusBadRequest)
 		if len(p.Errors) != 1 || p.Errors[0].Field != field {

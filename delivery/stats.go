@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -91,7 +92,11 @@ type WebhookStats struct {
 
 // TenantStats counts a tenant's requests by when they began, within StatsKept.
 func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) (*TenantStats, error) {
-	webhooks, pending, err := e.webhooksPending(ctx, tenant)
+	webhooks, err := e.Webhooks(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
 	if err != nil {
 		return nil, err
 	}
@@ -121,9 +126,17 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 	return stats, nil
 }
 
-// WebhookStats says how things stand with a tenant's webhooks, oldest first.
-func (e *Engine) WebhookStats(ctx context.Context, tenant string) ([]WebhookStats, error) {
-	webhooks, pending, err := e.webhooksPending(ctx, tenant)
+// WebhookStats says how things stand with a tenant's webhooks, oldest first: with all,
+// or with those of them that are among the ids, if there are any.
+func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UUID) ([]WebhookStats, error) {
+	webhooks, err := e.Webhooks(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	if len(ids) > 0 {
+		webhooks = slices.DeleteFunc(webhooks, func(w *Webhook) bool { return !slices.Contains(ids, w.ID) })
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
 	if err != nil {
 		return nil, err
 	}
@@ -139,16 +152,6 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string) ([]WebhookStat
 		}
 	}
 	return stats, nil
-}
-
-// webhooksPending reads a tenant's webhooks, and how many deliveries each has pending.
-func (e *Engine) webhooksPending(ctx context.Context, tenant string) ([]*Webhook, []int64, error) {
-	webhooks, err := e.Webhooks(ctx, tenant)
-	if err != nil {
-		return nil, nil, err
-	}
-	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
-	return webhooks, pending, err
 }
 
 func idsOf(webhooks []*Webhook) []uuid.UUID {

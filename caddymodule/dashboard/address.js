@@ -1,6 +1,5 @@
-// The address says what the page shows, so that a link shows the same:
-// #requests?status=failed&request=<id>. The filters of the log are in it as the API
-// takes them, and have a form.
+// The address says what the page shows: #requests?status=failed&request=<id>. The
+// filters of the log are in it as the API takes them, and have a form.
 
 import { byId, element } from "./parts.js";
 

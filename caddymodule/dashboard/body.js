@@ -46,24 +46,17 @@ function pretty(text) {
 	const line = () => `\n${"  ".repeat(Math.min(depth, deepest))}`;
 	// A string, an empty object or array, one sign, or a number, true, false, null.
 	for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s{}[\],:"]+/g)) {
-		switch (token) {
-		case "{":
-		case "[":
+		if ("{[".includes(token)) {
 			depth++;
 			out += token + line();
-			break;
-		case "}":
-		case "]":
+		} else if ("}]".includes(token)) {
 			depth--;
 			out += line() + token;
-			break;
-		case ",":
+		} else if (token === ",") {
 			out += token + line();
-			break;
-		case ":":
+		} else if (token === ":") {
 			out += ": ";
-			break;
-		default:
+		} else {
 			out += /^[{[]/.test(token) ? token.replace(/\s/g, "") : token;
 		}
 	}

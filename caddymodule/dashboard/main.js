@@ -9,8 +9,7 @@ import * as webhooks from "./webhooks.js";
 const pages = { webhooks, requests };
 const tabs = [...document.querySelectorAll("[role=tab]")];
 const pageOf = (tab) => tab.getAttribute("aria-controls");
-const left = { webhooks: "./#webhooks", requests: "./#requests" }; // the addresses to come back to,
-const scrolled = { webhooks: 0, requests: 0 }; // and where there
+const [left, scrolled] = [{}, {}]; // the addresses to come back to, and where there
 let shown = null;
 
 function show() {
@@ -32,13 +31,13 @@ function show() {
 		}
 		shown = name;
 		pages[name].enter();
-		window.scrollTo(0, scrolled[name]);
+		window.scrollTo(0, scrolled[name] ?? 0);
 	}
 	pages[name].show?.();
 }
 
 for (const [i, tab] of tabs.entries()) {
-	tab.onclick = () => address.go(left[pageOf(tab)]);
+	tab.onclick = () => address.go(left[pageOf(tab)] ?? address.link(pageOf(tab)));
 	tab.onkeydown = (event) => {
 		const next = {
 			ArrowRight: tabs[(i + 1) % tabs.length], ArrowLeft: tabs.at(i - 1), Home: tabs[0], End: tabs.at(-1),

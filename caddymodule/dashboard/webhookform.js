@@ -190,11 +190,8 @@ function checkURL(text) {
 	if (url === null || !/^https?:\/\//i.test(text)) {
 		return { error: "The URL must be absolute and begin with https://." };
 	}
-	if (url.username || url.password) {
-		return { error: "The URL must not contain a user name or password." };
-	}
-	if (text.includes("#")) {
-		return { error: "The URL must not have a fragment (#…)." };
+	if (url.username || url.password || text.includes("#")) {
+		return { error: "The URL must not have a user name, password or fragment (#…)." };
 	}
 	if (special.test(url.hostname)) {
 		return { hint: `${url.hostname} is not a public address: Caddy refuses it, unless it was configured to allow it.` };

@@ -11,7 +11,7 @@ const state = document.querySelector("#webhooks .state");
 const add = document.querySelector(".add");
 const hour = 3_600_000; // milliseconds
 
-// load reads webhooks and what they may be sent. Other pages need them too.
+// load reads webhooks and event types, also for the other page.
 export async function load() {
 	const [webhooks, types] = await Promise.all([call("webhooks"), call("event-types")]);
 	return { webhooks: webhooks.data, types: types.data };
@@ -31,9 +31,9 @@ export async function enter() {
 		return;
 	}
 	seen.disconnect();
+	inSight.clear();
 	list.replaceChildren(...webhooks.map(item));
 	[list.hidden, state.hidden] = [false, true];
-	readFacts();
 	if (webhooks.length === 0) {
 		showState(
 			element("h3", "No webhook yet"),
@@ -43,8 +43,7 @@ export async function enter() {
 	}
 }
 
-// recover reads what could not be read. A list that is there stays as it is, with
-// what somebody is doing in it.
+// recover leaves a list that is there as it is, with what somebody is doing in it.
 export function recover() {
 	if (failed) {
 		enter();
@@ -97,7 +96,11 @@ function replace(old, webhook) {
 	const fresh = item(webhook);
 	const controls = (of) => [...of.querySelectorAll("a, button, input")];
 	const at = controls(old).indexOf(document.activeElement);
+	for (const part of [".facts", ".day"]) {
+		fresh.querySelector(part).replaceWith(old.querySelector(part));
+	}
 	seen.unobserve(old);
+	inSight.delete(old);
 	old.replaceWith(fresh);
 	controls(fresh)[at]?.focus();
 }
@@ -113,7 +116,6 @@ async function toggle(webhook, enabled, made, result) {
 	try {
 		replace(made, await call(`webhooks/${webhook.id}`, { method: "PATCH", body: { enabled: enabled.checked } }));
 		say(enabled.checked ? "Enabled: what waited is sent now." : "Disabled: nothing is sent, and what is pending waits.");
-		readFacts();
 	} catch (problem) {
 		enabled.checked = !enabled.checked;
 		result.textContent = problem.message;
@@ -130,26 +132,27 @@ async function test(webhook, result) {
 	}
 }
 
-// How webhooks fared, shown for those in sight: there may be thousands.
+// How webhooks fared, read for those in sight: there may be thousands.
 
-let facts = new Map();
+const inSight = new Set();
+let soon;
+
+const seen = new IntersectionObserver((entries) => {
+	for (const { target, isIntersecting } of entries) {
+		inSight[isIntersecting ? "add" : "delete"](target);
+	}
+	clearTimeout(soon);
+	soon = setTimeout(readFacts, 100);
+});
 
 async function readFacts() {
-	const stats = await call("stats/webhooks").catch(() => null);
-	facts = new Map(stats?.data.map((each) => [each.webhook_id, each]) ?? facts);
-	for (const each of list.children) {
-		seen.unobserve(each);
-		seen.observe(each); // which looks whether it is in sight
-	}
+	const shown = new Map([...inSight].map((made) => [made.dataset.id, made]));
+	const stats = shown.size && await call(`stats/webhooks?webhook_ids=${[...shown.keys()]}`).catch(() => null);
+	stats?.data?.forEach((each) => showFacts(shown.get(each.webhook_id), each));
 }
 whileSeen(list, readFacts);
 
-const seen = new IntersectionObserver((entries) => {
-	entries.filter((each) => each.isIntersecting && facts.has(each.target.dataset.id)).forEach((each) => showFacts(each.target));
-});
-
-function showFacts(made) {
-	const { pending, disabled_since: off, last_request_at: last, hours } = facts.get(made.dataset.id);
+function showFacts(made, { pending, disabled_since: off, last_request_at: last, hours }) {
 	made.querySelector(".facts").replaceWith(element(
 		"span.facts", ...(last ? [", last ", timeElement(last)] : [", none yet"]), " · ",
 		off

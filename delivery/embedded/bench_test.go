@@ -148,3 +148,6 @@ func fileSize(b *testing.B, folder string) int64 {
 	}
 	return info.Size()
 }
+
+// BenchmarkStats reads how webhooks fared.
+func BenchmarkStats(b *testing.B) { storetest.Stats(b, open(b, b.TempDir())) }

@@ -132,16 +132,16 @@ type counted struct {
 	n uint64
 }
 
-// counted reads counters of a tenant from a slice or hour on, oldest first. One may
+// tenantSlices reads the counters of a tenant's slices from one on, oldest first. One may
 // come in two parts.
-func (v *view) counted(bucket []byte, added map[counterKey]uint64, tenant, from uint32) ([]counted, error) {
+func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 	var all []counted
-	for k, n := range added {
+	for k, n := range v.counts.stats {
 		if c := parseCounter(k[:]); c.tenant == tenant && c.at >= from {
 			all = append(all, counted{c, n})
 		}
 	}
-	b := v.Tx.Bucket(bucket)
+	b := v.Tx.Bucket(statsBucket)
 	if b == nil { // nothing was counted yet in a file of an earlier version
 		return all, nil
 	}
@@ -167,4 +167,27 @@ func (v *view) counted(bucket []byte, added map[counterKey]uint64, tenant, from 
 	}
 	slices.SortFunc(all, func(a, b counted) int { return cmp.Compare(a.at, b.at) })
 	return all, nil
+}
+
+// webhookHours reads the counters of a webhook's hours.
+func (v *view) webhookHours(tenant, webhook, first, last uint32) ([]delivery.HourCount, error) {
+	var w delivery.WebhookRequests
+	b := v.Tx.Bucket(stripsBucket)
+	for hour := first; hour <= last; hour++ {
+		for _, success := range []bool{true, false} {
+			key := counter{hour, tenant, webhook, success}.key()
+			n := v.counts.strips[key]
+			if b != nil { // see tenantSlices
+				more, err := decodeCount(b.Get(key[:]))
+				if err != nil {
+					return nil, err
+				}
+				n += more
+			}
+			if n > 0 {
+				w.Add(begin(hour, time.Hour), requestStatus(success), int64(n))
+			}
+		}
+	}
+	return w.Hours, nil
 }

@@ -14,7 +14,7 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 	number, _ := s.numbers(tenant, nil)
 	var all []delivery.RequestCount
 	err := s.read(func(tx *view) error {
-		found, err := tx.counted(statsBucket, tx.counts.stats, number, sliceOf(since))
+		found, err := tx.tenantSlices(number, sliceOf(since))
 		for _, c := range found {
 			all = append(all, delivery.RequestCount{
 				Since: begin(c.at, delivery.StatsSlice), Status: requestStatus(c.success), Duration: int(c.of), N: int64(c.n),
@@ -29,30 +29,26 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	of, numbers := s.numbers(tenant, webhooks)
 	all := make([]delivery.WebhookRequests, len(webhooks))
-	places := make(map[uint32]int, len(numbers))
-	for i, n := range numbers {
-		places[n] = i
-	}
-	err := s.read(func(tx *view) error {
-		found, err := tx.counted(stripsBucket, tx.counts.strips, of, hourOf(since))
-		for _, c := range found {
-			if i, ok := places[c.of]; ok {
-				all[i].Add(begin(c.at, time.Hour), requestStatus(c.success), int64(c.n))
-			}
-		}
-		return err
-	})
+	last := hourOf(s.Now())
+	first := max(hourOf(since), hourOf(s.Now().Add(-delivery.HoursKept)))
 	// A step after the other, so that who writes does not wait for long.
-	const step = 200
-	for done := 0; done < len(numbers) && err == nil; done += step {
-		err = s.read(func(tx *view) error {
+	const step = 100
+	for done := 0; done < len(numbers); done += step {
+		err := s.read(func(tx *view) error {
 			for i := done; i < min(done+step, len(numbers)); i++ {
-				all[i].LastAt = lastRequest(tx, numbers[i])
+				hours, err := tx.webhookHours(of, numbers[i], first, last)
+				if err != nil {
+					return err
+				}
+				all[i] = delivery.WebhookRequests{LastAt: lastRequest(tx, numbers[i]), Hours: hours}
 			}
 			return nil
 		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	return all, err
+	return all, nil
 }
 
 // numbers are those of a tenant and of webhooks of it, 0 for what does not exist.

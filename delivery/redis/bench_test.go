@@ -119,3 +119,10 @@ func BenchmarkRequests(b *testing.B) {
 	}
 	s.client().FlushAll(b.Context())
 }
+
+// BenchmarkStats reads how webhooks fared.
+func BenchmarkStats(b *testing.B) {
+	s := open(b, options())
+	storetest.Stats(b, s)
+	s.client().FlushAll(b.Context())
+}

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// webhooksPerScript is how many webhooks one script looks at.
-	webhooksPerScript = 20
+	// webhooksPerScript is how many webhooks one script looks at: each may take it a
+	// millisecond.
+	webhooksPerScript = 5
 	// commandsPerPipeline is how many short commands go together.
 	commandsPerPipeline = 1000
 )

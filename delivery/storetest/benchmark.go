@@ -107,3 +107,61 @@ func (l *Load) Run(b *testing.B, batch int) {
 		}
 	}
 }
+
+// Stats measures what is asked of a store for how 10,000 webhooks of a tenant fared,
+// and for how a few of them did: each was sent requests of 8 event types in each of
+// the last 24 hours, a tenth of which failed.
+func Stats(b *testing.B, store delivery.Copyable) {
+	b.Helper()
+	ids := fillDay(b, store, 10_000)
+	for _, n := range []int{len(ids), 20} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := store.WebhookRequests(b.Context(), tenant, ids[:n], store.Now().Add(-23*time.Hour)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// fillDay makes webhooks with a day of requests.
+func fillDay(b *testing.B, store delivery.Copyable, webhooks int) (ids []uuid.UUID) {
+	b.Helper()
+	batch := new(delivery.Batch)
+	add := func(when bool) {
+		b.Helper()
+		if when {
+			if _, err := store.Import(b.Context(), batch); err != nil {
+				b.Fatal(err)
+			}
+			batch = new(delivery.Batch)
+		}
+	}
+	now := store.Now()
+	for range webhooks {
+		w := delivery.Webhook{
+			Tenant: tenant, ID: delivery.NewID(now), URL: "https://example.com/hook", Enabled: true,
+			EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
+		}
+		ids = append(ids, w.ID)
+		batch.AddWebhook(delivery.StoredWebhook{Webhook: w})
+		add(batch.Full())
+	}
+	add(true)
+	for n := range 24 * webhooks * 8 {
+		began := now.Add(-time.Duration(23-n/8/webhooks) * time.Hour)
+		r := delivery.Request{
+			Tenant: tenant, ID: delivery.NewID(began), WebhookID: ids[n/8%webhooks], EventID: uuid.New(),
+			EventType: "type_" + strconv.Itoa(n%8), OccurredAt: began, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+			Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
+		}
+		if n%10 == 0 {
+			r.Status, r.StatusCode = delivery.RequestFailed, 503
+		}
+		batch.AddRequest(delivery.StoredRequest{Request: r})
+		add(batch.Full())
+	}
+	add(true)
+	return ids
+}
