@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -134,10 +135,14 @@ type connectProxy struct {
 	asked  chan string
 }
 
-func newConnectProxy(t *testing.T, status int) *connectProxy {
+// One of https has a TLS configuration.
+func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy {
 	t.Helper()
 	p := &connectProxy{status: status, asked: make(chan string, 10)}
 	p.url = &url.URL{Scheme: "http", Host: serve(t, func(conn net.Conn) {
+		if secure != nil {
+			conn = tls.Server(conn, secure)
+		}
 		in := bufio.NewReader(conn)
 		request, err := http.ReadRequest(in)
 		if err != nil {
@@ -172,11 +177,17 @@ func newConnectProxy(t *testing.T, status int) *connectProxy {
 func TestProxy(t *testing.T) {
 	ca := newAuthority(t)
 	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
-	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "inside.example") }), answer)
+	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) {
+		c.DNSNames = append(c.DNSNames, "inside.example", "two.example", "xn--bcher-kva.example")
+	}), answer)
 	plain := httptest.NewServer(http.HandlerFunc(answer))
 	defer plain.Close()
 	_, securePort, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	dnsZone(t, map[string][]string{"inside.example": {"127.0.0.1"}, "mixed.example": {"8.8.8.8", "127.0.0.1"}})
+	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
+	dnsZone(t, map[string][]string{
+		"inside.example": {"127.0.0.1"}, "mixed.example": {"8.8.8.8", "127.0.0.1"}, "two.example": {"::1", "127.0.0.1"},
+		"xn--bcher-kva.example": {"127.0.0.1"},
+	})
 	loopback := "the address 127.0.0.1 is not public, and not allowed by the configuration"
 
 	for _, tc := range []struct {
@@ -194,6 +205,26 @@ func TestProxy(t *testing.T) {
 			Response{StatusCode: 200, Body: "HTTP/1.1"},
 			"POST " + plain.URL + "/hooks",
 		},
+		{
+			"https, a name", "https://inside.example:" + securePort, "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/2.0"},
+			"CONNECT 127.0.0.1:" + securePort,
+		},
+		{
+			"https, an international name", "https://bücher.example:" + securePort, "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/2.0"},
+			"CONNECT 127.0.0.1:" + securePort,
+		},
+		{
+			"https, a name with two addresses", "https://two.example:" + securePort, "127.0.0.0/8 ::1/128",
+			Response{StatusCode: 200, Body: "HTTP/2.0"},
+			"CONNECT 127.0.0.1:" + securePort,
+		},
+		{
+			"http, a name", "http://inside.example:" + plainPort + "/hooks", "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/1.1"},
+			"POST http://inside.example:" + plainPort + "/hooks",
+		},
 		{"https, forbidden", secure.URL, "", Response{Failure: loopback}, ""},
 		{"http, forbidden", plain.URL, "", Response{Failure: loopback}, ""},
 		{"a name, forbidden", "https://inside.example:" + securePort, "", Response{Failure: loopback}, ""},
@@ -207,11 +238,11 @@ func TestProxy(t *testing.T) {
 		{"a name without address", "https://hooks.invalid", "", Response{Failure: "the name hooks.invalid has no address"}, ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			proxy := newConnectProxy(t, http.StatusOK)
+			proxy := newConnectProxy(t, http.StatusOK, nil)
 			h := sender(t, trusting(ca), func(s *Settings) {
 				s.Destinations.Proxy, s.Destinations.Allow = proxy.url, nil
 				if tc.allow != "" {
-					s.Destinations.Allow = prefixes(tc.allow)
+					s.Destinations.Allow = prefixes(strings.Fields(tc.allow)...)
 				}
 			})
 			h.Send(t.Context(), message(tc.url)).want(t, tc.want)
@@ -226,14 +257,39 @@ func TestProxy(t *testing.T) {
 	}
 }
 
+// An HTTPS proxy is spoken to by HTTP/1.1, though it could do HTTP/2.
+func TestSecureProxy(t *testing.T) {
+	ca := newAuthority(t)
+	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
+	secure := serveTLS(t, ca.issue(), answer)
+	plain := httptest.NewServer(http.HandlerFunc(answer))
+	defer plain.Close()
+	proxy := newConnectProxy(t, http.StatusOK, &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2", "http/1.1"}})
+	proxy.url.Scheme = "https"
+	h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy.url })
+	h.Send(t.Context(), message(secure.URL)).want(t, Response{StatusCode: 200, Body: "HTTP/2.0"})
+	h.Send(t.Context(), message(plain.URL)).want(t, Response{StatusCode: 200, Body: "HTTP/1.1"})
+}
+
+// The proxy tries another address of a name when it cannot connect to one.
+func TestProxyTriesAddresses(t *testing.T) {
+	ca := newAuthority(t)
+	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "two.example") }), func(http.ResponseWriter, *http.Request) {})
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	dnsZone(t, map[string][]string{"two.example": {"127.0.0.2", "127.0.0.1", "127.0.0.3"}})
+	proxy := newConnectProxy(t, http.StatusOK, nil)
+	h := sender(t, trusting(ca), func(s *Settings) { s.Destinations.Proxy = proxy.url })
+	h.Send(t.Context(), message("https://two.example:"+port)).want(t, Response{StatusCode: 200})
+}
+
 func TestProxyFailures(t *testing.T) {
 	ca := newAuthority(t)
 	dnsZone(t, nil)
 	unreachable := "the proxy of the configuration could not be reached"
 	for _, tc := range []struct{ name, proxy, want string }{
-		{"refuses", newConnectProxy(t, http.StatusForbidden).url.String(), "the proxy of the configuration answered 403 Forbidden"},
-		{"cannot connect", newConnectProxy(t, http.StatusBadGateway).url.String(), "the proxy of the configuration answered 502 Bad Gateway"},
-		{"wants a password", newConnectProxy(t, http.StatusProxyAuthRequired).url.String(), "the proxy of the configuration answered 407 Proxy Authentication Required"},
+		{"refuses", newConnectProxy(t, http.StatusForbidden, nil).url.String(), "the proxy of the configuration answered 403 Forbidden"},
+		{"cannot connect", newConnectProxy(t, http.StatusBadGateway, nil).url.String(), "the proxy of the configuration answered 502 Bad Gateway"},
+		{"wants a password", newConnectProxy(t, http.StatusProxyAuthRequired, nil).url.String(), "the proxy of the configuration answered 407 Proxy Authentication Required"},
 		{"is away", "http://" + refusing(t), unreachable},
 		{"is away, SOCKS", "socks5://" + refusing(t), unreachable},
 		{"has no address", "http://proxy.invalid", unreachable},
@@ -269,7 +325,7 @@ func TestProxyConnectionsAreKept(t *testing.T) {
 	old.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
 	old.StartTLS()
 	defer old.Close()
-	proxy := newConnectProxy(t, http.StatusOK)
+	proxy := newConnectProxy(t, http.StatusOK, nil)
 	for _, tc := range []struct{ name, url, protocol string }{
 		{"http", plain.URL, "HTTP/1.1"},
 		{"https", old.URL, "HTTP/1.1"},

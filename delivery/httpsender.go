@@ -30,8 +30,7 @@ type httpSender struct {
 	destinations Destinations
 	dialer       net.Dialer
 	tls          *tls.Config
-	// transport makes connections that are not our own HTTP/1: of HTTP/2, and
-	// through a proxy. It keeps none.
+	// transport makes connections of HTTP/2. It keeps none.
 	transport   *http.Transport
 	connections connections
 }
@@ -50,17 +49,9 @@ func newHTTPSender(s *Settings) *httpSender {
 			DynamicRecordSizingDisabled: true,
 		},
 	}
-	h.transport = &http.Transport{
-		TLSClientConfig:        h.tls.Clone(), // which it changes
-		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
-		DisableCompression:     true, // the log keeps what was sent, as it was sent
-		MaxResponseHeaderBytes: maxResponseHeader,
-	}
-	if s.Destinations.Proxy != nil {
-		h.goThrough(s.Destinations.Proxy)
-	} else {
-		h.transport.DialTLSContext = shakenHands
+	h.transport = h.newTransport()
+	h.transport.DialTLSContext = shakenHands
+	if s.Destinations.Proxy == nil {
 		// The address that is really dialled, after DNS, each time.
 		h.dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
 			ap, err := netip.ParseAddrPort(address)
@@ -74,6 +65,17 @@ func newHTTPSender(s *Settings) *httpSender {
 	return h
 }
 
+// newTransport makes what speaks HTTP/2, and with proxies, for us.
+func (h *httpSender) newTransport() *http.Transport {
+	return &http.Transport{
+		TLSClientConfig:        h.tls.Clone(), // which it changes
+		ForceAttemptHTTP2:      true,
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		DisableCompression:     true, // the log keeps what was sent, as it was sent
+		MaxResponseHeaderBytes: maxResponseHeader,
+	}
+}
+
 func (h *httpSender) Close() { h.connections.close() }
 
 // exchange is a request on its way, and when its time is up.
@@ -81,6 +83,8 @@ type exchange struct {
 	Message
 	url      *url.URL
 	deadline time.Time
+	// resolved are the addresses that a proxy may be asked for.
+	resolved []netip.Addr
 }
 
 // failed describes what went wrong, at which phase.
@@ -105,7 +109,7 @@ func (h *httpSender) Send(ctx context.Context, m Message) Response {
 	}
 	if h.destinations.Proxy != nil {
 		// The proxy makes the connection, out of the dialer's sight.
-		if err := h.checkResolved(ctx, x); err != nil {
+		if x.resolved, err = h.resolve(ctx, x); err != nil {
 			return x.failed(ctx, err, connecting)
 		}
 	}

@@ -1,58 +1,102 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 )
 
-// goThrough makes net/http's Transport, which knows the protocols of proxies,
-// connect through one.
-func (h *httpSender) goThrough(proxy *url.URL) {
-	h.transport.DialContext = h.dialer.DialContext
-	h.transport.Proxy = http.ProxyURL(proxy)
-	h.transport.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+// throughProxy makes net/http's Transport, which knows the protocols of proxies,
+// connect through one to an endpoint whose certificate is for the host.
+func (h *httpSender) throughProxy(host string) *http.Transport {
+	t := h.newTransport()
+	t.TLSClientConfig.ServerName = host
+	t.DialContext = h.dialer.DialContext
+	t.DialTLSContext = h.dialProxyTLS
+	t.Proxy = http.ProxyURL(h.destinations.Proxy)
+	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode != http.StatusOK {
 			return &proxyAnswerError{answer.StatusCode}
 		}
 		return nil
 	}
+	return t
 }
 
-// dialThroughProxy makes a connection to the endpoint of a request through the
-// proxy.
+// dialProxyTLS connects to a proxy of https. What Transport says to proxies is
+// HTTP/1.1, and it would offer them HTTP/2 as well.
+func (h *httpSender) dialProxyTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := h.dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config := h.tls.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	config.ServerName, _, _ = net.SplitHostPort(address)
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return struct{ net.Conn }{secure}, nil // Transport is not to take it for the endpoint's
+}
+
+// dialThroughProxy makes a connection to the endpoint of a request through the proxy.
+// That is told an address that was checked, lest it find another one for the name;
+// only of http, an HTTP proxy must be told the name, and look after addresses by itself.
 func (h *httpSender) dialThroughProxy(ctx context.Context, x *exchange) (connection, phase, error) {
 	at := connecting
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { at = shakingHands },
 	})
-	client, err := h.transport.NewClientConn(traced, x.url.Scheme, address(x.url))
-	if err != nil {
-		return nil, at, err
+	byName := address(x.url)
+	host, port, _ := net.SplitHostPort(byName)
+	to := []string{byName}
+	if x.url.Scheme == "https" || strings.HasPrefix(h.destinations.Proxy.Scheme, "socks") {
+		to = nil
+		for _, addr := range x.resolved {
+			to = append(to, net.JoinHostPort(addr.String(), port))
+		}
 	}
-	// One of HTTP/1 takes one request at a time.
-	return &clientConnection{client: client, many: client.Available() > 1}, waiting, nil
+	transport := h.throughProxy(host)
+	var first error
+	for _, each := range to {
+		client, err := transport.NewClientConn(traced, x.url.Scheme, each)
+		if err == nil {
+			// One of HTTP/1 takes one request at a time.
+			return &clientConnection{client: client, many: client.Available() > 1}, waiting, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, at, first
 }
 
-// checkResolved checks every address that the host of a request has.
-func (h *httpSender) checkResolved(ctx context.Context, x *exchange) error {
-	host := x.url.Hostname()
+// resolve gives the addresses that the host of a request has, if all may be gone to.
+// Those of IPv4 come first: a proxy may have no other network.
+func (h *httpSender) resolve(ctx context.Context, x *exchange) ([]netip.Addr, error) {
+	host, _, _ := net.SplitHostPort(address(x.url))
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return h.destinations.CheckAddr(addr)
+		return []netip.Addr{addr}, h.destinations.CheckAddr(addr)
 	}
 	ctx, cancel := context.WithDeadline(ctx, x.deadline)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, addr := range addrs {
+	for i, addr := range addrs {
 		if err := h.destinations.CheckAddr(addr); err != nil {
-			return err
+			return nil, err
 		}
+		addrs[i] = addr.Unmap()
 	}
-	return nil
+	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
+	return addrs, nil
 }
