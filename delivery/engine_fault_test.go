@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -358,4 +359,28 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 	for _, p := range processes {
 		p.stop()
 	}
+}
+
+// cluttered is a store that cannot remove what it should, of which there is more.
+type cluttered struct {
+	*memory.Store
+	sweeps atomic.Int64
+}
+
+func (s *cluttered) Sweep(context.Context, time.Duration) (bool, error) {
+	s.sweeps.Add(1)
+	return true, delivery.ErrFull
+}
+
+// TestSweepRests has housekeeping fail.
+func TestSweepRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &cluttered{Store: memory.New()}
+		r := runOn(t, store, store.Store, newEndpoints(ok))
+		defer r.stop()
+		time.Sleep(time.Hour + time.Minute)
+		if n := store.sweeps.Load(); n != 7 {
+			t.Errorf("the store was asked %d times in an hour", n)
+		}
+	})
 }

@@ -144,8 +144,11 @@ func (e *Engine) sweep(ctx context.Context) {
 		}
 		for more := true; more && ctx.Err() == nil; {
 			var err error
-			if more, err = e.store.Sweep(ctx, e.settings().Retention); err != nil && ctx.Err() == nil {
-				e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
+			if more, err = e.store.Sweep(ctx, e.settings().Retention); err != nil {
+				if ctx.Err() == nil {
+					e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
+				}
+				break // whatever more there is
 			}
 		}
 		timer.Reset(sweepEvery)
