@@ -15,8 +15,8 @@ import (
 )
 
 // TestStop ends Caddy with requests in flight. Those that end soon are let
-// finish and are logged; those that do not are broken off and count as no
-// attempt: the next Caddy makes it, at once.
+// finish and are logged; those that do not are broken off, logged too, and count
+// as no attempt: the next Caddy makes it, at once.
 func TestStop(t *testing.T) {
 	t.Parallel()
 	for name, stop := range map[string]func(*stopper) error{
@@ -60,10 +60,14 @@ func testStop(t *testing.T, stop func(*stopper) error) {
 	if err := json.Unmarshal(endpoint.next(t).body, &again); err != nil || again.EventID != hanging {
 		t.Errorf("%s was sent, %v; want %s", again.EventID, err, hanging)
 	}
-	for _, id := range []string{slow, hanging} {
-		if row := s.site.requests("event_id="+id, 1)[0]; *row.Attempt != 1 || row.Trigger != "event" || row.Status != "success" {
+	for id, rows := range map[string]int{slow: 1, hanging: 2} {
+		if row := s.site.requests("event_id="+id, rows)[0]; *row.Attempt != 1 || row.Trigger != "event" || row.Status != "success" {
 			t.Errorf("got %+v", row)
 		}
+	}
+	broken := s.site.requests("event_id="+hanging, 2)[1]
+	if *broken.Attempt != 1 || broken.Status != "failed" || broken.StatusCode != nil || !strings.Contains(broken.Error, "this server stopped") || broken.NextAttemptAt != nil {
+		t.Errorf("what was broken off is %+v", broken)
 	}
 	if n := len(endpoint.got); n > 0 {
 		t.Errorf("%d requests too many", n)

@@ -205,6 +205,57 @@ func TestDetachHandsBackWhatDoesNotEnd(t *testing.T) {
 		if d := second.delivery(event); d.Attempts != 1 || d.Status != delivery.DeliverySuccess {
 			t.Errorf("delivery %+v: an interrupted request is no attempt", d)
 		}
+		rows := second.log()
+		if len(rows) != 2 {
+			t.Fatalf("%d rows: what was sent is logged, also if it was broken off", len(rows))
+		}
+		if r := rows[0]; r.Status != delivery.RequestFailed || r.Attempt != 1 || r.Error == "" || !r.NextAttemptAt.IsZero() {
+			t.Errorf("the row of what was broken off is %+v", r)
+		}
+	})
+}
+
+// TestStoppedRerun stops while a re-run and a test are under way.
+func TestStoppedRerun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New()
+		r := run(t, store, newEndpoints(status(500)))
+		w := r.webhook("https://a.example")
+		event := r.emit(1)[0].EventID
+		synctest.Wait()
+		failed := r.log()[0].ID
+		r.sender.answerWith(hang)
+		var all sync.WaitGroup
+		for _, send := range []func() (*delivery.Request, error){
+			func() (*delivery.Request, error) { return r.Rerun(t.Context(), tenant, failed) },
+			func() (*delivery.Request, error) {
+				return r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{Type: "a", Data: []byte(`{}`)})
+			},
+		} {
+			all.Go(func() {
+				if row, err := send(); err != nil || row.Status != delivery.RequestFailed || row.Error == "" {
+					t.Errorf("got %+v, %v", row, err)
+				}
+			})
+		}
+		synctest.Wait()
+		r.detach()
+		all.Wait()
+		if d := r.delivery(event); d.Attempts != 1 || d.Status != delivery.DeliveryPending {
+			t.Errorf("the delivery is %+v", d)
+		}
+		rows := r.log()
+		if len(rows) != 3 {
+			t.Fatalf("%d rows", len(rows))
+		}
+		for _, row := range rows[1:] {
+			if d := r.delivery(row.EventID); row.Trigger == delivery.TriggerTest && d.Status != delivery.DeliveryFailed {
+				t.Errorf("the test is %+v", d)
+			}
+		}
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

@@ -89,8 +89,8 @@ type exchange struct {
 
 // failed describes what went wrong, at which phase.
 func (x *exchange) failed(ctx context.Context, err error, at phase) Response {
-	if ctx.Err() != nil { // what went wrong is that it was broken off
-		err = ctx.Err()
+	if ctx.Err() != nil {
+		return Response{Cause: ctx.Err(), Failure: "the request was broken off, since this server stopped"}
 	}
 	return failure(err, x.url, x.Timeout, at)
 }

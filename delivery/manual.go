@@ -103,16 +103,9 @@ func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*
 		return nil, err
 	}
 	f := &finished{written: make(chan struct{})}
-	interrupted := make(chan struct{})
 	go func() { // not bound to the caller: what was sent is logged
 		defer func() { <-e.manual }()
-		outcome, broken := e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
-		if broken {
-			close(interrupted)
-			e.sends.end()
-			return
-		}
-		f.outcome = outcome
+		f.outcome, _ = e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
 		e.ended(f, false)
 		<-f.written
 	}()
@@ -124,8 +117,6 @@ func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*
 		r := f.outcome.Request
 		r.RequestBody = ev.Payload
 		return &r, nil
-	case <-interrupted:
-		return nil, fmt.Errorf("%w: this process stops", ErrUnavailable)
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -39,9 +39,10 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
 	}
 	outcome, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
-	if interrupted {
-		defer e.sends.end()
-		return e.giveUp(w)
+	if interrupted { // no attempt, but a row of the log: something may have been sent
+		next = e.giveUp(w)
+		e.ended(&finished{outcome: outcome}, true)
+		return next
 	}
 	outcome.LeaseEnd = w.LeaseEnd
 	r := &outcome.Request
@@ -75,7 +76,7 @@ func (e *Engine) giveUp(w *sending) (next *sending) {
 }
 
 // send makes one request and describes it. Interrupted means that it was broken
-// off because this process stops: it is no attempt.
+// off because this process stops.
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
 	s := &a.settings
 	startedAt := e.store.Now()
@@ -90,9 +91,6 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		MaxResponse: s.MaxResponseSize,
 	})
 	e.inFlight.Add(-1)
-	if ctx.Err() != nil && response.Failure != "" {
-		return Outcome{}, true
-	}
 	o = Outcome{
 		ReceivedAt: ev.ReceivedAt,
 		Slow:       response.TimedOut,
@@ -125,7 +123,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)
-	return o, false
+	return o, ctx.Err() != nil && response.Failure != ""
 }
 
 // release hands deliveries back; if that fails, their leases end by themselves.
