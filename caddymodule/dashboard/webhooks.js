@@ -91,13 +91,13 @@ function item(webhook) {
 	return made;
 }
 
-// replace shows a webhook as it is now. The focus stays on what it was on.
+// replace shows a webhook as it is now, with the focus where it was.
 function replace(old, webhook) {
 	const fresh = item(webhook);
 	const controls = (of) => [...of.querySelectorAll("a, button, input")];
 	const at = controls(old).indexOf(document.activeElement);
 	for (const part of [".facts", ".day"]) {
-		fresh.querySelector(part).replaceWith(old.querySelector(part));
+		fresh.querySelector(part).replaceWith(old.querySelector(part).cloneNode(true));
 	}
 	seen.unobserve(old);
 	inSight.delete(old);
@@ -132,7 +132,7 @@ async function test(webhook, result) {
 	}
 }
 
-// How webhooks fared, read for those in sight: there may be thousands.
+// How webhooks fared, for those in sight: there may be thousands.
 
 const inSight = new Set();
 let soon;
