@@ -33,6 +33,7 @@ func TestDashboardPage(t *testing.T) {
 		"signed out":           testSignedOut,
 		"mounts":               testPageMounts,
 		"times":                testTimes,
+		"many webhooks":        testManyWebhooks,
 		"live reader":          testLiveReader,
 		"late answer":          testLateAnswer,
 		"live refused":         testLiveRefused,
