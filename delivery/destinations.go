@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"code.dny.dev/ssrf"
 )
@@ -97,6 +98,8 @@ func (d *Destinations) CheckURL(raw string) error {
 		return errors.New("the URL must be absolute and begin with https://")
 	case u.Hostname() == "":
 		return errors.New("the URL names no host")
+	case !utf8.ValidString(u.Hostname()): // by %-escapes
+		return errors.New("the URL's host is not a name")
 	case u.User != nil:
 		return errors.New("the URL must not contain a user name or password")
 	case strings.Contains(raw, "#"):

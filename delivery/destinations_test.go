@@ -180,6 +180,8 @@ func TestCheckURL(t *testing.T) {
 		{"https://8.8.8.8/", ""},
 		{"https://[2606:4700:4700::1111]/", ""},
 		{"https://example.com./", ""},
+		{"https://b%C3%BCcher.example/", ""},
+		{"https://%c3/", "the URL's host is not a name"},
 		{"https://" + strings.Repeat("a", MaxURLLength-8), ""},
 
 		{"https://" + strings.Repeat("a", MaxURLLength-7), "the URL is longer than 2048 bytes"},

@@ -229,3 +229,19 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 		time.Sleep(time.Minute)
 	})
 }
+
+// TestFailureIsText has a failure quote what is no text: rows go out as JSON.
+func TestFailureIsText(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, memory.New(), newEndpoints(func(context.Context, delivery.Message) delivery.Response {
+			return delivery.Response{Failure: "the name \xc3 has no address"}
+		}))
+		defer r.stop()
+		r.webhook("https://a.example")
+		r.emit(1)
+		synctest.Wait()
+		if got, want := r.log()[0].Error, "the name \ufffd has no address"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -107,7 +108,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			Status:            RequestSuccess,
 			StatusCode:        response.StatusCode,
 			URL:               w.URL,
-			Error:             response.Failure,
+			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote anything
 			Duration:          time.Since(began),
 			Head:              head,
 			ResponseBody:      response.Body,
