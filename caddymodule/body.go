@@ -60,12 +60,23 @@ func (k bodyKind) takesNone(r *http.Request) bool {
 	case noBody:
 		return true
 	case optionalBody: // an announced type means that there should be one
-		return r.ContentLength == 0 && r.Header.Get("Content-Type") == ""
+		return r.Header.Get("Content-Type") == "" && isEmpty(r)
 	case emptyBody:
-		return r.ContentLength == 0
+		return r.ContentLength == 0 || r.Header.Get("Content-Type") == "" && isEmpty(r)
 	default:
 		return false
 	}
+}
+
+// isEmpty says whether the body of a request that announces no type is empty. If its
+// length is not known, as HTTP/2 and HTTP/3 allow for an empty one too, its first byte
+// is lost: a body without a type is refused.
+func isEmpty(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength == 0
+	}
+	_, err := io.ReadFull(r.Body, make([]byte, 1))
+	return errors.Is(err, io.EOF)
 }
 
 // readAll reads a body whose length may be known (or -1). What is announced is

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -110,6 +111,25 @@ func TestChunked(t *testing.T) {
 		res.Body.Close()
 		if res.StatusCode != want {
 			t.Errorf("%d bytes: %d", size, res.StatusCode)
+		}
+	}
+	// A body of unknown length may turn out to be none.
+	for path, want := range map[string]int{"requests/" + noID + "/rerun": 404, "webhooks/" + noID + "/test": 404, "webhooks": 415} {
+		for body, want := range map[string]int{"": want, "{}": 415} {
+			req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/hooks/api/"+path, struct{ io.Reader }{strings.NewReader(body)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.TransferEncoding = []string{"chunked"}
+			req.Header.Set("Authorization", asAdmin)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res.Body.Close()
+			if res.StatusCode != want {
+				t.Errorf("%s with %q: %d", path, body, res.StatusCode)
+			}
 		}
 	}
 }
