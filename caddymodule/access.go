@@ -60,6 +60,10 @@ func hashTokens(repl *caddy.Replacer, tokens []string) ([]tokenHash, error) {
 	}
 	hashes := make([]tokenHash, len(tokens))
 	for i, token := range tokens {
+		// It would be the token itself, known to whoever reads the Caddyfile.
+		if onePlaceholder.MatchString(token) {
+			return nil, errUnknownPlaceholder
+		}
 		hashes[i] = sha256.Sum256([]byte(token))
 	}
 	return hashes, nil

@@ -89,6 +89,16 @@ func TestEmptySecrets(t *testing.T) {
 	}
 }
 
+func TestUnknownPlaceholderIsNoToken(t *testing.T) {
+	for _, value := range []string{"{ADMIN_TOKEN}", "{http.request.uri.path.file.admin_token}", "{evn.ADMIN_TOKEN}"} {
+		for _, h := range []Handler{{EmitTokens: []string{"good", value}}, {AdminTokens: []string{value}}} {
+			if _, err := h.newAccess(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), "token is a placeholder that means nothing here") {
+				t.Errorf("%q: got %v", value, err)
+			}
+		}
+	}
+}
+
 func TestResolve(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_VALUE", "value")
 	for value, want := range map[string]string{

@@ -10,6 +10,9 @@ import (
 // errEmpty says no more than that: what is around a placeholder may be secret.
 var errEmpty = errors.New("is empty, or a placeholder in it is: is the variable set, the file readable?")
 
+// errUnknownPlaceholder is of a value that is one, and stays it.
+var errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {env.NAME} or {file./path}")
+
 // resolve replaces the global placeholders of a value, such as {env.X} and
 // {file./path}. An unset variable and an unreadable file are both the empty text
 // to Caddy, which is never what was meant, least of all for a secret.
