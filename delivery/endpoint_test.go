@@ -22,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
 // serve is a TCP server of which each connection is the handler's, and is closed
@@ -140,13 +142,11 @@ func readRequest(conn net.Conn) {
 // refusing is an address that nobody listens at.
 func refusing(t *testing.T) (address string) {
 	t.Helper()
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	address, err := process.FreeAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
+	return address
 }
 
 // authority issues certificates.
