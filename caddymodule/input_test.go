@@ -97,41 +97,37 @@ func TestChunked(t *testing.T) {
 	s := api(t, "")
 	for size, want := range map[int]int{10: 202, 17 << 20: 413} {
 		body := "[" + strings.Repeat(" ", size) + `{"event_type":"group_created","data":{}}]`
-		req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/hooks/api/events", struct{ *bytes.Reader }{bytes.NewReader([]byte(body))})
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.ContentLength = -1
-		req.Header.Set("Content-Type", "application/json")
-		req.Header.Set("Authorization", asEmitter)
-		res, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		res.Body.Close()
-		if res.StatusCode != want {
-			t.Errorf("%d bytes: %d", size, res.StatusCode)
+		if got := s.chunked("events", body, "Authorization", asEmitter, "Content-Type", "application/json"); got != want {
+			t.Errorf("%d bytes: %d", size, got)
 		}
 	}
 	// A body of unknown length may turn out to be none.
 	for path, want := range map[string]int{"requests/" + noID + "/rerun": 404, "webhooks/" + noID + "/test": 404, "webhooks": 415} {
 		for body, want := range map[string]int{"": want, "{}": 415} {
-			req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/hooks/api/"+path, struct{ io.Reader }{strings.NewReader(body)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.TransferEncoding = []string{"chunked"}
-			req.Header.Set("Authorization", asAdmin)
-			res, err := http.DefaultClient.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			res.Body.Close()
-			if res.StatusCode != want {
-				t.Errorf("%s with %q: %d", path, body, res.StatusCode)
+			if got := s.chunked(path, body, "Authorization", asAdmin); got != want {
+				t.Errorf("%s with %q: %d", path, body, got)
 			}
 		}
 	}
+}
+
+// chunked makes a POST whose length is not announced, and gives the status.
+func (s *caddySite) chunked(path, body string, headers ...string) int {
+	s.t.Helper()
+	req, err := http.NewRequest(http.MethodPost, "http://"+s.addr+"/hooks/api/"+path, struct{ io.Reader }{strings.NewReader(body)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.TransferEncoding = []string{"chunked"}
+	for i := 0; i < len(headers); i += 2 {
+		req.Header.Set(headers[i], headers[i+1])
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	res.Body.Close()
+	return res.StatusCode
 }
 
 func TestWebhookInput(t *testing.T) {

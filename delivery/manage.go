@@ -142,14 +142,12 @@ func (e *Engine) sweep(ctx context.Context) {
 		case <-timer.C:
 		case <-e.swept:
 		}
-		for more := true; more && ctx.Err() == nil; {
-			var err error
-			if more, err = e.store.Sweep(ctx, e.settings().Retention); err != nil {
-				if ctx.Err() == nil {
-					e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
-				}
-				break // whatever more there is
-			}
+		more, err := true, error(nil)
+		for more && err == nil && ctx.Err() == nil {
+			more, err = e.store.Sweep(ctx, e.settings().Retention)
+		}
+		if err != nil && ctx.Err() == nil {
+			e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
 		}
 		timer.Reset(sweepEvery)
 	}

@@ -33,19 +33,13 @@ func (h *httpSender) throughProxy(host string) *http.Transport {
 // dialProxyTLS connects to a proxy of https. What Transport says to proxies is
 // HTTP/1.1, and it would offer them HTTP/2 as well.
 func (h *httpSender) dialProxyTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := h.dialer.DialContext(ctx, network, address)
+	dialer := tls.Dialer{NetDialer: &h.dialer, Config: h.tls.Clone()}
+	dialer.Config.NextProtos = []string{"http/1.1"}
+	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
-	config := h.tls.Clone()
-	config.NextProtos = []string{"http/1.1"}
-	config.ServerName, _, _ = net.SplitHostPort(address)
-	secure := tls.Client(conn, config)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, err
-	}
-	return struct{ net.Conn }{secure}, nil // Transport is not to take it for the endpoint's
+	return struct{ net.Conn }{conn}, nil // Transport is not to take it for the endpoint's
 }
 
 // dialThroughProxy makes a connection to the endpoint of a request through the proxy.

@@ -92,11 +92,7 @@ type WebhookStats struct {
 
 // TenantStats counts a tenant's requests by when they began, within StatsKept.
 func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) (*TenantStats, error) {
-	webhooks, err := e.Webhooks(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
+	webhooks, pending, err := e.webhooksPending(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
@@ -129,14 +125,7 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 // WebhookStats says how things stand with a tenant's webhooks, oldest first: with all,
 // or with those of them that are among the ids, if there are any.
 func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UUID) ([]WebhookStats, error) {
-	webhooks, err := e.Webhooks(ctx, tenant)
-	if err != nil {
-		return nil, err
-	}
-	if len(ids) > 0 {
-		webhooks = slices.DeleteFunc(webhooks, func(w *Webhook) bool { return !slices.Contains(ids, w.ID) })
-	}
-	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
+	webhooks, pending, err := e.webhooksPending(ctx, tenant, ids...)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +141,20 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UU
 		}
 	}
 	return stats, nil
+}
+
+// webhooksPending reads a tenant's webhooks, all or those among the ids, and how many
+// deliveries each has pending.
+func (e *Engine) webhooksPending(ctx context.Context, tenant string, ids ...uuid.UUID) ([]*Webhook, []int64, error) {
+	webhooks, err := e.Webhooks(ctx, tenant)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(ids) > 0 {
+		webhooks = slices.DeleteFunc(webhooks, func(w *Webhook) bool { return !slices.Contains(ids, w.ID) })
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
+	return webhooks, pending, err
 }
 
 func idsOf(webhooks []*Webhook) []uuid.UUID {

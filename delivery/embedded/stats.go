@@ -29,8 +29,8 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	of, numbers := s.numbers(tenant, webhooks)
 	all := make([]delivery.WebhookRequests, len(webhooks))
-	last := hourOf(s.Now())
-	first := max(hourOf(since), hourOf(s.Now().Add(-delivery.HoursKept)))
+	now := s.Now()
+	first, last := max(hourOf(since), hourOf(now.Add(-delivery.HoursKept))), hourOf(now)
 	// A step after the other, so that who writes does not wait for long.
 	const step = 100
 	for done := 0; done < len(numbers); done += step {

@@ -129,14 +129,12 @@ func Stats(b *testing.B, store delivery.Copyable) {
 func fillDay(b *testing.B, store delivery.Copyable, webhooks int) (ids []uuid.UUID) {
 	b.Helper()
 	batch := new(delivery.Batch)
-	add := func(when bool) {
+	flush := func() {
 		b.Helper()
-		if when {
-			if _, err := store.Import(b.Context(), batch); err != nil {
-				b.Fatal(err)
-			}
-			batch = new(delivery.Batch)
+		if _, err := store.Import(b.Context(), batch); err != nil {
+			b.Fatal(err)
 		}
+		batch = new(delivery.Batch)
 	}
 	now := store.Now()
 	for range webhooks {
@@ -145,10 +143,11 @@ func fillDay(b *testing.B, store delivery.Copyable, webhooks int) (ids []uuid.UU
 			EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
 		}
 		ids = append(ids, w.ID)
-		batch.AddWebhook(delivery.StoredWebhook{Webhook: w})
-		add(batch.Full())
+		if batch.AddWebhook(delivery.StoredWebhook{Webhook: w}); batch.Full() {
+			flush()
+		}
 	}
-	add(true)
+	flush()
 	for n := range 24 * webhooks * 8 {
 		began := now.Add(-time.Duration(23-n/8/webhooks) * time.Hour)
 		r := delivery.Request{
@@ -159,9 +158,10 @@ func fillDay(b *testing.B, store delivery.Copyable, webhooks int) (ids []uuid.UU
 		if n%10 == 0 {
 			r.Status, r.StatusCode = delivery.RequestFailed, 503
 		}
-		batch.AddRequest(delivery.StoredRequest{Request: r})
-		add(batch.Full())
+		if batch.AddRequest(delivery.StoredRequest{Request: r}); batch.Full() {
+			flush()
+		}
 	}
-	add(true)
+	flush()
 	return ids
 }
