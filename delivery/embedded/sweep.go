@@ -59,7 +59,10 @@ type sweep struct {
 }
 
 // done says whether the step has done as much as it may.
-func (s *sweep) done() bool { return s.keys >= sweepKeys || s.bytes >= sweepBytes }
+func (s *sweep) done() bool { return s.full() || s.bytes >= sweepBytes }
+
+// full says whether the step may remove no more keys: there may be some that it left.
+func (s *sweep) full() bool { return s.keys >= sweepKeys }
 
 // remove takes keys out of a bucket. They are the caller's own: a key that a
 // cursor gave is only valid until something is written.
@@ -95,8 +98,8 @@ func (s *sweep) deleted() error {
 				return err
 			}
 		}
-		if s.done() {
-			return nil // perhaps there is more
+		if s.full() {
+			return nil // the next step finds the webhook again
 		}
 		if err := s.remove(goneBucket, number4(number)); err != nil {
 			return err
@@ -187,8 +190,8 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 			s.forget(splitDeliveryKey(k))
 		}
 	}
-	if s.done() {
-		return nil // perhaps not all: the next step finds the event again
+	if s.full() {
+		return nil // the next step finds the event again
 	}
 	id := idKey(head.tenant, head.id)
 	if bytes.Equal(s.txn.Bucket(idsBucket).Get(id), key) { // the id may have been given again
