@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -17,43 +18,84 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // asWorker is an environment variable: it makes this program one that works on the
-// store in its working directory until it is killed.
+// store in its working directory until it is killed, or has killed itself after so
+// many calls if that is not 0.
 const asWorker = "WEBHOOKS_TEST_WORKER"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asWorker) != "" {
-		fmt.Fprintln(os.Stderr, work("."))
+	if calls, err := strconv.Atoi(os.Getenv(asWorker)); err == nil {
+		fmt.Fprintln(os.Stderr, work(".", calls))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
 // work accepts events and completes most of them, from several goroutines, and
-// writes down what was acknowledged.
-func work(folder string) error {
+// writes down what was acknowledged. Who asked again for an event that is there would
+// be told so: it was acknowledged, too.
+func work(folder string, calls int) error {
 	s := newKilled(folder)
 	if err := s.Open(context.Background()); err != nil {
 		return err
 	}
-	webhooks, version, err := s.Webhooks(context.Background(), crashTenant)
-	if err != nil || len(webhooks) != 1 {
-		return fmt.Errorf("%d webhooks, %w", len(webhooks), err)
+	w, version, err := workWebhook(s)
+	if err != nil {
+		return err
 	}
-	failed := make(chan error)
+	if err := sayKnown(s); err != nil {
+		return err
+	}
+	failed, answered := make(chan error), make(chan struct{})
 	for range 4 {
 		go func() {
 			for {
-				if err := workOnce(s, webhooks[0], version); err != nil {
+				if err := workOnce(s, w, version); err != nil {
 					failed <- err
 				}
+				answered <- struct{}{}
 			}
 		}()
 	}
-	return <-failed
+	for n := 1; ; n++ {
+		select {
+		case err := <-failed:
+			return err
+		case <-answered:
+		}
+		if n == calls {
+			self, err := os.FindProcess(os.Getpid())
+			return errors.Join(err, self.Kill())
+		}
+	}
+}
+
+// workWebhook finds the webhook that all work is for, or makes it.
+func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
+	webhooks, version, err := s.Webhooks(context.Background(), crashTenant)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(webhooks) > 0 {
+		return webhooks[0], version, nil
+	}
+	w := delivery.Webhook{Tenant: crashTenant, ID: delivery.NewID(s.Now()), URL: "https://example.com", Enabled: true}
+	return &w, 1, s.CreateWebhook(context.Background(), &w)
+}
+
+// sayKnown says which events are there.
+func sayKnown(s *Store) error {
+	var said strings.Builder
+	err := s.read(func(tx *view) error {
+		return tx.Bucket(idsBucket).ForEach(func(k, _ []byte) error {
+			fmt.Fprintf(&said, "event %s\n", uuid.UUID(k[4:]))
+			return nil
+		})
+	})
+	_, writing := os.Stdout.WriteString(said.String())
+	return errors.Join(err, writing)
 }
 
 // newKilled is a store that is killed in its checkpoints, too: a small journal has
@@ -101,46 +143,42 @@ func workOnce(s *Store, w *delivery.Webhook, version int64) error {
 	return err
 }
 
+// acknowledged is what a worker said is there.
+type acknowledged struct {
+	events, requests map[uuid.UUID]bool
+}
+
+func newAcknowledged() *acknowledged {
+	return &acknowledged{events: make(map[uuid.UUID]bool), requests: make(map[uuid.UUID]bool)}
+}
+
+// add takes what a worker said. The last line may have been cut off.
+func (a *acknowledged) add(said string) {
+	for line := range strings.Lines(said) {
+		kind, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		id, err := uuid.Parse(text)
+		switch {
+		case err != nil || !strings.HasSuffix(line, "\n"):
+		case kind == "event":
+			a.events[id] = true
+		default:
+			a.requests[id] = true
+		}
+	}
+}
+
 // TestKill kills a process that works on the store, again and again, at moments of
 // no choice: all that was acknowledged is there.
 func TestKill(t *testing.T) {
 	const kills = 25
 	folder := t.TempDir()
-	s := newKilled(folder)
-	if err := s.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	load := storetest.Load{Store: s}
-	load.Begin(t)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	var events, requests []uuid.UUID
+	said := newAcknowledged()
 	for range kills {
-		said := workAndKill(t, folder)
-		s = newKilled(folder)
-		if err := s.Open(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(said) {
-			kind, text, whole := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
-			id, err := uuid.Parse(text)
-			if !whole || err != nil || !strings.HasSuffix(line, "\n") {
-				continue // cut off by the kill
-			}
-			if kind == "event" {
-				events = append(events, id)
-			} else {
-				requests = append(requests, id)
-			}
-		}
-		checkAll(t, s, events, requests)
-		if err := s.Close(); err != nil {
-			t.Fatal(err)
-		}
+		said.add(workAndKill(t, folder))
+		said.check(t, folder)
 	}
-	if len(events) < kills || len(requests) < kills {
-		t.Errorf("only %d events and %d requests were acknowledged in %d runs", len(events), len(requests), kills)
+	if len(said.events) < kills || len(said.requests) < kills {
+		t.Errorf("only %d events and %d requests were acknowledged in %d runs", len(said.events), len(said.requests), kills)
 	}
 }
 
@@ -152,7 +190,7 @@ func workAndKill(t *testing.T, folder string) string {
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Dir, cmd.Env = folder, append(os.Environ(), asWorker+"=1")
+	cmd.Dir, cmd.Env = folder, append(os.Environ(), asWorker+"=0")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -177,16 +215,20 @@ func workAndKill(t *testing.T, folder string) string {
 	return first + string(rest)
 }
 
-// checkAll looks for what was acknowledged, and that nothing is half there.
-func checkAll(t *testing.T, s *Store, events, requests []uuid.UUID) {
+// check looks in a folder for what was acknowledged, and that nothing is half there.
+func (a *acknowledged) check(t *testing.T, folder string) {
 	t.Helper()
-	for _, id := range events {
+	s := newKilled(folder)
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for id := range a.events {
 		_, deliveries, err := s.Event(t.Context(), crashTenant, id)
 		if err != nil || len(deliveries) != 1 {
 			t.Fatalf("an accepted event: %v, %+v", err, deliveries)
 		}
 	}
-	for _, id := range requests {
+	for id := range a.requests {
 		r, err := s.Request(t.Context(), crashTenant, id)
 		if err != nil || r.RequestBody == nil {
 			t.Fatalf("a request that was logged: %v", err)
@@ -207,5 +249,8 @@ func checkAll(t *testing.T, s *Store, events, requests []uuid.UUID) {
 	}
 	if n, err := s.Pending(t.Context()); err != nil || n != pending {
 		t.Fatalf("%d pending in memory, %v, %d in the file", n, err, pending)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -76,26 +75,12 @@ func openJournal(folder string, least int64) (*journal, error) {
 	}
 	size, err := f.Seek(0, io.SeekEnd)
 	if err == nil && size < least {
-		if _, err = f.WriteAt(make([]byte, least-size), size); err == nil {
-			err = errors.Join(f.Sync(), syncFolder(folder))
-		}
+		_, err = f.WriteAt(make([]byte, least-size), size)
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
 	return &journal{file: f, size: max(size, least)}, nil
-}
-
-// syncFolder brings the names of new files to the disk, where folders can be synced.
-func syncFolder(folder string) error {
-	if runtime.GOOS == "windows" {
-		return nil
-	}
-	f, err := os.Open(folder)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // forget makes room for an epoch's records, when no transaction has any of them.
@@ -197,12 +182,16 @@ func (j *journal) note(tx *bolt.Tx) error {
 // next begins the next epoch, once the database has all of this one.
 func (j *journal) next() { j.epoch, j.at, j.sum = j.epoch+1, 0, j.seed }
 
-// find looks for the records of this epoch, for a journal that was just opened.
+// find looks for the records of this epoch, for a journal that was just opened. They
+// are on the disk when it returns nil, and so is all of the file.
 func (j *journal) find() error {
 	for {
 		changes, sum, err := j.record(j.at, j.sum)
-		if err != nil || changes == nil {
+		if err != nil {
 			return err
+		}
+		if changes == nil {
+			return renew(j.file, j.at)
 		}
 		j.at, j.sum = j.at+journalHead+int64(len(changes)), sum
 	}

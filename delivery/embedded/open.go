@@ -62,8 +62,8 @@ func (s *Store) load() (err error) {
 	if err := s.db.View(s.journal.begin); err != nil {
 		return err
 	}
-	if err := s.journal.find(); err != nil {
-		return err
+	if err := errors.Join(s.journal.find(), syncNames(s.folder)); err != nil {
+		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	tx, err := s.transaction()
 	if err != nil {
@@ -107,8 +107,13 @@ func (s *Store) openFile() (*bolt.DB, error) {
 	}
 	path := filepath.Join(s.folder, fileName)
 	var db *bolt.DB
+	var file *os.File // the database's own
 	err := guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
+			OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
+				file, err = os.OpenFile(path, flag, mode)
+				return file, err
+			},
 			Timeout:         lockPatience,
 			FreelistType:    bolt.FreelistMapType,
 			NoStatistics:    true,
@@ -126,7 +131,15 @@ func (s *Store) openFile() (*bolt.DB, error) {
 		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	db.AllocSize = fileStep
-	return db, checkSize(db, path)
+	err = checkSize(db, file)
+	if err == nil {
+		// The two pages that say which others count: those were synced before them.
+		err = renew(file, 2*int64(db.Info().PageSize))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, err), db.Close())
+	}
+	return db, nil
 }
 
 // initialMap is how much of the address space the file gets at least: each time that
@@ -140,22 +153,19 @@ func initialMap() int {
 }
 
 // checkSize finds a file that has lost its end.
-func checkSize(db *bolt.DB, path string) error {
+func checkSize(db *bolt.DB, file *os.File) error {
 	var used int64
-	err := db.View(func(tx *bolt.Tx) error {
+	if err := db.View(func(tx *bolt.Tx) error {
 		used = tx.Size()
 		return nil
-	})
-	if err == nil {
-		var info os.FileInfo
-		if info, err = os.Stat(path); err == nil && info.Size() < used {
-			err = fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, errDamaged)
-		}
+	}); err != nil {
+		return err
 	}
-	if err != nil {
-		return errors.Join(err, db.Close())
+	info, err := file.Stat()
+	if err == nil && info.Size() < used {
+		err = errDamaged
 	}
-	return nil
+	return err
 }
 
 // prepare refuses a file of a later version, and makes what a new one needs. It
