@@ -109,8 +109,8 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
-	number, err := a.events.NextSequence()
-	if err != nil {
+	number := max(a.events.Sequence()+1, firstNumber(a.txn.now))
+	if err := a.events.SetSequence(number); err != nil {
 		return err
 	}
 	numbers := make([]byte, 0, 4*len(e.Targets))

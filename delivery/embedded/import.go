@@ -156,21 +156,19 @@ func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDeliver
 	return i.txn.Bucket(bucket).Put(deliveryKey(event, w.number), value)
 }
 
-// importShift makes room in numbers for the events of one millisecond.
-const importShift = 20
-
 // numberFor gives an event a number by when it was received, so that Sweep finds
-// the oldest first, in whatever order they come. Events that are accepted later
-// have higher ones.
+// the oldest first, in whatever order they come.
 func (i *importing) numberFor(events *bucket, received int64) (uint64, error) {
-	number := uint64(received) << importShift
+	number := firstNumber(received)
 	c := events.Cursor()
-	c.Seek(number8(number + 1<<importShift))
+	c.Seek(number8(firstNumber(received + 1)))
 	if k, _ := c.Prev(); k != nil {
 		number = max(number, eventNumber(k)+1)
 	}
-	next := max(events.Sequence(), number, uint64(i.txn.now)<<importShift)
-	return number, events.SetSequence(next)
+	for events.Get(number8(number)) != nil { // a clock that was set back numbers ahead of itself
+		number++
+	}
+	return number, events.SetSequence(max(events.Sequence(), number))
 }
 
 func (i *importing) requests(all []delivery.StoredRequest) error {

@@ -9,8 +9,8 @@ import (
 
 // The buckets of the database. Numbers are big-endian, so that keys are in their
 // order; ids are their 16 bytes, times milliseconds. An event's number is its
-// place in the order of arrival; tenants, webhooks and event types have numbers
-// of their own, which are never used again.
+// place in the order of arrival, and begins with the time of that; tenants, webhooks
+// and event types have numbers of their own, which are never used again.
 //
 //	meta        "schema" → version of this layout (4); "journal" → the last epoch of
 //	            the journal that is in here (8); "id" → at random, once (16)
@@ -84,6 +84,10 @@ func rising(tx *bolt.Tx, name []byte) *bolt.Bucket {
 
 func number4(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+// firstNumber is the first number that an event gets that is received in a
+// millisecond: others of the same one have the next.
+func firstNumber(received int64) uint64 { return uint64(received) << 20 }
 
 // deliveryKey is a key of pending and deliveries.
 func deliveryKey(event uint64, webhook uint32) []byte {
