@@ -74,17 +74,17 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 	var calls []*call
 	for i := range all {
 		if w := &all[i]; !exists[i].Val() {
+			state := webhookState(&w.Webhook)
+			if w.Slow {
+				state += slowMark
+			}
 			missing = append(missing, w)
 			calls = append(calls, &call{script: createWebhookScript, base: bases[i], args: []any{
-				w.Tenant, w.ID.String(), record.EncodeWebhook(&w.Webhook), webhookState(&w.Webhook), delivery.MaxWebhooks,
+				w.Tenant, w.ID.String(), record.EncodeWebhook(&w.Webhook), state, delivery.MaxWebhooks,
 			}})
 		}
 	}
-	if len(missing) == 0 {
-		return 0, nil
-	}
 	s.runAll(ctx, calls...)
-	pipe = s.client().Pipeline()
 	for i, c := range calls {
 		switch {
 		case c.err != nil:
@@ -95,15 +95,8 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 			return added, fmt.Errorf("tenant %s: %w", missing[i].Tenant, delivery.ErrTooManyWebhooks)
 		}
 		added++
-		w := missing[i]
-		if w.Slow { // it has nothing pending yet that would have to move
-			pipe.HSet(ctx, stateKey(c.base), refText(w.Ref()), webhookState(&w.Webhook)+slowMark)
-		}
-		// One that was deleted here must not lose what it is given again.
-		pipe.ZRem(ctx, goneKey(c.base), refText(w.Ref()))
 	}
-	_, err = pipe.Exec(ctx)
-	return added, s.wrap(err)
+	return added, nil
 }
 
 // importEvents makes calls of the script, each of no more than a script may do.

@@ -97,7 +97,6 @@ func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pe
 func stateKey(base string) string                            { return base + "state" }
 func bodiesKey(base, bucket string) string                   { return base + "bodies:" + bucket }
 func sweptKey(base string) string                            { return base + "swept" }
-func goneKey(base string) string                             { return base + "gone" }
 func endedKey(base string) string                            { return base + "ended" }
 func daysKey(base string) string                             { return base + "days" }
 func logsKey(base, day string) string                        { return base + "logs:" + day }

@@ -2,7 +2,7 @@
 -- create_webhook.lua adds a webhook. Adding the same one again changes nothing.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id, record, state ('e' or 'p'), most webhooks
+-- ARGV     tenant, webhook's id, record, state, most webhooks
 -- Result   now in ms, 1 or 0 if the tenant has the most already
 
 local tenant, id = ARGV[1], ARGV[2]
@@ -14,4 +14,6 @@ if count >= tonumber(ARGV[5]) then return { now, 0 } end
 redis.call('HSET', key, id, ARGV[3])
 redis.call('HINCRBY', key, 'version', 1)
 redis.call('HSET', state_key(), tenant .. ':' .. id, ARGV[4])
+-- One that was deleted here and is copied back must not lose what it is given again.
+redis.call('ZREM', gone_key(), tenant .. ':' .. id)
 return { now, 1 }
