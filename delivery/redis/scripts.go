@@ -66,6 +66,12 @@ type call struct {
 	err   error // wrapped
 }
 
+// keys are what the call says it touches: two that are never there, in the slot of
+// what it does touch. With one, a Cluster that is moving the slot would run the script
+// on the node that has only some of the keys yet; what needs two it refuses until the
+// move has ended.
+func (c *call) keys() []string { return []string{c.base, c.base + "-"} }
+
 // run runs a script and returns what it answered after the time.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
 	c := &call{script: script, base: base, args: args}
@@ -76,7 +82,7 @@ func (s *Store) run(ctx context.Context, script *script, base string, args ...an
 // runAll runs scripts in one round trip, each on its own: some may fail.
 func (s *Store) runAll(ctx context.Context, calls ...*call) {
 	missing := s.exchange(ctx, calls, func(on redis.Cmdable, c *call) *redis.Cmd {
-		return on.EvalSha(ctx, c.script.hash, []string{c.base}, c.args...)
+		return on.EvalSha(ctx, c.script.hash, c.keys(), c.args...)
 	})
 	if len(missing) == 0 {
 		return
@@ -84,7 +90,7 @@ func (s *Store) runAll(ctx context.Context, calls ...*call) {
 	// Redis has lost its scripts, or never had them: these were not run, and the
 	// source makes it keep them.
 	s.exchange(ctx, missing, func(on redis.Cmdable, c *call) *redis.Cmd {
-		return on.Eval(ctx, c.script.source, []string{c.base}, c.args...)
+		return on.Eval(ctx, c.script.source, c.keys(), c.args...)
 	})
 }
 

@@ -38,6 +38,56 @@ func TestCluster(t *testing.T) {
 	}
 }
 
+// TestReshard moves a partition from one node of a Cluster to another, key by key. In
+// between nothing is done where only a part of them is: all is refused, and none of
+// what was accepted before is lost.
+func TestReshard(t *testing.T) {
+	nodes := redistest.StartCluster(t, 2)
+	o := options()
+	o.Addresses, o.Partitions = []string{nodes[0].Addr, nodes[1].Addr}, 1
+	s := open(t, o)
+	w := addWebhook(t, s, testTenant)
+	call, delivered := newCall(s, w, 10, 10, false), newCall(s, w, 1, 10, true)
+	mustAccept(t, s, call)
+	accepted := mustAccept(t, s, delivered)
+	done := success(s, w, &delivered.Events[0], &accepted)
+	if err := s.Complete(t.Context(), []delivery.Outcome{done}); err != nil {
+		t.Fatal(err)
+	}
+
+	p, err := s.at(testTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := 0
+	redistest.MoveSlot(t, nodes[0], nodes[1], p.base, func() {
+		steps++
+		wantError(t, "Accept", accept(s, newCall(s, w, 1, 10, false)).Err, delivery.ErrUnavailable)
+		o := success(s, w, &call.Events[0], &accepted)
+		wantError(t, "Complete", s.Complete(t.Context(), []delivery.Outcome{o}), delivery.ErrUnavailable)
+		_, err := s.Claim(t.Context(), delivery.Room{Fast: 10, Slow: 10, PerWebhook: 10, Lease: testLease})
+		wantError(t, "Claim", err, delivery.ErrUnavailable)
+	})
+	if steps < 10 {
+		t.Errorf("the partition was moved in %d steps", steps)
+	}
+
+	eventually(t, "all is served by the other node", func() error {
+		return accept(s, newCall(s, w, 1, 10, false)).Err
+	})
+	for i := range call.Events {
+		if _, _, err := s.Event(t.Context(), testTenant, call.Events[i].ID); err != nil {
+			t.Errorf("an event that was accepted before: %v", err)
+		}
+	}
+	if _, err := s.Request(t.Context(), testTenant, done.Request.ID); err != nil {
+		t.Errorf("a request that was logged before: %v", err)
+	}
+	if err := countJobs(claim(t, s), len(call.Events)+1); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSentinel runs the suite on a master found by its Sentinel, and goes on
 // after the replica has taken over.
 func TestSentinel(t *testing.T) {

@@ -60,6 +60,48 @@ func join(ctx context.Context, node *Server, first, last int, host, port, bus st
 	return client.Do(ctx, "CLUSTER", "MEET", host, port, bus).Err()
 }
 
+// MoveSlot moves a key's slot from the one of two nodes that has it to the other, as
+// redis-cli's reshard does, a key at a time. It calls between when the move has begun
+// and after each key.
+func MoveSlot(t testing.TB, a, b *Server, key string, between func()) {
+	t.Helper()
+	type node struct {
+		*redis.Client
+		id string
+	}
+	do := func(n *node, args ...any) *redis.Cmd {
+		t.Helper()
+		cmd := n.Do(t.Context(), args...)
+		if err := cmd.Err(); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return cmd
+	}
+	connect := func(s *Server) *node {
+		n := &node{Client: redis.NewClient(&redis.Options{Addr: s.Addr})}
+		t.Cleanup(func() { _ = n.Close() }) // it has done its work
+		n.id = do(n, "CLUSTER", "MYID").Val().(string)
+		return n
+	}
+	from, to, server := connect(a), connect(b), b
+	slot := do(from, "CLUSTER", "KEYSLOT", key).Val()
+	count := func(n *node) int64 { return do(n, "CLUSTER", "COUNTKEYSINSLOT", slot).Val().(int64) }
+	if count(from) == 0 {
+		from, to, server = to, from, a
+	}
+	do(to, "CLUSTER", "SETSLOT", slot, "IMPORTING", from.id)
+	do(from, "CLUSTER", "SETSLOT", slot, "MIGRATING", to.id)
+	host, port, _ := net.SplitHostPort(server.Addr)
+	between()
+	for count(from) > 0 {
+		keys := do(from, "CLUSTER", "GETKEYSINSLOT", slot, 1).Val().([]any)
+		do(from, "MIGRATE", host, port, keys[0], 0, 10_000)
+		between()
+	}
+	do(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id)
+	do(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id)
+}
+
 // MasterName is the name by which StartSentinel's Sentinel knows the master.
 const MasterName = "main"
 

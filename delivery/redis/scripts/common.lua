@@ -1,6 +1,7 @@
 -- common.lua stands before every other script. KEYS[1] of each is the base of
 -- one partition, "<prefix>:{<p>}:". All of a partition's keys begin with it, so
--- that they share a slot; keys.go says what each holds.
+-- that they share a slot; keys.go says what each holds. KEYS[2] is there for its
+-- number alone: see scripts.go.
 
 local base = KEYS[1]
 
