@@ -3,11 +3,10 @@ package redis
 import (
 	"bytes"
 	"context"
-	"errors"
 	"slices"
+	"strconv"
 
 	"github.com/google/uuid"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -49,15 +48,28 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 
 // storedEvent reads an event's own record.
 func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id uuid.UUID) (*storedEvent, error) {
-	record, err := s.client().Get(ctx, eventKey(p.base, tenant, id)).Result()
-	if errors.Is(err, redis.Nil) {
-		return nil, delivery.ErrNotFound
-	}
+	values, err := s.client().MGet(ctx, eventKey(p.base, tenant, id), sweptKey(p.base)).Result()
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	return decodeEvent(tenant, id, record)
+	record, ok := values[0].(string)
+	if !ok {
+		return nil, delivery.ErrNotFound
+	}
+	e, err := decodeEvent(tenant, id, record)
+	if err != nil {
+		return nil, err
+	}
+	swept, _ := values[1].(string) // not there before anything was dropped
+	if n, _ := strconv.ParseInt(swept, 10, 64); e.isDropped(n) {
+		return nil, delivery.ErrNotFound
+	}
+	return e, nil
 }
+
+// isDropped says whether the states of an event's deliveries have been dropped, by the
+// hour up to which all has: see common.lua.
+func (e *storedEvent) isDropped(swept int64) bool { return hourOf(e.ReceivedAt)+1 < swept }
 
 // args begins the arguments of scripts about an event and some of its webhooks,
 // which come last.

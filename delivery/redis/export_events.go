@@ -65,7 +65,8 @@ func (e *export) found(keys []string) error {
 	return nil
 }
 
-// read adds events to the batch, unless they have expired meanwhile.
+// read adds events to the batch, unless they have expired meanwhile, or are older than
+// the retention.
 func (e *export) read(found []*foundEvent) error {
 	err := e.pipeline(func(pipe redis.Pipeliner) {
 		for _, f := range found {
@@ -83,6 +84,9 @@ func (e *export) read(found []*foundEvent) error {
 		read, err := decodeEvent(f.tenant, f.id, f.value.Val())
 		if err != nil {
 			return err
+		}
+		if read.isDropped(e.swept[f.partition]) {
+			continue
 		}
 		head := f.value.Val()[receivedSize:eventHeadSize]
 		events = append(events, &exportedEvent{read: read, partition: f.partition, StoredEvent: delivery.StoredEvent{
@@ -158,9 +162,6 @@ func (e *export) schedule(events []*exportedEvent) error {
 	var scores []*redis.FloatCmd
 	err := e.pipeline(func(pipe redis.Pipeliner) {
 		for _, event := range events {
-			if hourOf(event.ReceivedAt)+1 < e.swept[event.partition] {
-				continue // Claim would drop them
-			}
 			for i := range event.Deliveries {
 				d := &event.Deliveries[i]
 				if d.Status != delivery.DeliveryPending {

@@ -136,3 +136,28 @@ func testSweepBetween(f *fixture) {
 		f.Errorf("%d rows are left, want 2", len(rows))
 	}
 }
+
+// testSweepShortened ends the retention of events earlier than it was to end when they
+// came: they are gone, delivered or not, and their ids are free.
+func testSweepShortened(f *fixture) {
+	w := f.webhook(tenant)
+	job, waiting := f.bornLeased(w, held), f.event(w)
+	o := succeeded(f.outcome(job))
+	f.complete(o)
+	f.accept(held, waiting)
+	f.sweep(-4 * time.Hour) // as hours later
+	for _, id := range []uuid.UUID{job.Event.ID, waiting.ID} {
+		if _, _, err := f.store.Event(f.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
+			f.Errorf("an event past the retention: %v", err)
+		}
+	}
+	if rows := f.pages(tenant, delivery.RequestFilter{EventID: job.Event.ID, Limit: 10}); len(rows) > 0 {
+		f.Errorf("it has %d rows", len(rows))
+	}
+	f.nothingDue()
+	again := f.event(w)
+	again.ID = job.Event.ID
+	if result := f.accept(held, again); result.Events[0].Duplicate || result.Events[0].Repeated {
+		f.Errorf("its id is taken: %+v", result)
+	}
+}

@@ -70,13 +70,21 @@ local function schedule(id, targets, refused)
   return refused
 end
 
+-- Stores an event unless there is one of its id; returns what that one begins with.
+local function store(key, value)
+  if redis.call('SET', key, value, 'NX', 'PX', keep) then return nil end
+  local there = redis.call('GETRANGE', key, 0, 32)
+  if not is_dropped(there, read_swept()) then return there end
+  redis.call('SET', key, value, 'PX', keep)
+end
+
 local function accept(tenant, count)
   local codes, refused
   local prefix = event_key(tenant, '')
   for k = 1, count do
     local id, record = ARGV[at], ARGV[at + 1]
-    local key = prefix .. id
-    if redis.call('SET', key, received .. record, 'NX', 'PX', keep) then
+    local there = store(prefix .. id, received .. record)
+    if not there then
       if ARGV[at + 3] ~= '1' then refused = schedule(id, ARGV[at + 2], refused) end
     else
       if not codes then
@@ -85,9 +93,8 @@ local function accept(tenant, count)
       end
       -- The record begins with the nonce and the event's place in the call, then
       -- the number of deliveries.
-      local there = redis.call('GETRANGE', key, 13, 32)
-      if string.sub(there, 1, 18) == string.sub(record, 1, 18) then
-        local n = struct.unpack('>I2', there, 19)
+      if string.sub(there, 14, 31) == string.sub(record, 1, 18) then
+        local n = struct.unpack('>I2', there, 32)
         codes[k] = n + 1
       else
         codes[k] = -1

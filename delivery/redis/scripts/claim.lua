@@ -19,7 +19,7 @@ local room_each, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 local room = {}
 for i = 8, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
 
-local swept = tonumber(redis.call('GET', swept_key()) or 0)
+local swept = read_swept()
 
 local claimed = {}
 local served = {} -- webhooks that had their turn
@@ -40,11 +40,9 @@ local function lease(ref, n)
     if bytes_left <= 0 then break end
     local id = due[i]
     local event = redis.call('GET', event_key(tenant, id))
-    -- What the sweep has dropped is older than the retention, which may have been
-    -- shortened since; its attempts are forgotten. And the id may have been given
-    -- again, to an event that is not for this webhook: its targets stand right
-    -- behind what is 33 bytes long.
-    if event and string.find(event, raw, 34, true) and math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 >= swept then
+    -- The id may have been given again, to an event that is not for this webhook:
+    -- its targets stand right behind what is 33 bytes long.
+    if event and string.find(event, raw, 34, true) and not is_dropped(event, swept) then
       local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
       local attempts = 0
       if record then attempts = struct.unpack('>I2', record, 2) end

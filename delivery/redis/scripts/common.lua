@@ -47,6 +47,14 @@ local function delivery_bucket(event, id)
   return bucket(math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms), id)
 end
 
+-- What the sweep has dropped is older than the retention, which may have been
+-- shortened since: so are events whose hour of deliveries is among it, though they
+-- are there until they expire.
+local function read_swept() return tonumber(redis.call('GET', swept_key()) or 0) end
+local function is_dropped(event, swept)
+  return math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 < swept
+end
+
 -- A reference is "<tenant>:<the webhook's id as text>".
 local function ref_tenant(ref) return string.sub(ref, 1, -38) end
 local function ref_id(ref) return string.sub(ref, -36) end

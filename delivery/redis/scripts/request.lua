@@ -13,4 +13,5 @@ if not row then return { now } end
 if redis.call('HEXISTS', state_key(), raw_ref(tenant, string.sub(row, 25, 40))) == 0 then return { now } end
 local body = redis.call('HGET', bodies_key(id_bucket(id)), id) or ''
 local event = redis.call('GET', event_key(tenant, string.sub(row, 41, 56))) or ''
+if event ~= '' and is_dropped(event, read_swept()) then event = '' end
 return { now, row, body, event }

@@ -33,7 +33,7 @@ end
 
 -- Rows of buckets that have been dropped are gone, whatever the index says.
 local first_parts = parts(first)
-local swept = parts(struct.pack('>I6', tonumber(redis.call('GET', swept_key()) or 0) * hour_ms) .. string.rep('\0', 10))
+local swept = parts(struct.pack('>I6', read_swept() * hour_ms) .. string.rep('\0', 10))
 if newer(swept, first_parts) then first, first_parts = swept[1], swept end
 
 -- Merges ids, newest first, into the newest n of a list.

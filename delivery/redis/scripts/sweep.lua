@@ -62,8 +62,7 @@ local function drop_hours()
     redis.call('UNLINK', unpack(keys))
     redis.call('ZREM', hours_key(), name)
   end
-  local swept = tonumber(redis.call('GET', swept_key()) or 0)
-  if keep_from > swept then redis.call('SET', swept_key(), keep_from) end
+  if keep_from > read_swept() then redis.call('SET', swept_key(), keep_from) end
   return true
 end
 

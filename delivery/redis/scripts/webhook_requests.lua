@@ -14,7 +14,7 @@ local since = tonumber(ARGV[1])
 local results = { now_ms() }
 local days = redis.call('ZREVRANGE', days_key(), 0, -1)
 -- Rows of buckets that have been dropped are gone, whatever the index says.
-local swept = tonumber(redis.call('GET', swept_key()) or 0)
+local swept = read_swept()
 since = math.max(since, swept)
 
 -- Adds the requests of an index to those of a webhook.
