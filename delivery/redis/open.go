@@ -75,13 +75,12 @@ func checkVersion(version string) error {
 // recordedPartitions reads what the first Open wrote, or is the first. Nothing
 // is written when all is there, so that a full Redis can be opened.
 func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
-	want := s.options.Partitions
 	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if err != nil {
 		return 0, s.wrap(err)
 	}
 	if len(meta) < 2 {
-		first := want
+		first := int(s.wanted.Load())
 		switch {
 		case first > 0:
 		case s.options.cluster():
@@ -106,10 +105,15 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 	if err != nil || n < 1 || n > maxPartitions {
 		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta["partitions"])
 	}
-	if want != 0 && want != n {
-		return 0, fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but another key_prefix begins anew", s.options.KeyPrefix, n, want)
+	return n, s.checkPartitions(n)
+}
+
+// checkPartitions says whether as many partitions are wanted as there are.
+func (s *Store) checkPartitions(n int) error {
+	if want := int(s.wanted.Load()); want != 0 && want != n {
+		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but another key_prefix begins anew", s.options.KeyPrefix, n, want)
 	}
-	return n, nil
+	return nil
 }
 
 // learnTime asks for the time, lest ids and due times be made by another clock.

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -29,6 +30,25 @@ func TestPartitionsAreFixed(t *testing.T) {
 	err := s.Open(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "4 partitions, not 5") {
 		t.Errorf("another number of partitions: %v", err)
+	}
+
+	// A reload may say it right, or wrong again.
+	o.Partitions = 4
+	s.Use(o)
+	if err := s.Open(t.Context()); err != nil {
+		t.Errorf("the number was put right: %v", err)
+	}
+	core, log := observer.New(zap.ErrorLevel)
+	o.Logger = zap.New(core)
+	told := open(t, o)
+	told.Use(o)
+	if log.Len() != 0 {
+		t.Errorf("the log has %v", log.All())
+	}
+	o.Partitions = 5
+	told.Use(o)
+	if all := log.All(); len(all) != 1 || !strings.Contains(fmt.Sprint(all[0].ContextMap()), "4 partitions, not 5") {
+		t.Errorf("the log has %v", all)
 	}
 
 	o = options()

@@ -21,6 +21,8 @@ type Store struct {
 	conns   connections
 	clock   clock
 
+	// wanted is how many partitions there are to be, 0 for as many as there are.
+	wanted atomic.Int32
 	// partitions is nil until the store is open.
 	partitions atomic.Pointer[[]*partition]
 	// turn is where the next step that visits partitions in turn begins.
@@ -45,18 +47,25 @@ func New(options Options) *Store {
 		keys:    keys{prefix: options.KeyPrefix},
 		log:     options.Logger,
 	}
-	s.conns.use(options)
+	s.Use(options)
 	return s
 }
 
 // Use changes how the same data is reached: the credentials, TLS, and which of
-// its nodes to ask first. What is under way goes on as it began. All else in the
-// options stays as New was given it.
+// its nodes to ask first. What is under way goes on as it began. It also changes with
+// how many partitions the store is opened; of one that is open the number stays, and
+// the log says that it is another. All else in the options stays as New was given it.
 func (s *Store) Use(options Options) {
 	if len(options.Addresses) == 0 {
 		options.Addresses = s.options.Addresses
 	}
 	s.conns.use(options)
+	s.wanted.Store(int32(options.Partitions))
+	if parts := s.partitions.Load(); parts != nil {
+		if err := s.checkPartitions(len(*parts)); err != nil {
+			s.log.Error("the store goes on as it is, but would not open with this configuration", zap.Error(err))
+		}
+	}
 }
 
 // Close closes the connections.
