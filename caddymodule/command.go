@@ -226,11 +226,18 @@ func openStore(ctx context.Context, flag string, module StoreModule) (delivery.C
 	if !ok {
 		return nil, fmt.Errorf("%s: this kind of store cannot be copied", flag)
 	}
-	file, ok := made.(interface{ Exists() bool })
-	if ok && flag == "--from" && !file.Exists() {
-		return nil, fmt.Errorf("%s: there is no such store", flag)
+	exists := true
+	if flag == "--from" {
+		exists, err = store.Exists(ctx)
 	}
-	if err := store.Open(ctx); err != nil {
+	switch {
+	case err != nil:
+	case !exists:
+		err = errors.New("there is no such store")
+	default:
+		err = store.Open(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", flag, err), store.Close())
 	}
 	return store, nil

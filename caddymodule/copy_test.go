@@ -172,10 +172,16 @@ func (r *receiver) forget() {
 // TestCopyMistakes makes mistakes on the command line.
 func TestCopyMistakes(t *testing.T) {
 	t.Parallel()
-	empty := "embedded " + t.TempDir()
+	nothing := "embedded " + t.TempDir()
 	redis := "redis redis://" + redistest.Start(t).Addr
+	folder := t.TempDir()
+	made := embedded.New(folder)
+	if err := errors.Join(made.Open(t.Context()), made.Close()); err != nil {
+		t.Fatal(err)
+	}
+	empty := "embedded " + folder
 	for why, args := range map[string][]string{
-		`required flag(s) "to" not set`:                     {"--from", empty},
+		`required flag(s) "to" not set`:                     {"--from", nothing},
 		"wrong argument count or unexpected line":           {"--from", "", "--to", redis},
 		"store needs the name of a module first":            {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
 		"the URL must begin with redis://":                  {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
@@ -184,9 +190,11 @@ func TestCopyMistakes(t *testing.T) {
 		"put each store in quotes":                          {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
 		"password is empty, or a placeholder in it is":      {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
 		"--from and --to are the same store":                {"--from", redis + "/0", "--to", redis},
-		"--from: there is no such store":                    {"--from", empty, "--to", redis},
-		"--from holds nothing that could be copied":         {"--from", redis, "--to", empty + "/new"},
-		"--to: the store is not available: Redis cannot be": {"--from", redis, "--to", "redis redis://" + freeAddr(t)},
+		"--from: there is no such store":                    {"--from", nothing, "--to", redis + "/1"},
+		"there is no such store":                            {"--from", redis, "--to", nothing},
+		"--from: the store is not available: Redis cannot":  {"--from", "redis redis://" + freeAddr(t), "--to", redis},
+		"--from holds nothing that could be copied":         {"--from", empty, "--to", empty + "/new"},
+		"--to: the store is not available: Redis cannot be": {"--from", empty, "--to", "redis redis://" + freeAddr(t)},
 	} {
 		wantRefused(t, why, args...)
 	}

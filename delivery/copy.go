@@ -13,6 +13,9 @@ import (
 // else uses either.
 type Copyable interface {
 	Store
+	// Exists says whether there is something to open already, which Open would
+	// make. It may be asked of a store that is not open.
+	Exists(ctx context.Context) (bool, error)
 	// Export reads all there is in batches: first webhooks, then events, then
 	// requests. What belonged to deleted webhooks is left out, and so are events
 	// that have expired. An error is the last that it gives. A store that shrinks

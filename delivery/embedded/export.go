@@ -17,10 +17,13 @@ import (
 
 var _ delivery.Copyable = (*Store)(nil)
 
-// Exists says whether there is a file already, which Open would make.
-func (s *Store) Exists() bool {
+// Exists says whether there is a file already.
+func (s *Store) Exists(context.Context) (bool, error) {
 	_, err := os.Stat(filepath.Join(s.folder, fileName))
-	return !errors.Is(err, fs.ErrNotExist)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // Export reads all there is. Each batch has a transaction of its own.

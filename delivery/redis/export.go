@@ -20,6 +20,12 @@ const slowMark = "s"
 // errEnough: whoever asked for the export has seen enough of it.
 var errEnough = errors.New("enough")
 
+// Exists says whether a store was opened there before.
+func (s *Store) Exists(ctx context.Context) (bool, error) {
+	n, err := s.client().Exists(ctx, s.keys.meta()).Result()
+	return n > 0, s.wrap(err)
+}
+
 // Export reads all there is. Events have no index: they are found by a scan of all
 // keys.
 func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
