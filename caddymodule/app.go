@@ -53,8 +53,8 @@ type App struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
 	// How many requests this process has in flight, in all; 2 to 65536. More
-	// deliver faster to many endpoints and take more memory and sockets.
-	// Default: 512.
+	// deliver faster to many endpoints and take more memory and sockets. Beside
+	// them there may be 64 re-runs and tests, which wait for none. Default: 512.
 	Concurrency int `json:"concurrency,omitempty"`
 
 	// How many of these may go to one webhook. Default: 32, or `concurrency` if

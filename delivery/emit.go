@@ -15,9 +15,10 @@ const (
 	// MaxDeliveries is how many deliveries one emit may make.
 	MaxDeliveries = 10_000
 
-	// maxEmits is how many emits may be in progress. Beyond it there is no use
-	// in taking more in: they only fill memory.
-	maxEmits = 4096
+	// maxIntake is how much emits in progress may weigh, each its payloads and
+	// emitWeight. Beyond it there is no use in taking more in: they only fill memory.
+	maxIntake  = 256 << 20
+	emitWeight = 64 << 10
 	// A batch takes what waits, up to so many events or bytes of payload: a
 	// script holds up all else in Redis while it runs.
 	maxBatchEvents = 1000
@@ -50,12 +51,10 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	select {
-	case e.intake <- struct{}{}:
-	default:
+	m := newEmission(e.store.Now(), tenant, events)
+	if !e.intake.take(tenant, m.weight()) {
 		return nil, ErrBusy
 	}
-	m := newEmission(e.store.Now(), tenant, events)
 	m.done = make(chan struct{})
 	e.accepts.Add(m)
 	// What it started goes first: to answer the emitter keeps this thread busy for
@@ -87,6 +86,9 @@ func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
 	}
 	return m
 }
+
+// weight is what the emission takes up of the intake.
+func (m *emission) weight() int { return emitWeight + m.bytes }
 
 // takeEmissions makes a batch of bounded size.
 func takeEmissions(waiting []*emission) int {
@@ -261,7 +263,7 @@ func (e *Engine) reject(batch []*emission, err error) {
 }
 
 func (e *Engine) answer(m *emission) {
-	<-e.intake
+	e.intake.give(m.call.Tenant, m.weight())
 	close(m.done)
 }
 

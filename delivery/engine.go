@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,11 +38,11 @@ type Engine struct {
 	newSender     func(*Settings) Sender
 	dispatcher    *dispatcher
 	subscriptions subscriptions
-	followers     followers
 	accepts       groupcommit.Group[*emission]
 	outcomes      groupcommit.Group[*finished]
-	intake        chan struct{} // a place for each emit in progress
-	manual        chan struct{} // a place for each re-run and test in flight
+	intake        *places       // emits in progress, by their weight
+	manual        *places       // re-runs and tests in flight
+	followers     *places       // who follows a log
 	swept         chan struct{} // of capacity 1: something was deleted
 	changing      sync.Mutex    // one change of a webhook at a time, here
 
@@ -84,8 +85,9 @@ func NewEngine(store Store, options ...Option) *Engine {
 		store:     store,
 		observer:  nobody{},
 		newSender: func(s *Settings) Sender { return newHTTPSender(s) },
-		manual:    make(chan struct{}, maxManual),
-		intake:    make(chan struct{}, maxEmits),
+		intake:    newPlaces(maxIntake, maxIntake),
+		manual:    newPlaces(maxManual, maxTenantManual),
+		followers: newPlaces(math.MaxInt, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		tried:     make(chan struct{}),
 

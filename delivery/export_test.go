@@ -16,5 +16,5 @@ const LeaseMargin = leaseMargin
 // Observed is a store whose failures an observer is told.
 func Observed(s Store, o Observer) Store { return &observedStore{Store: s, observer: o} }
 
-// MaxManual is how many re-runs and tests may be in flight.
-const MaxManual = maxManual
+// MaxTenantManual is how many re-runs and tests of one tenant may be in flight.
+const MaxTenantManual = maxTenantManual

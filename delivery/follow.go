@@ -1,9 +1,6 @@
 package delivery
 
-import (
-	"context"
-	"sync"
-)
+import "context"
 
 // maxFollowers is how many may follow the log of one tenant in one process.
 const maxFollowers = 64
@@ -38,15 +35,15 @@ func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, er
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if !e.followers.enter(tenant) {
+	if !e.followers.take(tenant, 1) {
 		return nil, ErrBusy
 	}
 	f, err := e.store.Follow(ctx, tenant, after)
 	if err != nil {
-		e.followers.leave(tenant)
+		e.followers.give(tenant, 1)
 		return nil, err
 	}
-	return &countedFollower{f, func() { e.followers.leave(tenant) }}, nil
+	return &countedFollower{f, func() { e.followers.give(tenant, 1) }}, nil
 }
 
 // countedFollower is one that has a place among the tenant's.
@@ -59,32 +56,4 @@ type countedFollower struct {
 func (f *countedFollower) Close() {
 	f.Follower.Close()
 	f.leave()
-}
-
-// followers counts who follows, by tenant.
-type followers struct {
-	mu       sync.Mutex
-	byTenant map[string]int
-}
-
-// enter takes a place; false if there is none.
-func (f *followers) enter(tenant string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.byTenant[tenant] >= maxFollowers {
-		return false
-	}
-	if f.byTenant == nil {
-		f.byTenant = make(map[string]int)
-	}
-	f.byTenant[tenant]++
-	return true
-}
-
-func (f *followers) leave(tenant string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.byTenant[tenant]--; f.byTenant[tenant] == 0 {
-		delete(f.byTenant, tenant)
-	}
 }

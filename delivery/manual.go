@@ -8,8 +8,11 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxManual is how many re-runs and tests may be in flight beside the schedule.
-const maxManual = 64
+// How many re-runs and tests may be in flight beside the schedule.
+const (
+	maxManual       = 64
+	maxTenantManual = 16 // of one tenant
+)
 
 // Rerun sends the payload of a request again, now, to where its webhook points
 // now, and returns the new request.
@@ -18,7 +21,7 @@ const maxManual = 64
 // store, or the context's; after the last the request is made and logged all the
 // same.
 func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID) (*Request, error) {
-	return e.sendNow(ctx, TriggerRerun, func() (*Webhook, *Event, error) {
+	return e.sendNow(ctx, tenant, TriggerRerun, func() (*Webhook, *Event, error) {
 		r, err := e.store.Request(ctx, tenant, requestID)
 		if err != nil {
 			return nil, nil, err
@@ -39,7 +42,7 @@ func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID) 
 //
 // Errors: as Rerun's.
 func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent) (*Request, error) {
-	return e.sendNow(ctx, TriggerTest, func() (*Webhook, *Event, error) {
+	return e.sendNow(ctx, tenant, TriggerTest, func() (*Webhook, *Event, error) {
 		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example)
 	})
 }
@@ -82,29 +85,27 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 // sendNow sends what prepare returns, outside the schedule, and returns once the
 // request is in the log. Its place is taken before anything is stored, and until
 // the outcome is: so what waits to be written is bounded.
-func (e *Engine) sendNow(ctx context.Context, trigger Trigger, prepare func() (*Webhook, *Event, error)) (*Request, error) {
+func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, prepare func() (*Webhook, *Event, error)) (*Request, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	select {
-	case e.manual <- struct{}{}:
-	default:
+	if !e.manual.take(tenant, 1) {
 		return nil, ErrBusy
 	}
 	sendCtx, ok := e.sends.begin()
 	if !ok {
-		<-e.manual
+		e.manual.give(tenant, 1)
 		return nil, fmt.Errorf("%w: this process stops", ErrUnavailable)
 	}
 	w, ev, err := prepare()
 	if err != nil {
 		e.sends.end()
-		<-e.manual
+		e.manual.give(tenant, 1)
 		return nil, err
 	}
 	f := &finished{written: make(chan struct{})}
 	go func() { // not bound to the caller: what was sent is logged
-		defer func() { <-e.manual }()
+		defer e.manual.give(tenant, 1)
 		f.outcome, _ = e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
 		e.ended(f, false)
 		<-f.written

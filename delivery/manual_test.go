@@ -207,20 +207,29 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(hang))
 		defer r.stop()
 		w := r.webhook("https://a.example")
-		example := func(id uuid.UUID) error {
-			_, err := r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{ID: id, Type: "a", Data: []byte(`{}`)})
+		other := *w
+		other.Tenant = "other"
+		created, err := r.CreateWebhook(t.Context(), other)
+		if err != nil {
+			t.Fatal(err)
+		}
+		webhooks := map[string]uuid.UUID{tenant: w.ID, other.Tenant: created.ID}
+		example := func(tenant string, id uuid.UUID) error {
+			_, err := r.Test(t.Context(), tenant, webhooks[tenant], delivery.NewEvent{ID: id, Type: "a", Data: []byte(`{}`)})
 			return err
 		}
-		for range delivery.MaxManual {
-			go func() {
-				if err := example(uuid.New()); err != nil {
-					t.Error(err)
-				}
-			}()
+		start := func(tenant string) {
+			if err := example(tenant, uuid.New()); err != nil {
+				t.Error(err)
+			}
+		}
+		for range delivery.MaxTenantManual {
+			go start(tenant)
 		}
 		synctest.Wait()
+		go start(other.Tenant) // which has places of its own
 		id := uuid.New()
-		if err := example(id); !errors.Is(err, delivery.ErrBusy) {
+		if err := example(tenant, id); !errors.Is(err, delivery.ErrBusy) {
 			t.Errorf("one too many: %v", err)
 		}
 		if _, _, err := r.Event(t.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
