@@ -138,6 +138,8 @@ func TestAdaptErrors(t *testing.T) {
 		{global("store redis {\n\t\t\tdb 1\n\t\t}"), "store redis: there is no URL and no address, at Caddyfile:3"},
 		{global("store redis redis://a:1 {\n\t\t\tdb 1\n\t\t}"), "store redis: a URL stands for address, username, password, db and tls: give either it or these, at Caddyfile:3"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\tdb -1\n\t\t}"), "store redis: db must not be less than 0, but is -1, at Caddyfile:3"},
+		{global("store redis {\n\t\t\taddress {env.A}\n\t\t\tpassword {env.B}\n\t\t\tpartitions 5000\n\t\t}"), "store redis: partitions must be 1 to 1024, not 5000, at Caddyfile:3"},
+		{global("store redis {\n\t\t\taddress {env.A} {env.B}\n\t\t\tdb 1\n\t\t}"), "store redis: a cluster has no db but 0, at Caddyfile:3"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\tpassword \"\"\n\t\t}"), "password is empty, at Caddyfile:5"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\tpartitions 0\n\t\t}"), "partitions must be more than 0, at Caddyfile:5"},
 		{global("store redis {\n\t\t\taddress a:1\n\t\t\ttls off\n\t\t}"), "wrong argument count or unexpected line ending after 'off', at Caddyfile:5"},

@@ -5,6 +5,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis"
 )
 
 // UnmarshalCaddyfile sets the store up from the Caddyfile:
@@ -84,6 +86,17 @@ func (s *RedisStore) parsers() map[string]option {
 // placeholders are replaced.
 func (s *RedisStore) check() error {
 	if err := s.checkServers(); err != nil {
+		return err
+	}
+	o := redis.Options{
+		Addresses: slices.Concat(s.URLs, s.Addresses), SentinelMaster: s.Sentinel,
+		SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword,
+		DB: s.DB, Partitions: s.Partitions,
+	}
+	if !hasPlaceholder(s.KeyPrefix) {
+		o.KeyPrefix = s.KeyPrefix
+	}
+	if err := o.Validate(); err != nil {
 		return err
 	}
 	values := slices.Concat(s.URLs, s.Addresses, []string{
