@@ -19,6 +19,8 @@ import (
 // is "<hour>:<low 4 bits of the id>".
 //
 //	due, due:slow      zset    ref → when it is next worth looking at
+//	paused             zset    ref → when its first delivery falls due; those that
+//	                           are paused
 //	pending:<ref>      zset    event id → due time, or end of the lease
 //	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
 //	                           a webhook that is not here does not exist

@@ -29,9 +29,19 @@ func TestKeys(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	paused := addWebhook(t, s, testTenant)
+	call = newCall(s, paused, 1, 10, false)
+	call.Version = 4
+	mustAccept(t, s, call)
+	paused.Enabled = false
+	if err := s.UpdateWebhook(t.Context(), paused, 4); err != nil {
+		t.Fatal(err)
+	}
+
 	base := s.keys.base(partitionOf(testTenant, 3))
 	kinds := map[string]string{ // what a key begins with, after the base
-		"due:slow": "zset", "pending:" + refText(w.Ref()): "zset", "state": "hash",
+		"due:slow": "zset", "paused": "zset", "state": "hash",
+		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
 		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",

@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
 		{"Sweep/Retention", testSweepRetention},
 		{"Sweep/Deleted", testSweepDeleted},
 		{"Sweep/Between", testSweepBetween},
+		{"Sweep/Paused", testSweepPaused},
 		{"Sweep/Shortened", testSweepShortened},
 	} {
 		t.Run(test.name, func(t *testing.T) {

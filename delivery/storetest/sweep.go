@@ -137,6 +137,35 @@ func testSweepBetween(f *fixture) {
 	}
 }
 
+// testSweepPaused drops what a disabled webhook waits with once its event has expired.
+func testSweepPaused(f *fixture) {
+	w, other := f.webhook(tenant), f.webhook(tenant)
+	f.accept(held, f.event(w, other), f.event(w))
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
+	f.accept(held, f.event(w))
+	pending := func() int64 {
+		all, err := f.store.WebhookPending(f.Context(), tenant, []uuid.UUID{w.ID})
+		f.must(err)
+		return all[0]
+	}
+	f.sweep(time.Hour)
+	if n := pending(); n != 3 {
+		f.Errorf("%d pending within the retention, want 3", n)
+	}
+	f.sweep(-delivery.EventGrace - time.Minute) // as it is some hours later
+	if n := pending(); n != 0 {
+		f.Errorf("%d pending after the retention, want none", n)
+	}
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = true })
+	waiting := f.event(w)
+	f.accept(held, waiting)
+	for _, job := range f.claimSome(wideRoom).Jobs {
+		if job.Webhook.ID == w.ID && job.Event.ID != waiting.ID {
+			f.Errorf("event %s is due again", job.Event.ID)
+		}
+	}
+}
+
 // testSweepShortened ends the retention of events earlier than it was to end when they
 // came: they are gone, delivered or not, and their ids are free.
 func testSweepShortened(f *fixture) {

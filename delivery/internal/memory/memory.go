@@ -198,12 +198,17 @@ type waiting struct {
 	d   *scheduled
 }
 
+// ended says whether a delivery ended, or its event's retention did.
+func (s *Store) ended(d *scheduled, p waiting) bool {
+	return d.due == 0 || s.event(eventKey{p.ref.Tenant, p.ev.ID}) != p.ev
+}
+
 // schedule lists the deliveries of enabled webhooks, the longest due first.
 func (s *Store) schedule() []waiting {
 	var all []waiting
 	for d, p := range s.pending {
-		if d.due == 0 || s.event(eventKey{p.ref.Tenant, p.ev.ID}) != p.ev {
-			delete(s.pending, d) // it ended, or its event's retention did
+		if s.ended(d, p) {
+			delete(s.pending, d)
 		} else if w := s.webhooks[p.ref]; w != nil && w.Enabled {
 			all = append(all, p)
 		}
@@ -351,9 +356,14 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	oldest := time.Now().Add(-retention).Truncate(time.Hour)
-	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool { return r.StartedAt().Before(oldest) })
-	maps.DeleteFunc(s.events, func(k eventKey, _ *event) bool { return s.event(k) == nil })
+	oldest := time.Now().Add(-retention)
+	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool {
+		return r.StartedAt().Before(oldest.Truncate(time.Hour))
+	})
+	maps.DeleteFunc(s.events, func(k eventKey, ev *event) bool {
+		return s.event(k) == nil || ev.ReceivedAt.Before(oldest.Add(-delivery.EventGrace))
+	})
+	maps.DeleteFunc(s.pending, func(d *scheduled, p waiting) bool { return s.ended(d, p) })
 	s.forgetCounts()
 	return false, nil
 }

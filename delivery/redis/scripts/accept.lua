@@ -129,18 +129,14 @@ for c = 1, calls do
   end
 end
 
-local due, due_slow = {}, {}
+local places = {}
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
-  if is_enabled(states[w]) then
-    local set = is_slow(states[w]) and due_slow or due
-    set[#set + 1] = first[w]
-    set[#set + 1] = refs[w]
-  end
+  collect(places, place_key(states[w]), first[w], refs[w])
 end
-for slow, set in pairs({ [false] = due, [true] = due_slow }) do
+for key, set in pairs(places) do
   for i = 1, #set, 2000 do
-    redis.call('ZADD', due_key(slow), 'LT', unpack(set, i, math.min(i + 1999, #set)))
+    redis.call('ZADD', key, 'LT', unpack(set, i, math.min(i + 1999, #set)))
   end
 end
 return results

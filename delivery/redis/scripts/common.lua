@@ -20,6 +20,7 @@ local function types_key() return base .. 'types' end
 local function hours_key() return base .. 'hours' end
 local function days_key() return base .. 'days' end
 local function swept_key() return base .. 'swept' end
+local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
 
@@ -78,6 +79,11 @@ end
 local function is_enabled(state) return string.byte(state) == 101 end
 local function is_slow(state) return #state > 1 end
 
+-- Where a webhook with pending deliveries stands, by when it is next worth looking at.
+local function place_key(state)
+  return is_enabled(state) and due_key(is_slow(state)) or paused_key()
+end
+
 -- Calls command(key, ...) with as many arguments at a time as Lua can unpack.
 -- The step is even, so that pairs stay together.
 local function in_chunks(command, key, args)
@@ -134,15 +140,15 @@ local function type_numbers(names)
   return numbers
 end
 
--- Ends every change of pending:<ref>. The webhook is due when its first delivery
--- is, or not at all. One that is overdue keeps its place among the others, unless
+-- Ends every change of pending:<ref>. The webhook's place is when its first delivery
+-- is due, if it has any. One that is overdue keeps its place among the others, unless
 -- it just had its turn: then it goes to the end.
 local function reschedule(ref, state, now, had_turn)
-  local key = due_key(is_slow(state))
-  local head = is_enabled(state) and redis.call('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
+  local key = place_key(state)
+  local head = redis.call('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
   if not head then
     redis.call('ZREM', key, ref)
-  elseif tonumber(head) > now then
+  elseif tonumber(head) > now or not is_enabled(state) then
     redis.call('ZADD', key, head, ref)
   elseif had_turn then
     redis.call('ZADD', key, now, ref)

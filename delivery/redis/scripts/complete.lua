@@ -194,7 +194,7 @@ end
 for w, mark in pairs(slowness) do
   local state = string.sub(states[w], 1, 1) .. mark
   if state ~= states[w] then
-    redis.call('ZREM', due_key(is_slow(states[w])), refs[w])
+    redis.call('ZREM', place_key(states[w]), refs[w])
     redis.call('HSET', state_key(), refs[w], state)
     states[w] = state
     changed[w] = changed[w] or {}

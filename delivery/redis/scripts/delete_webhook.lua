@@ -10,11 +10,12 @@ local tenant, id = ARGV[1], ARGV[2]
 local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
-if redis.call('HDEL', state_key(), ref) == 0 then return { now, 0 } end
+local state = redis.call('HGET', state_key(), ref)
+if not state then return { now, 0 } end
+redis.call('HDEL', state_key(), ref)
 redis.call('HDEL', key, id)
 redis.call('HINCRBY', key, 'version', 1)
-redis.call('ZREM', due_key(false), ref)
-redis.call('ZREM', due_key(true), ref)
+redis.call('ZREM', place_key(state), ref)
 redis.call('UNLINK', pending_key(ref))
 -- The score is the newest day that may still have rows.
 redis.call('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)

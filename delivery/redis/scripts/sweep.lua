@@ -81,5 +81,18 @@ local function drop_days()
   return true
 end
 
-local more = remove_rows() or drop_hours() or drop_days()
+-- Drops deliveries that a paused webhook waits with and whose events have expired: an
+-- event outlives the log by an hour, and is there before its delivery falls due. Of
+-- webhooks that are not paused, claim.lua drops them.
+local function drop_waiting()
+  local expired = now - ARGV[1] - hour_ms
+  local ref = redis.call('ZRANGEBYSCORE', paused_key(), '-inf', '(' .. expired, 'LIMIT', 0, 1)[1]
+  if not ref then return false end
+  local ids = redis.call('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
+  if #ids > 0 then redis.call('ZREM', pending_key(ref), unpack(ids)) end
+  reschedule(ref, redis.call('HGET', state_key(), ref), now)
+  return true
+end
+
+local more = remove_rows() or drop_hours() or drop_days() or drop_waiting()
 return { now, more and 1 or 0 }
