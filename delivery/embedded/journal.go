@@ -191,7 +191,7 @@ func (j *journal) find() error {
 			return err
 		}
 		if changes == nil {
-			return renew(j.file, j.at)
+			return renew(j.file, 0, j.at)
 		}
 		j.at, j.sum = j.at+journalHead+int64(len(changes)), sum
 	}

@@ -132,9 +132,11 @@ func (s *Store) openFile() (*bolt.DB, error) {
 	}
 	db.AllocSize = fileStep
 	err = checkSize(db, file)
-	if err == nil {
-		// The two pages that say which others count: those were synced before them.
-		err = renew(file, 2*int64(db.Info().PageSize))
+	// The two pages that say which others count, which were synced before them. One is
+	// good whatever becomes of the other.
+	for page := int64(0); page < 2 && err == nil; page++ {
+		size := int64(db.Info().PageSize)
+		err = renew(file, page*size, size)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, err), db.Close())

@@ -7,16 +7,16 @@ import (
 	"runtime"
 )
 
-// renew writes again what stands at the beginning of a file, as it is, and syncs all of
-// it. What a process before this one wrote may be in the system's memory alone: it ended
-// before it could sync, or its sync failed, after which the system takes for written
-// what never came to the disk. It is read like the rest until the power fails.
-func renew(f *os.File, length int64) error {
+// renew writes again a part of a file, as it is, and syncs all of the file. What a
+// process before this one wrote may be in the system's memory alone: it ended before it
+// could sync, or its sync failed, after which the system takes for written what never
+// came to the disk. It is read like the rest until the power fails.
+func renew(f *os.File, at, length int64) error {
 	b := make([]byte, length)
-	if _, err := f.ReadAt(b, 0); err != nil {
+	if _, err := f.ReadAt(b, at); err != nil {
 		return err
 	}
-	if _, err := f.WriteAt(b, 0); err != nil {
+	if _, err := f.WriteAt(b, at); err != nil {
 		return err
 	}
 	return f.Sync()
