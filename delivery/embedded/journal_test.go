@@ -64,7 +64,8 @@ func TestJournal(t *testing.T) {
 	if got := events(t, reopen(t, database, journal), calls); got != 3 {
 		t.Errorf("%d events are there after a crash, want 3", got)
 	}
-	for _, cut := range []int64{ends[1], ends[1] + 1, ends[1] + journalHead, ends[2] - 1} {
+	// The last of it is the number of an event, which may end with zeros.
+	for _, cut := range []int64{ends[1], ends[1] + 1, ends[1] + journalHead, ends[2] - 8} {
 		torn := append([]byte(nil), journal...)
 		clear(torn[cut:])
 		if got := events(t, reopen(t, database, torn), calls); got != 2 {
