@@ -7,12 +7,14 @@ import (
 	"encoding/base64"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// The page for admins is plain files: what is in the module is what is served.
+// The page for admins is plain files: what is in the module is what is served, but for
+// comments.
 //
 //go:embed dashboard/*.html dashboard/*.css dashboard/*.js
 var dashboardFiles embed.FS
@@ -63,10 +65,17 @@ func dashboardRoutes() []route {
 	return served
 }
 
+// comment is a line that only readers of the source need. It is left empty, so that
+// what browsers report has the source's lines.
+var comment = regexp.MustCompile(`(?m)^[ \t]*//.*$`)
+
 func newFile(name string) *file {
 	content, err := dashboardFiles.ReadFile(name)
 	if err != nil {
 		panic(err) // it is part of the program
+	}
+	if path.Ext(name) == ".js" {
+		content = comment.ReplaceAll(content, nil)
 	}
 	sum := sha256.Sum256(content)
 	return &file{

@@ -66,7 +66,7 @@ func testSignedOut(t *testing.T, d *dashboard) {
 	d.fill("textbox", "URL", d.endpoint("/ok"))
 	as(network.Headers{})
 	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
-	d.sees("Sign in again in another tab and press Try again here")
+	d.sees("Sign in again in another tab, then try again here")
 	d.screenshot("signed out")
 	as(network.Headers{"X-User": "alice"})
 	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
@@ -117,4 +117,6 @@ func testPageMounts(t *testing.T, d *dashboard) {
 			t.Errorf("%s leads to %s", path, at)
 		}
 	}
+	d.run(chromedp.Navigate(strings.Replace(d.at("hooks/#requests"), "://", "://anybody:secret@", 1)))
+	d.sees("No request yet")
 }

@@ -249,7 +249,7 @@ func testLiveSignedOut(_ *testing.T, d *dashboard) {
 	d.click("button", "Pause")
 	d.live("Paused")
 	d.click("button", "Pause")
-	d.sees("Sign in again in another tab and press Try again here")
+	d.sees("Sign in again in another tab, then try again here")
 	as(network.Headers{"X-User": "alice"})
 	d.click("button", "Try again")
 	d.live("Live")

@@ -36,6 +36,13 @@ func TestDashboardPage(t *testing.T) {
 		"many webhooks":        testManyWebhooks,
 		"live reader":          testLiveReader,
 		"late answer":          testLateAnswer,
+		"late save":            testLateSave,
+		"late results":         testLateResults,
+		"stopped in between":   testBulkStopped,
+		"failed answers":       testFailedAnswers,
+		"failed list":          testFailedList,
+		"panel on another tab": testPanelLeft,
+		"links in the panel":   testPanelLinks,
 		"live refused":         testLiveRefused,
 		"live signed out":      testLiveSignedOut,
 	}

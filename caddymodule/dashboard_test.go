@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"compress/gzip"
 	"net/http"
+	"os"
 	"path"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -60,6 +62,20 @@ func TestDashboard(t *testing.T) {
 		again := s.do(http.MethodGet, at, "", append(asBrowser, "If-None-Match", got.header.Get("ETag"))...)
 		if again.status != http.StatusNotModified || len(again.body) > 0 {
 			t.Errorf("%s again: %d with %d bytes", at, again.status, len(again.body))
+		}
+		// What looks like a comment is one, and no line of a text.
+		if strings.HasSuffix(name, ".js") {
+			source, err := os.ReadFile(filepath.FromSlash(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			code := strings.Split(string(got.body), "\n")
+			for i, line := range strings.Split(string(source), "\n") {
+				before := strings.Join(code[:i], "\n")
+				if line != code[i] && (code[i] != "" || strings.Count(before, "`")%2 != 0) {
+					t.Errorf("%s:%d is served as %q", name, i+1, code[i])
+				}
+			}
 		}
 		// The page names each module, so that none waits for another.
 		for _, m := range loadedByModule.FindAllStringSubmatch(string(got.body), -1) {

@@ -62,6 +62,9 @@ func testAddWebhook(t *testing.T, d *dashboard) {
 	if seen := d.text(`document.documentElement.outerHTML`); regexp.MustCompile(secret).MatchString(seen) {
 		t.Error("the page still has the secret")
 	}
+	if kept := d.text(`document.getElementById("webhook-secret").value`); kept != "" {
+		t.Error("the form still has the secret")
+	}
 }
 
 // testWebhookChecks types what is refused, before and after Caddy is asked.
@@ -100,8 +103,10 @@ func testWebhookChecks(t *testing.T, d *dashboard) {
 	}
 	d.screenshot("webhook form refused")
 	// Escape does not drop what was typed; Cancel does.
-	d.press("Escape")
-	d.sees("Press Cancel to drop them.")
+	for range 2 {
+		d.press("Escape")
+		d.sees("Press Cancel to drop them.")
+	}
 	d.click("button", "Cancel")
 	d.until(`!document.getElementById("webhook-form").open`)
 	if got := d.webhooks(); len(got) > 0 {
@@ -157,6 +162,17 @@ func testDeleteWebhook(t *testing.T, d *dashboard) {
 	if len(d.webhooks()) != 1 {
 		t.Error("it was deleted without its name")
 	}
+	d.click("button", "Cancel")
+	// A host that Caddy takes and browsers do not.
+	d.api(http.MethodPost, "webhooks", `{"url":"https://1.2.3.4.5/x"}`, http.StatusCreated, nil)
+	d.visit("#requests")
+	d.visit("#webhooks")
+	d.until(`document.querySelectorAll("#webhook-list li").length === 2`)
+	d.eval(`document.querySelectorAll("#webhook-list .danger")[1].click()`)
+	d.fill("textbox", "Type delete to confirm", "delete")
+	d.press("Enter")
+	d.until(`document.querySelectorAll("#webhook-list li").length === 1`)
+	d.click("button", "Delete")
 	d.fill("textbox", field, endpoint.Host)
 	d.press("Enter")
 	d.sees("No webhook yet")

@@ -3,9 +3,6 @@
 
 import { byId, element } from "./parts.js";
 
-const listeners = [];
-const tellAll = () => listeners.forEach((listener) => listener());
-
 // read is the tab, and what it is to show.
 export function read() {
 	const [tab, query] = location.hash.slice(1).split("?");
@@ -30,19 +27,23 @@ export function changed(parameters) {
 	return link(tab, query);
 }
 
+// toRequest is a link to a request: in the list that is shown, if one is.
+export const toRequest = (request) => (read().tab === "requests" ? changed({ request }) : link("requests", { request }));
+
 // go shows what a link says. Back leads to where it was before, unless the link's
 // address replaces the present one.
 export function go(to, replace = false) {
 	if (new URL(to, location).href !== location.href) {
 		history[replace ? "replaceState" : "pushState"](null, "", to);
-		tellAll();
+		window.onpopstate();
 	}
 }
 
-export const onChange = (listener) => listeners.push(listener);
-
-// popstate comes with Back, Forward, a link, and an address that is typed.
-window.addEventListener("popstate", tellAll);
+// onChange has a listener told: popstate also comes with Back, Forward, a link, and an
+// address that is typed.
+export function onChange(listener) {
+	window.onpopstate = listener;
+}
 
 // The form of the filters.
 
@@ -134,12 +135,9 @@ for (const button of form.querySelectorAll("[data-hours]")) {
 	button.onclick = () => set({ since: new Date(Date.now() - button.dataset.hours * hour).toISOString(), until: "" });
 }
 
-export function clearFilters() {
+byId("clear-filters").onclick = () => {
 	form.reset();
 	set(Object.fromEntries(names.map((name) => [name, ""])));
-}
-byId("clear-filters").onclick = () => {
-	clearFilters();
 	field.webhook_id.focus(); // the button is gone
 };
 

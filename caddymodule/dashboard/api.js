@@ -11,7 +11,7 @@ class Problem extends Error {
 }
 
 const away = "Caddy cannot be reached.";
-const signedOut = "You are not signed in, or not any more. Sign in again in another tab and press Try again here," +
+const signedOut = "You are not signed in, or not any more. Sign in again in another tab, then try again here," +
 	" or reload this page. What you have typed here stays until you reload.";
 
 // call asks the API and gives its answer, null if that is empty or a stream. It
@@ -76,11 +76,16 @@ async function lose(detail) {
 	if (state !== null) {
 		return;
 	}
-	tell({ detail: `${detail} Trying again…` });
-	for (let wait = 500; !await healthy(); wait = Math.min(wait * 1.5, 5000)) {
+	const mine = { detail: `${detail} Trying again…` };
+	tell(mine);
+	let wait = 500;
+	do {
 		await new Promise((resolve) => { setTimeout(resolve, wait); });
+		wait = Math.min(wait * 1.5, 5000);
+	} while (!await healthy());
+	if (state === mine) {
+		tell(null);
 	}
-	tell(null);
 }
 
 const healthy = () => fetch("api/health", { redirect: "manual" }).then(({ status }) => status < 500, () => false);

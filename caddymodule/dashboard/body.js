@@ -87,7 +87,7 @@ export function curlSection(request) {
 		header && "SECRET='the secret of the webhook'",
 		`BODY=${quoted(request.request_body)}`,
 		header && `SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')`,
-		`curl ${quoted(request.url)} \\`,
+		`curl -g ${quoted(request.url)} \\`,
 		"  -H 'Content-Type: application/json' \\",
 		header && `  -H ${quoted(`${header}: sha256=`)}"$SIGNATURE" \\`,
 		'  --data-raw "$BODY"',

@@ -22,16 +22,19 @@ export async function open(requests, then) {
 	progress.hidden = true;
 	show(stop);
 	dialog.showModal();
+	const mine = queue;
 	try {
 		const found = await requests();
 		// The newest of each delivery: ids rise with time.
 		const newest = new Map(found.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((each) => [`${each.event_id} ${each.webhook_id}`, each]));
 		await inLanes([...newest.values()], async (request) => {
 			if (await undelivered(request)) {
-				queue.push(request);
+				mine.push(request);
 			}
 		});
-		ask(found.length, newest.size);
+		if (mine === queue) {
+			ask(found.length, newest.size);
+		}
 	} catch (problem) {
 		write("count", `Nothing was sent. ${problem.message}`);
 		show(close);
@@ -65,8 +68,9 @@ async function undelivered(request) {
 
 // inLanes does a few at a time, until nothing is left, or it was stopped.
 async function inLanes(items, work) {
+	const mine = queue; // another one if it was opened anew
 	await Promise.all(Array.from({ length: lanes }, async () => {
-		while (items.length > 0 && !stopped) {
+		while (items.length > 0 && !stopped && mine === queue) {
 			await work(items.shift());
 		}
 	}));
@@ -101,19 +105,23 @@ async function run() {
 	progress.hidden = false;
 	show(stop);
 	stop.focus();
-	await inLanes(queue, async (request) => {
-		try {
-			tell(request, (await call(`requests/${request.id}/rerun`, { method: "POST" })).error);
-		} catch (problem) {
-			if ([0, 401, 429, 503].includes(problem.status)) {
-				queue.push(request); // Caddy did not take it, or did not say so
-				stopped = true;
-				write("explained", problem.message);
-			} else {
-				tell(request, problem.message);
-			}
+	const mine = queue;
+	await inLanes(mine, async (request) => {
+		const { status, message, error = message } = await call(`requests/${request.id}/rerun`, { method: "POST" }).catch((problem) => problem);
+		if (mine !== queue) {
+			return;
+		}
+		if ([0, 401, 429, 503].includes(status)) {
+			queue.push(request); // Caddy did not take it, or did not say so
+			stopped = true;
+			write("explained", message);
+		} else {
+			tell(request, error);
 		}
 	});
+	if (mine !== queue) {
+		return;
+	}
 	done();
 	start.textContent = "Go on";
 	offer();
@@ -135,3 +143,5 @@ function show(...buttons) {
 start.onclick = run;
 stop.onclick = dialog.oncancel = () => { stopped = true; };
 close.onclick = () => dialog.close();
+// The button that had the focus may be gone.
+dialog.onclose = () => document.activeElement.matches("body, #bulk *") && document.querySelector("#requests tr a[tabindex='0']")?.focus();

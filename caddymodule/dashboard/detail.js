@@ -4,7 +4,7 @@
 import * as address from "./address.js";
 import { call } from "./api.js";
 import { bodySection, curlSection, headerSection, verifySection } from "./body.js";
-import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, relativeTime, timeElement } from "./parts.js";
+import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
 
 const panel = byId("detail");
 const content = panel.querySelector(".content");
@@ -19,19 +19,20 @@ let shown = null; // the id of the request, null if the panel is closed
 let request = null; // itself, null until it has been read
 let opener = null; // what has the focus when the panel is closed
 let timer; // of the countdown
+let latest; // reading of the delivery
 
 export function openedBy(link) {
 	opener = link;
 }
 
 // show shows the request that the address names, if it names one.
-export function show() {
-	const id = address.read().query.get("request");
+export function show(id = address.read().query.get("request")) {
 	if (id === shown) {
 		return;
 	}
 	clearTimeout(timer);
 	[shown, request] = [id, null];
+	[rerun.hidden, rerun.ariaDisabled] = [true, null];
 	result.replaceChildren();
 	if (id === null) {
 		panel.close();
@@ -50,8 +51,8 @@ export function note({ event_id: event, webhook_id: webhook }) {
 }
 
 export function recover() {
-	if (shown !== null && request === null) {
-		load();
+	if (shown !== null) {
+		(request === null ? load : readDelivery)();
 	}
 }
 
@@ -67,7 +68,7 @@ function open() {
 wide.onchange = () => shown !== null && open();
 
 function close() {
-	address.go(address.changed({ request: "" }));
+	address.go(address.changed({ request: "" }), true);
 	(opener?.isConnected ? opener : document.querySelector("#requests tr a[tabindex='0']"))?.focus();
 }
 
@@ -99,7 +100,7 @@ async function load() {
 	readDelivery();
 }
 
-const bothTimes = (time) => `${exactTime(time)} (${relativeTime(time)})`;
+const bothTimes = (time) => element("span", `${exactTime(time)} (`, timeElement(time, "time.now"), ")");
 
 function facts() {
 	const fact = (name, ...value) => element("div", element("dt", name), element("dd", ...value));
@@ -124,11 +125,12 @@ function facts() {
 async function readDelivery() {
 	const of = request;
 	const { event_id: event, webhook_id: webhook } = of;
-	const [{ data: attempts }, { deliveries }] = await Promise.all([
-		call(`requests?limit=200&event_id=${event}&webhook_id=${webhook}`).catch(() => ({ data: [] })),
-		call(`events/${event}`).catch(() => ({ deliveries: [] })),
+	const asked = latest = {};
+	const [attempts, { deliveries = [] }] = await Promise.all([
+		call(`requests?limit=200&event_id=${event}&webhook_id=${webhook}`).then(({ data }) => data, () => null),
+		call(`events/${event}`).catch(() => ({})),
 	]);
-	if (of !== request) {
+	if (of !== request || asked !== latest || attempts === null) {
 		return;
 	}
 	clearTimeout(timer);
@@ -151,7 +153,7 @@ function attempt(each) {
 	const name = each.attempt === null ? each.trigger : `Attempt ${attemptOf(each)}`;
 	return element(
 		`li.${each.status}`,
-		each.id === shown ? element("b", { "aria-current": "true" }, name) : element("a", { href: address.link("requests", { request: each.id }) }, name),
+		each.id === shown ? element("b", { "aria-current": "true" }, name) : element("a", { href: address.toRequest(each.id) }, name),
 		" ", badge(each.status), ` ${codeOf(each)} · ${duration(each.duration_ms)} · `, timeElement(each.started_at),
 	);
 }
@@ -160,9 +162,10 @@ function attempt(each) {
 function next(time) {
 	const made = element("li.pending");
 	const tick = () => {
-		const due = new Date(time) <= Date.now();
-		made.textContent = due ? "Next attempt is due" : `Next attempt in ${countdown(time)}`;
-		timer = due ? setTimeout(readDelivery, again) : setTimeout(tick, 1000);
+		const late = Date.now() - new Date(time);
+		const due = late >= 0;
+		made.textContent = due ? "Next attempt is due, unless the webhook is disabled" : `Next attempt in ${countdown(time)}`;
+		timer = due ? setTimeout(() => (document.hidden ? tick : readDelivery)(), Math.max(again, late / 9)) : setTimeout(tick, 1000);
 	};
 	tick();
 	return made;
@@ -173,7 +176,7 @@ export function outcome(sent) {
 	return [
 		badge(sent.status), ` ${codeOf(sent)} · ${duration(sent.duration_ms)} `,
 		foreign("span", sent.error), " ",
-		element("a", { href: address.link("requests", { request: sent.id }) }, "Show request"),
+		element("a", { href: address.toRequest(sent.id) }, "Show request"),
 	];
 }
 

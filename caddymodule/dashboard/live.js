@@ -85,7 +85,9 @@ async function broken() {
 	if (status === 429) {
 		say("Not live: too many windows are");
 	}
-	if (readyState === EventSource.CLOSED && ![400, 401, 403].includes(status)) {
+	if ([400, 401, 403].includes(status)) {
+		say("");
+	} else if (readyState === EventSource.CLOSED) {
 		clearTimeout(retrying);
 		retrying = setTimeout(reopen, again);
 	}

@@ -40,7 +40,7 @@ export class Log {
 
 	// again reads what could not be read.
 	again() {
-		if (this.#problem !== null && this.#pages.length === 0) {
+		if (this.restarting && this.#problem !== null) {
 			this.restart();
 		}
 		this.#problem = null;
@@ -66,9 +66,14 @@ export class Log {
 
 	async catchUp() {
 		const run = this.#run;
-		const { data } = await this.#of.read(null).catch(() => ({ data: [] }));
-		if (run === this.#run) {
-			this.add(data);
+		const page = await this.#of.read(null).catch(() => null);
+		if (run !== this.#run) {
+			return;
+		}
+		if (page) {
+			this.add(page.data);
+		} else {
+			this.restart(); // says what is wrong, and can be tried again
 		}
 	}
 
@@ -102,7 +107,8 @@ export class Log {
 		if (run !== this.#run) {
 			return;
 		}
-		this.#reading = this.restarting = false;
+		this.#reading = false;
+		this.restarting &&= !page;
 		this.#problem = problem;
 		if (page) {
 			const { data: rows, next_cursor: next } = page;

@@ -63,5 +63,9 @@ onConnection((state, before) => {
 	}
 });
 
+// Browsers ask for nothing from a page whose address has a password.
+if (new URL(document.URL).password) {
+	location.replace(location.origin + location.pathname + location.hash);
+}
 address.onChange(show);
 show();

@@ -27,7 +27,7 @@ export const byId = (id) => document.getElementById(id);
 // Characters that do not show, or change the order in which others are shown: they
 // could make a text look like another one. Line breaks and tabs are not among them,
 // nor are the joiners that scripts and emoji need.
-const unseen = /((?![\t\n\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}])/u;
+const unseen = /((?![\t\n\u200c\u200d]|\r\n)[\p{Cc}\p{Cf}\p{Zl}\p{Zp}])/u;
 
 // visible makes nodes of a text that somebody else wrote, with the numbers of these.
 export function visible(text) {
@@ -41,11 +41,14 @@ export function foreign(what, text, properties) {
 	return element(what, { dir: "auto", ...properties }, ...visible(text));
 }
 
+const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
+
 // say shows a sentence for some seconds.
 let unsaid;
 export function say(sentence) {
 	const place = byId("said");
 	place.textContent = sentence;
+	top().append(place);
 	clearTimeout(unsaid);
 	unsaid = setTimeout(() => { place.textContent = ""; }, 8000);
 }
@@ -58,7 +61,7 @@ export async function copy(text) {
 	} catch {
 		// Without TLS browsers offer the old way alone.
 		const area = element("textarea.offscreen", { value: text });
-		(document.querySelector("dialog:modal") ?? document.body).append(area);
+		top().append(area);
 		area.select();
 		const done = document.execCommand("copy");
 		area.remove();
@@ -90,8 +93,8 @@ export function plural(n, one, many = `${one}s`) {
 
 // Times and durations, as the browser's locale writes them.
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const [now, relative] = ["auto", "always"].map((numeric) => new Intl.RelativeTimeFormat(undefined, { numeric }));
 const units = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 let kept = {}; // holds until the page is left, if the browser keeps nothing for it
@@ -101,22 +104,23 @@ try {
 
 export const exactTime = (time) => exact.format(new Date(time));
 
-export function relativeTime(time) {
+function relativeTime(time) {
 	const seconds = Math.round((new Date(time) - Date.now()) / 1000);
 	const [unit, size] = units.find(([, size]) => Math.abs(seconds) >= size) ?? units.at(-1);
-	return relative.format(Math.trunc(seconds / size), unit);
+	return (seconds === 0 ? now : relative).format(Math.trunc(seconds / size), unit);
 }
 
-// timeElement shows a time as the switch says; its title is the other way.
-export function timeElement(dateTime) {
-	const made = element("time", { dateTime });
+// timeElement shows a time as the switch says; its title is the other way. One of the
+// class now stands beside the exact time.
+export function timeElement(dateTime, what = "time") {
+	const made = element(what, { dateTime });
 	showTime(made);
 	return made;
 }
 
 function showTime(shown) {
 	const ways = [relativeTime(shown.dateTime), exactTime(shown.dateTime)];
-	const [text, title] = kept.exactTimes ? ways.reverse() : ways;
+	const [text, title] = kept.exactTimes && !shown.matches(".now") ? ways.reverse() : ways;
 	if (shown.textContent !== text) {
 		shown.textContent = text;
 	}

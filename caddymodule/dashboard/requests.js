@@ -69,11 +69,14 @@ export function show() {
 // mark has a row lead to its request, and says whether that is shown.
 function mark(made) {
 	const { id } = made.request;
-	made.classList.toggle("shown", id === address.read().query.get("request"));
+	made.ariaCurrent = id === address.read().query.get("request");
 	made.querySelector(".open").href = address.changed({ request: id });
 }
 
-export const leave = () => live.follow(null);
+export function leave() {
+	live.follow(null);
+	detail.show(null); // a modal one would block the other page
+}
 
 export function recover() {
 	log.again();
@@ -94,21 +97,26 @@ function told({ pages, empty, whole, reading, problem }) {
 		? [
 			element("h3", "No request matches"),
 			element("p", "Nothing in the log is as the filters ask for."),
-			element("button", { onclick: address.clearFilters }, "Clear filters"),
+			element("button", { onclick: byId("clear-filters").onclick }, "Clear filters"),
 		]
 		: [
 			element("h3", "No request yet"),
 			element("p", "Each request that is sent to a webhook appears here, with what was answered."),
 		];
 	const wrong = problem && [
-		element("p", problem.errors[0]?.detail ?? problem.message),
+		element("p", ...problem.errors.map(({ field, detail }) => `${field}: ${detail} `), problem.errors.length === 0 && problem.message),
 		element("button", { onclick: () => log.again() }, "Try again"),
 	];
 	const instead = pages === 0 && wrong;
 	frame.hidden = pages === 0 || empty;
 	state.hidden = !(empty || instead);
 	state.replaceChildren(...instead || none);
-	end.replaceChildren(...(state.hidden && wrong) || [reading ? "Loading…" : whole ? "That is all." : ""]);
+	const how = reading ? "Loading…" : whole ? "That is all." : "";
+	if (state.hidden && wrong) {
+		end.replaceChildren(...wrong);
+	} else if (end.textContent !== how) {
+		end.textContent = how;
+	}
 	end.hidden = !state.hidden;
 	byId("rerun-all").hidden = frame.hidden || address.filters().get("status") === "success";
 }

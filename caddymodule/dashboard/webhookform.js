@@ -29,6 +29,7 @@ export function open(eventTypes, of, done) {
 		? "A secret is set. Enter a new one to replace it."
 		: "Signs each request, so that your endpoint can tell that it came from here.";
 	part(".remove").hidden = !of?.has_secret;
+	submit.ariaDisabled = null; // what it waits for is another form's
 	clearErrors();
 	hintAtURL();
 	warn();
@@ -51,7 +52,8 @@ function input() {
 // changes leaves out what the webhook has already: somebody else may be changing
 // that.
 function changes(all) {
-	const same = (name) => JSON.stringify(all[name]) === JSON.stringify(webhook[name]);
+	const text = (of) => JSON.stringify(Array.isArray(of) ? of.toSorted() : of);
+	const same = (name) => text(all[name]) === text(webhook[name]);
 	return Object.fromEntries(Object.entries(all).filter(([name]) => !same(name)));
 }
 
@@ -84,6 +86,7 @@ function warn() {
 
 async function save() {
 	const all = input();
+	const [of, then] = [webhook, saved];
 	clearErrors();
 	// What is wrong without asking Caddy.
 	const errors = [
@@ -94,14 +97,18 @@ async function save() {
 		if (errors.length > 0) {
 			throw { errors };
 		}
-		const done = webhook === null
+		const done = of === null
 			? await call("webhooks", { method: "POST", body: all })
-			: await call(`webhooks/${webhook.id}`, { method: "PATCH", body: changes(all) });
-		dialog.close();
-		say(webhook === null ? "Webhook added." : "Webhook saved.");
-		saved(done);
+			: await call(`webhooks/${of.id}`, { method: "PATCH", body: changes(all) });
+		if (saved === then) {
+			dialog.close();
+		}
+		say(of === null ? "Webhook added." : "Webhook saved.");
+		then(done);
 	} catch (problem) {
-		showProblem(problem);
+		if (saved === then) {
+			showProblem(problem);
+		}
 	}
 }
 
@@ -129,9 +136,10 @@ part(".generate").onclick = () => {
 };
 part(".copy").onclick = () => copy(field.secret.value);
 part(".cancel").onclick = () => dialog.close();
+dialog.onclose = () => form.reset(); // keeps no secret
 // Escape does not throw away what was typed.
-dialog.oncancel = (event) => {
-	if (JSON.stringify(input()) !== before) {
+dialog.oncancel = dialog.onkeydown = (event) => {
+	if ((event.key ?? "Escape") === "Escape" && JSON.stringify(input()) !== before) {
 		event.preventDefault();
 		showError("", "There are changes. Press Cancel to drop them.");
 	}

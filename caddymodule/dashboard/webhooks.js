@@ -18,18 +18,22 @@ export async function load() {
 }
 
 let types = [];
+let run; // the newest reading of the list
 let failed = true; // there is no list yet
 
 export async function enter() {
-	let webhooks;
-	try {
-		({ webhooks, types } = await load());
-		failed = false;
-	} catch (problem) {
-		failed = true;
-		showState(element("p", problem.message), element("button", { onclick: enter }, "Try again"));
+	const mine = run = {};
+	const read = await load().catch((problem) => problem);
+	if (mine !== run) {
 		return;
 	}
+	failed = add.hidden = read instanceof Error; // the form needs the types
+	if (failed) {
+		showState(element("p", read.message), element("button", { onclick: enter }, "Try again"));
+		return;
+	}
+	const { webhooks } = read;
+	types = read.types;
 	seen.disconnect();
 	inSight.clear();
 	list.replaceChildren(...webhooks.map(item));
@@ -38,7 +42,7 @@ export async function enter() {
 		showState(
 			element("h3", "No webhook yet"),
 			element("p", "Add one, and the events of your application are sent to its URL as they happen."),
-			element("button.primary", { onclick: add.onclick }, "Add webhook"),
+			element("button.primary", { onclick: () => add.focus() || add.click() }, "Add webhook"),
 		);
 	}
 }
@@ -55,12 +59,11 @@ function showState(...children) {
 	state.replaceChildren(...children);
 }
 
-add.onclick = () => form.open(types, null, enter);
+add.onclick = () => form.open(types, null, () => enter());
 
 // item makes the entry of a webhook.
 function item(webhook) {
 	const described = { "aria-describedby": webhook.id };
-	const result = element("p.result", { role: "status" });
 	const enabled = element("input", { type: "checkbox", role: "switch", checked: webhook.enabled, ...described });
 	const button = (what, name, onclick) => element(`button.${what}`, { onclick, ...described }, name);
 	const made = element(
@@ -74,29 +77,37 @@ function item(webhook) {
 				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
 				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), element("span.facts"),
 			),
-			result,
+			element("p.result", { role: "status" }),
 		),
 		element("div.day"),
 		element("label.switch", enabled, "Enabled"),
 		element(
 			"div.actions",
-			button("quiet", "Send test", (event) => busy(event.currentTarget, () => test(webhook, result))),
-			button("quiet", "Edit", () => form.open(types, webhook, (changed) => replace(made, changed))),
+			button("quiet", "Send test", (event) => busy(event.currentTarget, () => test(webhook))),
+			button("quiet", "Edit", () => form.open(types, webhook, (changed) => replace(changed))),
 			button("quiet.danger", "Delete", () => askToRemove(webhook)),
 		),
 	);
 	made.dataset.id = webhook.id;
-	enabled.onchange = () => busy(enabled, () => toggle(webhook, enabled, made, result));
+	enabled.onchange = () => busy(enabled, () => toggle(webhook, enabled));
 	seen.observe(made);
 	return made;
 }
 
+// What was asked of Caddy may be answered when others take the entry's place, or none.
+const entry = (id) => list.querySelector(`[data-id="${id}"]`);
+const tell = (id, ...says) => entry(id)?.querySelector(".result").replaceChildren(...says);
+
 // replace shows a webhook as it is now, with the focus where it was.
-function replace(old, webhook) {
+function replace(webhook) {
+	const old = entry(webhook.id);
+	if (!old) {
+		return;
+	}
 	const fresh = item(webhook);
 	const controls = (of) => [...of.querySelectorAll("a, button, input")];
 	const at = controls(old).indexOf(document.activeElement);
-	for (const part of [".facts", ".day"]) {
+	for (const part of [".facts", ".day", ".result"]) {
 		fresh.querySelector(part).replaceWith(old.querySelector(part).cloneNode(true));
 	}
 	seen.unobserve(old);
@@ -112,23 +123,24 @@ function typesOf(webhook) {
 	return webhook.event_types.map((name) => foreign("span.type", name));
 }
 
-async function toggle(webhook, enabled, made, result) {
+async function toggle(webhook, enabled) {
 	try {
-		replace(made, await call(`webhooks/${webhook.id}`, { method: "PATCH", body: { enabled: enabled.checked } }));
-		say(enabled.checked ? "Enabled: what waited is sent now." : "Disabled: nothing is sent, and what is pending waits.");
+		const changed = await call(`webhooks/${webhook.id}`, { method: "PATCH", body: { enabled: enabled.checked } });
+		replace(changed);
+		say(changed.enabled ? "Enabled: what waited is sent now." : "Disabled: nothing is sent, and what is pending waits.");
 	} catch (problem) {
-		enabled.checked = !enabled.checked;
-		result.textContent = problem.message;
+		enabled.checked = webhook.enabled;
+		tell(webhook.id, problem.message);
 	}
 }
 
-async function test(webhook, result) {
-	result.textContent = "Sending a test event…";
+async function test({ id }) {
+	tell(id, "Sending a test event…");
 	try {
-		result.replaceChildren("Test event: ", ...outcome(await call(`webhooks/${webhook.id}/test`, { method: "POST" })));
+		tell(id, "Test event: ", ...outcome(await call(`webhooks/${id}/test`, { method: "POST" })));
 		readFacts();
 	} catch (problem) {
-		result.textContent = problem.message;
+		tell(id, problem.message);
 	}
 }
 
@@ -175,7 +187,7 @@ const part = (selector) => dialog.querySelector(selector);
 const typed = byId("remove-name");
 let doomed = null;
 
-const name = () => new URL(doomed.url).host; // short enough to be typed
+const name = () => URL.parse(doomed.url)?.host ?? "delete"; // short enough to be typed
 
 function askToRemove(webhook) {
 	doomed = webhook;
@@ -192,15 +204,20 @@ async function remove() {
 		typed.focus();
 		return;
 	}
+	const of = doomed;
 	try {
-		await call(`webhooks/${doomed.id}`, { method: "DELETE" });
+		await call(`webhooks/${of.id}`, { method: "DELETE" });
 	} catch (problem) {
 		if (problem.status !== 404) { // somebody else was quicker
-			part(".error").textContent = problem.message;
+			if (of === doomed) {
+				part(".error").textContent = problem.message;
+			}
 			return;
 		}
 	}
-	dialog.close();
+	if (of === doomed) { // not another one, asked for meanwhile
+		dialog.close();
+	}
 	say("Webhook deleted.");
 	add.focus(); // the button that had the focus is gone
 	enter();
