@@ -33,12 +33,12 @@ func (s *Store) Open(context.Context) error {
 	if s.db != nil {
 		return nil
 	}
-	db, err := s.openFile()
+	db, file, err := s.openFile()
 	if err != nil {
 		return err
 	}
 	s.db, s.file = db, db
-	if err := guarded(s.load); err != nil {
+	if err := guarded(func() error { return s.load(file) }); err != nil {
 		s.rollback()
 		if s.journal != nil {
 			err = errors.Join(err, s.journal.file.Close())
@@ -51,8 +51,9 @@ func (s *Store) Open(context.Context) error {
 	return nil
 }
 
-// load brings what is in the journal into the database, and reads what memory holds.
-func (s *Store) load() (err error) {
+// load brings what is in the journal into the database, whose own file is given, and
+// reads what memory holds.
+func (s *Store) load(file *os.File) (err error) {
 	if err := prepare(s.db); err != nil {
 		return err
 	}
@@ -62,7 +63,11 @@ func (s *Store) load() (err error) {
 	if err := s.db.View(s.journal.begin); err != nil {
 		return err
 	}
-	if err := errors.Join(s.journal.find(), syncNames(s.folder)); err != nil {
+	err = errors.Join(s.journal.find(), syncNames(s.folder))
+	if s.journal.at == 0 { // who wrote to the journal had the database on the disk
+		err = errors.Join(err, renewNewest(s.db, file))
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	tx, err := s.transaction()
@@ -101,13 +106,13 @@ func (s *Store) Close() error {
 	return errors.Join(err, s.journal.file.Close(), db.Close())
 }
 
-func (s *Store) openFile() (*bolt.DB, error) {
+func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
-		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	path := filepath.Join(s.folder, fileName)
 	var db *bolt.DB
-	var file *os.File // the database's own
+	var file *os.File
 	err := guarded(func() (err error) {
 		db, err = bolt.Open(path, 0o600, &bolt.Options{
 			OpenFile: func(path string, flag int, mode os.FileMode) (_ *os.File, err error) {
@@ -124,24 +129,31 @@ func (s *Store) openFile() (*bolt.DB, error) {
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%w: another process has %s open; only one can at a time", delivery.ErrUnavailable, path)
+		return nil, nil, fmt.Errorf("%w: another process has %s open; only one can at a time", delivery.ErrUnavailable, path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w: %s: %w (%w)", delivery.ErrUnavailable, path, errDamaged, err)
+		return nil, nil, fmt.Errorf("%w: %s: %w (%w)", delivery.ErrUnavailable, path, errDamaged, err)
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+		return nil, nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	db.AllocSize = fileStep
-	err = checkSize(db, file)
-	// The two pages that say which others count, which were synced before them. One is
-	// good whatever becomes of the other.
-	for page := int64(0); page < 2 && err == nil; page++ {
-		size := int64(db.Info().PageSize)
-		err = renew(file, page*size, size)
+	if err := checkSize(db, file); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, err), db.Close())
 	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%w: %s: %w", delivery.ErrUnavailable, path, err), db.Close())
+	return db, file, nil
+}
+
+// renewNewest renews the page that says what the last commit was. What that refers to
+// was synced before it, and the page of the commit before is left as it is.
+func renewNewest(db *bolt.DB, file *os.File) error {
+	var page int64
+	if err := db.View(func(tx *bolt.Tx) error {
+		page = int64(tx.ID() % 2)
+		return nil
+	}); err != nil {
+		return err
 	}
-	return db, nil
+	size := int64(db.Info().PageSize)
+	return renew(file, page*size, size)
 }
 
 // initialMap is how much of the address space the file gets at least: each time that
@@ -171,7 +183,9 @@ func checkSize(db *bolt.DB, file *os.File) error {
 }
 
 // prepare refuses a file of a later version, and makes what a new one needs. It
-// writes nothing to any other: a full disk must not keep a file from being opened.
+// writes nothing to any other: a full disk must not keep a file from being opened. (What
+// renew writes is there already, and needs room only where nothing is ever written in
+// its place, as on btrfs and ZFS.)
 func prepare(db *bolt.DB) error {
 	fresh := false
 	err := db.View(func(tx *bolt.Tx) error {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -22,7 +23,10 @@ import (
 // then is there.
 func TestPowerCut(t *testing.T) {
 	const runs, cuts = 12, 8
-	folder := t.TempDir()
+	folder, err := filepath.EvalSymlinks(t.TempDir()) // as strace names it
+	if err != nil {
+		t.Fatal(err)
+	}
 	d := newDisk(folder)
 	said := newAcknowledged()
 	for run := range runs {
@@ -105,9 +109,9 @@ func trace(t *testing.T, folder string, failing bool) []step {
 	}
 	cmd := exec.CommandContext(t.Context(), strace, append(args, self)...)
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), asWorker+"="+strconv.Itoa(calls))
-	out, err := cmd.CombinedOutput()
-	if err == nil {
-		t.Fatalf("the worker came to an end of its own: %s", out)
+	out, _ := cmd.CombinedOutput() // there is always an error
+	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !failing && status.Signal() != syscall.SIGKILL {
+		t.Fatalf("the worker was not killed, but: %v: %s", cmd.ProcessState, out)
 	}
 	text, err := os.ReadFile(log)
 	if err != nil {
@@ -147,14 +151,16 @@ func (p *straceParser) line(line string) error {
 	if !ok {
 		return fmt.Errorf("no call")
 	}
+	if name == "openat" {
+		return p.open(rest)
+	}
 	args := strings.Split(rest, ", ")
-	path, err := unhex(rest[strings.IndexByte(rest, '<')+1 : strings.IndexByte(rest, '>')])
+	_, path, _ := strings.Cut(args[0], "<")
+	path, err := unhex(path[:max(0, strings.IndexByte(path, '>'))])
 	if err != nil {
 		return err
 	}
 	switch name {
-	case "openat":
-		return p.open(rest)
 	case "fsync", "fdatasync":
 		p.syncs++
 		p.begun[thread] = step{kind: syncing, path: path, sync: p.syncs}
