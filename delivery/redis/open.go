@@ -88,6 +88,9 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 		default:
 			first = defaultPartitions
 		}
+		if first > maxPartitions {
+			return 0, fmt.Errorf("there can be %d partitions at most, not %d", maxPartitions, first)
+		}
 		// Several processes may be the first; one of them is.
 		pipe := s.client().Pipeline()
 		pipe.HSetNX(ctx, s.keys.meta(), "partitions", first)

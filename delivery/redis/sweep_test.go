@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -77,6 +80,10 @@ func TestKeepsItsPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustAccept(t, s, newCall(s, w, 1, 10, false))
+	w.Description = "edited"
+	if err := s.UpdateWebhook(t.Context(), w, 1); err != nil {
+		t.Fatal(err)
+	}
 	if now := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val(); now != since {
 		t.Errorf("the webhook was due since %.0f, and now is since %.0f", since, now)
 	}
@@ -115,4 +122,26 @@ func TestShortenedRetention(t *testing.T) {
 		}
 		return err
 	})
+}
+
+// TestStrayPlaces has webhooks stand among the paused ones that are not, as an older
+// version beside this one may leave them.
+func TestStrayPlaces(t *testing.T) {
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	mustAccept(t, s, newCall(s, w, 1, 10, false))
+	gone := delivery.WebhookRef{Tenant: testTenant, ID: uuid.New()}
+	paused := s.keys.base(0) + "paused"
+	for _, ref := range []delivery.WebhookRef{w.Ref(), gone} {
+		if err := s.client().ZAdd(t.Context(), paused, redis.Z{Score: 1, Member: refText(ref)}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sweepAll(t, s)
+	if n, err := s.client().ZCard(t.Context(), paused).Result(); err != nil || n != 0 {
+		t.Errorf("%d webhooks are among the paused ones, %v", n, err)
+	}
+	if err := countJobs(claim(t, s), 1); err != nil {
+		t.Error(err)
+	}
 }

@@ -159,11 +159,22 @@ func testSweepPaused(f *fixture) {
 	f.update(w, func(w *delivery.Webhook) { w.Enabled = true })
 	waiting := f.event(w)
 	f.accept(held, waiting)
-	for _, job := range f.claimSome(wideRoom).Jobs {
+	claimed := false
+	for _, job := range f.drain(wideRoom) {
 		if job.Webhook.ID == w.ID && job.Event.ID != waiting.ID {
 			f.Errorf("event %s is due again", job.Event.ID)
 		}
+		claimed = claimed || job.Webhook.ID == w.ID && job.Event.ID == waiting.ID
 	}
+	if !claimed {
+		f.Error("nothing is due since it is enabled again")
+	}
+	// Nothing is left of one that was deleted meanwhile.
+	f.accept(held, f.event(w))
+	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
+	f.must(f.store.DeleteWebhook(f.Context(), w.Ref()))
+	f.sweep(-delivery.EventGrace - time.Minute)
+	f.nothingDue()
 }
 
 // testSweepShortened ends the retention of events earlier than it was to end when they

@@ -88,9 +88,12 @@ local function drop_waiting()
   local expired = now - ARGV[1] - hour_ms
   local ref = redis.call('ZRANGEBYSCORE', paused_key(), '-inf', '(' .. expired, 'LIMIT', 0, 1)[1]
   if not ref then return false end
+  local state = redis.call('HGET', state_key(), ref)
+  redis.call('ZREM', paused_key(), ref)
+  if not state then return true end -- never so, unless somebody else wrote here
   local ids = redis.call('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
   if #ids > 0 then redis.call('ZREM', pending_key(ref), unpack(ids)) end
-  reschedule(ref, redis.call('HGET', state_key(), ref), now)
+  reschedule(ref, state, now)
   return true
 end
 

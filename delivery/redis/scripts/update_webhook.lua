@@ -16,8 +16,9 @@ if not state then return { now, 0 } end
 if redis.call('HGET', key, 'version') ~= ARGV[5] then return { now, -1 } end
 redis.call('HSET', key, id, ARGV[3])
 redis.call('HINCRBY', key, 'version', 1)
-redis.call('ZREM', place_key(state), ref)
+local place = place_key(state)
 state = ARGV[4] .. string.sub(state, 2)
 redis.call('HSET', state_key(), ref, state)
+if place ~= place_key(state) then redis.call('ZREM', place, ref) end
 reschedule(ref, state, now)
 return { now, 1 }
