@@ -15,7 +15,7 @@ const (
 	// MaxDeliveries is how many deliveries one emit may make.
 	MaxDeliveries = 10_000
 
-	// maxIntake is how much emits in progress may weigh, each its payloads and
+	// maxIntake is how much emits in progress may weigh, each its data and
 	// emitWeight. Beyond it there is no use in taking more in: they only fill memory.
 	maxIntake  = 256 << 20
 	emitWeight = 64 << 10
@@ -35,6 +35,7 @@ const (
 type emission struct {
 	call     AcceptCall
 	bytes    int
+	weight   int          // of the intake
 	webhooks [][]*Webhook // by event, then by target
 	receipts []Receipt
 	err      error
@@ -51,10 +52,12 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	m := newEmission(e.store.Now(), tenant, events)
-	if !e.intake.take(tenant, m.weight()) {
+	weight := weigh(events)
+	if !e.intake.take(tenant, weight) {
 		return nil, ErrBusy
 	}
+	m := newEmission(e.store.Now(), tenant, events)
+	m.weight = weight
 	m.done = make(chan struct{})
 	e.accepts.Add(m)
 	// What it started goes first: to answer the emitter keeps this thread busy for
@@ -87,8 +90,14 @@ func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
 	return m
 }
 
-// weight is what the emission takes up of the intake.
-func (m *emission) weight() int { return emitWeight + m.bytes }
+// weigh says what an emit takes up of the intake.
+func weigh(events []NewEvent) int {
+	weight := emitWeight
+	for i := range events {
+		weight += len(events[i].Data)
+	}
+	return weight
+}
 
 // takeEmissions makes a batch of bounded size.
 func takeEmissions(waiting []*emission) int {
@@ -263,7 +272,7 @@ func (e *Engine) reject(batch []*emission, err error) {
 }
 
 func (e *Engine) answer(m *emission) {
-	e.intake.give(m.call.Tenant, m.weight())
+	e.intake.give(m.call.Tenant, m.weight)
 	close(m.done)
 }
 

@@ -2,6 +2,15 @@ package delivery
 
 import "testing"
 
+// An emit weighs what it has to remember.
+func TestWeight(t *testing.T) {
+	const size = 1 << 20
+	events := []NewEvent{{Data: make([]byte, size)}, {Data: make([]byte, size)}}
+	if got := weigh(events); got < 2*size || got > 2*size+emitWeight {
+		t.Errorf("%d bytes weigh %d", 2*size, got)
+	}
+}
+
 func TestPlaces(t *testing.T) {
 	p := newPlaces(10, 6)
 	want := func(ok bool, tenant string, n int) {
