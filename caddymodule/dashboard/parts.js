@@ -93,7 +93,7 @@ export function plural(n, one, many = `${one}s`) {
 
 // Times and durations, as the browser's locale writes them.
 
-const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 const [now, relative] = ["auto", "always"].map((numeric) => new Intl.RelativeTimeFormat(undefined, { numeric }));
 const units = [["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
@@ -132,6 +132,7 @@ const showTimes = () => document.querySelectorAll("time").forEach(showTime);
 // The one switch for all times.
 const exactly = byId("exact");
 exactly.checked = kept.exactTimes;
+exactly.parentNode.title = `All times are those of ${exact.resolvedOptions().timeZone}`;
 exactly.onchange = () => {
 	kept.exactTimes = exactly.checked ? "yes" : "";
 	showTimes();
