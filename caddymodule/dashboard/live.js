@@ -135,7 +135,7 @@ function flush() {
 		readAt = performance.now();
 		list.restart();
 	} else if (behind) {
-		list.catchUp();
+		list.catchUp().then((done) => { behind ||= !done; });
 	}
 	settle();
 	if (long) {

@@ -64,17 +64,14 @@ export class Log {
 		return !(this.#pages[0]?.rows.length > long);
 	}
 
+	// catchUp adds what the first page has by now, and says whether it could be read.
 	async catchUp() {
 		const run = this.#run;
 		const page = await this.#of.read(null).catch(() => null);
-		if (run !== this.#run) {
-			return;
-		}
-		if (page) {
+		if (page && run === this.#run) {
 			this.add(page.data);
-		} else {
-			this.restart(); // says what is wrong, and can be tried again
 		}
+		return page !== null;
 	}
 
 	// held says whether somebody reads further down, or moves in it by the keyboard.
