@@ -56,7 +56,7 @@ func (d *dashboard) asked(n int) {
 	d.until(fmt.Sprintf("ruled.calls >= %d", n))
 }
 
-// press clicks on a button of a webhook's entry.
+// pressIn clicks on a button of a webhook's entry.
 func (d *dashboard) pressIn(entry int, selector string) {
 	d.t.Helper()
 	d.until(fmt.Sprintf(`document.querySelectorAll("#webhook-list li")[%d]`, entry))

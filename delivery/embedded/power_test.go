@@ -3,8 +3,8 @@
 package embedded
 
 import (
+	"encoding/hex"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -222,15 +222,8 @@ func leadingNumber(s string) (int64, error) {
 
 // unhex reads a string as strace writes it: \x and two digits for each byte.
 func unhex(s string) (string, error) {
-	b := make([]byte, 0, len(s)/4)
-	for ; s != ""; s = s[4:] {
-		n, err := strconv.ParseUint(s[2:min(4, len(s))], 16, 8)
-		if err != nil || s[:2] != `\x` {
-			return "", fmt.Errorf("no bytes: %.20q, %w", s, err)
-		}
-		b = append(b, byte(n))
-	}
-	return string(b), nil
+	b, err := hex.DecodeString(strings.ReplaceAll(s, `\x`, ""))
+	return string(b), err
 }
 
 // disk knows what is on it for certain, and what may be.
@@ -260,7 +253,7 @@ func (d *disk) take(s step) {
 		}
 	case s.path == d.folder:
 		if s.kind == synced {
-			for f := range maps.Values(d.files) {
+			for _, f := range d.files {
 				f.named = true
 			}
 		}
