@@ -56,7 +56,7 @@ func (e *Engine) complete(batch []*finished) {
 			slots++
 		}
 		if f.holding != nil {
-			if next := e.dispatcher.end(f.holding, false); next != nil {
+			if next := e.dispatcher.finish(f.holding, false); next != nil {
 				e.start(next)
 			}
 		}
@@ -69,7 +69,7 @@ func (e *Engine) complete(batch []*finished) {
 	now := e.store.Now()
 	for i := range outcomes {
 		if at := outcomes[i].RetryAt; !at.IsZero() {
-			e.dispatcher.due(at.Sub(now))
+			e.dispatcher.claimIn(at.Sub(now))
 		}
 		e.sends.end()
 	}

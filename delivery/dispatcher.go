@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"context"
 	"sync"
 	"time"
 )
@@ -12,10 +11,6 @@ const (
 	// startMargin is how much longer than the timeout a lease must still last
 	// when its request starts: time to write the outcome.
 	startMargin = 5 * time.Second
-	// Claims that fail are tried again after claimBackoff, twice as long each
-	// time, up to maxClaimBackoff.
-	claimBackoff    = 50 * time.Millisecond
-	maxClaimBackoff = 2 * time.Second
 	// unwrittenPerSlot bounds the outcomes that wait to be written.
 	unwrittenPerSlot = 4
 	// blockAfter is for how long outcomes may be unwritable before nothing more
@@ -23,42 +18,47 @@ const (
 	blockAfter = time.Second
 )
 
-// dispatcher decides when what is sent. It sleeps until the next delivery falls
-// due, until there is room for what is due already, or until it is told that
-// something has become due.
+// dispatcher decides what is sent when. Its claimer (see claimer.go) fetches due
+// deliveries from the store as room for them appears; emits bring fresh ones that
+// were given a place before they were stored.
+//
+// Every change of its state happens between lock and unlock, which also does what the
+// change makes possible: it starts what can start and wakes the claimer.
 type dispatcher struct {
 	store Store
 	// lease is how long a claimed delivery may be held, by the settings in force.
 	lease func() time.Duration
-	// start sends a delivery, whose slot is taken, in a goroutine of its own.
-	start func(w *sending)
-	// failed is told when a claim fails.
-	failed func(err error)
-	// release hands back leases for which no place was left.
+	// send makes the request of a delivery, whose slot is taken, in a goroutine of
+	// its own.
+	send func(w *sending)
+	// release gives leases back to the store.
 	release func(leases []Lease)
+	// claimFailed is told why a claim failed.
+	claimFailed func(err error)
 
-	wake chan struct{} // of capacity 1
+	wake chan struct{} // of capacity 1: the claimer should look again
 
 	mu        sync.Mutex
 	slots     *slots
-	accepting bool // false: nothing starts, all stays in the store
-	stalled   bool // something that waits in a queue could not start, though its lane had a slot
+	accepting bool // false: nothing starts, everything stays in the store
 	unwritten int  // requests that ended but are not in the log yet
 	// writingSince is when the write of outcomes that goes on now began, or zero.
 	writingSince time.Time
-	next         time.Time // when to claim next; zero for now
-	// passedSlow: the last claim had no room for slow webhooks, and so did not
-	// hear when one of them is due.
-	passedSlow bool
-	// otherNext is zero unless the last claim asked about the fast or the slow
-	// alone, and found nothing: then it is when that kind falls due next.
-	otherNext time.Time
-	aging     *time.Timer // marks what has been in flight for long
-	ages      bool        // it is set
-}
+	// stalled: a queue was not served although its lane had a slot, since no
+	// request could start at all.
+	stalled bool
+	// starting and returning are what unlock is to send, and to give back.
+	starting, returning []*sending
 
-// notDue is a next claim that only a hint brings about.
-var notDue = time.Unix(1<<40, 0)
+	nextClaim time.Time // when the claimer should claim next; zero for now
+	// overdue: the claimer sleeps although it should have claimed, or will sleep for
+	// longer than it should. It is woken as soon as it may claim.
+	overdue bool
+	turns   turns // of webhooks that respond and slow ones, when only one slot is free
+
+	agingTimer *time.Timer // marks requests that have been in flight for long as slow
+	aging      bool        // the timer is set
+}
 
 func newDispatcher(store Store) *dispatcher {
 	d := &dispatcher{
@@ -66,82 +66,36 @@ func newDispatcher(store Store) *dispatcher {
 		wake:  make(chan struct{}, 1),
 		slots: newSlots(2, 1),
 	}
-	d.aging = time.AfterFunc(time.Hour, d.age)
-	d.aging.Stop()
+	d.agingTimer = time.AfterFunc(time.Hour, d.age)
+	d.agingTimer.Stop()
 	return d
 }
 
-// run claims and starts what is due until the context ends.
-func (d *dispatcher) run(ctx context.Context) {
-	d.mu.Lock()
-	d.accepting = true
-	d.next = time.Time{}
-	d.mu.Unlock()
-	defer d.refuse()
+func (d *dispatcher) lock() { d.mu.Lock() }
 
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	backoff := claimBackoff
-	for ctx.Err() == nil {
-		room, wait, ok := d.plan(time.Now())
-		if !ok {
-			timer.Reset(wait)
-			select {
-			case <-ctx.Done():
-			case <-d.wake:
-			case <-timer.C:
-			}
-			continue
+// unlock ends a change: it wakes the claimer if that may claim now, lets go of the
+// lock, sends what was started, and gives back what cannot wait here.
+func (d *dispatcher) unlock() {
+	if d.overdue && d.mayClaim() {
+		d.overdue = false
+		select {
+		case d.wake <- struct{}{}:
+		default:
 		}
-		began := time.Now()
-		claimed, err := d.store.Claim(ctx, room.Room)
-		if err != nil {
-			if ctx.Err() == nil {
-				d.failed(err)
-			}
-			claimed = Claimed{Next: backoff}
-			backoff = min(2*backoff, maxClaimBackoff)
-		} else {
-			backoff = claimBackoff
-		}
-		d.settle(room, claimed, began)
 	}
-}
-
-// refuse has nothing more started, and hands back what waits.
-func (d *dispatcher) refuse() {
-	d.mu.Lock()
-	d.accepting = false
-	var waited []*sending
-	for _, l := range d.slots.lanes {
-		waited = append(waited, d.slots.giveUp(l)...)
-	}
+	starting, returning := d.starting, d.returning
+	d.starting, d.returning = nil, nil
 	d.mu.Unlock()
-	d.giveBack(waited)
-}
-
-// plan says what to claim now or, if nothing, how long to wait unless woken.
-func (d *dispatcher) plan(now time.Time) (room promised, wait time.Duration, ok bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.next.After(now) {
-		return promised{}, d.next.Sub(now), false
+	for _, w := range starting {
+		d.send(w)
 	}
-	if !d.mayClaim() {
-		return promised{}, time.Hour, false // what makes room wakes us, as it is due
+	if len(returning) > 0 {
+		leases := make([]Lease, len(returning))
+		for i, w := range returning {
+			leases[i] = w.lease()
+		}
+		d.release(leases)
 	}
-	d.next = notDue // what comes up while the claim runs brings it forward
-	room = d.slots.promise()
-	room.Lease = d.lease()
-	d.passedSlow = room.Slow == 0
-	return room, 0, true
-}
-
-// mayClaim says whether there is room that is worth a round trip: in a busy
-// process a few slots at a time would make many small claims.
-func (d *dispatcher) mayClaim() bool {
-	s := d.slots
-	return d.mayStart() && s.free() > 0 && (s.free() >= s.total/8 || s.inFlight == 0)
 }
 
 // mayStart says whether anything may be sent. While outcomes cannot be written,
@@ -151,150 +105,11 @@ func (d *dispatcher) mayStart() bool {
 		(d.writingSince.IsZero() || time.Since(d.writingSince) < blockAfter)
 }
 
-// settle takes in the answer to a claim and starts what it brought.
-func (d *dispatcher) settle(room promised, claimed Claimed, began time.Time) {
-	answered := time.Now()
-	until := began.Add(room.Lease)
-	var taken, turnedAway []*sending
-
-	d.mu.Lock()
-	d.slots.settle(room)
-	perWebhook := make(map[WebhookRef]int)
-	for i := range claimed.Jobs {
-		job := &claimed.Jobs[i]
-		w := &sending{Job: *job, until: until}
-		ref := job.Webhook.Ref()
-		if !d.slots.admit(ref, job.Slow, len(job.Event.Payload)) {
-			turnedAway = append(turnedAway, w)
-			continue
-		}
-		// A webhook that filled its room may have more that is due.
-		perWebhook[ref]++
-		given, known := room.Webhooks[ref]
-		if !known {
-			given = room.PerWebhook
-		}
-		if job.Slow {
-			given = 1
-		}
-		if perWebhook[ref] >= given {
-			d.slots.lanes[ref].backlog = true
-		}
-		taken = append(taken, w)
-	}
-	if at := d.claimAgain(room.slots, claimed, answered); at.Before(d.next) {
-		d.next = at
-	}
-	starting, waited := d.take(taken)
-	for ref, n := range room.Webhooks {
-		// Those that were passed over are claimed for when their requests end.
-		if l := d.slots.lanes[ref]; l != nil && n > 0 {
-			d.look(l)
-			d.slots.closeIfIdle(l)
-		}
-	}
-	d.mu.Unlock()
-
-	d.startAll(starting)
-	d.giveBack(append(turnedAway, waited...))
-}
-
-// take puts deliveries that have places into the queues of their lanes, and gives
-// those that start now, and those that cannot wait: their webhook has turned slow, or
-// this process stops. The caller holds d.mu.
-func (d *dispatcher) take(taken []*sending) (starting, waited []*sending) {
-	now := time.Now()
-	for _, w := range taken {
-		d.slots.add(w)
-		if next := d.begin(w.lane, now); next != nil {
-			starting = append(starting, next)
-		} else if w.lane.slow || !d.accepting {
-			w.lane.backlog = true
-			waited = append(waited, d.slots.giveUp(w.lane)...)
-		}
-	}
-	return starting, waited
-}
-
-// begin starts what waits first in a lane's queue, if it may. The caller holds d.mu.
-func (d *dispatcher) begin(l *lane, now time.Time) *sending {
-	if len(l.waiting) == 0 {
-		return nil
-	}
-	var w *sending
-	if d.mayStart() {
-		w = d.slots.begin(l, now)
-	}
-	switch {
-	case w == nil && l.inFlight == 0:
-		d.stalled = true
-	case w != nil && !d.ages && !w.slow:
-		d.ages = true
-		d.aging.Reset(slowAfter)
-	}
-	return w
-}
-
-// resume starts what could not start before. The caller holds d.mu.
-func (d *dispatcher) resume() (starting []*sending) {
-	if !d.stalled || !d.mayStart() {
-		return nil
-	}
-	d.stalled = false
-	now := time.Now()
-	for _, l := range d.slots.lanes {
-		for w := d.begin(l, now); w != nil; w = d.begin(l, now) {
-			starting = append(starting, w)
-		}
-	}
-	return starting
-}
-
-func (d *dispatcher) startAll(starting []*sending) {
-	for _, w := range starting {
-		d.start(w)
-	}
-}
-
-// giveBack hands back what has no place.
-func (d *dispatcher) giveBack(waited []*sending) {
-	if len(waited) == 0 {
-		return
-	}
-	leases := make([]Lease, len(waited))
-	for i, w := range waited {
-		leases[i] = w.lease()
-	}
-	d.release(leases)
-}
-
-// claimAgain says when to claim next, as far as the answer to a claim tells. With
-// one free slot only one kind of webhooks was asked about, the fast or the slow:
-// the other comes at once, and only when neither had anything is there a wait.
-func (d *dispatcher) claimAgain(slots int, claimed Claimed, answered time.Time) time.Time {
-	at := answered.Add(claimed.Next)
-	other := d.otherNext
-	d.otherNext = time.Time{}
-	switch {
-	case slots > 1:
-		return at
-	case len(claimed.Jobs) > 0:
-		return answered
-	case other.IsZero():
-		d.otherNext = at
-		return answered
-	case other.Before(at):
-		return other
-	default:
-		return at
-	}
-}
-
 // reserve takes places for the deliveries of a call that is about to be accepted, as
 // far as there are any, and marks their targets.
 func (d *dispatcher) reserve(call *AcceptCall) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.lock()
+	defer d.unlock()
 	if !d.mayStart() {
 		return
 	}
@@ -307,183 +122,169 @@ func (d *dispatcher) reserve(call *AcceptCall) {
 	}
 }
 
-// accepted says what became of the places of a call: some have deliveries now, some
-// are not needed, and some deliveries wait in the store.
-func (d *dispatcher) accepted(leased []*sending, unused []reservation, wait []WebhookRef) {
-	d.mu.Lock()
-	for _, r := range unused {
-		d.cancel(r)
-	}
-	for _, ref := range wait {
-		d.waits(ref)
-	}
-	starting, waited := d.take(leased)
-	d.mu.Unlock()
-	d.startAll(starting)
-	d.giveBack(waited)
-}
-
 // reservation is a place that was taken for a fresh delivery.
 type reservation struct {
 	ref   WebhookRef
 	bytes int
 }
 
-// cancel gives back a place for which there is no delivery. The caller holds d.mu.
-func (d *dispatcher) cancel(r reservation) {
-	l := d.slots.lanes[r.ref]
-	d.slots.cancel(l, false, r.bytes)
-	d.freed(l)
-}
-
-// age is called once a second at most while requests are in flight.
-func (d *dispatcher) age() {
-	d.mu.Lock()
-	now := time.Now()
-	waited, next := d.slots.age(now)
-	d.ages = !next.IsZero()
-	if d.ages {
-		d.aging.Reset(next.Sub(now))
+// accepted says what became of the reservations of a call: some have deliveries now,
+// some are not used, and some deliveries stay in the store.
+func (d *dispatcher) accepted(leased []*sending, unused []reservation, stored []WebhookRef) {
+	d.lock()
+	defer d.unlock()
+	for _, r := range unused {
+		l := d.slots.lanes[r.ref]
+		d.slots.cancel(l, false, r.bytes)
+		d.claimForRoom(l)
 	}
-	d.mu.Unlock()
-	d.giveBack(waited)
+	for _, ref := range stored {
+		d.claimFor(ref)
+	}
+	d.enqueue(leased)
 }
 
-// end says that a request has ended, whose outcome is to be written. What waited for
-// its slot is the caller's to send next.
-func (d *dispatcher) end(w *sending, success bool) (next *sending) {
-	d.mu.Lock()
+// enqueue puts deliveries that have places into the queues of their lanes, and starts
+// what has a slot. Those that cannot wait are given back: their webhook has turned
+// slow, or this process stops. The caller has the lock.
+func (d *dispatcher) enqueue(leased []*sending) {
 	now := time.Now()
-	d.slots.end(w, success, now)
-	d.unwritten++
-	next, starting := d.vacated(w.lane, now)
-	d.mu.Unlock()
-	d.startAll(starting)
-	return next
-}
-
-// leave says that a request was not made, or broken off: it has no outcome.
-func (d *dispatcher) leave(w *sending) (next *sending) {
-	d.mu.Lock()
-	now := time.Now()
-	d.slots.leave(w)
-	next, starting := d.vacated(w.lane, now)
-	d.mu.Unlock()
-	d.startAll(starting)
-	return next
-}
-
-// vacated gives a slot of the lane to what waits for it, and starts what else can
-// start now. The caller holds d.mu.
-func (d *dispatcher) vacated(l *lane, now time.Time) (next *sending, starting []*sending) {
-	next = d.begin(l, now)
-	if next != nil {
-		if w := d.begin(l, now); w != nil { // its window has grown
-			starting = append(starting, w)
+	for _, w := range leased {
+		d.slots.enqueue(w)
+		if next := d.startNext(w.lane, now); next != nil {
+			d.starting = append(d.starting, next)
+		} else if w.lane.slow || !d.accepting {
+			w.lane.backlog = true
+			d.returning = append(d.returning, d.slots.empty(w.lane)...)
 		}
 	}
-	d.freed(l)
-	return next, append(starting, d.resume()...)
 }
 
-// freed brings the next claim forward if places are free that something waits for in
-// the store. The caller holds d.mu.
-func (d *dispatcher) freed(l *lane) {
-	d.look(l)
-	if d.passedSlow && d.slots.slowFree() > 0 {
-		d.passedSlow = false
-		d.next = time.Time{}
+// startNext starts what waits first in a lane's queue, if it may: the caller sends it.
+// The caller has the lock.
+func (d *dispatcher) startNext(l *lane, now time.Time) *sending {
+	if len(l.waiting) == 0 {
+		return nil
 	}
-	d.wakeIfDue()
+	var w *sending
+	if d.mayStart() {
+		w = d.slots.start(l, now)
+	}
+	switch {
+	case w == nil && l.inFlight == 0:
+		d.stalled = true
+	case w != nil && !d.aging && !w.slow:
+		d.aging = true
+		d.agingTimer.Reset(slowAfter)
+	}
+	return w
 }
 
-// look brings the next claim forward if something waits in the store for the lane, and
-// there is room for it. The caller holds d.mu.
-func (d *dispatcher) look(l *lane) {
-	if l.backlog && (l.held == 0 || d.isRoomy(l)) {
-		l.backlog = false
-		d.next = time.Time{}
-		d.wakeIfDue()
+// resume starts what stalled, if it can start now. The caller has the lock.
+func (d *dispatcher) resume(now time.Time) {
+	if !d.stalled || !d.mayStart() {
+		return
+	}
+	d.stalled = false
+	for _, l := range d.slots.lanes {
+		for w := d.startNext(l, now); w != nil; w = d.startNext(l, now) {
+			d.starting = append(d.starting, w)
+		}
 	}
 }
 
-// isRoomy says whether a lane has so much room that it is worth a claim: a few places
-// at a time would make many small ones. What waits in its queue lasts meanwhile.
-func (d *dispatcher) isRoomy(l *lane) bool {
-	places, _ := d.slots.room(l)
-	return places >= max(1, d.slots.limit(l)/4, d.slots.ahead(l)/2)
+// finish says that a request has ended, whose outcome is to be written. What waited
+// for its slot is the caller's to send next.
+func (d *dispatcher) finish(w *sending, success bool) (next *sending) {
+	d.lock()
+	defer d.unlock()
+	now := time.Now()
+	d.slots.finish(w, success, now)
+	d.unwritten++
+	return d.reuseSlot(w.lane, now)
 }
 
-// writing and written mark the time for which outcomes are being written;
-// written says how many of those of end are in the log now.
+// abandon says that a request was not made, or broken off: it has no outcome.
+func (d *dispatcher) abandon(w *sending) (next *sending) {
+	d.lock()
+	defer d.unlock()
+	d.slots.abandon(w)
+	return d.reuseSlot(w.lane, time.Now())
+}
+
+// reuseSlot gives a slot of the lane that became free to what waits for it, starts
+// what else can start now, and has the rest claimed. The caller has the lock.
+func (d *dispatcher) reuseSlot(l *lane, now time.Time) (next *sending) {
+	next = d.startNext(l, now)
+	if next != nil {
+		if w := d.startNext(l, now); w != nil { // its window has grown
+			d.starting = append(d.starting, w)
+		}
+	}
+	d.claimForRoom(l)
+	d.resume(now)
+	return next
+}
+
+// age turns requests slow that have been in flight for long. It is called once a
+// second at most while requests are in flight.
+func (d *dispatcher) age() {
+	d.lock()
+	defer d.unlock()
+	now := time.Now()
+	waited, next := d.slots.age(now)
+	d.returning = append(d.returning, waited...)
+	d.aging = !next.IsZero()
+	if d.aging {
+		d.agingTimer.Reset(next.Sub(now))
+	}
+}
+
+// writing and written mark the time during which outcomes are being written; written
+// says how many of those of finish are in the log now.
 func (d *dispatcher) writing() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.lock()
+	defer d.unlock()
 	d.writingSince = time.Now()
 }
 
 func (d *dispatcher) written(n int) {
-	d.mu.Lock()
+	d.lock()
+	defer d.unlock()
 	d.unwritten -= n
 	d.writingSince = time.Time{}
-	d.wakeIfDue()
-	starting := d.resume()
-	d.mu.Unlock()
-	d.startAll(starting)
+	d.resume(time.Now())
 }
 
-// waits says that a delivery which is due waits in the store. The caller holds d.mu.
-func (d *dispatcher) waits(ref WebhookRef) {
+// recall gives back what waits here for a webhook that has changed.
+func (d *dispatcher) recall(ref WebhookRef) {
+	d.lock()
+	defer d.unlock()
 	if l := d.slots.lanes[ref]; l != nil {
-		l.backlog = true
-		if l.claiming == 0 { // else what is promised may come back unused
-			d.look(l)
-		}
-		return
-	}
-	d.next = time.Time{}
-	d.wakeIfDue()
-}
-
-// forget hands back what waits here for a webhook, which has changed.
-func (d *dispatcher) forget(ref WebhookRef) {
-	d.mu.Lock()
-	var waited []*sending
-	if l := d.slots.lanes[ref]; l != nil {
-		waited = d.slots.giveUp(l)
-	}
-	d.mu.Unlock()
-	d.giveBack(waited)
-}
-
-// due says that a delivery in the store falls due after the given time.
-func (d *dispatcher) due(after time.Duration) {
-	at := time.Now().Add(after)
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if at.Before(d.next) {
-		d.next = at
-		d.signal()
+		d.returning = append(d.returning, d.slots.empty(l)...)
 	}
 }
 
-// limit changes how many requests may be in flight.
-func (d *dispatcher) limit(total, perWebhook int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.slots.limitTo(total, perWebhook)
-	d.wakeIfDue()
+// setLimits changes how many requests may be in flight.
+func (d *dispatcher) setLimits(total, perWebhook int) {
+	d.lock()
+	defer d.unlock()
+	d.slots.setLimits(total, perWebhook)
 }
 
-func (d *dispatcher) wakeIfDue() {
-	if d.mayClaim() && !d.next.After(time.Now()) {
-		d.signal()
-	}
+// open lets requests start; close has no more started, and gives back what waits.
+func (d *dispatcher) open() {
+	d.lock()
+	defer d.unlock()
+	d.accepting = true
+	d.nextClaim = time.Time{}
 }
 
-func (d *dispatcher) signal() {
-	select {
-	case d.wake <- struct{}{}:
-	default:
+func (d *dispatcher) close() {
+	d.lock()
+	defer d.unlock()
+	d.accepting = false
+	for _, l := range d.slots.lanes {
+		d.returning = append(d.returning, d.slots.empty(l)...)
 	}
 }

@@ -106,9 +106,9 @@ func NewEngine(store Store, options ...Option) *Engine {
 	e.outcomes.Commit = e.complete
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
-	e.dispatcher.start = e.start
+	e.dispatcher.send = e.start
 	e.dispatcher.release = e.release
-	e.dispatcher.failed = func(err error) { e.log().Warn("cannot ask the store for due deliveries", zap.Error(err)) }
+	e.dispatcher.claimFailed = func(err error) { e.log().Warn("cannot ask the store for due deliveries", zap.Error(err)) }
 	return e
 }
 
@@ -144,7 +144,7 @@ func (e *Engine) activate(a *active) {
 		a.settings.InForce()
 	}
 	e.active.Store(a)
-	e.dispatcher.limit(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
+	e.dispatcher.setLimits(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
 }
 
 func (e *Engine) detach(a *active) {

@@ -75,9 +75,9 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 			return nil, err
 		}
 		e.subscriptions.forget(ref.Tenant)
-		e.dispatcher.forget(ref)
+		e.dispatcher.recall(ref)
 		if w.Enabled {
-			e.dispatcher.due(0) // it may have been disabled before
+			e.dispatcher.claimIn(0) // it may have been disabled before
 		}
 		return w, nil
 	}
@@ -94,7 +94,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 		return err
 	}
 	e.subscriptions.forget(ref.Tenant)
-	e.dispatcher.forget(ref)
+	e.dispatcher.recall(ref)
 	select {
 	case e.swept <- struct{}{}:
 	default:

@@ -63,7 +63,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		// lest the next claim takes it for a fast one.
 		f.holding = w
 	} else {
-		next = e.dispatcher.end(w, r.Status == RequestSuccess)
+		next = e.dispatcher.finish(w, r.Status == RequestSuccess)
 	}
 	e.ended(f, next != nil)
 	return next
@@ -71,7 +71,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 
 // giveUp hands back a delivery whose request was not made, or broken off.
 func (e *Engine) giveUp(w *sending) (next *sending) {
-	next = e.dispatcher.leave(w)
+	next = e.dispatcher.abandon(w)
 	e.release([]Lease{w.lease()})
 	return next
 }
@@ -135,5 +135,5 @@ func (e *Engine) release(leases []Lease) {
 		e.log().Warn("cannot hand deliveries back; they fall due when their leases end", zap.Error(err))
 		return
 	}
-	e.dispatcher.due(0)
+	e.dispatcher.claimIn(0)
 }

@@ -1,8 +1,6 @@
 package delivery
 
-import (
-	"time"
-)
+import "time"
 
 const (
 	// firstWindow is how many requests a webhook that has not answered yet may
@@ -14,9 +12,8 @@ const (
 	slowAfter = time.Second
 	// When a good part of the slots is in use, a window is too large if its requests
 	// take crowded times as long as the quickest lately: they wait for each other, here
-	// or at the endpoint. The quickest is forgotten after paceTime.
-	crowded  = 8
-	paceTime = 10 * time.Second
+	// or at the endpoint.
+	crowded = 8
 	// aheadTime bounds what is leased ahead of a webhook's slots: as much as it is
 	// sent in that time, going by how long its requests take. It is far less than
 	// what a lease has to spare.
@@ -29,9 +26,18 @@ const (
 
 // slots counts what this process has leased against the configured limits. A
 // delivery has a place from before it is leased: a slot, which is one request in
-// flight, or one in the queue of a webhook that is quick to answer, so that its
-// slots never wait for the store. It is the dispatcher's, which guards it with its
-// lock.
+// flight, or one in the queue of a webhook that is quick to respond, so that its
+// slots never wait for the store. The dispatcher guards it with its lock.
+//
+// A place has one owner at a time, who passes it on or gives it back:
+//
+//	reserve  → the emission, until the store has accepted it: enqueue or cancel
+//	promise  → the claim, until the store has answered: admit and enqueue, or takeBack
+//	enqueue  → the queue of its lane: start or empty
+//	start    → the goroutine that sends: finish or abandon. If the webhook turned
+//	           out to be slow, it keeps the slot until the outcome is written.
+//
+// TestSlotsAgainstAModel states what always holds between the counters.
 type slots struct {
 	total      int // slots in all
 	perWebhook int // the same for each webhook
@@ -42,8 +48,10 @@ type slots struct {
 	slow     int                        // places of slow webhooks
 	bytes    int                        // payload of what is reserved or waits
 	claiming struct{ slots, ahead int } // promised to a Claim that has not answered yet
-	slowTurn bool                       // the last free slot was promised to the slow
 	lanes    map[WebhookRef]*lane
+	// slowBacklog: deliveries of slow webhooks may be due in the store, which the
+	// last claim had no room for.
+	slowBacklog bool
 
 	// oldest and newest are the ends of the list of sends that are not slow, in
 	// the order in which they began.
@@ -60,7 +68,7 @@ type lane struct {
 	pace     pace       // of its requests
 	slow     bool       // one slot, until a success
 	waiting  []*sending // for a slot, the first first
-	// backlog: deliveries may wait in the store for which there was no room.
+	// backlog: deliveries may be due in the store for which there was no room.
 	backlog bool
 
 	within, over int // what it counts for in slots
@@ -80,8 +88,8 @@ func newSlots(total, perWebhook int) *slots {
 	return &slots{total: total, perWebhook: perWebhook, lanes: make(map[WebhookRef]*lane)}
 }
 
-// limitTo changes the limits.
-func (s *slots) limitTo(total, perWebhook int) {
+// setLimits changes the limits.
+func (s *slots) setLimits(total, perWebhook int) {
 	s.total, s.perWebhook = total, perWebhook
 	for _, l := range s.lanes {
 		s.recount(l)
@@ -125,6 +133,27 @@ func (s *slots) room(l *lane) (places, slots int) {
 	queue := min(s.ahead(l)+min(0, slots), s.freeAhead())
 	slots = max(0, slots)
 	return slots + max(0, queue), slots
+}
+
+// hasRoomAgain says whether there is room, worth a claim, for what was left in the
+// store for want of it: deliveries of the lane, or of slow webhooks. It says so once.
+func (s *slots) hasRoomAgain(l *lane) bool {
+	again := false
+	// While a claim runs, what the lane was promised may come back unused.
+	if l.backlog && l.claiming == 0 && (l.held == 0 || s.isRoomy(l)) {
+		l.backlog, again = false, true
+	}
+	if s.slowBacklog && s.slowFree() > 0 {
+		s.slowBacklog, again = false, true
+	}
+	return again
+}
+
+// isRoomy says whether a lane has so much room that it is worth a claim: a few places
+// at a time would make many small ones. What waits in its queue lasts meanwhile.
+func (s *slots) isRoomy(l *lane) bool {
+	places, _ := s.room(l)
+	return places >= max(1, s.limit(l)/4, s.ahead(l)/2)
 }
 
 // recount brings up to date what the lane counts for, after any change of it.
@@ -197,16 +226,16 @@ func (s *slots) cancel(l *lane, slow bool, bytes int) {
 	s.closeIfIdle(l)
 }
 
-// add puts a delivery that has a place into its lane's queue.
-func (s *slots) add(w *sending) {
+// enqueue puts a delivery that has a place into its lane's queue.
+func (s *slots) enqueue(w *sending) {
 	w.lane = s.lanes[w.Webhook.Ref()]
 	w.slow = w.Slow
 	w.lane.waiting = append(w.lane.waiting, w)
 }
 
-// begin takes what waits first out of a lane's queue, if there is a slot for it, and
+// start takes what waits first out of a lane's queue, if there is a slot for it, and
 // starts the clock of its request.
-func (s *slots) begin(l *lane, now time.Time) *sending {
+func (s *slots) start(l *lane, now time.Time) *sending {
 	if len(l.waiting) == 0 || l.inFlight >= s.limit(l) || s.inFlight >= s.total {
 		return nil
 	}
@@ -224,8 +253,8 @@ func (s *slots) begin(l *lane, now time.Time) *sending {
 	return w
 }
 
-// end gives back the slot of a request that ended.
-func (s *slots) end(w *sending, success bool, now time.Time) {
+// finish gives back the slot of a request that ended.
+func (s *slots) finish(w *sending, success bool, now time.Time) {
 	l := w.lane
 	l.pace.note(now, max(1, now.Sub(w.began)))
 	if success {
@@ -238,27 +267,7 @@ func (s *slots) end(w *sending, success bool, now time.Time) {
 			l.window = min(l.window+1, s.perWebhook)
 		}
 	}
-	s.leave(w)
-}
-
-// pace is how long the requests of a lane take.
-type pace struct {
-	took time.Duration // lately, on average; 0 before the first has ended
-	// The shortest since some time, and before that.
-	quickest, before time.Duration
-	since            time.Time
-}
-
-func (p *pace) note(now time.Time, took time.Duration) {
-	if p.took == 0 {
-		p.took, p.quickest, p.before, p.since = took, took, took, now
-		return
-	}
-	p.took += (took - p.took) / 8
-	if now.Sub(p.since) > paceTime {
-		p.before, p.quickest, p.since = p.quickest, took, now
-	}
-	p.quickest = min(p.quickest, took)
+	s.abandon(w)
 }
 
 // isCrowded says whether fewer requests of the lane at a time would do as much.
@@ -266,8 +275,8 @@ func (s *slots) isCrowded(l *lane) bool {
 	return s.inFlight > s.total/8 && l.pace.took > crowded*min(l.pace.quickest, l.pace.before)
 }
 
-// leave gives back the slot of a request that was not made.
-func (s *slots) leave(w *sending) {
+// abandon gives back the slot of a request that was not made.
+func (s *slots) abandon(w *sending) {
 	l := w.lane
 	if w.slow {
 		s.slow--
@@ -281,8 +290,8 @@ func (s *slots) leave(w *sending) {
 	s.closeIfIdle(l)
 }
 
-// giveUp empties the queue of a lane.
-func (s *slots) giveUp(l *lane) []*sending {
+// empty takes everything out of a lane's queue, to be given back to the store.
+func (s *slots) empty(l *lane) []*sending {
 	waiting := l.waiting
 	l.waiting = nil
 	for _, w := range waiting {
@@ -294,106 +303,5 @@ func (s *slots) giveUp(l *lane) []*sending {
 func (s *slots) closeIfIdle(l *lane) {
 	if l.held == 0 && l.claiming == 0 {
 		delete(s.lanes, l.ref)
-	}
-}
-
-// age marks the requests that began more than slowAfter ago as slow, with their
-// webhooks. What waited for these is to be given back. The next one may become slow
-// at the time returned; it is zero if none is in flight.
-func (s *slots) age(now time.Time) (waited []*sending, next time.Time) {
-	for w := s.oldest; w != nil; w = s.oldest {
-		if due := w.began.Add(slowAfter); due.After(now) {
-			return waited, due
-		}
-		s.unlink(w)
-		w.slow = true
-		s.slow++
-		w.lane.slow = true
-		w.lane.backlog = w.lane.backlog || len(w.lane.waiting) > 0
-		s.recount(w.lane)
-		waited = append(waited, s.giveUp(w.lane)...)
-	}
-	return waited, time.Time{}
-}
-
-func (s *slots) link(w *sending) {
-	w.older = s.newest
-	if s.newest != nil {
-		s.newest.newer = w
-	} else {
-		s.oldest = w
-	}
-	s.newest = w
-}
-
-func (s *slots) unlink(w *sending) {
-	if w.older != nil {
-		w.older.newer = w.newer
-	} else {
-		s.oldest = w.newer
-	}
-	if w.newer != nil {
-		w.newer.older = w.older
-	} else {
-		s.newest = w.older
-	}
-	w.older, w.newer = nil, nil
-}
-
-// promised is what has been set aside for a claim.
-type promised struct {
-	Room
-	slots, ahead int
-}
-
-// promise sets places aside for a claim: half of what is free, since what is emitted
-// meanwhile needs some, too.
-func (s *slots) promise() promised {
-	free := half(s.free())
-	p := promised{slots: free, Room: Room{
-		PerWebhook: min(firstWindow, s.perWebhook),
-		Webhooks:   make(map[WebhookRef]int, len(s.lanes)),
-	}}
-	// A few of them are kept for the slow, who may have none due.
-	p.Slow = min(s.slowFree(), max(1, free/4))
-	if free == 1 { // they take turns
-		s.slowTurn = !s.slowTurn
-		if !s.slowTurn {
-			p.Slow = 0
-		}
-	}
-	ahead := half(s.freeAhead())
-	for ref, l := range s.lanes {
-		places, slots := s.room(l)
-		n := half(places)
-		queued := min(max(0, n-slots), ahead)
-		n = min(n, slots+queued)
-		ahead -= queued
-		p.ahead += queued
-		p.Webhooks[ref] = n
-		if n == 0 {
-			l.backlog = true
-		}
-	}
-	for ref, n := range p.Webhooks { // only now: room goes by it
-		s.lanes[ref].claiming += n
-	}
-	p.Fast = free - p.Slow + p.ahead
-	s.claiming.slots += p.slots
-	s.claiming.ahead += p.ahead
-	return p
-}
-
-func half(n int) int { return (n + 1) / 2 }
-
-// settle takes a promise back when its claim has been answered.
-func (s *slots) settle(p promised) {
-	s.claiming.slots -= p.slots
-	s.claiming.ahead -= p.ahead
-	for ref, n := range p.Webhooks {
-		// Only a lane that was promised nothing can have been closed meanwhile.
-		if l := s.lanes[ref]; l != nil {
-			l.claiming -= n
-		}
 	}
 }

@@ -19,7 +19,8 @@ type slotsModel struct {
 	taken    []taken // reserved or admitted, not in a queue yet
 	waiting  []*sending
 	sending  []*sending
-	promised *promised // to the claim that runs
+	promised *promise // to the claim that runs
+	turns    turns
 }
 
 // taken is a place for a delivery that is not there yet.
@@ -85,7 +86,7 @@ func (m *slotsModel) cancel(t *rapid.T) {
 	}
 }
 
-func (m *slotsModel) add(t *rapid.T) {
+func (m *slotsModel) enqueue(t *rapid.T) {
 	if place, ok := pick(t, &m.taken); ok {
 		m.put(place)
 	}
@@ -96,37 +97,37 @@ func (m *slotsModel) put(place taken) {
 		Webhook: &Webhook{Tenant: place.ref.Tenant, ID: place.ref.ID}, Slow: place.slow,
 		Event: &Event{Payload: make([]byte, place.bytes)},
 	}}
-	m.slots.add(w)
+	m.slots.enqueue(w)
 	m.waiting = append(m.waiting, w)
 }
 
-func (m *slotsModel) begin(t *rapid.T) {
+func (m *slotsModel) start(t *rapid.T) {
 	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
 	if l == nil {
 		return
 	}
 	first := slices.IndexFunc(m.waiting, func(w *sending) bool { return w.lane == l })
 	may := first >= 0 && l.inFlight < m.slots.limit(l) && m.slots.inFlight < m.slots.total
-	w := m.slots.begin(l, m.now)
+	w := m.slots.start(l, m.now)
 	switch {
 	case !may && w != nil:
-		t.Fatal("a request began without a slot")
+		t.Fatal("a request started without a slot")
 	case may && (w != m.waiting[first] || w.slow != w.Slow || !w.began.Equal(m.now)):
-		t.Fatalf("what waited first has not begun: %+v", w)
+		t.Fatalf("what waited first has not started: %+v", w)
 	case may:
 		m.waiting = slices.Delete(m.waiting, first, first+1)
 		m.sending = append(m.sending, w)
 	}
 }
 
-func (m *slotsModel) end(t *rapid.T) {
+func (m *slotsModel) finish(t *rapid.T) {
 	w, ok := pick(t, &m.sending)
 	if !ok {
 		return
 	}
 	success := rapid.Bool().Draw(t, "success")
 	lane, before, free := w.lane, *w.lane, m.slots.free()
-	m.slots.end(w, success, m.now)
+	m.slots.finish(w, success, m.now)
 	m.slots.inFlight++ // as it was when that was decided
 	crowded := m.slots.isCrowded(lane)
 	m.slots.inFlight--
@@ -149,14 +150,14 @@ func (m *slotsModel) end(t *rapid.T) {
 	}
 }
 
-// leave is a request that was not made.
-func (m *slotsModel) leave(t *rapid.T) {
+// abandon is a request that was not made.
+func (m *slotsModel) abandon(t *rapid.T) {
 	if w, ok := pick(t, &m.sending); ok {
-		m.slots.leave(w)
+		m.slots.abandon(w)
 	}
 }
 
-func (m *slotsModel) giveUp(t *rapid.T) {
+func (m *slotsModel) empty(t *rapid.T) {
 	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
 	if l == nil {
 		return
@@ -168,8 +169,8 @@ func (m *slotsModel) giveUp(t *rapid.T) {
 		}
 		return w.lane == l
 	})
-	if got := m.slots.giveUp(l); !slices.Equal(got, want) {
-		t.Fatalf("%d gave up their places, not %d", len(got), len(want))
+	if got := m.slots.empty(l); !slices.Equal(got, want) {
+		t.Fatalf("%d came out of the queue, not %d", len(got), len(want))
 	}
 }
 
@@ -214,7 +215,7 @@ func (m *slotsModel) promise(t *rapid.T) {
 	for ref, lane := range m.slots.lanes {
 		rooms[ref], _ = m.slots.room(lane)
 	}
-	p := m.slots.promise()
+	p := m.slots.promise(&m.turns)
 	switch {
 	case p.Fast < 0 || p.Slow < 0 || p.slots != half(free) || p.Fast+p.Slow != p.slots+p.ahead:
 		t.Fatalf("%d slots are free, promised are %+v", free, p)
@@ -238,13 +239,13 @@ func (m *slotsModel) promise(t *rapid.T) {
 	m.promised = &p
 }
 
-func (m *slotsModel) settle(t *rapid.T) {
+func (m *slotsModel) takeBack(t *rapid.T) {
 	if m.promised == nil {
 		return
 	}
 	p := *m.promised
 	m.promised = nil
-	m.slots.settle(p)
+	m.slots.takeBack(p)
 	// What a store may answer: any jobs up to the room, by webhook and in all.
 	given := make(map[WebhookRef]int)
 	for range rapid.IntRange(0, p.Fast+p.Slow).Draw(t, "jobs") {
@@ -280,82 +281,93 @@ func (m *slotsModel) settle(t *rapid.T) {
 	}
 }
 
+// hasRoomAgain claims for what was left in the store as soon as there is room, and once.
+func (m *slotsModel) hasRoomAgain(t *rapid.T) {
+	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	if l == nil {
+		return
+	}
+	places, _ := m.slots.room(l)
+	lane := l.backlog && l.claiming == 0 && (l.held == 0 || places > 0 && m.slots.isRoomy(l))
+	slow := m.slots.slowBacklog && m.slots.slowFree() > 0
+	if got := m.slots.hasRoomAgain(l); got != (lane || slow) {
+		t.Fatalf("room again is %t with a backlog of the lane %t, of the slow %t", got, lane, slow)
+	}
+	if m.slots.hasRoomAgain(l) {
+		t.Fatal("the same room is there twice")
+	}
+}
+
 // check compares the two sets of books.
 func (m *slotsModel) check(t *rapid.T) {
-	s := m.slots
+	m.slots.checkInvariants(t)
 	slow, bytes, held, inFlight := 0, 0, make(map[WebhookRef]int), make(map[WebhookRef]int)
-	count := func(place taken) {
+	for _, place := range m.places() {
 		held[place.ref]++
 		if place.slow {
 			slow++
 		}
-	}
-	for _, place := range m.taken {
-		count(place)
 		bytes += place.bytes
 	}
-	for _, w := range m.waiting {
-		count(taken{ref: w.lane.ref, slow: w.slow})
-		bytes += len(w.Event.Payload)
-	}
-	fast := make(map[*sending]bool)
 	for _, w := range m.sending {
-		count(taken{ref: w.lane.ref, slow: w.slow})
 		inFlight[w.lane.ref]++
-		if !w.slow {
-			fast[w] = true
-		}
-		if s.lanes[w.lane.ref] != w.lane {
-			t.Fatal("a send is in a lane that was forgotten")
-		}
 	}
-	claiming := struct{ slots, ahead int }{}
+	var p promise
 	if m.promised != nil {
-		claiming.slots, claiming.ahead = m.promised.slots, m.promised.ahead
+		p = *m.promised
 	}
+	s := m.slots
 	switch {
-	case s.inFlight != len(m.sending) || s.inFlight > s.total:
+	case s.inFlight != len(m.sending):
 		t.Fatalf("it counts %d in flight, not %d", s.inFlight, len(m.sending))
 	case s.slow != slow || s.bytes != bytes:
 		t.Fatalf("it counts %d slow, not %d, and %d bytes, not %d", s.slow, slow, s.bytes, bytes)
-	case s.claiming != claiming:
-		t.Fatalf("it counts %+v promised, not %+v", s.claiming, claiming)
-	case s.within+s.over != len(m.taken)+len(m.waiting)+len(m.sending):
-		t.Fatalf("%d places are slots and %d in queues, which is not %d", s.within, s.over, len(m.taken)+len(m.waiting)+len(m.sending))
+	case s.claiming.slots != p.slots || s.claiming.ahead != p.ahead:
+		t.Fatalf("it counts %+v promised, not %+v", s.claiming, p)
 	}
-	within := 0
 	for ref, l := range s.lanes {
-		promised := 0
-		if m.promised != nil {
-			promised = m.promised.Webhooks[ref]
-		}
-		within += max(l.inFlight, min(l.held, s.limit(l)))
 		switch {
 		case l.held != held[ref] || l.inFlight != inFlight[ref]:
 			t.Fatalf("a lane counts %d places and %d in flight, not %d and %d", l.held, l.inFlight, held[ref], inFlight[ref])
-		case l.inFlight > s.perWebhook:
-			t.Fatalf("%d in flight for a webhook, of %d", l.inFlight, s.perWebhook)
-		case l.claiming != promised:
-			t.Fatalf("a lane counts %d promised, not %d", l.claiming, promised)
-		case l.held == 0 && l.claiming == 0 && promised == 0 && m.promised == nil:
+		case l.claiming != p.Webhooks[ref]:
+			t.Fatalf("a lane counts %d promised, not %d", l.claiming, p.Webhooks[ref])
+		case l.held == 0 && m.promised == nil:
 			t.Fatal("a lane with nothing in it is not forgotten")
 		}
 		delete(held, ref)
 	}
-	if len(held) > 0 || s.within != within {
-		t.Fatalf("no lanes for %v, and %d slots taken, not %d", held, s.within, within)
+	if len(held) > 0 {
+		t.Fatalf("no lanes for %v", held)
 	}
-	// The list of what may turn slow is whole, both ways, and in order.
-	var last *sending
-	for w := s.oldest; w != nil; w = w.newer {
-		if !fast[w] || w.older != last || last != nil && w.began.Before(last.began) {
-			t.Fatalf("the list of fast sends is broken at %+v", w)
+	m.checkAging(t)
+}
+
+// places are all that are taken. What is being sent has no bytes any more.
+func (m *slotsModel) places() []taken {
+	all := slices.Clone(m.taken)
+	for _, w := range m.waiting {
+		all = append(all, taken{ref: w.lane.ref, slow: w.slow, bytes: len(w.Event.Payload)})
+	}
+	for _, w := range m.sending {
+		all = append(all, taken{ref: w.lane.ref, slow: w.slow})
+	}
+	return all
+}
+
+// checkAging says whether the list of what may turn slow has all of it.
+func (m *slotsModel) checkAging(t *rapid.T) {
+	listed := make(map[*sending]bool)
+	for w := m.slots.oldest; w != nil; w = w.newer {
+		listed[w] = true
+	}
+	for _, w := range m.sending {
+		if listed[w] == w.slow {
+			t.Fatalf("a send that is slow (%t) is in the list of the others (%t)", w.slow, listed[w])
 		}
-		delete(fast, w)
-		last = w
+		delete(listed, w)
 	}
-	if s.newest != last || len(fast) > 0 {
-		t.Fatalf("the list of fast sends lacks %d", len(fast))
+	if len(listed) > 0 {
+		t.Fatalf("%d in the list are not being sent", len(listed))
 	}
 }
 
@@ -366,30 +378,31 @@ func TestSlotsAgainstAModel(t *testing.T) {
 			"reserve":       m.reserve,
 			"reserve more":  m.reserve,
 			"cancel":        m.cancel,
-			"add":           m.add,
-			"add another":   m.add,
-			"begin":         m.begin,
-			"begin another": m.begin,
-			"end":           m.end,
-			"leave":         m.leave,
-			"give up":       m.giveUp,
+			"enqueue":       m.enqueue,
+			"enqueue more":  m.enqueue,
+			"start":         m.start,
+			"start another": m.start,
+			"finish":        m.finish,
+			"abandon":       m.abandon,
+			"empty":         m.empty,
+			"room again":    m.hasRoomAgain,
 			"age":           m.age,
 			"promise":       m.promise,
-			"settle":        m.settle,
+			"take back":     m.takeBack,
 			"":              m.check,
 		})
 		// Whatever went on: when all has ended, nothing is left.
 		if m.promised != nil {
-			m.settle(t)
+			m.takeBack(t)
 		}
 		for _, place := range m.taken {
 			m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
 		}
 		for _, l := range m.slots.lanes {
-			m.slots.giveUp(l)
+			m.slots.empty(l)
 		}
 		for _, w := range m.sending {
-			m.slots.end(w, true, m.now)
+			m.slots.finish(w, true, m.now)
 		}
 		s := m.slots
 		if s.within != 0 || s.over != 0 || s.inFlight != 0 || s.slow != 0 || s.bytes != 0 ||

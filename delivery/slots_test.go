@@ -10,8 +10,8 @@ import (
 // fill takes all places that there are for a webhook, and begins what has a slot.
 func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
 	for s.reserve(ref, 0) {
-		s.add(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
-		if w := s.begin(s.lanes[ref], now); w != nil {
+		s.enqueue(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
+		if w := s.start(s.lanes[ref], now); w != nil {
 			begun = append(begun, w)
 		}
 	}
@@ -27,12 +27,12 @@ func TestSlotsWithLowerLimits(t *testing.T) {
 	if len(sends) != 4 {
 		t.Fatalf("%d have begun", len(sends))
 	}
-	s.limitTo(2, 1)
+	s.setLimits(2, 1)
 	for _, w := range sends {
 		if s.reserve(ref, 0) || s.inFlight > 2 && s.reserve(other, 0) {
 			t.Fatalf("a place with %d in flight, of 2", s.inFlight)
 		}
-		s.end(w, false, now.Add(slowAfter))
+		s.finish(w, false, now.Add(slowAfter))
 		if s.slowFree() < 0 {
 			t.Fatalf("%d slots are free for the slow", s.slowFree())
 		}
@@ -47,18 +47,18 @@ func TestWindowGrows(t *testing.T) {
 	var sends []*sending
 	for _, want := range []int{4, 5, 6, 7, 8, 8, 8} {
 		if l := s.lanes[ref]; l != nil {
-			for w := s.begin(l, now); w != nil; w = s.begin(l, now) {
+			for w := s.start(l, now); w != nil; w = s.start(l, now) {
 				sends = append(sends, w)
 			}
 		}
 		if sends = append(sends, fill(s, ref, now)...); len(sends) != want {
 			t.Fatalf("%d in flight, not %d", len(sends), want)
 		}
-		s.end(sends[0], true, now)
+		s.finish(sends[0], true, now)
 		sends = sends[1:]
 	}
 	for len(sends) > 1 {
-		s.end(sends[0], false, now)
+		s.finish(sends[0], false, now)
 		sends = sends[1:]
 	}
 	if l := s.lanes[ref]; s.limit(l) != 8 {
@@ -86,7 +86,7 @@ func TestQueueGoesByThePace(t *testing.T) {
 			t.Fatalf("%d have begun and %d wait before anything was answered", len(sends), len(l.waiting))
 		}
 		l.window = 9
-		s.end(sends[0], false, now.Add(test.took))
+		s.finish(sends[0], false, now.Add(test.took))
 		fill(s, ref, now)
 		if l.inFlight != 8 || len(l.waiting) != test.want {
 			t.Errorf("%d wait for a webhook that takes %s, not %d", len(l.waiting), test.took, test.want)
@@ -100,7 +100,7 @@ func TestNoQueueWithoutFreeSlots(t *testing.T) {
 	ref, other, now := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(8, 4)
 	w := fill(s, ref, now)
-	s.end(w[0], true, now.Add(time.Millisecond))
+	s.finish(w[0], true, now.Add(time.Millisecond))
 	fill(s, other, now)
 	fill(s, ref, now)
 	if s.free() != 0 {
@@ -121,13 +121,13 @@ func TestCrowdedWindowShrinks(t *testing.T) {
 	s.hold(l, 0) // a place that stays keeps the lane
 	round := func(took time.Duration) (window int) {
 		var sends []*sending
-		for w := s.begin(l, now); w != nil; w = s.begin(l, now) {
+		for w := s.start(l, now); w != nil; w = s.start(l, now) {
 			sends = append(sends, w)
 		}
 		sends = append(sends, fill(s, ref, now)...)
 		now = now.Add(took)
 		for _, w := range sends {
-			s.end(w, true, now)
+			s.finish(w, true, now)
 		}
 		return l.window
 	}
@@ -158,7 +158,7 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	ref, other, began := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(16, 8)
 	sends := fill(s, ref, began)
-	s.end(sends[0], true, began.Add(time.Millisecond))
+	s.finish(sends[0], true, began.Add(time.Millisecond))
 	sends = append(sends[1:], fill(s, ref, began)...)
 	l := s.lanes[ref]
 	waiting := len(l.waiting)
@@ -178,19 +178,19 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	if !s.reserve(other, 0) {
 		t.Error("another webhook was held up")
 	}
-	if p := s.promise(); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
+	if p := s.promise(new(turns)); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
 		t.Errorf("promised are %+v", p)
 	} else {
-		s.settle(p)
+		s.takeBack(p)
 	}
 	for len(sends) > 1 {
-		s.end(sends[0], false, began.Add(slowAfter))
+		s.finish(sends[0], false, began.Add(slowAfter))
 		sends = sends[1:]
 	}
 	if s.reserve(ref, 0) {
 		t.Error("a second request to a slow webhook, after failures")
 	}
-	s.end(sends[0], true, began.Add(slowAfter))
+	s.finish(sends[0], true, began.Add(slowAfter))
 	for range 2 {
 		if !s.reserve(ref, 0) {
 			t.Error("after a success it is still slow")
@@ -203,8 +203,8 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	s := newSlots(16, 8)
 	webhook := byte(0)
 	for range 20 { // none of them has begun when the next is claimed
-		p := s.promise()
-		s.settle(p)
+		p := s.promise(new(turns))
+		s.takeBack(p)
 		for range p.Slow {
 			webhook++
 			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, true, 0) {
@@ -215,7 +215,7 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	if s.slow != 8 {
 		t.Errorf("the slow have %d of 16 slots", s.slow)
 	}
-	if p := s.promise(); p.Fast != 4 || p.Slow != 0 {
+	if p := s.promise(new(turns)); p.Fast != 4 || p.Slow != 0 {
 		t.Errorf("promised are %+v", p)
 	}
 }

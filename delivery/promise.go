@@ -1,0 +1,68 @@
+package delivery
+
+// promise is what has been set aside for a claim.
+type promise struct {
+	Room
+	slots, ahead int
+}
+
+// of is how many deliveries of a webhook the claim may bring.
+func (p *promise) of(ref WebhookRef, slow bool) int {
+	if slow {
+		return 1
+	}
+	if n, known := p.Webhooks[ref]; known {
+		return n
+	}
+	return p.PerWebhook
+}
+
+// promise sets places aside for a claim: half of what is free, since what is emitted
+// meanwhile needs some, too.
+func (s *slots) promise(t *turns) promise {
+	free := half(s.free())
+	p := promise{slots: free, Room: Room{
+		PerWebhook: min(firstWindow, s.perWebhook),
+		Webhooks:   make(map[WebhookRef]int, len(s.lanes)),
+	}}
+	// A few of them are kept for the slow, who may have none due.
+	p.Slow = min(s.slowFree(), max(1, free/4))
+	s.slowBacklog = p.Slow == 0
+	if free == 1 && !t.take() {
+		p.Slow = 0
+	}
+	ahead := half(s.freeAhead())
+	for ref, l := range s.lanes {
+		places, slots := s.room(l)
+		n := half(places)
+		queued := min(max(0, n-slots), ahead)
+		n = min(n, slots+queued)
+		ahead -= queued
+		p.ahead += queued
+		p.Webhooks[ref] = n
+		if n == 0 {
+			l.backlog = true
+		}
+	}
+	for ref, n := range p.Webhooks { // only now: room goes by it
+		s.lanes[ref].claiming += n
+	}
+	p.Fast = free - p.Slow + p.ahead
+	s.claiming.slots += p.slots
+	s.claiming.ahead += p.ahead
+	return p
+}
+
+func half(n int) int { return (n + 1) / 2 }
+
+// takeBack ends a promise, whose claim has been answered.
+func (s *slots) takeBack(p promise) {
+	s.claiming.slots -= p.slots
+	s.claiming.ahead -= p.ahead
+	for ref, n := range p.Webhooks {
+		// Only a lane that was promised nothing can have been closed meanwhile.
+		if l := s.lanes[ref]; l != nil {
+			l.claiming -= n
+		}
+	}
+}
