@@ -7,6 +7,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 func init() {
@@ -208,7 +210,7 @@ func (d *Destinations) parseProxy(line *caddyfile.Dispenser) error {
 	if hasPlaceholder(d.Proxy) {
 		return nil
 	}
-	if _, err := parseProxy(d.Proxy); err != nil {
+	if _, err := sender.ParseProxy(d.Proxy); err != nil {
 		return line.WrapErr(err)
 	}
 	return nil

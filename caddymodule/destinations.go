@@ -2,15 +2,13 @@ package caddymodule
 
 import (
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
 
-	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // Destinations says where requests may go. The address is checked when the
@@ -37,8 +35,8 @@ type Destinations struct {
 }
 
 // resolve replaces placeholders, checks, and reads the files.
-func (d *Destinations) resolve(repl *caddy.Replacer) (delivery.Destinations, error) {
-	var out delivery.Destinations
+func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error) {
+	var out sender.Destinations
 	if d == nil {
 		return out, nil
 	}
@@ -55,7 +53,7 @@ func (d *Destinations) resolve(repl *caddy.Replacer) (delivery.Destinations, err
 		if err != nil {
 			return out, fmt.Errorf("proxy %w", err)
 		}
-		if out.Proxy, err = parseProxy(raw); err != nil {
+		if out.Proxy, err = sender.ParseProxy(raw); err != nil {
 			return out, err
 		}
 	}
@@ -101,20 +99,6 @@ func parsePrefix(value string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("'%s' is an IPv4 range inside IPv6: write it as an IPv4 range", value)
 	}
 	return prefix.Masked(), nil
-}
-
-// parseProxy says nothing of the URL in its errors: it may have a password.
-func parseProxy(raw string) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" {
-		return nil, errors.New("proxy is not a URL such as http://proxy.internal:3128")
-	}
-	switch u.Scheme {
-	case "http", "https", "socks5", "socks5h":
-		return u, nil
-	default:
-		return nil, errors.New("proxy must be an http, https or socks5 URL")
-	}
 }
 
 func readCertificates(files []string) (*x509.CertPool, error) {

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // FuzzEventInput: whatever an emitter sends, it is refused with a problem or
@@ -94,7 +95,7 @@ func FuzzWebhookInput(f *testing.F) {
 		}
 		var w delivery.Webhook
 		in.apply(&w)
-		if len(w.URL) > delivery.MaxURLLength || len(w.Secret) > maxSecretLength || len(w.EventTypes) > maxWebhookTypes {
+		if len(w.URL) > sender.MaxURLLength || len(w.Secret) > maxSecretLength || len(w.EventTypes) > maxWebhookTypes {
 			t.Errorf("beyond its limits: %+v", w)
 		}
 		if create && (w.URL == "" || app.settings.Destinations.CheckURL(w.URL) != nil) {

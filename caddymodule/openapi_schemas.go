@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // schemas are made of Go types; only limits, enums and the like are added by hand.
@@ -62,7 +63,7 @@ func (b *schemas) inputs() {
 		w.Required = required
 		url, secret, description := b.member(w, "url"), b.member(w, "secret"), b.member(w, "description")
 		// No format: what is taken, and answered, need not be ASCII as a "uri" must.
-		url.MinLength, url.MaxLength = new(1), new(delivery.MaxURLLength)
+		url.MinLength, url.MaxLength = new(1), new(sender.MaxURLLength)
 		url.Description = "Absolute, https unless http is allowed, without userinfo and fragment, to an address that is allowed."
 		secret.MinLength, secret.MaxLength, secret.WriteOnly = new(1), new(maxSecretLength), true
 		secret.Description = fmt.Sprintf("Signs the requests. 1 to %d bytes; null is none. In no answer.", maxSecretLength)

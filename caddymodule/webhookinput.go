@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Limits of a webhook's members, beside delivery.MaxURLLength.
+// Limits of a webhook's members, beside sender.MaxURLLength.
 const (
 	maxSecretLength      = 1024 // bytes
 	maxDescriptionLength = 1000 // characters

@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // payload is what an event of some 500 bytes looks like to its receiver.
@@ -65,9 +66,9 @@ func BenchmarkEngine(b *testing.B) {
 // answering is a Sender whose endpoints answer at once.
 type answering func()
 
-func (a answering) Send(context.Context, delivery.Message) delivery.Response {
+func (a answering) Send(context.Context, sender.Message) sender.Response {
 	a()
-	return delivery.Response{StatusCode: 204}
+	return sender.Response{StatusCode: 204}
 }
 
 func (answering) Close() {}

@@ -5,7 +5,7 @@
 //
 // Data flows one way:
 //
-//	Engine.Emit → Store.Accept → dispatcher → Sender → Store.Complete
+//	Engine.Emit → Store.Accept → dispatcher → Sender.Send → Store.Complete
 //
 // The words are those of the contract: an event is something that happened; a
 // webhook is a subscription; a delivery is one event on its way to one webhook;

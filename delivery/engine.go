@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 const (
@@ -35,7 +36,7 @@ const (
 type Engine struct {
 	store         Store
 	observer      Observer
-	newSender     func(*Settings) Sender
+	newSender     func(*sender.Config) Sender
 	dispatcher    *dispatcher
 	subscriptions subscriptions
 	accepts       groupcommit.Group[*emission]
@@ -84,7 +85,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 	e := &Engine{
 		store:     store,
 		observer:  nobody{},
-		newSender: func(s *Settings) Sender { return newHTTPSender(s) },
+		newSender: func(c *sender.Config) Sender { return sender.New(c) },
 		intake:    newPlaces(maxIntake, maxIntake),
 		manual:    newPlaces(maxManual, maxTenantManual),
 		followers: newPlaces(math.MaxInt, maxFollowers),
@@ -123,10 +124,11 @@ func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
 	a := &active{settings: s, log: log}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if n := len(e.attached); n > 0 && sameConnections(&e.attached[n-1].settings, &s) {
+	config := s.sender()
+	if n := len(e.attached); n > 0 && config.Equal(e.attached[n-1].settings.sender()) {
 		a.sender = e.attached[n-1].sender
 	} else {
-		a.sender = e.newSender(&s)
+		a.sender = e.newSender(config)
 	}
 	e.attached = append(e.attached, a)
 	e.activate(a)

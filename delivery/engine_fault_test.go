@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 var errLost = errors.New("connection lost")
@@ -68,8 +69,8 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := &lossy{Store: memory.New(), carryOut: tt.stored}
-				sender := newEndpoints(ok)
-				r := runOn(t, store, store.Store, sender)
+				endpoints := newEndpoints(ok)
+				r := runOn(t, store, store.Store, endpoints)
 				defer r.stop()
 				r.webhook("https://a.example")
 				store.lose(1)
@@ -79,7 +80,7 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 				}
 				time.Sleep(time.Minute) // until the lease of the lost try has ended
 				synctest.Wait()
-				if n := len(sender.to("https://a.example")); n != 1 {
+				if n := len(endpoints.to("https://a.example")); n != 1 {
 					t.Errorf("sent %d times", n)
 				}
 			})
@@ -92,8 +93,8 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lossy{Store: memory.New(), carryOut: true}
-		sender := newEndpoints(ok)
-		r := runOn(t, store, store.Store, sender)
+		endpoints := newEndpoints(ok)
+		r := runOn(t, store, store.Store, endpoints)
 		defer r.stop()
 		r.webhook("https://a.example")
 		store.lose(1)
@@ -103,7 +104,7 @@ func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
 			t.Errorf("receipt %+v", receipt)
 		}
 		time.Sleep(time.Minute)
-		if n := sender.count(); n != 1 {
+		if n := endpoints.count(); n != 1 {
 			t.Errorf("sent %d times", n)
 		}
 
@@ -345,7 +346,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		return random.Float64()
 	}
 	inFlight := make(map[string]bool)
-	sender := newEndpoints(func(ctx context.Context, m delivery.Message) delivery.Response {
+	endpoints := newEndpoints(func(ctx context.Context, m sender.Message) sender.Response {
 		key := m.URL + string(m.Body)
 		lock.Lock()
 		if inFlight[key] {
@@ -375,7 +376,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		return nil
 	})
 	few := limits(12, 5)
-	processes := []*running{run(t, store, sender, few), run(t, store, sender, few), run(t, store, sender, few)}
+	processes := []*running{run(t, store, endpoints, few), run(t, store, endpoints, few), run(t, store, endpoints, few)}
 	for i := range 4 {
 		processes[0].webhook(fmt.Sprintf("https://%d.example", i))
 	}
@@ -390,7 +391,7 @@ func manyProcesses(t *testing.T, random *rand.Rand) {
 		if float() < 0.02 { // a process ends, another begins
 			i := int(float() * float64(len(processes)))
 			processes[i].stop()
-			processes[i] = run(t, store, sender, few)
+			processes[i] = run(t, store, endpoints, few)
 		}
 	}
 	time.Sleep(20 * time.Minute)

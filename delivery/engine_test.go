@@ -13,6 +13,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 const tenant = "default"
@@ -20,7 +21,7 @@ const tenant = "default"
 // endpoints is a Sender whose answers the test decides.
 type endpoints struct {
 	mu       sync.Mutex
-	answer   func(ctx context.Context, m delivery.Message) delivery.Response
+	answer   func(ctx context.Context, m sender.Message) sender.Response
 	sent     []sent
 	inFlight map[string]int
 	most     map[string]int // in flight at a time, by URL
@@ -31,11 +32,11 @@ type sent struct {
 	at  time.Time
 }
 
-func newEndpoints(answer func(context.Context, delivery.Message) delivery.Response) *endpoints {
+func newEndpoints(answer func(context.Context, sender.Message) sender.Response) *endpoints {
 	return &endpoints{answer: answer, inFlight: make(map[string]int), most: make(map[string]int)}
 }
 
-func (e *endpoints) Send(ctx context.Context, m delivery.Message) delivery.Response {
+func (e *endpoints) Send(ctx context.Context, m sender.Message) sender.Response {
 	e.mu.Lock()
 	e.sent = append(e.sent, sent{m.URL, time.Now()})
 	e.inFlight[m.URL]++
@@ -52,7 +53,7 @@ func (e *endpoints) Send(ctx context.Context, m delivery.Message) delivery.Respo
 
 func (e *endpoints) Close() {}
 
-func (e *endpoints) answerWith(answer func(context.Context, delivery.Message) delivery.Response) {
+func (e *endpoints) answerWith(answer func(context.Context, sender.Message) sender.Response) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.answer = answer
@@ -87,33 +88,33 @@ func (e *endpoints) to(url string) (at []time.Time) {
 	return at
 }
 
-func ok(context.Context, delivery.Message) delivery.Response {
-	return delivery.Response{StatusCode: 200}
+func ok(context.Context, sender.Message) sender.Response {
+	return sender.Response{StatusCode: 200}
 }
 
-func status(code int) func(context.Context, delivery.Message) delivery.Response {
-	return func(context.Context, delivery.Message) delivery.Response {
-		return delivery.Response{StatusCode: code}
+func status(code int) func(context.Context, sender.Message) sender.Response {
+	return func(context.Context, sender.Message) sender.Response {
+		return sender.Response{StatusCode: code}
 	}
 }
 
 // hang answers like an endpoint that does not.
-func hang(ctx context.Context, m delivery.Message) delivery.Response {
+func hang(ctx context.Context, m sender.Message) sender.Response {
 	select {
 	case <-time.After(m.Timeout):
 	case <-ctx.Done():
 	}
-	return delivery.Response{Failure: "no complete response", TimedOut: ctx.Err() == nil}
+	return sender.Response{Failure: "no complete response", TimedOut: ctx.Err() == nil}
 }
 
 // after answers 200 after a while.
-func after(d time.Duration) func(context.Context, delivery.Message) delivery.Response {
-	return func(ctx context.Context, _ delivery.Message) delivery.Response {
+func after(d time.Duration) func(context.Context, sender.Message) sender.Response {
+	return func(ctx context.Context, _ sender.Message) sender.Response {
 		select {
 		case <-time.After(d):
-			return delivery.Response{StatusCode: 200}
+			return sender.Response{StatusCode: 200}
 		case <-ctx.Done():
-			return delivery.Response{Failure: "broken off"}
+			return sender.Response{Failure: "broken off"}
 		}
 	}
 }
@@ -252,9 +253,9 @@ func TestRetrySchedule(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var n int
-				r := run(t, memory.New(), newEndpoints(func(context.Context, delivery.Message) delivery.Response {
+				r := run(t, memory.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
 					n++
-					return delivery.Response{StatusCode: tt.answers[n-1]}
+					return sender.Response{StatusCode: tt.answers[n-1]}
 				}), func(s *delivery.Settings) { s.Retry.Attempts = tt.attempts })
 				defer r.stop()
 				r.webhook("https://a.example")
@@ -298,7 +299,7 @@ func TestRetrySchedule(t *testing.T) {
 
 func TestHangingEndpointsDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(func(ctx context.Context, m delivery.Message) delivery.Response {
+		r := run(t, memory.New(), newEndpoints(func(ctx context.Context, m sender.Message) sender.Response {
 			if m.URL == "https://healthy.example" {
 				return ok(ctx, m)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 func TestRerun(t *testing.T) {
@@ -242,8 +243,8 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 // TestFailureIsText has a failure quote what is no text: rows go out as JSON.
 func TestFailureIsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(func(context.Context, delivery.Message) delivery.Response {
-			return delivery.Response{Failure: "the name \xc3 has no address"}
+		r := run(t, memory.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
+			return sender.Response{Failure: "the name \xc3 has no address"}
 		}))
 		defer r.stop()
 		r.webhook("https://a.example")

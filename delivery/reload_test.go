@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // late is a store that takes its time.
@@ -148,8 +149,8 @@ func TestStopWithoutStore(t *testing.T) {
 // closing is a sender that says when it is closed.
 type closing struct {
 	*endpoints
-	name   time.Duration
-	closed *[]time.Duration
+	name   int
+	closed *[]int
 }
 
 func (c closing) Close() { *c.closed = append(*c.closed, c.name) }
@@ -158,20 +159,20 @@ func (c closing) Close() { *c.closed = append(*c.closed, c.name) }
 // for a while.
 func TestSendersOfSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var closed []time.Duration
+		var closed []int
 		e := delivery.NewEngine(memory.New())
-		e.SendFrom(func(s *delivery.Settings) delivery.Sender {
-			return closing{newEndpoints(ok), s.Timeout, &closed}
+		e.SendFrom(func(c *sender.Config) delivery.Sender {
+			return closing{newEndpoints(ok), c.Concurrency, &closed}
 		})
-		attach := func(timeout time.Duration) (detach func()) {
+		attach := func(concurrency int) (detach func()) {
 			s := delivery.DefaultSettings()
-			s.Timeout = timeout
+			s.Concurrency, s.ConcurrencyPerWebhook = concurrency, 1
 			return e.Attach(s, nopLog)
 		}
-		want := func(timeouts ...time.Duration) {
+		want := func(names ...int) {
 			t.Helper()
-			if !slices.Equal(closed, timeouts) {
-				t.Errorf("closed are the senders of %v, want %v", closed, timeouts)
+			if !slices.Equal(closed, names) {
+				t.Errorf("closed are the senders %v, want %v", closed, names)
 			}
 		}
 		first := attach(1)
@@ -192,4 +193,48 @@ func TestSendersOfSettings(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A reload drops connections only if it changes something that the sender reads.
+func TestReloadKeepsConnections(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		change func(*delivery.Settings)
+		kept   bool
+	}{
+		{"nothing", func(*delivery.Settings) {}, true},
+		{"headers", func(s *delivery.Settings) {
+			s.SignatureHeader, s.StandardWebhooks, s.UserAgent = "X-Sig", true, "other"
+		}, true},
+		{"retry", func(s *delivery.Settings) { s.Retry.Attempts = 5 }, true},
+		{"timeout", func(s *delivery.Settings) { s.Timeout++ }, true},
+		{"concurrency per webhook", func(s *delivery.Settings) { s.ConcurrencyPerWebhook-- }, true},
+		{"retention", func(s *delivery.Settings) { s.Retention *= 2 }, true},
+		{"max_response_size", func(s *delivery.Settings) { s.MaxResponseSize = 1 }, true},
+		{"concurrency", func(s *delivery.Settings) { s.Concurrency++ }, false},
+		{"destinations", func(s *delivery.Settings) { s.Destinations.AllowHTTP = true }, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				senders := 0
+				e := delivery.NewEngine(memory.New())
+				e.SendFrom(func(*sender.Config) delivery.Sender {
+					senders++
+					return newEndpoints(ok)
+				})
+				first := e.Attach(delivery.DefaultSettings(), nopLog)
+				changed := delivery.DefaultSettings()
+				tc.change(&changed)
+				second := e.Attach(changed, nopLog)
+				first()
+				second()
+				if (senders == 1) != tc.kept {
+					t.Errorf("two configurations had %d senders", senders)
+				}
+				if err := e.Close(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
 }

@@ -6,7 +6,20 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
+
+// Sender makes HTTP requests to endpoints, as sender.Sender does.
+type Sender interface {
+	// Send makes one request and waits for the whole response. It returns no error:
+	// whatever came of it is in the response. When the context ends, the request
+	// is broken off.
+	Send(ctx context.Context, m sender.Message) sender.Response
+	// Close closes the connections: the idle ones now, and others after their
+	// requests, which go on.
+	Close()
+}
 
 // start sends a delivery in a goroutine of its own, and then what waits for its slot,
 // until nothing does.
@@ -84,7 +97,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	began := time.Now()
 	head := newHead(s, w.Secret)
 	e.inFlight.Add(1)
-	response := a.sender.Send(ctx, Message{
+	response := a.sender.Send(ctx, sender.Message{
 		URL:         w.URL,
 		Header:      head.signed(w.Secret, ev, startedAt),
 		Body:        ev.Payload,
@@ -117,7 +130,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	}
 	r := &o.Request
 	if r.Error == "" && r.StatusCode/100 != 2 {
-		r.Error = statusFailure(r.StatusCode)
+		r.Error = sender.StatusFailure(r.StatusCode)
 	}
 	if r.Error != "" {
 		r.Status = RequestFailed

@@ -3,9 +3,9 @@ package delivery
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"slices"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // Settings are all that a configuration can change about a running engine. They
@@ -28,7 +28,7 @@ type Settings struct {
 	Retention time.Duration
 	// MaxResponseSize is how many bytes of a response body the log keeps.
 	MaxResponseSize int
-	Destinations    Destinations
+	Destinations    sender.Destinations
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.
@@ -37,6 +37,11 @@ type Settings struct {
 
 // lease is how long a delivery is held for one request.
 func (s *Settings) lease() time.Duration { return s.Timeout + leaseMargin }
+
+// sender is what of the settings the sender of requests reads.
+func (s *Settings) sender() *sender.Config {
+	return &sender.Config{Destinations: s.Destinations, Concurrency: s.Concurrency}
+}
 
 // DefaultSettings are those of the contract.
 func DefaultSettings() Settings {
@@ -86,18 +91,5 @@ func (s *Settings) Validate() error {
 	check(s.ConcurrencyPerWebhook <= s.Concurrency, "concurrency per webhook (%d) is more than in all (%d)", s.ConcurrencyPerWebhook, s.Concurrency)
 	check(s.Retention >= minRetention && s.Retention <= maxRetention, "retention must be %s to %s, not %s", minRetention, maxRetention, s.Retention)
 	check(s.MaxResponseSize >= 0 && s.MaxResponseSize <= maxResponse, "max_response_size must be 0 to %d bytes, not %d", maxResponse, s.MaxResponseSize)
-	return errors.Join(errs...)
-}
-
-// sameConnections says whether the same connections serve both settings.
-func sameConnections(a, b *Settings) bool {
-	x, y := &a.Destinations, &b.Destinations
-	return a.Timeout == b.Timeout && a.Concurrency == b.Concurrency && a.ConcurrencyPerWebhook == b.ConcurrencyPerWebhook &&
-		x.AllowHTTP == y.AllowHTTP && slices.Equal(x.Allow, y.Allow) && slices.Equal(x.Deny, y.Deny) &&
-		sameURL(x.Proxy, y.Proxy) && (x.TrustedCAs == y.TrustedCAs ||
-		x.TrustedCAs != nil && y.TrustedCAs != nil && x.TrustedCAs.Equal(y.TrustedCAs))
-}
-
-func sameURL(a, b *url.URL) bool {
-	return a == b || a != nil && b != nil && a.String() == b.String()
+	return errors.Join(append(errs, s.sender().Validate())...)
 }

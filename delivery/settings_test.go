@@ -1,8 +1,6 @@
 package delivery
 
 import (
-	"crypto/x509"
-	"net/netip"
 	"net/url"
 	"testing"
 	"time"
@@ -61,6 +59,10 @@ func TestValidate(t *testing.T) {
 		{"a long retention", func(s *Settings) { s.Retention = 50_000 * time.Hour }, "retention must be 1h0m0s to 43920h0m0s, not 50000h0m0s"},
 		{"a response before nothing", func(s *Settings) { s.MaxResponseSize = -1 }, "max_response_size must be 0 to 16777216 bytes, not -1"},
 		{"a response too long", func(s *Settings) { s.MaxResponseSize = 1 << 30 }, "max_response_size must be 0 to 16777216 bytes, not 1073741824"},
+		{
+			"a proxy of another protocol", func(s *Settings) { s.Destinations.Proxy = &url.URL{Scheme: "ftp", Host: "proxy.example"} },
+			"destinations: proxy must be an http, https or socks5 URL",
+		},
 		{"no response kept", func(s *Settings) { s.MaxResponseSize = 0 }, ""},
 		{
 			"all that is wrong", func(s *Settings) { s.SignatureHeader, s.Timeout = "", 0 },
@@ -76,55 +78,6 @@ func TestValidate(t *testing.T) {
 			}
 			if got != tc.want {
 				t.Errorf("got  %q\nwant %q", got, tc.want)
-			}
-		})
-	}
-}
-
-func TestSameConnections(t *testing.T) {
-	ca := newAuthority(t)
-	full := func() Settings {
-		s := DefaultSettings()
-		s.Destinations = Destinations{
-			Allow:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
-			Deny:       []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
-			Proxy:      &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("a", "b")},
-			TrustedCAs: ca.pool(),
-		}
-		return s
-	}
-	for _, tc := range []struct {
-		name   string
-		change func(*Settings)
-		want   bool
-	}{
-		{"read twice", func(*Settings) {}, true},
-		{"what connections do not know of", func(s *Settings) {
-			s.SignatureHeader, s.StandardWebhooks, s.UserAgent = "X-Sig", true, "other"
-			s.Retry.Attempts, s.Retention, s.MaxResponseSize = 5, time.Hour, 1
-		}, true},
-		{"timeout", func(s *Settings) { s.Timeout++ }, false},
-		{"concurrency", func(s *Settings) { s.Concurrency++ }, false},
-		{"concurrency per webhook", func(s *Settings) { s.ConcurrencyPerWebhook-- }, false},
-		{"allow_http", func(s *Settings) { s.Destinations.AllowHTTP = true }, false},
-		{"allow", func(s *Settings) { s.Destinations.Allow[0] = netip.MustParsePrefix("10.0.0.0/9") }, false},
-		{"no allow", func(s *Settings) { s.Destinations.Allow = nil }, false},
-		{"deny", func(s *Settings) { s.Destinations.Deny = append(s.Destinations.Deny, s.Destinations.Allow...) }, false},
-		{"proxy", func(s *Settings) { s.Destinations.Proxy.Host = "other.example" }, false},
-		{"the proxy's password", func(s *Settings) { s.Destinations.Proxy.User = url.UserPassword("a", "c") }, false},
-		{"no proxy", func(s *Settings) { s.Destinations.Proxy = nil }, false},
-		{"trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = newAuthority(t).pool() }, false},
-		{"an empty trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = x509.NewCertPool() }, false},
-		{"no trusted_ca", func(s *Settings) { s.Destinations.TrustedCAs = nil }, false},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			a, b := full(), full()
-			tc.change(&b)
-			if got := sameConnections(&a, &b); got != tc.want {
-				t.Errorf("got %t", got)
-			}
-			if got := sameConnections(&b, &a); got != tc.want {
-				t.Errorf("the other way round: got %t", got)
 			}
 		})
 	}

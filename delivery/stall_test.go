@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // What is due and has room is sent at once. Each of these tests is a way in which
@@ -23,8 +24,8 @@ func limits(total, each int) func(*delivery.Settings) {
 func TestClaimAfterSlotsWereScarce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const webhooks = 460 // of 512 slots
-		sender := newEndpoints(status(500))
-		r := run(t, memory.New(), sender, func(s *delivery.Settings) {
+		endpoints := newEndpoints(status(500))
+		r := run(t, memory.New(), endpoints, func(s *delivery.Settings) {
 			s.Retry = delivery.RetryPolicy{Attempts: 3, Delay: 2 * time.Minute}
 		})
 		defer r.stop()
@@ -33,12 +34,12 @@ func TestClaimAfterSlotsWereScarce(t *testing.T) {
 		}
 		r.emit(1)
 		synctest.Wait()
-		sender.answerWith(func(context.Context, delivery.Message) delivery.Response {
+		endpoints.answerWith(func(context.Context, sender.Message) sender.Response {
 			time.Sleep(100 * time.Millisecond)
-			return delivery.Response{StatusCode: 500}
+			return sender.Response{StatusCode: 500}
 		})
 		time.Sleep(5 * time.Minute)
-		if n := sender.count(); n != 3*webhooks {
+		if n := endpoints.count(); n != 3*webhooks {
 			t.Errorf("%d of %d requests, all of which were due", n, 3*webhooks)
 		}
 	})
@@ -51,13 +52,13 @@ func TestOneFreeSlot(t *testing.T) {
 		t.Run(fmt.Sprint(total), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const url = "https://a.example"
-				sender := newEndpoints(after(10 * time.Millisecond))
-				r := run(t, memory.New(), sender, limits(total, total))
+				endpoints := newEndpoints(after(10 * time.Millisecond))
+				r := run(t, memory.New(), endpoints, limits(total, total))
 				defer r.stop()
 				r.webhook(url)
 				r.emit(1000)
 				time.Sleep(10 * time.Minute)
-				at := sender.to(url)
+				at := endpoints.to(url)
 				if len(at) != 1000 {
 					t.Fatalf("%d of 1000 requests", len(at))
 				}
@@ -116,8 +117,8 @@ func TestEventDuringAClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url, wayBack = "https://a.example", 2 * time.Millisecond
 		g := &gate{Store: memory.New()}
-		sender := newEndpoints(after(900 * time.Millisecond))
-		r := runOn(t, g, g.Store, sender)
+		endpoints := newEndpoints(after(900 * time.Millisecond))
+		r := runOn(t, g, g.Store, endpoints)
 		defer r.stop()
 		r.webhook(url)
 		time.Sleep(4500 * time.Millisecond)
@@ -128,7 +129,7 @@ func TestEventDuringAClaim(t *testing.T) {
 		began := time.Now()
 		r.emit(1)
 		time.Sleep(5 * time.Second)
-		if late := sender.to(url)[1].Sub(began); late > 5*wayBack {
+		if late := endpoints.to(url)[1].Sub(began); late > 5*wayBack {
 			t.Errorf("sent %s late with 3 of 4 slots free", late)
 		}
 	})
@@ -140,8 +141,8 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url = "https://a.example"
 		g := &gate{Store: memory.New()}
-		sender := newEndpoints(status(500))
-		r := runOn(t, g, g.Store, sender, func(s *delivery.Settings) {
+		endpoints := newEndpoints(status(500))
+		r := runOn(t, g, g.Store, endpoints, func(s *delivery.Settings) {
 			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
 		})
 		defer r.stop()
@@ -160,7 +161,7 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 			t.Fatal("accepted")
 		}
 		time.Sleep(30 * time.Second)
-		at := sender.to(url)
+		at := endpoints.to(url)
 		if wait := at[1].Sub(at[0]); wait > 61*time.Second {
 			t.Errorf("a retry due after a minute, with slots free soon after, came after %s", wait)
 		}
@@ -171,18 +172,18 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lossy{Store: memory.New(), carryOut: true}
-		sender := newEndpoints(ok)
-		r := runOn(t, store, store.Store, sender)
+		endpoints := newEndpoints(ok)
+		r := runOn(t, store, store.Store, endpoints)
 		defer r.stop()
 		r.webhook("https://a.example")
 		store.lose(1)
 		r.emit(delivery.FirstWindow + 6)
 		time.Sleep(time.Second)
-		if n := sender.count(); n != 6 {
+		if n := endpoints.count(); n != 6 {
 			t.Errorf("%d of the 6 that have no lease were sent within a second", n)
 		}
 		time.Sleep(time.Minute)
-		if n := sender.count(); n != delivery.FirstWindow+6 {
+		if n := endpoints.count(); n != delivery.FirstWindow+6 {
 			t.Errorf("%d sent in the end", n)
 		}
 	})

@@ -1,0 +1,129 @@
+package sender
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"code.dny.dev/ssrf"
+)
+
+// MaxURLLength is how long a webhook's URL may be, in bytes.
+const MaxURLLength = 2048
+
+// Destinations says where requests may go.
+type Destinations struct {
+	// AllowHTTP lets http URLs through beside https.
+	AllowHTTP bool
+	// Allow opens ranges that are closed by default: all but public addresses.
+	Allow []netip.Prefix
+	// Deny closes ranges; it beats Allow.
+	Deny []netip.Prefix
+	// Proxy, if there is one, makes the connections. Its own address is not
+	// checked; the destinations' are.
+	Proxy *url.URL
+	// TrustedCAs replaces the system's roots, if not nil.
+	TrustedCAs *x509.CertPool
+}
+
+// special knows the ranges that IANA's special-purpose registries set apart.
+var special = ssrf.New(ssrf.WithAnyNetwork(), ssrf.WithAnyPort())
+
+// nat64 is the well-known prefix of RFC 6052: an IPv4 address is in its last
+// four bytes.
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// ForbiddenAddressError says that requests must not go to an address.
+type ForbiddenAddressError struct {
+	Addr   netip.Addr
+	Denied bool // by Deny, rather than for not being public
+}
+
+func (e *ForbiddenAddressError) Error() string {
+	if e.Denied {
+		return fmt.Sprintf("the address %s is denied by the configuration", e.Addr)
+	}
+	return fmt.Sprintf("the address %s is not public, and not allowed by the configuration", e.Addr)
+}
+
+// CheckAddr returns a ForbiddenAddressError unless requests may go to the
+// address. An IPv4 address wrapped in IPv6 counts as the IPv4 address that the
+// packets would reach.
+func (d *Destinations) CheckAddr(addr netip.Addr) error {
+	outer := addr.WithZone("").Unmap()
+	plain := outer
+	if nat64.Contains(plain) {
+		b := plain.As16()
+		plain = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	if contains(d.Deny, plain) || contains(d.Deny, outer) {
+		return &ForbiddenAddressError{Addr: addr, Denied: true}
+	}
+	if contains(d.Allow, plain) || special.SafeAddr(plain) == nil {
+		return nil
+	}
+	return &ForbiddenAddressError{Addr: addr}
+}
+
+func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
+	for _, p := range prefixes {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// CheckURL says, in a sentence for whoever typed it, what keeps a URL from being
+// a webhook's destination. A name is not looked up: what it points to is checked
+// at each connection.
+func (d *Destinations) CheckURL(raw string) error {
+	if len(raw) > MaxURLLength {
+		return fmt.Errorf("the URL is longer than %d bytes", MaxURLLength)
+	}
+	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return errors.New("the URL contains a space or a control character")
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil:
+		return errors.New("this is not a URL")
+	case u.Scheme == "http" && !d.AllowHTTP:
+		return errors.New("the URL must begin with https://")
+	case u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("the URL must be absolute and begin with https://")
+	case u.Hostname() == "":
+		return errors.New("the URL names no host")
+	case !utf8.ValidString(u.Hostname()): // by %-escapes
+		return errors.New("the URL's host is not a name")
+	case u.User != nil:
+		return errors.New("the URL must not contain a user name or password")
+	case strings.Contains(raw, "#"):
+		return errors.New("the URL must not have a fragment (#…)")
+	}
+	if port := u.Port(); port != "" {
+		if _, err := netip.ParseAddrPort("0.0.0.0:" + port); err != nil || strings.Trim(port, "0") == "" {
+			return errors.New("the URL's port must be 1 to 65535")
+		}
+	}
+	return d.checkHost(u.Hostname())
+}
+
+// checkHost checks a host that is an address, or a name that can only mean one.
+func (d *Destinations) checkHost(host string) error {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return d.CheckAddr(addr)
+	}
+	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		v4, v6 := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
+		if err := d.CheckAddr(v4); err != nil && d.CheckAddr(v6) != nil {
+			return err
+		}
+	}
+	return nil
+}

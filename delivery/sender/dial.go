@@ -1,0 +1,102 @@
+package sender
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/net/idna"
+)
+
+// connection is one to an endpoint, of whatever protocol.
+type connection interface {
+	// exchange makes a request. It says whether the connection may be kept, and
+	// of one that failed, whether the endpoint has seen nothing of it.
+	exchange(ctx context.Context, x *exchange) (r Response, keep, unsent bool)
+	// shared says whether it takes several requests at a time.
+	shared() bool
+	// ready says whether it takes a request now, which then must follow. One
+	// that is not shared is only asked while idle; its next request will be over
+	// by the deadline.
+	ready(deadline time.Time) bool
+	// close closes it, and breaks off what is in flight.
+	close()
+}
+
+// dial makes a connection to the endpoint of a request, whose deadline is the
+// context's. A failure comes with how far it got.
+func (s *Sender) dial(ctx context.Context, x *exchange) (connection, phase, error) {
+	to := address(x.url)
+	conn, err := s.dialer.DialContext(ctx, "tcp", to)
+	if err != nil {
+		return nil, connecting, err
+	}
+	line, err := newLine(conn)
+	if err == nil {
+		err = line.SetDeadline(x.deadline)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, connecting, err
+	}
+	if x.url.Scheme == "http" {
+		return newHTTP1Connection(line, line), waiting, nil
+	}
+	config := s.tls.Clone()
+	config.ServerName, _, _ = net.SplitHostPort(to)
+	secure := tls.Client(line, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = line.Close()
+		return nil, shakingHands, err
+	}
+	if secure.ConnectionState().NegotiatedProtocol != "h2" {
+		return newHTTP1Connection(secure, line), waiting, nil
+	}
+	client, err := s.transport.NewClientConn(context.WithValue(ctx, shakenHandsKey{}, secure), "https", to)
+	if err != nil {
+		_ = line.Close()
+		return nil, waiting, err
+	}
+	// The connection outlives this request.
+	if err := line.SetDeadline(time.Time{}); err != nil {
+		_ = client.Close()
+		return nil, waiting, err
+	}
+	return &clientConnection{client: client, many: true}, waiting, nil
+}
+
+// shakenHandsKey is where the context of NewClientConn has the connection that
+// is made already.
+type shakenHandsKey struct{}
+
+// shakenHands is what net/http's Transport dials by.
+func shakenHands(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, ok := ctx.Value(shakenHandsKey{}).(net.Conn)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return conn, nil
+}
+
+// address is the host and port to dial, in ASCII.
+func address(u *url.URL) string {
+	host, port := u.Hostname(), u.Port()
+	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
+		if ascii, err := idna.Lookup.ToASCII(host); err == nil {
+			host = ascii
+		}
+	}
+	switch {
+	case port != "":
+	case u.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(host, port)
+}

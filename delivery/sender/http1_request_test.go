@@ -1,0 +1,156 @@
+package sender
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+// asNetHTTPWrites is the request that net/http makes of a message.
+func asNetHTTPWrites(t *testing.T, m Message) *http.Request {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, m.URL, bytes.NewReader(m.Body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Host, r.URL.Host = hostOf(t, m.URL), hostOf(t, m.URL) // NewRequest would take an empty port off
+	r.Header = m.Header
+	return r
+}
+
+func hostOf(t *testing.T, raw string) string {
+	t.Helper()
+	u, err := url.Parse(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Host
+}
+
+// What goes over the wire is, byte for byte, what net/http would send, which
+// endpoints have learned to take.
+func TestBytesOnTheWire(t *testing.T) {
+	captured := make(chan string, 1)
+	address := serve(t, func(conn net.Conn) {
+		var raw bytes.Buffer
+		if r, err := http.ReadRequest(bufio.NewReaderSize(io.TeeReader(conn, &raw), 1)); err == nil {
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
+		captured <- raw.String()
+		_, _ = io.WriteString(conn, "HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+	})
+	_, port, _ := net.SplitHostPort(address)
+	dnsZone(t, map[string][]string{
+		"hooks.example": {"127.0.0.1"}, "xn--bcher-kva.example": {"127.0.0.1"}, "under_score.example": {"127.0.0.1"},
+	})
+	transport := &http.Transport{DisableCompression: true}
+	defer transport.CloseIdleConnections()
+	for _, target := range []string{
+		"127.0.0.1:PORT", "127.0.0.1:PORT/", "127.0.0.1:PORT/hooks", "127.0.0.1:PORT/a/../b//c/", "127.0.0.1:PORT?", "127.0.0.1:PORT?a=b&c",
+		"127.0.0.1:PORT/?q=a+b%20c&d=%2F;e", "127.0.0.1:PORT/%2Fa%20b/ü/%C3%BC", "127.0.0.1:PORT/?ü=%fc", "127.0.0.1:PORT/*'()!$&,;=:@", "127.0.0.1:PORT/a|b^c{d}",
+		"[::ffff:127.0.0.1]:PORT/", "hooks.example:PORT/", "HOOKS.Example:PORT/", "hooks.example.:PORT/", "bücher.example:PORT/", "BÜCHER.example:PORT/", "under_score.example:PORT/",
+	} {
+		t.Run(target, func(t *testing.T) {
+			m := message("http://" + strings.Replace(target, "PORT", port, 1))
+			m.Header = http.Header{
+				"User-Agent": {"Caddy-Webhooks"}, "Content-Type": {"application/json"}, "X-Level-Signature": {" sha256=00\t"},
+				"Webhook-Id": {"1"}, "A": {"1", "2", ""}, "x-lower": {"3"}, "Content-Length": {"9"}, "Host": {"other"},
+			}
+			m.Body = bytes.Repeat([]byte("body "), 100)
+			resp, err := transport.RoundTrip(asNetHTTPWrites(t, m))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = resp.Body.Close()
+			want := <-captured
+			newSender(t).Send(t.Context(), m).want(t, Response{StatusCode: 204})
+			if got := <-captured; got != want || !strings.HasSuffix(got, string(m.Body)) {
+				t.Errorf("got  %q\nwant %q", got, want)
+			}
+		})
+	}
+}
+
+// The same for hosts that no test can serve.
+func TestRequestHeads(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{
+		"hooks.example", "hooks.example:", "hooks.example:80", "hooks.example:443", "[::1]", "[::1]:8443", "[fe80::1%25eth0]", "[fe80::1%25eth0]:8443", "a\"b.example",
+	} {
+		m := message("https://" + host + "/hooks?a=b")
+		m.Header.Set("User-Agent", "Caddy-Webhooks")
+		var want bytes.Buffer
+		if err := asNetHTTPWrites(t, m).Write(&want); err != nil {
+			t.Errorf("%s: %v", host, err)
+		}
+		x := &exchange{Message: m, deadline: time.Now()}
+		var err error
+		if x.url, err = url.Parse(m.URL); err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		if err := appendHead(&got, x); err != nil || string(got)+string(m.Body) != want.String() {
+			t.Errorf("got  %q, %v\nwant %q", got, err, want.String())
+		}
+	}
+}
+
+// Where to connect to, by what a URL says.
+func TestDialledAddress(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		"http://hooks.example": "hooks.example:80", "https://hooks.example": "hooks.example:443", "https://hooks.example:": "hooks.example:443",
+		"https://hooks.example:8443/": "hooks.example:8443", "https://Bücher.example": "xn--bcher-kva.example:443", "https://under_score.example": "under_score.example:443",
+		"https://[::1]": "[::1]:443", "https://[fe80::1%25eth0]:8443": "[fe80::1%eth0]:8443", "http://127.0.0.1:8080": "127.0.0.1:8080",
+	} {
+		u, err := url.Parse(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := address(u); got != want {
+			t.Errorf("%s: got %s, not %s", raw, got, want)
+		}
+	}
+}
+
+// A value that would end its line is not sent, and nor is anything else.
+func TestHeadersThatCannotBeSent(t *testing.T) {
+	t.Parallel()
+	received := make(chan []byte, 1)
+	url := "http://" + serve(t, func(conn net.Conn) {
+		all, _ := io.ReadAll(conn)
+		received <- all
+	})
+	for _, header := range []http.Header{
+		{"A": {"b\r\nC: d"}}, {"A": {"b\nC: d"}}, {"A": {"b", "\r"}}, {"A": {"\x00"}}, {"A: b\r\nC": {"d"}}, {"": {"b"}}, {"User-Agent": {"a\r\n"}},
+	} {
+		m := message(url)
+		m.Header = header
+		s := newSender(t)
+		r := s.Send(context.Background(), m)
+		if !strings.HasPrefix(r.Failure, "this request cannot be sent: ") || r.Cause == nil {
+			t.Errorf("%q: got %+v", header, r)
+		}
+		s.Close()
+		if got := <-received; len(got) > 0 {
+			t.Errorf("%q was sent: %q", header, got)
+		}
+	}
+}
+
+// URLs that cannot be called end as failures, too.
+func TestURLsThatCannotBeCalled(t *testing.T) {
+	t.Parallel()
+	for _, url := range []string{"", "hooks.example", "https:hooks.example", "https://", "https:///path", "ftp://127.0.0.1/", "https://[::1", "https://hooks.example/\x00", ":", "//127.0.0.1/"} {
+		if r := newSender(t).Send(t.Context(), message(url)); r.Failure != "the webhook's URL is not one" || r.StatusCode != 0 {
+			t.Errorf("%q: got %+v", url, r)
+		}
+	}
+}

@@ -1,0 +1,228 @@
+package sender
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+)
+
+// frames is a server of HTTP/2 that says what the test has it say. The handler
+// is told of each request, and of how many came before on its connection.
+func frames(t *testing.T, ca *authority, handle func(f *http2.Framer, stream uint32, earlier int)) (url string, connections *atomic.Int32) {
+	t.Helper()
+	connections = new(atomic.Int32)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2"}}
+	return "https://" + serve(t, func(tcp net.Conn) {
+		conn := tls.Server(tcp, config)
+		if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
+			return
+		}
+		connections.Add(1)
+		f := http2.NewFramer(conn, conn)
+		_ = f.WriteSettings()
+		for requests := 0; ; {
+			frame, err := f.ReadFrame()
+			if err != nil {
+				return
+			}
+			switch frame := frame.(type) {
+			case *http2.SettingsFrame:
+				if !frame.IsAck() {
+					_ = f.WriteSettingsAck()
+				}
+			case *http2.PingFrame:
+				if !frame.IsAck() {
+					_ = f.WritePing(true, frame.Data)
+				}
+			case *http2.DataFrame:
+				if frame.StreamEnded() {
+					handle(f, frame.StreamID, requests)
+					requests++
+				}
+			}
+		}
+	}), connections
+}
+
+// answer204 answers a request.
+func answer204(f *http2.Framer, stream uint32) {
+	_ = f.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: stream, EndHeaders: true, EndStream: true,
+		BlockFragment: []byte{0x80 | 9}, // :status 204, of HPACK's static table
+	})
+}
+
+// A request that the endpoint has, by the protocol, done nothing about is sent
+// once more, and no other.
+func TestSecondTryOverHTTP2(t *testing.T) {
+	t.Parallel()
+	goAway := func(code http2.ErrCode) func(*http2.Framer, uint32) {
+		return func(f *http2.Framer, stream uint32) { _ = f.WriteGoAway(stream-1, code, nil) }
+	}
+	reset := func(code http2.ErrCode) func(*http2.Framer, uint32) {
+		return func(f *http2.Framer, stream uint32) { _ = f.WriteRSTStream(stream, code) }
+	}
+	const closed = "the connection was closed before a response came"
+	for _, tc := range []struct {
+		name                  string
+		refuse                func(*http2.Framer, uint32)
+		want                  Response
+		requests, connections int32
+	}{
+		{"goes away", goAway(http2.ErrCodeNo), Response{StatusCode: 204}, 3, 2},
+		{"goes away with an error", goAway(http2.ErrCodeEnhanceYourCalm), Response{StatusCode: 204}, 3, 2},
+		{"refuses the stream", reset(http2.ErrCodeRefusedStream), Response{StatusCode: 204}, 3, 1},
+		{"resets the stream", reset(http2.ErrCodeInternal), Response{Failure: closed}, 2, 1},
+		{"cancels the stream", reset(http2.ErrCodeCancel), Response{Failure: closed}, 2, 1},
+		{"finds the protocol broken", reset(http2.ErrCodeProtocol), Response{Failure: closed}, 2, 1},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			ca := newAuthority(t)
+			var requests atomic.Int32
+			url, connections := frames(t, ca, func(f *http2.Framer, stream uint32, _ int) {
+				if requests.Add(1) == 2 {
+					tc.refuse(f, stream)
+				} else {
+					answer204(f, stream)
+				}
+			})
+			s := newSender(t, trusting(ca))
+			s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
+			s.Send(t.Context(), message(url)).want(t, tc.want)
+			if requests.Load() != tc.requests || connections.Load() != tc.connections {
+				t.Errorf("two requests came as %d, by %d connections", requests.Load(), connections.Load())
+			}
+		})
+	}
+	t.Run("always refuses", func(t *testing.T) {
+		t.Parallel()
+		ca := newAuthority(t)
+		var requests atomic.Int32
+		url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, _ int) {
+			requests.Add(1)
+			_ = f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+		})
+		newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closed})
+		if n := requests.Load(); n != 2 {
+			t.Errorf("it was sent %d times", n)
+		}
+	})
+}
+
+// One connection carries all requests, and those that were made beside it when
+// it was not there yet are not left over.
+func TestHTTP2ConnectionIsShared(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	g := newGate()
+	address := make(chan string, 100)
+	server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, r *http.Request) {
+		address <- r.RemoteAddr
+		g.ServeHTTP(w, r)
+	})
+	s := newSender(t, trusting(ca))
+	m := message(server.URL)
+	addresses := func(requests int) (different int) {
+		seen := make(map[string]bool)
+		for range requests {
+			seen[<-address] = true
+		}
+		return len(seen)
+	}
+	for range 5 {
+		g.together(t, s, m, 10)
+		if n := addresses(10); n != 1 {
+			t.Errorf("10 requests came by %d connections", n)
+		}
+	}
+	if s.connections.idle != 1 {
+		t.Errorf("%d connections are kept", s.connections.idle)
+	}
+}
+
+// What one connection cannot take goes by another, and is not made to wait.
+func TestHTTP2ConnectionThatIsFull(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	g := newGate()
+	address := make(chan string, 10)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		address <- r.RemoteAddr
+		g.ServeHTTP(w, r)
+	}))
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
+	server.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 2}
+	server.StartTLS()
+	defer server.Close()
+	s := newSender(t, trusting(ca))
+	g.together(t, s, message(server.URL), 1) // after which the limit is known
+	first := <-address
+	g.together(t, s, message(server.URL), 4)
+	seen := make(map[string]int)
+	for range 4 {
+		seen[<-address]++
+	}
+	if len(seen) != 2 || seen[first] != 2 {
+		t.Errorf("requests by connection, the first of which is %s: %v", first, seen)
+	}
+}
+
+// A timeout ends a request, not the connection that others share.
+func TestTimeoutOverHTTP2(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	var answering atomic.Bool
+	var before atomic.Int32
+	url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, earlier int) {
+		before.Store(int32(earlier))
+		if answering.Load() {
+			answer204(f, stream)
+		}
+	})
+	s := newSender(t, trusting(ca))
+	r, timeout := sendUntil(t, s, message(url), incomplete)
+	r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+	answering.Store(true)
+	s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
+	if before.Load() == 0 {
+		t.Error("the connection was given up")
+	}
+}
+
+// The deadline of the request that a connection was made for is not its own.
+func TestHTTP2ConnectionOutlivesItsFirstRequest(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	var before atomic.Int32
+	url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, earlier int) {
+		before.Store(int32(earlier))
+		answer204(f, stream)
+	})
+	s := newSender(t, trusting(ca))
+	_, timeout := sendUntil(t, s, message(url), func(r Response) bool { return r.StatusCode == 204 })
+	time.Sleep(timeout)
+	s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
+	if before.Load() != 1 {
+		t.Error("it took another connection")
+	}
+}
+
+// A server that says nothing after the handshake is one that does not answer.
+func TestSilentHTTP2(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2"}}
+	url := "https://" + serve(t, func(tcp net.Conn) { _, _ = io.Copy(io.Discard, tls.Server(tcp, config)) })
+	r, timeout := sendUntil(t, newSender(t, trusting(ca)), message(url), incomplete)
+	r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+}

@@ -1,0 +1,33 @@
+package sender
+
+import (
+	"net/http"
+	"time"
+)
+
+// Message is one request to send.
+type Message struct {
+	URL    string
+	Header http.Header
+	Body   []byte
+	// Timeout is from connecting to the last byte of the response.
+	Timeout time.Duration
+	// MaxResponse is how many bytes of the response body are kept.
+	MaxResponse int
+}
+
+// Response is what came of a request.
+type Response struct {
+	// StatusCode is 0 if no status line came.
+	StatusCode int
+	// Body is UTF-8 text, cut between characters at MaxResponse bytes.
+	Body      string
+	Truncated bool
+	// Failure is one sentence for an admin, or "" if the whole response came.
+	// The status is not judged here.
+	Failure string
+	// Cause is the error behind Failure, for the log of whoever runs this.
+	Cause error
+	// TimedOut: the timeout passed before the whole response had come.
+	TimedOut bool
+}
