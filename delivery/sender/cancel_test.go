@@ -57,7 +57,7 @@ func TestCancelBreaksOff(t *testing.T) {
 			if !tc.shared {
 				<-closed
 			}
-			if kept := s.connections.idle; kept > 0 != tc.shared {
+			if kept := s.pool.idle; kept > 0 != tc.shared {
 				t.Errorf("%d connections are kept", kept)
 			}
 		})

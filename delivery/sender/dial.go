@@ -15,49 +15,49 @@ import (
 
 // connection is one to an endpoint, of whatever protocol.
 type connection interface {
-	// exchange makes a request. It says whether the connection may be kept, and
-	// of one that failed, whether the endpoint has seen nothing of it.
-	exchange(ctx context.Context, x *exchange) (r Response, keep, unsent bool)
+	// roundTrip makes a request. It says whether the connection may be kept and, if
+	// the request failed, whether the endpoint has seen nothing of it.
+	roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool)
 	// shared says whether it takes several requests at a time.
 	shared() bool
-	// ready says whether it takes a request now, which then must follow. One
-	// that is not shared is only asked while idle; its next request will be over
+	// ready says whether it takes a request now, which then must follow. One that
+	// is not shared is only asked while it is idle; its next request will be over
 	// by the deadline.
 	ready(deadline time.Time) bool
-	// close closes it, and breaks off what is in flight.
+	// close closes it, and ends what is in flight.
 	close()
 }
 
 // dial makes a connection to the endpoint of a request, whose deadline is the
-// context's. A failure comes with how far it got.
-func (s *Sender) dial(ctx context.Context, x *exchange) (connection, phase, error) {
-	to := address(x.url)
+// context's. An error comes with how far it got.
+func (s *Sender) dial(ctx context.Context, req *request) (connection, phase, error) {
+	to := address(req.url)
 	conn, err := s.dialer.DialContext(ctx, "tcp", to)
 	if err != nil {
 		return nil, connecting, err
 	}
 	line, err := newLine(conn)
 	if err == nil {
-		err = line.SetDeadline(x.deadline)
+		err = line.SetDeadline(req.deadline)
 	}
 	if err != nil {
 		_ = conn.Close()
 		return nil, connecting, err
 	}
-	if x.url.Scheme == "http" {
-		return newHTTP1Connection(line, line), waiting, nil
+	if req.url.Scheme == "http" {
+		return newHTTP1Conn(line, line), waiting, nil
 	}
 	config := s.tls.Clone()
 	config.ServerName, _, _ = net.SplitHostPort(to)
 	secure := tls.Client(line, config)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = line.Close()
-		return nil, shakingHands, err
+		return nil, handshaking, err
 	}
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		return newHTTP1Connection(secure, line), waiting, nil
+		return newHTTP1Conn(secure, line), waiting, nil
 	}
-	client, err := s.transport.NewClientConn(context.WithValue(ctx, shakenHandsKey{}, secure), "https", to)
+	client, err := s.transport.NewClientConn(context.WithValue(ctx, establishedKey{}, secure), "https", to)
 	if err != nil {
 		_ = line.Close()
 		return nil, waiting, err
@@ -67,16 +67,16 @@ func (s *Sender) dial(ctx context.Context, x *exchange) (connection, phase, erro
 		_ = client.Close()
 		return nil, waiting, err
 	}
-	return &clientConnection{client: client, many: true}, waiting, nil
+	return &clientConn{client: client, many: true}, waiting, nil
 }
 
-// shakenHandsKey is where the context of NewClientConn has the connection that
-// is made already.
-type shakenHandsKey struct{}
+// establishedKey is where the context of NewClientConn has the connection that is
+// established already.
+type establishedKey struct{}
 
-// shakenHands is what net/http's Transport dials by.
-func shakenHands(ctx context.Context, _, _ string) (net.Conn, error) {
-	conn, ok := ctx.Value(shakenHandsKey{}).(net.Conn)
+// dialEstablished is what net/http's Transport dials by.
+func dialEstablished(ctx context.Context, _, _ string) (net.Conn, error) {
+	conn, ok := ctx.Value(establishedKey{}).(net.Conn)
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}

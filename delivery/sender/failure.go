@@ -20,29 +20,29 @@ import (
 type phase int32
 
 const (
-	connecting   phase = iota // DNS, TCP, a proxy
-	shakingHands              // TLS
-	waiting                   // for the response
-	reading                   // the response's body
+	connecting  phase = iota // DNS, TCP, a proxy
+	handshaking              // TLS
+	waiting                  // for the response
+	reading                  // the response's body
 )
 
-// failure makes of an error of the network one sentence that tells an admin what
+// explain makes of an error of the network one sentence that tells an admin what
 // to mend.
-func failure(err error, u *url.URL, timeout time.Duration, at phase) Response {
+func explain(err error, u *url.URL, timeout time.Duration, at phase) Response {
 	r := Response{Cause: err}
 	if timedOut(err) {
 		r.TimedOut = true
-		r.Failure = tooLate(u, timeout, at)
+		r.Failure = timeoutFailure(u, timeout, at)
 		return r
 	}
-	for _, explain := range []func(error, string) string{
+	for _, sentence := range []func(error, string) string{
 		explainAddress, explainProxy, explainName, explainTLS, explainHTTP, explainConnection,
 	} {
-		if r.Failure = explain(err, u.Hostname()); r.Failure != "" {
+		if r.Failure = sentence(err, u.Hostname()); r.Failure != "" {
 			return r
 		}
 	}
-	r.Failure = tooEarly(at)
+	r.Failure = closedFailure(at)
 	return r
 }
 
@@ -52,24 +52,24 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// tooLate is the sentence for a timeout.
-func tooLate(u *url.URL, timeout time.Duration, at phase) string {
+// timeoutFailure is the sentence for a timeout.
+func timeoutFailure(u *url.URL, timeout time.Duration, at phase) string {
 	switch at {
 	case connecting:
 		return fmt.Sprintf("no connection to %s within %s", u.Host, timeout)
-	case shakingHands:
+	case handshaking:
 		return fmt.Sprintf("no TLS handshake with %s within %s", u.Host, timeout)
 	default:
 		return fmt.Sprintf("no complete response within %s", timeout)
 	}
 }
 
-// tooEarly is the sentence for a connection that ended.
-func tooEarly(at phase) string {
+// closedFailure is the sentence for a connection that ended.
+func closedFailure(at phase) string {
 	switch at {
 	case connecting:
 		return "the connection was closed before it was complete"
-	case shakingHands:
+	case handshaking:
 		return "the connection was closed during the TLS handshake"
 	case reading:
 		return "the connection was closed before the response was complete"
@@ -86,21 +86,21 @@ func explainAddress(err error, _ string) string {
 	return ""
 }
 
-// proxyAnswerError says that a proxy did not make a connection.
-type proxyAnswerError struct{ status int }
+// proxyStatusError says that a proxy did not make a connection.
+type proxyStatusError struct{ status int }
 
-func (e *proxyAnswerError) Error() string {
+func (e *proxyStatusError) Error() string {
 	return "the proxy of the configuration " + answered(e.status)
 }
 
 // explainProxy says less than it could: an admin of webhooks need not know where
 // the proxy is.
 func explainProxy(err error, host string) string {
-	var answer *proxyAnswerError
+	var refused *proxyStatusError
 	var op *net.OpError
 	switch {
-	case errors.As(err, &answer):
-		return answer.Error()
+	case errors.As(err, &refused):
+		return refused.Error()
 	case !errors.As(err, &op):
 		return ""
 	case op.Op == "proxyconnect":

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// FuzzAnswer has an endpoint say anything, and close the connection. There is
+// FuzzResponse has an endpoint say anything, and close the connection. There is
 // always an end of it, and a response of bounded size.
-func FuzzAnswer(f *testing.F) {
+func FuzzResponse(f *testing.F) {
 	for _, seed := range []string{
 		answerOK, answerClose, "HTTP/1.1 204 No Content\r\n\r\nbeyond", "HTTP/1.0 200 OK\r\n\r\nto the end",
 		chunkedOK + "2;a=b\r\nok\r\n0\r\nA: b\r\n\r\n", chunkedOK + "fffffffffffffffff\r\n",

@@ -8,58 +8,58 @@ import (
 	"time"
 )
 
-// maxAtOnce is how long a request's body may be to be written in one go, before
-// an answer is looked for: sockets take as much though nobody reads.
+// maxAtOnce is how long a request's body may be to be written in one go before the
+// response is read: sockets take as much even if nobody reads.
 const maxAtOnce = 16 << 10
 
-// http1Connection is a connection of HTTP/1. The goroutine that sends writes the
+// http1Conn is a connection of HTTP/1. The goroutine that sends writes the
 // request and reads the response.
-type http1Connection struct {
+type http1Conn struct {
 	net.Conn // TLS on the line, or the line itself
 	line     *line
 	used     bool // it has served a request
 	spent    bool // the last request left it unfit for another
-	breakOff func()
-	one      [1]byte // what a look reads, of which there should be nothing
+	cancel   func()
+	peeked   [1]byte // what ready reads; there should be nothing to read
 }
 
-func newHTTP1Connection(conn net.Conn, line *line) *http1Connection {
-	return &http1Connection{
+func newHTTP1Conn(conn net.Conn, line *line) *http1Conn {
+	return &http1Conn{
 		Conn: conn, line: line,
-		breakOff: func() { _ = conn.SetDeadline(longAgo) },
+		cancel: func() { _ = conn.SetDeadline(longAgo) },
 	}
 }
 
 var longAgo = time.Unix(1, 0)
 
-func (c *http1Connection) shared() bool { return false }
+func (c *http1Conn) shared() bool { return false }
 
-// ready looks whether the endpoint has closed the connection, or has said what
+// ready finds out whether the endpoint has closed the connection, or has sent what
 // nobody asked for.
-func (c *http1Connection) ready(deadline time.Time) bool {
+func (c *http1Conn) ready(deadline time.Time) bool {
 	if c.SetDeadline(deadline) != nil {
 		return false
 	}
-	c.line.looking = true
-	_, err := c.Read(c.one[:])
-	c.line.looking = false
-	return errors.Is(err, os.ErrDeadlineExceeded) && (!lookMovesDeadline || c.SetDeadline(deadline) == nil)
+	c.line.peeking = true
+	_, err := c.Read(c.peeked[:])
+	c.line.peeking = false
+	return errors.Is(err, os.ErrDeadlineExceeded) && (!peekMovesDeadline || c.SetDeadline(deadline) == nil)
 }
 
-func (c *http1Connection) close() {
+func (c *http1Conn) close() {
 	if c.spent {
-		// TLS would say goodbye, and wait for a peer that may not read.
+		// TLS would say goodbye, and wait for a peer that may not read it.
 		_ = c.line.Close()
 		return
 	}
 	_ = c.Close()
 }
 
-// exchange relies on the deadline that is set already.
-func (c *http1Connection) exchange(ctx context.Context, x *exchange) (r Response, keep, unsent bool) {
+// roundTrip relies on the deadline that is set already.
+func (c *http1Conn) roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool) {
 	c.line.sent = false
-	stop := context.AfterFunc(ctx, c.breakOff)
-	r, keep = c.converse(ctx, x)
+	stop := context.AfterFunc(ctx, c.cancel)
+	r, keep = c.exchange(ctx, req)
 	if !stop() {
 		keep = false // the connection is, or is about to be, past its deadline
 	}
@@ -69,39 +69,39 @@ func (c *http1Connection) exchange(ctx context.Context, x *exchange) (r Response
 	return r, keep, unsent
 }
 
-// converse writes the request and reads the response. If there is an answer, it
+// exchange writes the request and reads the response. If there is a response, it
 // does not matter whether the whole request could be written: endpoints answer
 // 413 and close.
-func (c *http1Connection) converse(ctx context.Context, x *exchange) (r Response, keep bool) {
+func (c *http1Conn) exchange(ctx context.Context, req *request) (r Response, keep bool) {
 	b := getBuffer()
 	defer putBuffer(b)
-	if err := appendHead(b, x); err != nil {
+	if err := appendRequestHeader(b, req); err != nil {
 		return Response{Failure: "this request cannot be sent: " + err.Error(), Cause: err}, true
 	}
-	w := c.write(b, x.Body)
+	w := c.write(b, req.Body)
 	if w.err != nil && !c.line.sent {
-		return x.failed(ctx, w.err, waiting), false
+		return req.failure(ctx, w.err, waiting), false
 	}
-	a := newAnswer(c.Conn)
-	defer a.free()
-	status, last, err := a.head()
+	in := newResponseReader(c.Conn)
+	defer in.free()
+	status, last, err := in.readHeader()
 	if err != nil {
-		_ = w.end(0)
-		return x.failed(ctx, err, waiting), false
+		_ = w.wait(0)
+		return req.failure(ctx, err, waiting), false
 	}
-	r = x.response(ctx, status, a)
-	keep = r.Failure == "" && !last && a.over()
-	return r, w.end(graceAfterAnswer) == nil && keep
+	r = req.response(ctx, status, in)
+	keep = r.Failure == "" && !last && in.isDrained()
+	return r, w.wait(graceAfterResponse) == nil && keep
 }
 
-// write writes a request, of which b has the head, and the room for more.
-func (c *http1Connection) write(b *[]byte, body []byte) writing {
+// write writes a request, whose header is in b, with room for more.
+func (c *http1Conn) write(b *[]byte, body []byte) writing {
 	if len(body) <= maxAtOnce {
 		*b = append(*b, body...)
 		_, err := c.Write(*b)
 		return writing{err: err}
 	}
-	// In another goroutine, so that an answer is seen that comes before the
+	// In another goroutine, so that a response is seen that comes before the
 	// endpoint has read the request.
 	w := writing{to: c, done: make(chan error, 1)}
 	go func() {
@@ -114,19 +114,21 @@ func (c *http1Connection) write(b *[]byte, body []byte) writing {
 	return w
 }
 
-// writing is a request that is written, or, if there is a channel, still may be.
+// writing is a request that has been written, or, if there is a channel, may still
+// be being written.
 type writing struct {
 	err  error
 	to   net.Conn
 	done chan error
 }
 
-// graceAfterAnswer is how long a request may still be written when the answer is
+// graceAfterResponse is how long a request may still be written once the response is
 // there: as long as net/http's transport waits.
-const graceAfterAnswer = 50 * time.Millisecond
+const graceAfterResponse = 50 * time.Millisecond
 
-// end ends the writing, which may go on for some time, and must be called.
-func (w writing) end(grace time.Duration) error {
+// wait waits for the end of the writing, and forces it after the grace. It must be
+// called.
+func (w writing) wait(grace time.Duration) error {
 	if w.done == nil {
 		return w.err
 	}

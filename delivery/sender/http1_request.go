@@ -10,10 +10,10 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// appendHead appends a request of HTTP/1.1 up to its body, byte for byte as
+// appendRequestHeader appends a request of HTTP/1.1 up to its body, byte for byte as
 // net/http would write it.
-func appendHead(to *[]byte, x *exchange) error {
-	host, err := httpguts.PunycodeHostPort(x.url.Host)
+func appendRequestHeader(to *[]byte, req *request) error {
+	host, err := httpguts.PunycodeHostPort(req.url.Host)
 	if err != nil {
 		return err
 	}
@@ -21,18 +21,18 @@ func appendHead(to *[]byte, x *exchange) error {
 		host = "" // which is valid
 	}
 	b := append(*to, "POST "...)
-	b = append(b, x.url.RequestURI()...)
+	b = append(b, req.url.RequestURI()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
 	b = append(b, withoutZone(host)...)
 	b = append(b, "\r\n"...)
-	if b, err = appendField(b, "User-Agent", x.Header["User-Agent"]); err != nil {
+	if b, err = appendHeader(b, "User-Agent", req.Header["User-Agent"]); err != nil {
 		return err
 	}
 	b = append(b, "Content-Length: "...)
-	b = strconv.AppendInt(b, int64(len(x.Body)), 10)
+	b = strconv.AppendInt(b, int64(len(req.Body)), 10)
 	b = append(b, "\r\n"...)
 	names := make([]string, 0, 16)
-	for name := range x.Header {
+	for name := range req.Header {
 		names = append(names, name)
 	}
 	slices.Sort(names)
@@ -41,7 +41,7 @@ func appendHead(to *[]byte, x *exchange) error {
 		case "Host", "User-Agent", "Content-Length", "Transfer-Encoding", "Trailer": // not the caller's
 			continue
 		}
-		if b, err = appendField(b, name, x.Header[name]); err != nil {
+		if b, err = appendHeader(b, name, req.Header[name]); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,7 @@ func appendHead(to *[]byte, x *exchange) error {
 	return nil
 }
 
-func appendField(b []byte, name string, values []string) ([]byte, error) {
+func appendHeader(b []byte, name string, values []string) ([]byte, error) {
 	if !httpguts.ValidHeaderFieldName(name) {
 		return b, fmt.Errorf("%q is no name of a header", name)
 	}

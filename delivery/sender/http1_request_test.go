@@ -90,13 +90,13 @@ func TestRequestHeads(t *testing.T) {
 		if err := asNetHTTPWrites(t, m).Write(&want); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
-		x := &exchange{Message: m, deadline: time.Now()}
+		req := &request{Message: m, deadline: time.Now()}
 		var err error
-		if x.url, err = url.Parse(m.URL); err != nil {
+		if req.url, err = url.Parse(m.URL); err != nil {
 			t.Fatal(err)
 		}
 		var got []byte
-		if err := appendHead(&got, x); err != nil || string(got)+string(m.Body) != want.String() {
+		if err := appendRequestHeader(&got, req); err != nil || string(got)+string(m.Body) != want.String() {
 			t.Errorf("got  %q, %v\nwant %q", got, err, want.String())
 		}
 	}

@@ -11,28 +11,26 @@ import (
 )
 
 var (
-	// errStatus is what ReadResponse lets through: a status below 100, which is
-	// none.
+	// errStatus is for what http.ReadResponse lets through: a status below 100.
 	errStatus     = errors.New("malformed HTTP status code")
 	errLongHeader = errors.New("response headers exceeded the limit")
 )
 
-// answer is what an endpoint says on a connection of HTTP/1, informational
-// answers included.
-type answer struct {
+// responseReader reads a response of HTTP/1, and the informational ones before it.
+type responseReader struct {
 	in     *bufio.Reader
-	source limited
+	source limitedReader
 	body   io.Reader
 }
 
-// limited reads no more than it may, and notes why it ends.
-type limited struct {
+// limitedReader reads up to a limit, and notes why it ends.
+type limitedReader struct {
 	io.Reader
 	left int
 	err  error
 }
 
-func (l *limited) Read(p []byte) (n int, err error) {
+func (l *limitedReader) Read(p []byte) (n int, err error) {
 	if l.left <= 0 {
 		l.err = errLongHeader
 		return 0, l.err
@@ -42,77 +40,78 @@ func (l *limited) Read(p []byte) (n int, err error) {
 	return n, l.err
 }
 
-var answers = sync.Pool{New: func() any {
-	a := new(answer)
-	a.in = bufio.NewReader(&a.source)
-	return a
+var responseReaders = sync.Pool{New: func() any {
+	r := new(responseReader)
+	r.in = bufio.NewReader(&r.source)
+	return r
 }}
 
-// newAnswer reads from a connection, until it is freed.
-func newAnswer(from io.Reader) *answer {
-	a := answers.Get().(*answer)
-	a.source = limited{Reader: from, left: maxResponseHeader}
-	a.in.Reset(&a.source)
-	return a
+// newResponseReader reads from a connection, until it is freed.
+func newResponseReader(from io.Reader) *responseReader {
+	r := responseReaders.Get().(*responseReader)
+	r.source = limitedReader{Reader: from, left: maxResponseHeader}
+	r.in.Reset(&r.source)
+	return r
 }
 
-func (a *answer) free() {
-	a.source, a.body = limited{}, nil
-	answers.Put(a)
+func (r *responseReader) free() {
+	r.source, r.body = limitedReader{}, nil
+	responseReaders.Put(r)
 }
 
-// post is all that ReadResponse must know of a request.
+// post is all that http.ReadResponse must know of a request.
 var post = &http.Request{Method: http.MethodPost}
 
-// head reads up to the body. The headers of informational answers count, too, so
-// that there is an end of them. Last says that nothing comes after this answer.
-func (a *answer) head() (status int, last bool, err error) {
+// readHeader reads up to the body. One limit is for the headers of all informational
+// responses and of the last, so that an endpoint cannot go on with them for ever.
+// Last says that no other response may come on this connection.
+func (r *responseReader) readHeader() (status int, last bool, err error) {
 	for {
-		resp, err := http.ReadResponse(a.in, post) //nolint:bodyclose // to close the body is to read on
+		resp, err := http.ReadResponse(r.in, post) //nolint:bodyclose // to close the body is to read on
 		if err != nil {
-			return 0, true, a.because(err)
+			return 0, true, r.cause(err)
 		}
 		if status := resp.StatusCode; status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
-			a.source.left, a.body = math.MaxInt, resp.Body
+			r.source.left, r.body = math.MaxInt, resp.Body
 			return status, resp.Close || status < 200, nil
 		}
 	}
 }
 
 // Read reads the body.
-func (a *answer) Read(p []byte) (int, error) {
-	n, err := a.body.Read(p)
+func (r *responseReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = a.because(err)
+		err = r.cause(err)
 	}
 	return n, err
 }
 
-// because returns why an answer ends, where what net/http makes of its end says
-// less: half a line is malformed, but if the time is up, that is why.
-func (a *answer) because(err error) error {
-	if a.source.err != nil && !errors.Is(a.source.err, io.EOF) {
-		return a.source.err
+// cause returns why reading failed, where net/http's error says less: half a line is
+// malformed, but if the time is up, that is why.
+func (r *responseReader) cause(err error) error {
+	if r.source.err != nil && !errors.Is(r.source.err, io.EOF) {
+		return r.source.err
 	}
 	return err
 }
 
-// over says, after the body, that nothing has come besides.
-func (a *answer) over() bool { return a.in.Buffered() == 0 }
+// isDrained says, after the body, that nothing else has come.
+func (r *responseReader) isDrained() bool { return r.in.Buffered() == 0 }
 
-// response makes of an answer what the log keeps.
-func (x *exchange) response(ctx context.Context, status int, body io.Reader) Response {
+// response reads a body and makes of it and the status what the log keeps.
+func (req *request) response(ctx context.Context, status int, body io.Reader) Response {
 	switch {
 	case status < 100:
-		return x.failed(ctx, errStatus, waiting)
+		return req.failure(ctx, errStatus, waiting)
 	case status == http.StatusSwitchingProtocols:
 		// No response but a connection, which no timeout ends.
 		return Response{StatusCode: status}
 	}
-	text, truncated, err := readText(body, x.MaxResponse)
+	text, truncated, err := readText(body, req.MaxResponse)
 	var r Response
 	if err != nil {
-		r = x.failed(ctx, err, reading)
+		r = req.failure(ctx, err, reading)
 	}
 	r.StatusCode, r.Body, r.Truncated = status, text, truncated
 	return r

@@ -12,41 +12,41 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// clientConnection is a connection of net/http: one of HTTP/2, or one through a
+// clientConn is a connection of net/http: one of HTTP/2, or one through a
 // proxy.
-type clientConnection struct {
+type clientConn struct {
 	client *http.ClientConn
 	many   bool // requests at a time
 }
 
-func (c *clientConnection) shared() bool { return c.many }
+func (c *clientConn) shared() bool { return c.many }
 
-func (c *clientConnection) ready(time.Time) bool {
+func (c *clientConn) ready(time.Time) bool {
 	if c.many {
 		return c.client.Reserve() == nil
 	}
 	return c.client.Err() == nil
 }
 
-func (c *clientConnection) close() { _ = c.client.Close() }
+func (c *clientConn) close() { _ = c.client.Close() }
 
-func (c *clientConnection) exchange(ctx context.Context, x *exchange) (r Response, keep, unsent bool) {
-	timed, cancel := context.WithDeadline(ctx, x.deadline)
+func (c *clientConn) roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool) {
+	timed, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
-	req := &http.Request{
+	post := &http.Request{
 		Method:        http.MethodPost,
-		URL:           x.url,
-		Host:          x.url.Host,
-		Header:        x.Header,
-		Body:          io.NopCloser(bytes.NewReader(x.Body)),
-		ContentLength: int64(len(x.Body)),
+		URL:           req.url,
+		Host:          req.url.Host,
+		Header:        req.Header,
+		Body:          io.NopCloser(bytes.NewReader(req.Body)),
+		ContentLength: int64(len(req.Body)),
 	}
-	resp, err := c.client.RoundTrip(req.WithContext(timed))
+	resp, err := c.client.RoundTrip(post.WithContext(timed))
 	if err != nil {
-		return x.failed(ctx, err, waiting), c.many && c.client.Err() == nil, isUnprocessed(err)
+		return req.failure(ctx, err, waiting), c.many && c.client.Err() == nil, isUnprocessed(err)
 	}
 	defer resp.Body.Close()
-	r = x.response(ctx, resp.StatusCode, resp.Body)
+	r = req.response(ctx, resp.StatusCode, resp.Body)
 	if c.many {
 		return r, c.client.Err() == nil, false
 	}

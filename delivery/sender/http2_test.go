@@ -144,8 +144,8 @@ func TestHTTP2ConnectionIsShared(t *testing.T) {
 			t.Errorf("10 requests came by %d connections", n)
 		}
 	}
-	if s.connections.idle != 1 {
-		t.Errorf("%d connections are kept", s.connections.idle)
+	if s.pool.idle != 1 {
+		t.Errorf("%d connections are kept", s.pool.idle)
 	}
 }
 

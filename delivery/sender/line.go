@@ -2,21 +2,21 @@ package sender
 
 import "net"
 
-// line is the TCP connection below an HTTP/1 connection, with or without TLS. It
-// tells whether anything was sent, and can be looked at without waiting.
+// line is the TCP connection below a connection of HTTP/1, with or without TLS. It
+// notes whether anything was sent, and can be read without waiting.
 type line struct {
 	net.Conn
 	// sent says that something was written since this was last set to false.
 	sent bool
-	// looking makes Read take only what has come already. If nothing has, it is
-	// as if the deadline had passed, after which TLS, too, can go on.
-	looking bool
-	look    look
+	// peeking makes Read take only what is there already. If there is nothing, it
+	// fails as if the deadline had passed, after which TLS, too, can go on.
+	peeking bool
+	peeker  peeker
 }
 
 func newLine(conn net.Conn) (*line, error) {
 	l := &line{Conn: conn}
-	return l, l.look.init(conn)
+	return l, l.peeker.init(conn)
 }
 
 func (l *line) Write(p []byte) (int, error) {
@@ -28,8 +28,8 @@ func (l *line) Write(p []byte) (int, error) {
 }
 
 func (l *line) Read(p []byte) (int, error) {
-	if l.looking {
-		return l.look.Read(p)
+	if l.peeking {
+		return l.peeker.Read(p)
 	}
 	return l.Conn.Read(p)
 }

@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// lookMovesDeadline says that the deadline must be set again after a look.
-const lookMovesDeadline = true
+// peekMovesDeadline says that the deadline must be set again after a peek.
+const peekMovesDeadline = true
 
-// look waits a moment for what may have come to a socket, where it cannot be
-// asked.
-type look struct{ conn net.Conn }
+// peeker waits a moment for what may have come to a socket, where there is no way
+// to ask.
+type peeker struct{ conn net.Conn }
 
-func (l *look) init(conn net.Conn) error {
-	l.conn = conn
+func (p *peeker) init(conn net.Conn) error {
+	p.conn = conn
 	return nil
 }
 
-func (l *look) Read(p []byte) (int, error) {
-	if err := l.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+func (p *peeker) Read(b []byte) (int, error) {
+	if err := p.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		return 0, err
 	}
-	return l.conn.Read(p)
+	return p.conn.Read(b)
 }

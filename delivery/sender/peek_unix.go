@@ -10,48 +10,48 @@ import (
 	"syscall"
 )
 
-// lookMovesDeadline says that the deadline must be set again after a look.
-const lookMovesDeadline = false
+// peekMovesDeadline says that the deadline must be set again after a peek.
+const peekMovesDeadline = false
 
-// look reads what has come to a socket.
-type look struct {
+// peeker reads what has come to a socket.
+type peeker struct {
 	raw syscall.RawConn
-	// read is made once, since it is called for each request: it reads into p.
+	// read reads into buf. It is made once, since it is called for each request.
 	read func(fd uintptr) (done bool)
-	p    []byte
+	buf  []byte
 	n    int
 	err  error
 }
 
-func (l *look) init(conn net.Conn) (err error) {
+func (p *peeker) init(conn net.Conn) (err error) {
 	tcp, ok := conn.(syscall.Conn)
 	if !ok {
 		return errors.ErrUnsupported
 	}
-	l.read = func(fd uintptr) bool {
+	p.read = func(fd uintptr) bool {
 		for {
-			if l.n, l.err = syscall.Read(int(fd), l.p); !errors.Is(l.err, syscall.EINTR) {
+			if p.n, p.err = syscall.Read(int(fd), p.buf); !errors.Is(p.err, syscall.EINTR) {
 				return true
 			}
 		}
 	}
-	l.raw, err = tcp.SyscallConn()
+	p.raw, err = tcp.SyscallConn()
 	return err
 }
 
-func (l *look) Read(p []byte) (int, error) {
-	l.p = p
-	err := l.raw.Read(l.read)
-	l.p = nil
+func (p *peeker) Read(b []byte) (int, error) {
+	p.buf = b
+	err := p.raw.Read(p.read)
+	p.buf = nil
 	switch {
 	case err != nil:
 		return 0, err
-	case errors.Is(l.err, syscall.EAGAIN):
+	case errors.Is(p.err, syscall.EAGAIN):
 		return 0, os.ErrDeadlineExceeded
-	case l.err != nil:
-		return 0, l.err
-	case l.n == 0:
+	case p.err != nil:
+		return 0, p.err
+	case p.n == 0:
 		return 0, io.EOF
 	}
-	return l.n, nil
+	return p.n, nil
 }

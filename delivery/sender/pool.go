@@ -6,257 +6,259 @@ import (
 	"time"
 )
 
-// connections are those of one sender. They are kept while they are idle: the
-// most recently used are used first, and the others closed when there are too
-// many, or too old.
-type connections struct {
-	// most is how many are idle, and keepFor for how long. An endpoint may have all
-	// of them: many webhooks often lead to the same one.
-	most    int
-	keepFor time.Duration
+// pool is all connections of one sender. Between requests they are idle: the most
+// recently used is used first, and others are closed when there are too many, or
+// when they have been idle for too long.
+type pool struct {
+	// maxIdle is how many may be idle, and idleTimeout for how long. One endpoint may
+	// have all of them: many webhooks often lead to the same one.
+	maxIdle     int
+	idleTimeout time.Duration
 
 	mu        sync.Mutex
-	endpoints map[endpoint]*atEndpoint
+	endpoints map[endpoint]*endpointConns
 	idle      int
 	// newest and oldest are the ends of the list of idle connections.
-	newest, oldest *kept
-	// timer wakes when the oldest one may be too old, if it is waking.
-	timer  *time.Timer
-	waking bool
-	closed bool
+	newest, oldest *pooledConn
+	// timer expires the oldest one; timerSet says that it runs.
+	timer    *time.Timer
+	timerSet bool
+	closed   bool
 }
 
 // endpoint is what a connection leads to, as the URL has it.
 type endpoint struct{ scheme, host string }
 
-// atEndpoint are the connections to one endpoint.
-type atEndpoint struct {
+// endpointConns are the connections to one endpoint.
+type endpointConns struct {
 	endpoint
-	// all counts them, those included that serve a request.
-	all int
-	// ready are those that a request may take, the most recently used last.
-	ready []*kept
+	// open counts all of them, those that serve a request included.
+	open int
+	// available are those that may be given to a request, the most recently used last.
+	available []*pooledConn
 }
 
-// kept is a connection that is known to connections.
-type kept struct {
+// pooledConn is a connection in the pool.
+type pooledConn struct {
 	connection
-	at       *atEndpoint
+	siblings *endpointConns
 	inFlight int
 	// While idle, that is, with nothing in flight:
-	since        time.Time
-	newer, older *kept
+	idleSince    time.Time
+	newer, older *pooledConn
 }
 
-func (c *connections) init(most int) {
-	c.most, c.keepFor = most, idleConnTimeout
-	c.endpoints = make(map[endpoint]*atEndpoint)
+func (p *pool) init(maxIdle int) {
+	p.maxIdle, p.idleTimeout = maxIdle, idleConnTimeout
+	p.endpoints = make(map[endpoint]*endpointConns)
 }
 
-// take takes a connection for a request, which will be over by the deadline, or
-// returns nil if there is none.
-func (c *connections) take(to endpoint, deadline time.Time) *kept {
+// get returns a connection for a request, which will be over by the deadline, or
+// nil if there is none. The caller must put it back.
+func (p *pool) get(to endpoint, deadline time.Time) *pooledConn {
 	for {
-		k, ready := c.next(to, deadline, false)
-		if k == nil || ready || !k.shared() && k.ready(deadline) {
-			return k
+		c, ready := p.pick(to, deadline, false)
+		if c == nil || ready || !c.shared() && c.ready(deadline) {
+			return c
 		}
-		c.release(k, false)
+		p.put(c, false)
 	}
 }
 
-// next takes a connection. If that is not said to be ready, it may be, which is
-// found out without the lock, or it is one that is shared and at its end.
-func (c *connections) next(to endpoint, deadline time.Time, onlyShared bool) (k *kept, ready bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.endpoints[to]
-	if at == nil {
+// pick assigns a request to a connection. If that is not said to be ready, it is
+// either one whose readiness the caller must find out, without the lock, or a
+// shared one at its end.
+func (p *pool) pick(to endpoint, deadline time.Time, onlyShared bool) (c *pooledConn, ready bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	siblings := p.endpoints[to]
+	if siblings == nil {
 		return nil, false
 	}
-	for _, k := range slices.Backward(at.ready) {
-		if onlyShared && !k.shared() {
+	for _, c := range slices.Backward(siblings.available) {
+		if onlyShared && !c.shared() {
 			continue
 		}
-		ready := k.shared() && k.ready(deadline)
-		if ready || !k.shared() || k.inFlight == 0 {
-			c.begin(k)
-			return k, ready
+		ready := c.shared() && c.ready(deadline)
+		if ready || !c.shared() || c.inFlight == 0 {
+			p.assign(c)
+			return c, ready
 		}
 	}
 	return nil, false
 }
 
-// add makes a new connection known, which serves a request from now on. If there
-// is a shared one meanwhile, that does, and the new one is closed: requests that
-// find none at the same time all make one.
-func (c *connections) add(to endpoint, conn connection) *kept {
+// add puts a new connection into the pool, with a request assigned to it. If there
+// is a shared one meanwhile, it returns that, and closes the new one: requests that
+// find none at the same time all dial.
+func (p *pool) add(to endpoint, conn connection) *pooledConn {
 	if conn.shared() {
-		k, ready := c.next(to, time.Time{}, true)
+		c, ready := p.pick(to, time.Time{}, true)
 		if ready {
 			conn.close()
-			return k
+			return c
 		}
-		if k != nil {
-			c.release(k, false)
+		if c != nil {
+			p.put(c, false)
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := c.endpoints[to]
-	if at == nil {
-		at = &atEndpoint{endpoint: to}
-		c.endpoints[to] = at
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	siblings := p.endpoints[to]
+	if siblings == nil {
+		siblings = &endpointConns{endpoint: to}
+		p.endpoints[to] = siblings
 	}
-	at.all++
-	k := &kept{connection: conn, at: at, inFlight: 1}
+	siblings.open++
+	c := &pooledConn{connection: conn, siblings: siblings, inFlight: 1}
 	if conn.shared() {
 		conn.ready(time.Time{}) // for its first request; if not, that will tell
-		at.ready = append(at.ready, k)
+		siblings.available = append(siblings.available, c)
 	}
-	return k
+	return c
 }
 
-// release ends a request on a connection, which is closed if it is not worth
-// keeping.
-func (c *connections) release(k *kept, keep bool) {
-	if surplus := c.end(k, keep); surplus != nil {
+// put gives back a connection after a request, and closes it if it is not to be
+// kept.
+func (p *pool) put(c *pooledConn, keep bool) {
+	if surplus := p.unassign(c, keep); surplus != nil {
 		surplus.close()
 	}
 }
 
-// end is release, but for the connection that it returns to be closed.
-func (c *connections) end(k *kept, keep bool) (surplus *kept) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	k.inFlight--
-	switch {
-	case k.inFlight > 0 && keep:
-		return nil
-	case k.inFlight > 0: // no more requests
-		k.at.withdraw(k)
-		return nil
-	case !keep || c.closed:
-		c.forget(k)
-		return k
+// assign counts a request on a connection.
+func (p *pool) assign(c *pooledConn) {
+	if c.inFlight == 0 {
+		p.removeIdle(c)
 	}
-	c.putIdle(k)
-	if c.idle > c.most {
-		surplus = c.takeOldest()
+	c.inFlight++
+	if !c.shared() {
+		c.siblings.withdraw(c)
+	}
+}
+
+// unassign ends a request on a connection. It returns the connection that the
+// caller must now close, which may be another one, or nil.
+func (p *pool) unassign(c *pooledConn, keep bool) (surplus *pooledConn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.inFlight--
+	switch {
+	case c.inFlight > 0 && keep:
+		return nil
+	case c.inFlight > 0:
+		c.siblings.withdraw(c)
+		return nil
+	case !keep || p.closed:
+		p.remove(c)
+		return c
+	}
+	p.pushIdle(c)
+	if p.idle > p.maxIdle {
+		surplus = p.popOldest()
 	}
 	return surplus
 }
 
-// begin begins a request on a connection.
-func (c *connections) begin(k *kept) {
-	if k.inFlight == 0 {
-		c.takeIdle(k)
-	}
-	k.inFlight++
-	if !k.shared() {
-		k.at.withdraw(k)
+// remove takes a connection that is neither in use nor idle out of the pool.
+func (p *pool) remove(c *pooledConn) {
+	c.siblings.withdraw(c)
+	c.siblings.open--
+	if c.siblings.open == 0 {
+		delete(p.endpoints, c.siblings.endpoint)
 	}
 }
 
-// forget takes out a connection that has nothing in flight and is not idle.
-func (c *connections) forget(k *kept) {
-	k.at.withdraw(k)
-	k.at.all--
-	if k.at.all == 0 {
-		delete(c.endpoints, k.at.endpoint)
+// withdraw keeps further requests from a connection.
+func (e *endpointConns) withdraw(c *pooledConn) {
+	if i := slices.Index(e.available, c); i >= 0 {
+		e.available = slices.Delete(e.available, i, i+1)
 	}
 }
 
-// withdraw lets no more requests take a connection.
-func (at *atEndpoint) withdraw(k *kept) {
-	if i := slices.Index(at.ready, k); i >= 0 {
-		at.ready = slices.Delete(at.ready, i, i+1)
+// pushIdle makes a connection the newest of the idle ones.
+func (p *pool) pushIdle(c *pooledConn) {
+	if !c.shared() {
+		c.siblings.available = append(c.siblings.available, c)
 	}
-}
-
-// putIdle makes a connection the newest of the idle ones.
-func (c *connections) putIdle(k *kept) {
-	if !k.shared() {
-		k.at.ready = append(k.at.ready, k)
-	}
-	k.since = time.Now()
-	k.older = c.newest
-	if c.newest == nil {
-		c.oldest = k
+	c.idleSince = time.Now()
+	c.older = p.newest
+	if p.newest == nil {
+		p.oldest = c
 	} else {
-		c.newest.newer = k
+		p.newest.newer = c
 	}
-	c.newest = k
-	c.idle++
-	if !c.waking {
-		c.wakeIn(c.keepFor)
+	p.newest = c
+	p.idle++
+	if !p.timerSet {
+		p.expireIn(p.idleTimeout)
 	}
 }
 
-// takeIdle takes a connection out of the idle ones.
-func (c *connections) takeIdle(k *kept) {
-	if k.newer == nil {
-		c.newest = k.older
+// removeIdle takes a connection out of the list of idle ones.
+func (p *pool) removeIdle(c *pooledConn) {
+	if c.newer == nil {
+		p.newest = c.older
 	} else {
-		k.newer.older = k.older
+		c.newer.older = c.older
 	}
-	if k.older == nil {
-		c.oldest = k.newer
+	if c.older == nil {
+		p.oldest = c.newer
 	} else {
-		k.older.newer = k.newer
+		c.older.newer = c.newer
 	}
-	k.newer, k.older = nil, nil
-	c.idle--
+	c.newer, c.older = nil, nil
+	p.idle--
 }
 
-func (c *connections) wakeIn(d time.Duration) {
-	c.waking = true
-	if c.timer == nil {
-		c.timer = time.AfterFunc(d, c.expire)
+// popOldest takes the connection that has been idle for longest out of the pool.
+func (p *pool) popOldest() *pooledConn {
+	c := p.oldest
+	p.removeIdle(c)
+	p.remove(c)
+	return c
+}
+
+func (p *pool) expireIn(d time.Duration) {
+	p.timerSet = true
+	if p.timer == nil {
+		p.timer = time.AfterFunc(d, p.expire)
 	} else {
-		c.timer.Reset(d)
+		p.timer.Reset(d)
 	}
 }
 
 // expire closes what has been idle for too long.
-func (c *connections) expire() {
-	c.mu.Lock()
-	c.waking = false
-	var old []*kept
-	for c.oldest != nil {
-		if left := c.keepFor - time.Since(c.oldest.since); left > 0 {
-			c.wakeIn(left)
+func (p *pool) expire() {
+	p.mu.Lock()
+	p.timerSet = false
+	var old []*pooledConn
+	for p.oldest != nil {
+		if left := p.idleTimeout - time.Since(p.oldest.idleSince); left > 0 {
+			p.expireIn(left)
 			break
 		}
-		old = append(old, c.takeOldest())
+		old = append(old, p.popOldest())
 	}
-	c.mu.Unlock()
-	for _, k := range old {
-		k.close()
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
 	}
 }
 
 // close closes the idle connections now, and the others after their requests.
-func (c *connections) close() {
-	c.mu.Lock()
-	c.closed = true
-	if c.timer != nil {
-		c.timer.Stop()
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	if p.timer != nil {
+		p.timer.Stop()
 	}
-	var idle []*kept
-	for c.oldest != nil {
-		idle = append(idle, c.takeOldest())
+	var idle []*pooledConn
+	for p.oldest != nil {
+		idle = append(idle, p.popOldest())
 	}
-	c.mu.Unlock()
-	for _, k := range idle {
-		k.close()
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
 	}
-}
-
-// takeOldest takes out the connection that has been idle for longest.
-func (c *connections) takeOldest() *kept {
-	k := c.oldest
-	c.takeIdle(k)
-	c.forget(k)
-	return k
 }

@@ -36,7 +36,7 @@ func schemes(t *testing.T, test func(t *testing.T, start func(handle func(conn n
 }
 
 // What happens to a connection while it is idle is seen before it is used.
-func TestIdleConnectionIsLookedAt(t *testing.T) {
+func TestIdleConnectionIsCheckedBeforeUse(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name   string
@@ -87,7 +87,7 @@ func TestIdleConnectionIsLookedAt(t *testing.T) {
 				want := int32(1)
 				if !tc.kept {
 					want = 2
-					eventually(t, "the connection is seen to be useless", func() bool { return !lookAtIdle(s) })
+					eventually(t, "the connection is seen to be useless", func() bool { return !peekAtIdle(s) })
 				}
 				s.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
 				if n := connections.Load(); n != want {
@@ -98,7 +98,7 @@ func TestIdleConnectionIsLookedAt(t *testing.T) {
 	}
 }
 
-// A connection may fail in the moment between the look and the request. That is
+// A connection may fail in the moment between the check and the request. That is
 // made up for only if nothing was sent.
 func TestSecondTry(t *testing.T) {
 	t.Parallel()
@@ -114,11 +114,11 @@ func TestSecondTry(t *testing.T) {
 		})
 		s.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
 		for range 2 {
-			first := s.connections.newest.connection.(*http1Connection)
+			first := s.pool.newest.connection.(*http1Conn)
 			if err := first.line.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
-			if !lookAtIdle(s) {
+			if !peekAtIdle(s) {
 				t.Fatal("the connection is not to be seen as closed")
 			}
 			s.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
@@ -234,7 +234,7 @@ func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 	t.Parallel()
 	url, open := counting(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
 	s := newSender(t)
-	s.connections.keepFor = 10 * time.Millisecond
+	s.pool.idleTimeout = 10 * time.Millisecond
 	for range 3 {
 		s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
 		eventually(t, "the connection is closed", func() bool { return open.Load() == 0 })
@@ -257,14 +257,14 @@ func (c *timedConnection) close()     { c.lived = time.Since(c.began) }
 func TestTimeOfIdleConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var c connections
-		c.init(10)
+		var p pool
+		p.init(10)
 		var all []*timedConnection
 		for _, after := range []time.Duration{0, 10 * time.Second, 50 * time.Second, time.Hour} {
 			time.Sleep(after)
 			conn := &timedConnection{began: time.Now()}
 			all = append(all, conn)
-			c.release(c.add(endpoint{}, conn), true)
+			p.put(p.add(endpoint{}, conn), true)
 		}
 		time.Sleep(idleConnTimeout)
 		synctest.Wait()
@@ -273,8 +273,8 @@ func TestTimeOfIdleConnections(t *testing.T) {
 				t.Errorf("connection %d was closed after %s", i, conn.lived)
 			}
 		}
-		if c.waking || c.idle != 0 || len(c.endpoints) != 0 {
-			t.Errorf("left are %d connections to %d endpoints, and the timer waking: %t", c.idle, len(c.endpoints), c.waking)
+		if p.timerSet || p.idle != 0 || len(p.endpoints) != 0 {
+			t.Errorf("left are %d connections to %d endpoints, and the timer set: %t", p.idle, len(p.endpoints), p.timerSet)
 		}
 	})
 }

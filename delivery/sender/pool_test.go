@@ -106,17 +106,17 @@ func TestConnectionClosedByTheServer(t *testing.T) {
 	s := newSender(t)
 	for range 3 {
 		s.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
-		eventually(t, "the connection is seen to be closed", func() bool { return !lookAtIdle(s) })
+		eventually(t, "the connection is seen to be closed", func() bool { return !peekAtIdle(s) })
 	}
 	if got := seen.perConnection(); !slices.Equal(got, []int{1, 1, 1}) {
 		t.Errorf("requests per connection: %v", got)
 	}
 }
 
-// lookAtIdle looks at the newest idle connection, if there is one, as the next
+// peekAtIdle checks the newest idle connection, if there is one, as the next
 // request will.
-func lookAtIdle(s *Sender) (ready bool) {
-	newest := s.connections.newest
+func peekAtIdle(s *Sender) (ready bool) {
+	newest := s.pool.newest
 	return newest != nil && newest.ready(time.Now().Add(time.Minute))
 }
 

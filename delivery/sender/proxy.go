@@ -23,7 +23,7 @@ func (s *Sender) throughProxy(host string) *http.Transport {
 	t.Proxy = http.ProxyURL(s.destinations.Proxy)
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode != http.StatusOK {
-			return &proxyAnswerError{answer.StatusCode}
+			return &proxyStatusError{answer.StatusCode}
 		}
 		return nil
 	}
@@ -45,27 +45,27 @@ func (s *Sender) dialProxyTLS(ctx context.Context, network, address string) (net
 // dialThroughProxy makes a connection to the endpoint of a request through the proxy.
 // That is told an address that was checked, lest it find another one for the name;
 // only of http, an HTTP proxy must be told the name, and look after addresses by itself.
-func (s *Sender) dialThroughProxy(ctx context.Context, x *exchange) (connection, phase, error) {
+func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection, phase, error) {
 	at := connecting
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { at = shakingHands },
+		TLSHandshakeStart: func() { at = handshaking },
 	})
-	byName := address(x.url)
+	byName := address(req.url)
 	host, port, _ := net.SplitHostPort(byName)
 	to := []string{byName}
-	if x.url.Scheme == "https" || strings.HasPrefix(s.destinations.Proxy.Scheme, "socks") {
+	if req.url.Scheme == "https" || strings.HasPrefix(s.destinations.Proxy.Scheme, "socks") {
 		to = nil
-		for _, addr := range x.resolved {
+		for _, addr := range req.resolved {
 			to = append(to, net.JoinHostPort(addr.String(), port))
 		}
 	}
 	transport := s.throughProxy(host)
 	var first error
 	for _, each := range to {
-		client, err := transport.NewClientConn(traced, x.url.Scheme, each)
+		client, err := transport.NewClientConn(traced, req.url.Scheme, each)
 		if err == nil {
 			// One of HTTP/1 takes one request at a time.
-			return &clientConnection{client: client, many: client.Available() > 1}, waiting, nil
+			return &clientConn{client: client, many: client.Available() > 1}, waiting, nil
 		}
 		first = cmp.Or(first, err)
 	}
@@ -74,12 +74,12 @@ func (s *Sender) dialThroughProxy(ctx context.Context, x *exchange) (connection,
 
 // resolve gives the addresses that the host of a request has, if all may be gone to.
 // Those of IPv4 come first: a proxy may have no other network.
-func (s *Sender) resolve(ctx context.Context, x *exchange) ([]netip.Addr, error) {
-	host, _, _ := net.SplitHostPort(address(x.url))
+func (s *Sender) resolve(ctx context.Context, req *request) ([]netip.Addr, error) {
+	host, _, _ := net.SplitHostPort(address(req.url))
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr}, s.destinations.CheckAddr(addr)
 	}
-	ctx, cancel := context.WithDeadline(ctx, x.deadline)
+	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {

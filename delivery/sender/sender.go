@@ -15,11 +15,11 @@ const (
 	maxResponseHeader = 64 << 10
 	idleConnTimeout   = 90 * time.Second
 	// idlePerRequest is how many idle connections are kept for each request that may be
-	// in flight: many endpoints are sent little each, and a handshake costs far more
-	// than the memory of a connection.
+	// in flight: most endpoints are sent little, and a handshake costs far more than
+	// the memory of a connection.
 	idlePerRequest = 4
 	// A timeout closes a connection of HTTP/1, but one of HTTP/2 is shared and
-	// goes on: that it is dead must be found out by pings.
+	// stays open: pings must find out when it is dead.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 5 * time.Second
 )
@@ -32,8 +32,8 @@ type Sender struct {
 	dialer       net.Dialer
 	tls          *tls.Config
 	// transport makes connections of HTTP/2. It keeps none.
-	transport   *http.Transport
-	connections connections
+	transport *http.Transport
+	pool      pool
 }
 
 // New makes a Sender for a configuration, which must be valid.
@@ -51,7 +51,7 @@ func New(c *Config) *Sender {
 		},
 	}
 	s.transport = s.newTransport()
-	s.transport.DialTLSContext = shakenHands
+	s.transport.DialTLSContext = dialEstablished
 	if c.Destinations.Proxy == nil {
 		// The address that is really dialled, after DNS, each time.
 		s.dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
@@ -62,11 +62,11 @@ func New(c *Config) *Sender {
 			return s.destinations.CheckAddr(ap.Addr())
 		}
 	}
-	s.connections.init(idlePerRequest * c.Concurrency)
+	s.pool.init(idlePerRequest * c.Concurrency)
 	return s
 }
 
-// newTransport makes what speaks HTTP/2, and with proxies, for us.
+// newTransport makes what speaks HTTP/2, and to proxies, for us.
 func (s *Sender) newTransport() *http.Transport {
 	return &http.Transport{
 		TLSClientConfig:        s.tls.Clone(), // which it changes
@@ -79,10 +79,10 @@ func (s *Sender) newTransport() *http.Transport {
 
 // Close closes the idle connections now, and the others after their requests, which
 // go on. More may be sent, but no connection is kept for it.
-func (s *Sender) Close() { s.connections.close() }
+func (s *Sender) Close() { s.pool.close() }
 
-// exchange is a request on its way, and when its time is up.
-type exchange struct {
+// request is a message on its way, and when its time is up.
+type request struct {
 	Message
 	url      *url.URL
 	deadline time.Time
@@ -90,69 +90,69 @@ type exchange struct {
 	resolved []netip.Addr
 }
 
-// failed describes what went wrong, at which phase.
-func (x *exchange) failed(ctx context.Context, err error, at phase) Response {
+// failure says what went wrong, in which phase.
+func (req *request) failure(ctx context.Context, err error, at phase) Response {
 	if ctx.Err() != nil {
-		return Response{Cause: ctx.Err(), Failure: "the request was broken off, since this server stopped"}
+		return Response{Cause: ctx.Err(), Failure: "the request was cancelled because this server stopped"}
 	}
-	return failure(err, x.url, x.Timeout, at)
+	return explain(err, req.url, req.Timeout, at)
 }
 
 // Send makes one POST and reads the whole response. It returns no error: whatever
-// came of it is in the response. When the context ends, the request is broken off.
+// came of it is in the response. When the context ends, the request is cancelled.
 func (s *Sender) Send(ctx context.Context, m Message) Response {
-	x := &exchange{Message: m, deadline: time.Now().Add(m.Timeout)}
+	req := &request{Message: m, deadline: time.Now().Add(m.Timeout)}
 	var err error
-	if x.url, err = url.Parse(m.URL); err != nil || x.url.Host == "" {
+	if req.url, err = url.Parse(m.URL); err != nil || req.url.Host == "" {
 		return Response{Failure: "the webhook's URL is not one"}
 	}
-	if x.url.Scheme != "https" && !s.destinations.AllowHTTP {
+	if req.url.Scheme != "https" && !s.destinations.AllowHTTP {
 		return Response{Failure: "the configuration no longer allows http URLs"}
 	}
-	if x.url.Scheme != "https" && x.url.Scheme != "http" {
+	if req.url.Scheme != "https" && req.url.Scheme != "http" {
 		return Response{Failure: "the webhook's URL is not one"}
 	}
 	if s.destinations.Proxy != nil {
 		// The proxy makes the connection, out of the dialer's sight.
-		if x.resolved, err = s.resolve(ctx, x); err != nil {
-			return x.failed(ctx, err, connecting)
+		if req.resolved, err = s.resolve(ctx, req); err != nil {
+			return req.failure(ctx, err, connecting)
 		}
 	}
-	r, unsent := s.try(ctx, x)
+	r, unsent := s.try(ctx, req)
 	if unsent {
-		r, _ = s.try(ctx, x)
+		r, _ = s.try(ctx, req)
 	}
 	return r
 }
 
-// try makes the request. Unsent means that it failed, and the endpoint has seen
-// nothing of it.
-func (s *Sender) try(ctx context.Context, x *exchange) (r Response, unsent bool) {
-	c, at, err := s.connection(ctx, x)
+// try makes the request once. Unsent means that it failed before the endpoint has
+// seen anything of it.
+func (s *Sender) try(ctx context.Context, req *request) (r Response, unsent bool) {
+	c, at, err := s.getConn(ctx, req)
 	if err != nil {
-		return x.failed(ctx, err, at), false
+		return req.failure(ctx, err, at), false
 	}
-	r, keep, unsent := c.exchange(ctx, x)
-	s.connections.release(c, keep)
+	r, keep, unsent := c.roundTrip(ctx, req)
+	s.pool.put(c, keep)
 	return r, unsent
 }
 
-// connection takes one that is kept, or makes one. A failure comes with how far
-// it got.
-func (s *Sender) connection(ctx context.Context, x *exchange) (*kept, phase, error) {
-	to := endpoint{x.url.Scheme, x.url.Host}
-	if c := s.connections.take(to, x.deadline); c != nil {
+// getConn takes a connection from the pool, or makes one. An error comes with how
+// far it got.
+func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, phase, error) {
+	to := endpoint{req.url.Scheme, req.url.Host}
+	if c := s.pool.get(to, req.deadline); c != nil {
 		return c, waiting, nil
 	}
-	ctx, cancel := context.WithDeadline(ctx, x.deadline)
+	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	dial := s.dial
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
 	}
-	c, at, err := dial(ctx, x)
+	c, at, err := dial(ctx, req)
 	if err != nil {
 		return nil, at, err
 	}
-	return s.connections.add(to, c), waiting, nil
+	return s.pool.add(to, c), waiting, nil
 }
