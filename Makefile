@@ -36,8 +36,8 @@ test-go: ## Run the tests alone
 
 # Package, target and how many inputs: about half a minute's worth. A count, not a
 # time, lest a busy machine's clock end a run in the middle of an input.
-fuzzed := caddymodule:FuzzEventInput:60000 caddymodule:FuzzWebhookInput:60000 \
-	caddymodule:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
+fuzzed := api:FuzzEventInput:60000 api:FuzzWebhookInput:60000 \
+	api:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
 	delivery/embedded:FuzzRecords:300000 delivery/sender:FuzzResponse:60000
 
 .PHONY: fuzz

@@ -44,12 +44,19 @@ func TestRootPackage(t *testing.T) {
 	}
 }
 
-// TestEngineKnowsNothingOfCaddy looks at all that the engine's packages import.
+// TestEngineKnowsNothingOfCaddy looks at all that packages import, themselves and by
+// others: caddymodule may use the API, and both the engine, and never the other way
+// round.
 func TestEngineKnowsNothingOfCaddy(t *testing.T) {
 	t.Parallel()
-	for _, path := range list(t, "{{.ImportPath}}", "-deps", "./delivery/...") {
-		if strings.HasPrefix(path, "github.com/caddyserver/") || path == modulePath+"/caddymodule" {
-			t.Errorf("the engine imports %s", path)
+	for packages, forbidden := range map[string][]string{
+		"./api/...":      {"github.com/caddyserver/", modulePath + "/caddymodule"},
+		"./delivery/...": {"github.com/caddyserver/", modulePath + "/caddymodule", modulePath + "/api"},
+	} {
+		for _, path := range list(t, "{{.ImportPath}}", "-deps", packages) {
+			if slices.ContainsFunc(forbidden, func(prefix string) bool { return strings.HasPrefix(path, prefix) }) {
+				t.Errorf("%s imports %s", packages, path)
+			}
 		}
 	}
 }

@@ -10,20 +10,9 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
-
-// role is what a caller may do; a greater one may do more.
-type role int
-
-const (
-	nobody role = iota
-	emitter
-	admin
-)
-
-// crossOrigin refuses calls that change something and come from a page of
-// another origin: browsers send Basic credentials along by themselves.
-var crossOrigin = http.NewCrossOriginProtection()
 
 // access decides who a caller is.
 type access struct {
@@ -85,9 +74,9 @@ func checkAdminUser(value string) error {
 }
 
 // role says who sent the request.
-func (a *access) role(r *http.Request) role {
+func (a *access) role(r *http.Request) api.Role {
 	if a.open || replacer(r).ReplaceAll(a.adminUser, "") != "" {
-		return admin
+		return api.Admin
 	}
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
@@ -97,16 +86,16 @@ func (a *access) role(r *http.Request) role {
 		isAdmin, isEmitter := contains(a.adminTokens, hash), contains(a.emitTokens, hash)
 		switch {
 		case isAdmin:
-			return admin
+			return api.Admin
 		case isEmitter:
-			return emitter
+			return api.Emitter
 		}
 	case strings.EqualFold(scheme, "Basic"):
 		if _, password, ok := r.BasicAuth(); ok && contains(a.adminTokens, sha256.Sum256([]byte(password))) {
-			return admin
+			return api.Admin
 		}
 	}
-	return nobody
+	return api.Nobody
 }
 
 // contains compares with every hash, whichever is the right one.
@@ -116,16 +105,6 @@ func contains(hashes []tokenHash, hash tokenHash) bool {
 		found |= subtle.ConstantTimeCompare(hashes[i][:], hash[:])
 	}
 	return found == 1
-}
-
-// refuse answers a caller whose role is not enough.
-func refuse(w http.ResponseWriter, r role) *problem {
-	if r != nobody {
-		return &problem{Status: http.StatusForbidden, Detail: "This needs an admin token; an emit token may only emit events."}
-	}
-	w.Header().Add("WWW-Authenticate", "Bearer")
-	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
-	return &problem{Status: http.StatusUnauthorized, Detail: "This needs a token: send it as \"Authorization: Bearer <token>\"."}
 }
 
 // replacer replaces the placeholders of a request.

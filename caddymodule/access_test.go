@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
 func TestRole(t *testing.T) {
@@ -17,36 +19,36 @@ func TestRole(t *testing.T) {
 		handler Handler
 		header  string // Authorization
 		user    string // {http.auth.user.id}
-		want    role
+		want    api.Role
 	}{
-		{"nobody", tokens, "", "", nobody},
-		{"emit token", tokens, "Bearer emit-1", "", emitter},
-		{"second emit token", tokens, "Bearer emit-2", "", emitter},
-		{"admin token", tokens, "Bearer admin-1", "", admin},
-		{"second admin token", tokens, "Bearer admin-2", "", admin},
-		{"scheme in another case", tokens, "bEARER admin-1", "", admin},
-		{"more spaces", tokens, "Bearer   admin-1", "", admin},
-		{"another token", tokens, "Bearer admin-3", "", nobody},
-		{"part of a token", tokens, "Bearer admin-", "", nobody},
-		{"token in another case", tokens, "Bearer ADMIN-1", "", nobody},
-		{"empty token", tokens, "Bearer ", "", nobody},
-		{"no token", tokens, "Bearer", "", nobody},
-		{"another scheme", tokens, "Token admin-1", "", nobody},
-		{"admin token as password", tokens, basic("anyone", "admin-2"), "", admin},
-		{"without user name", tokens, basic("", "admin-1"), "", admin},
-		{"emit token as password", tokens, basic("anyone", "emit-1"), "", nobody},
-		{"admin token as user name", tokens, basic("admin-1", ""), "", nobody},
-		{"broken basic", tokens, "Basic admin-1", "", nobody},
-		{"user", tokens, "", "bob", admin},
-		{"user with an emit token", tokens, "Bearer emit-1", "bob", admin},
-		{"nothing configured", Handler{}, "Bearer x", "", nobody},
-		{"nothing configured, empty token", Handler{}, "Bearer ", "", nobody},
-		{"nothing configured, empty password", Handler{}, basic("", ""), "", nobody},
-		{"nothing configured but a user", Handler{}, "", "bob", admin},
-		{"no auth", Handler{InsecureNoAuth: true}, "", "", admin},
-		{"unknown placeholder", Handler{AdminUser: "{http.nothing}"}, "", "bob", nobody},
-		{"header", Handler{AdminUser: "{http.request.header.Remote-User}"}, "", "", nobody},
-		{"token in both lists", Handler{EmitTokens: []string{"x"}, AdminTokens: []string{"x"}}, "Bearer x", "", admin},
+		{"nobody", tokens, "", "", api.Nobody},
+		{"emit token", tokens, "Bearer emit-1", "", api.Emitter},
+		{"second emit token", tokens, "Bearer emit-2", "", api.Emitter},
+		{"admin token", tokens, "Bearer admin-1", "", api.Admin},
+		{"second admin token", tokens, "Bearer admin-2", "", api.Admin},
+		{"scheme in another case", tokens, "bEARER admin-1", "", api.Admin},
+		{"more spaces", tokens, "Bearer   admin-1", "", api.Admin},
+		{"another token", tokens, "Bearer admin-3", "", api.Nobody},
+		{"part of a token", tokens, "Bearer admin-", "", api.Nobody},
+		{"token in another case", tokens, "Bearer ADMIN-1", "", api.Nobody},
+		{"empty token", tokens, "Bearer ", "", api.Nobody},
+		{"no token", tokens, "Bearer", "", api.Nobody},
+		{"another scheme", tokens, "Token admin-1", "", api.Nobody},
+		{"admin token as password", tokens, basic("anyone", "admin-2"), "", api.Admin},
+		{"without user name", tokens, basic("", "admin-1"), "", api.Admin},
+		{"emit token as password", tokens, basic("anyone", "emit-1"), "", api.Nobody},
+		{"admin token as user name", tokens, basic("admin-1", ""), "", api.Nobody},
+		{"broken basic", tokens, "Basic admin-1", "", api.Nobody},
+		{"user", tokens, "", "bob", api.Admin},
+		{"user with an emit token", tokens, "Bearer emit-1", "bob", api.Admin},
+		{"nothing configured", Handler{}, "Bearer x", "", api.Nobody},
+		{"nothing configured, empty token", Handler{}, "Bearer ", "", api.Nobody},
+		{"nothing configured, empty password", Handler{}, basic("", ""), "", api.Nobody},
+		{"nothing configured but a user", Handler{}, "", "bob", api.Admin},
+		{"no auth", Handler{InsecureNoAuth: true}, "", "", api.Admin},
+		{"unknown placeholder", Handler{AdminUser: "{http.nothing}"}, "", "bob", api.Nobody},
+		{"header", Handler{AdminUser: "{http.request.header.Remote-User}"}, "", "", api.Nobody},
+		{"token in both lists", Handler{EmitTokens: []string{"x"}, AdminTokens: []string{"x"}}, "Bearer x", "", api.Admin},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, err := tc.handler.newAccess(caddy.NewReplacer())

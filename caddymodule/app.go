@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -76,13 +77,14 @@ type App struct {
 	Destinations *Destinations `json:"destinations,omitempty"`
 
 	settings     delivery.Settings
-	types        eventTypes
+	types        *api.EventTypes
 	maxEventSize int64
 	store        StoreModule
 	engine       *pooledEngine
 	poolKey      string // of the engine, "" unless it was acquired
 	detach       func() // nil unless attached
 	log          *zap.Logger
+	api          *api.API
 	// inForce ends when the configuration is replaced.
 	inForce  context.Context
 	replaced context.CancelFunc
@@ -122,7 +124,15 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: the module %T is not a store", module)
 	}
 	a.store = store
-	return a.acquire(store)
+	if err := a.acquire(store); err != nil {
+		return err
+	}
+	a.api = api.New(api.Backend{
+		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
+		CheckURL: a.settings.Destinations.CheckURL, StandardWebhooks: a.settings.StandardWebhooks,
+		InForce: a.inForce, Log: a.log, EventsRefused: metrics.eventsRefused,
+	})
+	return nil
 }
 
 // acquire takes the store's engine out of the pool, or puts a new one in.

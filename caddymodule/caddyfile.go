@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -124,7 +125,7 @@ func (a *App) parseEventTypes(d *caddyfile.Dispenser) error {
 			return nil // checked once it is resolved
 		}
 	}
-	if _, err := newEventTypes(names); err != nil {
+	if _, err := api.NewEventTypes(names); err != nil {
 		return d.WrapErr(err)
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
 func init() {
@@ -49,7 +51,7 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			if err := text(d, &h.Tenant); err != nil {
 				return err
 			}
-			if !hasPlaceholder(h.Tenant) && !validTenant(h.Tenant) {
+			if !hasPlaceholder(h.Tenant) && !api.ValidTenant(h.Tenant) {
 				return d.WrapErr(errTenant)
 			}
 			return nil

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -36,10 +37,7 @@ type Jitter struct {
 	Max caddy.Duration `json:"max,omitempty"`
 }
 
-const (
-	defaultMaxEventSize = 1 << 20
-	maxArraySize        = 16 << 20 // of the body with an array of events
-)
+const defaultMaxEventSize = 1 << 20
 
 // resolve replaces placeholders and fills in the settings.
 func (a *App) resolve(repl *caddy.Replacer) error {
@@ -57,7 +55,7 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err != nil {
 		return fmt.Errorf("event_types: one %w", err)
 	}
-	if a.types, err = newEventTypes(names); err != nil {
+	if a.types, err = api.NewEventTypes(names); err != nil {
 		return err
 	}
 	if a.settings.Destinations, err = a.Destinations.resolve(repl); err != nil {
@@ -108,8 +106,8 @@ func (a *App) eventSize() (int64, error) {
 	switch {
 	case a.MaxEventSize == 0:
 		return defaultMaxEventSize, nil
-	case a.MaxEventSize < 0 || a.MaxEventSize > maxArraySize:
-		return 0, fmt.Errorf("max_event_size must be 1 to %d bytes, not %d", maxArraySize, a.MaxEventSize)
+	case a.MaxEventSize < 0 || a.MaxEventSize > api.MaxArraySize:
+		return 0, fmt.Errorf("max_event_size must be 1 to %d bytes, not %d", api.MaxArraySize, a.MaxEventSize)
 	default:
 		return a.MaxEventSize, nil
 	}

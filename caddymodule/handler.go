@@ -2,13 +2,13 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
 func init() {
@@ -51,7 +51,6 @@ type Handler struct {
 	app    *App
 	access access
 	tenant string // with global placeholders replaced
-	log    *zap.Logger
 	// serving ends when the server begins to shut down, which is over only when all
 	// requests are.
 	serving     context.Context
@@ -68,7 +67,6 @@ func (*Handler) CaddyModule() caddy.ModuleInfo {
 
 // Provision resolves and checks the configuration and finds the app.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.log = ctx.Logger()
 	h.serving, h.stopServing = context.WithCancel(context.Background())
 	if server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server); ok {
 		server.RegisterOnShutdown(h.stopServing)
@@ -82,7 +80,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: %w", err)
 	}
 	if h.InsecureNoAuth {
-		h.log.Warn("insecure_no_auth is set: whoever reaches this handler is an admin")
+		ctx.Logger().Warn("insecure_no_auth is set: whoever reaches this handler is an admin")
 	}
 	module, err := ctx.App("webhooks")
 	if err != nil {
@@ -102,51 +100,18 @@ func (h *Handler) Cleanup() error {
 	return nil
 }
 
-// newTenant checks a tenant that is the same for all requests.
-func (h *Handler) newTenant(repl *caddy.Replacer) (string, error) {
-	if h.Tenant == "" {
-		return defaultTenant, nil
-	}
-	tenant, err := resolve(repl, h.Tenant)
-	if err != nil {
-		return "", fmt.Errorf("tenant %w", err)
-	}
-	if !hasPlaceholder(tenant) && !validTenant(tenant) {
-		return "", errTenant
-	}
-	return tenant, nil
-}
-
 // ServeHTTP answers every request itself.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-
 	app, release := h.hold()
 	if app == nil {
-		return writeProblem(w, unavailable("The configuration has just changed. Try again."))
+		return api.Unavailable(w, "The configuration has just changed. Try again.")
 	}
 	defer release()
-
-	c := &call{app: app, header: r.Header, serving: h.serving}
-	a, err := h.serve(w, r, c)
-	if err == nil {
-		return a.write(w, r)
+	by := api.Caller{Role: h.access.role(r), Tenant: h.requestTenant(r), Serving: h.serving}
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		by.URL = original.URL
 	}
-	var p *problem
-	if !errors.As(err, &p) {
-		if r.Context().Err() != nil {
-			// The caller went away, at least as far as sending goes. Whoever still
-			// reads must not be told a success, which an empty answer would be.
-			panic(http.ErrAbortHandler)
-		}
-		p = h.engineProblem(err)
-	}
-	if c.events > 0 {
-		metrics.eventsRefused(c.events, p.Status)
-	}
-	return writeProblem(w, p)
+	return app.api.Serve(w, r, by)
 }
 
 // hold takes the app that serves a call, and keeps its engine until release is
@@ -174,44 +139,6 @@ func (h *Handler) appInForce() *App {
 		return app
 	}
 	return h.app
-}
-
-// serve does the steps that all calls share, in the order in which the contract
-// has their errors, and then the call.
-func (h *Handler) serve(w http.ResponseWriter, r *http.Request, c *call) (answer, error) {
-	route, ids := findRoute(r.URL.Path)
-	if route == nil {
-		return answer{}, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."}
-	}
-	e, ok := route.endpoint(r.Method)
-	if !ok {
-		w.Header().Set("Allow", route.allow)
-		return answer{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path takes " + route.allow + "."}
-	}
-	if e.body == eventsBody {
-		c.events = 1
-	}
-	if err := crossOrigin.Check(r); err != nil {
-		return answer{}, &problem{Status: http.StatusForbidden, Detail: "A page of another origin must not do this."}
-	}
-	role := h.access.role(r)
-	if role < e.who {
-		return answer{}, refuse(w, role)
-	}
-	c.role, c.ids = role, ids
-	var err error
-	if c.body, err = readBody(w, r, &e, c.app); err != nil {
-		return answer{}, err
-	}
-	if c.query, err = parseQuery(r.URL.RawQuery, e.query); err != nil {
-		return answer{}, err
-	}
-	if !e.anyTenant {
-		if c.tenant, err = h.requestTenant(r); err != nil {
-			return answer{}, err
-		}
-	}
-	return e.serve(r.Context(), c)
 }
 
 // Interface guards

@@ -23,6 +23,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
@@ -145,6 +146,10 @@ type reply struct {
 	body   []byte
 }
 
+func replyOf(e *openapitest.Exchange) reply {
+	return reply{e.Status, e.ResponseHeader, e.ResponseBody}
+}
+
 // do calls the site. A body that is a string is sent as it is; headers are pairs.
 func (s *caddySite) do(method, path, body string, headers ...string) reply {
 	s.t.Helper()
@@ -186,11 +191,11 @@ func tryWith(client *http.Client, method, url, body string, headers ...string) (
 	if err != nil {
 		return reply{}, err
 	}
-	return e.reply, checkDocumented(e)
+	return replyOf(e), openapitest.Check(e)
 }
 
 // exchangeWith makes one request and takes any answer.
-func exchangeWith(client *http.Client, method, url, body string, headers ...string) (*exchange, error) {
+func exchangeWith(client *http.Client, method, url, body string, headers ...string) (*openapitest.Exchange, error) {
 	req, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -207,15 +212,18 @@ func exchangeWith(client *http.Client, method, url, body string, headers ...stri
 	}
 	defer res.Body.Close()
 	var answer []byte
-	if method != http.MethodHead && res.Header.Get("Content-Type") == streamType {
-		answer, err = readEvent(bufio.NewReader(res.Body)) // the first; it does not end by itself
+	if method != http.MethodHead && res.Header.Get("Content-Type") == openapitest.StreamType {
+		answer, err = openapitest.ReadEvent(bufio.NewReader(res.Body)) // the first; it does not end by itself
 	} else {
 		answer, err = io.ReadAll(res.Body)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &exchange{method, url, req.Header, body, reply{res.StatusCode, res.Header, answer}}, nil
+	return &openapitest.Exchange{
+		Method: method, URL: url, Header: req.Header, Body: body,
+		Status: res.StatusCode, ResponseHeader: res.Header, ResponseBody: answer,
+	}, nil
 }
 
 // admin calls the API as an admin.

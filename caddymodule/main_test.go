@@ -9,6 +9,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "github.com/caddy-webhooks/caddy-webhooks/caddymodule"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
 // asCaddy makes this test binary the command caddy, so that tests can run Caddy
@@ -42,9 +43,7 @@ func run(m *testing.M) int {
 		}
 	}
 	code := m.Run()
-	undocumented.Lock()
-	defer undocumented.Unlock()
-	for _, err := range undocumented.errs {
+	for _, err := range openapitest.Undocumented() {
 		fmt.Fprintln(os.Stderr, err)
 		code = max(code, 1)
 	}

@@ -11,21 +11,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
-
-const streamType = "text/event-stream"
-
-// readEvent reads the lines up to the next empty one.
-func readEvent(r *bufio.Reader) ([]byte, error) {
-	var event []byte
-	for {
-		line, err := r.ReadBytes('\n')
-		event = append(event, line...)
-		if err != nil || len(line) == 1 {
-			return event, err
-		}
-	}
-}
 
 // eventStream is a client of GET api/requests/stream, which does what an EventSource
 // does.
@@ -92,7 +80,7 @@ func (e *eventStream) read(body io.ReadCloser) {
 	defer close(e.events)
 	defer body.Close()
 	for r := bufio.NewReader(body); ; {
-		raw, err := readEvent(r)
+		raw, err := openapitest.ReadEvent(r)
 		if err != nil {
 			e.err = err
 			return
@@ -158,9 +146,9 @@ func (e *eventStream) row() (r request) {
 	if err := json.Unmarshal([]byte(event.data), &r); err != nil {
 		e.t.Fatal(err)
 	}
-	o, err := standardOpenAPI()
+	o, err := openapitest.Standard()
 	if err == nil {
-		err = o.checkJSON("/components/schemas/RequestRow", []byte(event.data))
+		err = o.CheckJSON("/components/schemas/RequestRow", []byte(event.data))
 	}
 	if err != nil {
 		e.t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
 // onBothStores runs a test on a store of each kind.
@@ -118,7 +119,7 @@ func TestStreamRefused(t *testing.T) {
 		s.do("GET", "/hooks/api/requests/stream"+tc.query, "", "Authorization", tc.auth).wantProblem(t, tc.want)
 	}
 	s.admin("POST", "api/requests/stream", "{}").wantProblem(t, 405)
-	if head := s.admin("HEAD", "api/requests/stream", ""); head.status != 200 || head.header.Get("Content-Type") != streamType {
+	if head := s.admin("HEAD", "api/requests/stream", ""); head.status != 200 || head.header.Get("Content-Type") != openapitest.StreamType {
 		t.Errorf("HEAD: %d %v", head.status, head.header)
 	}
 

@@ -2,30 +2,35 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
-	"regexp"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
-const defaultTenant = "default"
+var errTenant = errors.New("tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'")
 
-var (
-	tenantPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{1,128}$`)
-	errTenant     = errors.New("tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'")
-)
-
-func validTenant(tenant string) bool { return tenantPattern.MatchString(tenant) }
-
-// requestTenant is whose data a request is about.
-func (h *Handler) requestTenant(r *http.Request) (string, error) {
-	if !hasPlaceholder(h.tenant) {
-		return h.tenant, nil
+// newTenant checks a tenant that is the same for all requests.
+func (h *Handler) newTenant(repl *caddy.Replacer) (string, error) {
+	if h.Tenant == "" {
+		return api.DefaultTenant, nil
 	}
-	tenant := replacer(r).ReplaceAll(h.tenant, "")
-	switch {
-	case tenant == "":
-		return "", &problem{Status: http.StatusBadRequest, Detail: "The request does not say which tenant it is about."}
-	case !validTenant(tenant):
-		return "", &problem{Status: http.StatusBadRequest, Detail: "The name of the tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'."}
+	tenant, err := resolve(repl, h.Tenant)
+	if err != nil {
+		return "", fmt.Errorf("tenant %w", err)
+	}
+	if !hasPlaceholder(tenant) && !api.ValidTenant(tenant) {
+		return "", errTenant
 	}
 	return tenant, nil
+}
+
+// requestTenant is whose data a request is about; it may be no valid tenant.
+func (h *Handler) requestTenant(r *http.Request) string {
+	if !hasPlaceholder(h.tenant) {
+		return h.tenant
+	}
+	return replacer(r).ReplaceAll(h.tenant, "")
 }

@@ -1,0 +1,141 @@
+// Package api is the HTTP API of webhooks and the page for admins. It answers from an
+// engine, for callers whose role and tenant somebody else has found out, and knows
+// nothing of Caddy.
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Backend is what an API works with. All of it must be set, but for EventsRefused.
+type Backend struct {
+	Engine       *delivery.Engine
+	EventTypes   *EventTypes
+	MaxEventSize int64                  // in bytes, at most MaxArraySize
+	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
+	// StandardWebhooks says whether requests carry that specification's signature.
+	StandardWebhooks bool
+	InForce          context.Context // ends when this configuration is replaced
+	Log              *zap.Logger
+	// EventsRefused is told how many events were refused, and with which status.
+	EventsRefused func(n, status int)
+}
+
+// Caller is who makes a call, about whose data, and from where.
+type Caller struct {
+	Role   Role
+	Tenant string // refused if it is none
+	// URL is the request's as the client sent it, before the path to the API was
+	// taken off; nil if that is not known.
+	URL *url.URL
+	// Serving ends when the server begins to shut down, which waits for all calls.
+	Serving context.Context
+}
+
+// API serves calls. It is safe for concurrent use.
+type API struct {
+	Backend
+	openapi func() (jsontext.Value, error) // the document without servers
+}
+
+// New makes an API. It does no I/O and starts nothing.
+func New(b Backend) *API {
+	return &API{Backend: b, openapi: newOpenAPI(b.EventTypes)}
+}
+
+// Serve answers a request, whose path is relative to the API.
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
+	setCommonHeaders(w)
+	c := &call{Caller: by, api: a, header: r.Header}
+	res, err := c.serve(w, r)
+	if err == nil {
+		return res.write(w, r)
+	}
+	var p *problem
+	if !errors.As(err, &p) {
+		if r.Context().Err() != nil {
+			// The caller went away, at least as far as sending goes. Whoever still
+			// reads must not be told a success, which an empty response would be.
+			panic(http.ErrAbortHandler)
+		}
+		p = a.engineProblem(err)
+	}
+	if c.events > 0 && a.EventsRefused != nil {
+		a.EventsRefused(c.events, p.Status)
+	}
+	return p.write(w)
+}
+
+// Unavailable refuses a request that no API can serve now.
+func Unavailable(w http.ResponseWriter, detail string) error {
+	setCommonHeaders(w)
+	return unavailable(detail).write(w)
+}
+
+func setCommonHeaders(w http.ResponseWriter) {
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+}
+
+// call is one request to the API, as operations see it.
+type call struct {
+	Caller
+	api    *API
+	ids    []string // the path's variable parts
+	header http.Header
+	query  url.Values
+	body   []byte // nil for none
+	// events is how many events the call emits: 1 until they are read, and 0 if it
+	// is for another operation.
+	events int
+}
+
+// id parses the id in the path.
+func (c *call) id() (uuid.UUID, bool) { return parseID(c.ids[0]) }
+
+// serve does the steps that all calls share, in the order in which the contract
+// has their errors, and then the operation.
+func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
+	route, ids := findRoute(r.URL.Path)
+	if route == nil {
+		return response{}, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."}
+	}
+	op, ok := route.operation(r.Method)
+	if !ok {
+		w.Header().Set("Allow", route.allow)
+		return response{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path takes " + route.allow + "."}
+	}
+	if op.body == eventsBody {
+		c.events = 1
+	}
+	if err := crossOrigin.Check(r); err != nil {
+		return response{}, &problem{Status: http.StatusForbidden, Detail: "A page of another origin must not do this."}
+	}
+	if c.Role < op.who {
+		return response{}, c.Role.refuse(w)
+	}
+	c.ids = ids
+	var err error
+	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize); err != nil {
+		return response{}, err
+	}
+	if c.query, err = parseQuery(r.URL.RawQuery, op.query); err != nil {
+		return response{}, err
+	}
+	if !op.anyTenant {
+		if err := checkTenant(c.Tenant); err != nil {
+			return response{}, err
+		}
+	}
+	return op.serve(r.Context(), c)
+}

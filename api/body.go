@@ -1,0 +1,129 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+)
+
+// bodyKind is what an operation takes as its body.
+type bodyKind int
+
+const (
+	noBody       bodyKind = iota // whatever is sent is left alone
+	jsonBody                     // JSON
+	patchBody                    // JSON or a merge patch (RFC 7396)
+	eventsBody                   // JSON: one event, or an array of them
+	optionalBody                 // JSON, or nothing at all
+	emptyBody                    // nothing, or a JSON object without members
+)
+
+// MaxArraySize is how many bytes the body with an array of events may have.
+const MaxArraySize = 16 << 20
+
+// maxBody is how many bytes a body that is not events may have: ample for a
+// webhook with as many event types as it may have.
+const maxBody = 1 << 20
+
+// readBody checks the headers that speak of the body and reads it. It returns nil
+// if the operation takes none, or if none was sent where none is needed.
+func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSize int64) ([]byte, error) {
+	if kind.takesNone(r) {
+		return nil, nil
+	}
+	if err := checkMediaType(r.Header, kind); err != nil {
+		return nil, err
+	}
+	limit := int64(maxBody)
+	if kind == eventsBody {
+		limit = MaxArraySize
+	}
+	if r.ContentLength > limit {
+		return nil, tooLarge()
+	}
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	if err == nil && kind == eventsBody && !isArray(body) && int64(len(body)) > maxEventSize {
+		return nil, tooLarge()
+	}
+	if err == nil {
+		return body, checkNotEmpty(body)
+	}
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // also of a request_body directive before
+		return nil, tooLarge()
+	}
+	return nil, &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive whole."}
+}
+
+// takesNone says whether the request has no body that would have to be read.
+func (k bodyKind) takesNone(r *http.Request) bool {
+	switch k {
+	case noBody:
+		return true
+	case optionalBody: // an announced type means that there should be one
+		return r.Header.Get("Content-Type") == "" && isEmpty(r)
+	case emptyBody:
+		return r.ContentLength == 0 || r.Header.Get("Content-Type") == "" && isEmpty(r)
+	default:
+		return false
+	}
+}
+
+// isEmpty says whether the body of a request that announces no type is empty. If its
+// length is not known, as HTTP/2 and HTTP/3 allow for an empty one too, its first byte
+// is lost: a body without a type is refused.
+func isEmpty(r *http.Request) bool {
+	if r.ContentLength >= 0 {
+		return r.ContentLength == 0
+	}
+	_, err := io.ReadFull(r.Body, make([]byte, 1))
+	return errors.Is(err, io.EOF)
+}
+
+// readAll reads a body whose length may be known (or -1). What is announced is
+// believed only so far: the bytes may never come.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	const most = 64 << 10
+	var buffer bytes.Buffer
+	buffer.Grow(int(min(max(length, 0), most)) + bytes.MinRead)
+	_, err := buffer.ReadFrom(r)
+	return buffer.Bytes(), err
+}
+
+func checkMediaType(h http.Header, kind bodyKind) error {
+	for _, encoding := range h.Values("Content-Encoding") {
+		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
+			return &problem{Status: http.StatusUnsupportedMediaType, Detail: "The body must not be compressed."}
+		}
+	}
+	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
+	ok := err == nil && (mediaType == "application/json" || kind == patchBody && mediaType == "application/merge-patch+json")
+	for name, value := range params {
+		ok = ok && name == "charset" && strings.EqualFold(value, "utf-8")
+	}
+	if !ok {
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "The body must be JSON: send \"Content-Type: application/json\"."}
+	}
+	return nil
+}
+
+func checkNotEmpty(body []byte) error {
+	if len(bytes.TrimLeft(body, jsonSpace)) == 0 {
+		return &problem{Status: http.StatusBadRequest, Detail: "The body is empty."}
+	}
+	return nil
+}
+
+// jsonSpace is what may stand between the tokens of JSON (RFC 8259, section 2).
+const jsonSpace = " \t\r\n"
+
+func isArray(body []byte) bool {
+	body = bytes.TrimLeft(body, jsonSpace)
+	return len(body) > 0 && body[0] == '['
+}
+
+func tooLarge() *problem {
+	return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The body is larger than may be."}
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// maxEventTypeLength is how many bytes the name of an event type may have.
+const maxEventTypeLength = 128
+
+// EventTypes are the types that events may have.
+type EventTypes struct {
+	any   bool     // every name that is one
+	names []string // unless any
+	known map[string]bool
+}
+
+// NewEventTypes makes the configured types; no names stand for the default ones.
+func NewEventTypes(names []string) (*EventTypes, error) {
+	if len(names) == 0 {
+		for i := range standardTypes {
+			names = append(names, standardTypes[i].name)
+		}
+	}
+	if slices.Contains(names, delivery.AllEventTypes) {
+		if len(names) > 1 {
+			return nil, errors.New("event_types: * accepts every name, so it stands alone")
+		}
+		return &EventTypes{any: true}, nil
+	}
+	types := &EventTypes{names: names, known: make(map[string]bool, len(names))}
+	for _, name := range names {
+		if err := checkEventType(name); err != nil {
+			return nil, fmt.Errorf("event_types: %w", err)
+		}
+		if types.known[name] {
+			return nil, fmt.Errorf("event_types: '%s' is given twice", name)
+		}
+		types.known[name] = true
+	}
+	return types, nil
+}
+
+// checkEventType says what keeps a text from being the name of an event type.
+func checkEventType(name string) error {
+	switch {
+	case name == "" || len(name) > maxEventTypeLength:
+		return fmt.Errorf("the name of an event type has 1 to %d bytes", maxEventTypeLength)
+	case name == delivery.AllEventTypes:
+		return errors.New("* is not an event type")
+	case !utf8.ValidString(name):
+		return errors.New("the name of an event type is UTF-8")
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return errors.New("the name of an event type has only printable characters")
+		}
+	}
+	return nil
+}
+
+// check says what keeps events from having the type.
+func (t *EventTypes) check(name string) error {
+	if t.any {
+		return checkEventType(name)
+	}
+	if !t.known[name] {
+		return errors.New("there is no such event type; GET api/event-types lists them")
+	}
+	return nil
+}
+
+// example chooses the type of a test event for a webhook that wants some types.
+func (t *EventTypes) example(wanted []string) string {
+	for _, name := range wanted {
+		if t.check(name) == nil {
+			return name
+		}
+	}
+	if t.any {
+		return "test"
+	}
+	return t.names[0]
+}
+
+type eventType struct {
+	Name        string `json:"name"`
+	Description string `json:"description"`
+}
+
+// listEventTypes handles GET /api/event-types. When any name will do, there is
+// nothing to list.
+func listEventTypes(_ context.Context, c *call) (response, error) {
+	all := make([]eventType, len(c.api.EventTypes.names))
+	for i, name := range c.api.EventTypes.names {
+		all[i] = eventType{Name: name, Description: description(name)}
+	}
+	return response{status: http.StatusOK, body: list[eventType]{all}}, nil
+}

@@ -1,0 +1,178 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+const openapiDescription = "Takes events and delivers them to webhooks. Times are RFC 3339 in UTC, ids are UUIDs. " +
+	"Errors are problems as in RFC 9457. Beside the tokens, whoever the site's own authentication let in may be an admin."
+
+// operationDoc is what the OpenAPI document says of an operation beyond what its route
+// does.
+type operationDoc struct {
+	id, summary string
+	description string // after who may call
+	input       string // the schema of the body, if it takes one
+	status      int    // of success
+	output      string // the schema of the response, "" for none
+	stream      bool   // whether the response is a stream of events, and no JSON
+	location    bool   // whether the response has one
+	refusals    []int  // beside those that all of its kind have
+}
+
+// operationDocs has each operation by method and path of its route.
+var operationDocs = map[string]operationDoc{
+	"POST api/events": {
+		id: "emitEvents", summary: "Emit one event, or up to 1,000",
+		description: "\n\nAnswered once every event is durably stored with its deliveries: an object with a receipt, an array " +
+			"with an array of receipts in its order. An array is taken as a whole or not at all. An event whose event_id is known is a duplicate: nothing is sent anew.",
+		input: "Emit", status: http.StatusAccepted, output: "Receipts", refusals: []int{http.StatusTooManyRequests},
+	},
+	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
+	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " Empty if any name will do.", status: http.StatusOK, output: "EventTypeList"},
+	"GET api/webhooks":    {id: "listWebhooks", summary: "List the webhooks, oldest first", status: http.StatusOK, output: "WebhookList"},
+	"POST api/webhooks": {
+		id: "createWebhook", summary: "Create a webhook",
+		description: fmt.Sprintf(" Refused with 409 when there are %d already.", delivery.MaxWebhooks),
+		input:       "NewWebhook", status: http.StatusCreated, output: "Webhook", location: true, refusals: []int{http.StatusConflict},
+	},
+	"GET api/webhooks/*": {id: "getWebhook", summary: "Read a webhook", status: http.StatusOK, output: "Webhook"},
+	"PATCH api/webhooks/*": {
+		id: "changeWebhook", summary: "Change members of a webhook", description: " The body is a merge patch (RFC 7396); what it leaves out stays.",
+		input: "WebhookPatch", status: http.StatusOK, output: "Webhook", refusals: []int{http.StatusConflict},
+	},
+	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", status: http.StatusNoContent},
+	"POST api/webhooks/*/test": {
+		id: "testWebhook", summary: "Send an example event to a webhook now", description: " Refused with 409 if the webhook is disabled.",
+		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
+	},
+	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
+	"GET api/requests/stream": {
+		id: "followRequests", summary: "Follow the log: each request when it has ended",
+		description: " A stream for an EventSource. The first event is `start`; each request is an event without a name, whose data is a RequestRow and whose id is its " +
+			"place in the log. With the id of the last event, what came since is sent first. An event `reset` says that this cannot be, since the place is not known any more or " +
+			"the client is too slow: requests may be missing before it. The stream ends whenever the server's configuration changes; the client comes back.",
+		status: http.StatusOK, output: "RequestStream", stream: true, refusals: []int{http.StatusTooManyRequests},
+	},
+	"GET api/requests/*": {id: "getRequest", summary: "Read a request with its bodies", status: http.StatusOK, output: "Request"},
+	"POST api/requests/*/rerun": {
+		id: "rerunRequest", summary: "Send the payload of a request again now",
+		description: " Refused with 409 if the webhook is disabled, or the event is no longer kept.",
+		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
+	},
+	"GET api/stats": {
+		id: "getStats", summary: "Count the requests of the last hour, day or week, and what is pending now",
+		description: "\n\nRequests are counted by when they started, in slices that begin at multiples of their length in UTC: " +
+			"12 of 5 minutes, 24 of an hour, or 28 of 6 hours. The last one is under way. The requests of deleted webhooks stay counted. " +
+			"p50_ms and p99_ms are off by an eighth at most, from 128 µs to 18 minutes.",
+		status: http.StatusOK, output: "Stats",
+	},
+	"GET api/stats/webhooks": {
+		id: "getWebhookStats", summary: "Say how things stand with each webhook, oldest first",
+		status: http.StatusOK, output: "WebhookStatsList",
+	},
+	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be taken now", description: " Only admins are told why not.", status: http.StatusOK, output: "Health"},
+	"GET api/openapi.json": {id: "getOpenAPI", summary: "Read this document", status: http.StatusOK, output: "OpenAPI"},
+}
+
+// response is that of a call that went well.
+func (d *operationDoc) response() openapiResponse {
+	response := openapiResponse{Description: http.StatusText(d.status)}
+	if d.output != "" {
+		contentType := "application/json"
+		if d.stream {
+			contentType = "text/event-stream"
+		}
+		response.Content = map[string]openapiMedia{contentType: {Schema: schemaRef(d.output)}}
+	}
+	if d.location {
+		response.Headers = map[string]openapiHeader{"Location": {
+			Description: "Where the new thing is, relative to this path.", Required: true,
+			Schema: &jsonschema.Schema{Type: "string", Format: "uri-reference"},
+		}}
+	}
+	return response
+}
+
+// queryParameters are those of all operations.
+func queryParameters() map[string]openapiParameter {
+	limit := &jsonschema.Schema{Type: "integer", Minimum: new(1.0), Maximum: new(float64(maxLimit)), Default: jsonOf(defaultLimit)}
+	name := &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxEventTypeLength)}
+	cursor := &jsonschema.Schema{Type: "string", MinLength: new(1)}
+	return map[string]openapiParameter{
+		"webhook_id":  {Description: "Only requests to this webhook.", Schema: uuidSchema()},
+		"event_id":    {Description: "Only requests of this event.", Schema: uuidSchema()},
+		"event_type":  {Description: "Only requests of events of this type, also of one that is no longer configured.", Schema: name},
+		"status":      {Description: "Only requests that ended so.", Schema: enumSchema(delivery.RequestSuccess, delivery.RequestFailed)},
+		"since":       {Description: "Only requests that started then or later.", Schema: timeSchema()},
+		"until":       {Description: "Only requests that started before.", Schema: timeSchema()},
+		"webhook_ids": {Description: "Only these webhooks, with a comma between them; those that are not there are left out.", Schema: webhookIDsSchema(), Explode: new(false)},
+		"period":      {Description: "How far back to count.", Schema: periodSchema()},
+		"limit":       {Description: "How many there may be on a page.", Schema: limit},
+		"cursor":      {Description: "The next_cursor of the page before.", Schema: cursor},
+		lastEventID:   {Description: "The header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
+	}
+}
+
+var securitySchemes = map[string]openapiSecurityScheme{
+	"Bearer": {Type: "http", Scheme: "bearer", Description: "An emit token, or an admin token, with which all is allowed."},
+	"Basic":  {Type: "http", Scheme: "basic", Description: "An admin token as the password, under any user name."},
+}
+
+// securityOf names the schemes with the least role that is enough.
+func securityOf(who Role) []openapiSecurity {
+	switch who {
+	case Nobody:
+		return nil
+	case Emitter:
+		return []openapiSecurity{{"Bearer": {"emitter"}}, {"Basic": {"admin"}}}
+	default:
+		return []openapiSecurity{{"Bearer": {"admin"}}, {"Basic": {"admin"}}}
+	}
+}
+
+// whoMay says it for people.
+var whoMay = map[Role]string{
+	Nobody:  "For anyone.",
+	Emitter: "For emitters and admins.",
+	Admin:   "For admins.",
+}
+
+// problemResponses are the responses that are problems.
+func problemResponses() map[string]openapiResponse {
+	text := &jsonschema.Schema{Type: "string"}
+	wait := map[string]openapiHeader{"Retry-After": {
+		Description: "After how many seconds to try again.", Required: true, Schema: &jsonschema.Schema{Type: "integer", Minimum: new(1.0)},
+	}}
+	headers := map[int]map[string]openapiHeader{
+		http.StatusBadRequest:            nil,
+		http.StatusUnauthorized:          {"WWW-Authenticate": {Required: true, Schema: text}},
+		http.StatusForbidden:             nil,
+		http.StatusNotFound:              nil,
+		http.StatusConflict:              nil,
+		http.StatusRequestEntityTooLarge: nil,
+		http.StatusUnsupportedMediaType:  nil,
+		http.StatusUnprocessableEntity:   nil,
+		http.StatusTooManyRequests:       wait,
+		http.StatusServiceUnavailable:    wait,
+	}
+	responses := make(map[string]openapiResponse, len(headers))
+	for status, h := range headers {
+		responses[responseName(status)] = openapiResponse{
+			Description: http.StatusText(status), Headers: h,
+			Content: map[string]openapiMedia{"application/problem+json": {Schema: schemaRef("Problem")}},
+		}
+	}
+	return responses
+}
+
+// responseName is the component's, such as BadRequest.
+func responseName(status int) string {
+	return strings.ReplaceAll(http.StatusText(status), " ", "")
+}

@@ -1,0 +1,224 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
+)
+
+// schemas are made of Go types; only limits, enums and the like are added by hand.
+type schemas struct {
+	known   map[reflect.Type]*jsonschema.Schema // of types that are not what their kind says
+	defined map[string]*jsonschema.Schema       // by name
+	errs    []error
+}
+
+// newSchemas makes the schemas of all requests and responses.
+func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
+	object := &jsonschema.Schema{Type: "object"}
+	b := &schemas{
+		known: map[reflect.Type]*jsonschema.Schema{
+			reflect.TypeFor[uuid.UUID]():                uuidSchema(),
+			reflect.TypeFor[time.Time]():                timeSchema(),
+			reflect.TypeFor[jsontext.Value]():           object, // an event's data
+			reflect.TypeFor[optional[jsontext.Value]](): object,
+			reflect.TypeFor[optional[string]]():         {Type: "string"},
+			reflect.TypeFor[optional[bool]]():           {Type: "boolean"},
+			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
+		},
+		defined: map[string]*jsonschema.Schema{
+			"EventTypeName": types.schema(), "OpenAPI": object,
+			"RequestStream": {Type: "string", Description: "Server-sent events."},
+		},
+	}
+	b.inputs()
+	b.outputs()
+	return b.defined, errors.Join(b.errs...)
+}
+
+// inputs defines the bodies of requests. Unknown members are refused.
+func (b *schemas) inputs() {
+	ev := define[eventInput](b, "NewEvent")
+	ev.Required = []string{"event_type", "data"}
+	b.set(ev, "event_type", schemaRef("EventTypeName"))
+	b.set(ev, "event_id", uuidSchema())
+	b.set(ev, "occurred_at", timeSchema())
+	b.member(ev, "event_id").Description = "Given again within the retention, the event is a duplicate. Default: a new one."
+	b.member(ev, "occurred_at").Description = "Default: now."
+	b.member(ev, "event_id").Not = &jsonschema.Schema{Const: new(any(uuid.Nil))}
+	b.defined["Emit"] = oneOrMany("NewEvent")
+
+	for name, required := range map[string][]string{"NewWebhook": {"url"}, "WebhookPatch": nil} {
+		w := define[webhookInput](b, name)
+		w.Required = required
+		url, secret, description := b.member(w, "url"), b.member(w, "secret"), b.member(w, "description")
+		// No format: what is taken, and answered, need not be ASCII as a "uri" must.
+		url.MinLength, url.MaxLength = new(1), new(sender.MaxURLLength)
+		url.Description = "Absolute, https unless http is allowed, without userinfo and fragment, to an address that is allowed."
+		secret.MinLength, secret.MaxLength, secret.WriteOnly = new(1), new(maxSecretLength), true
+		secret.Description = fmt.Sprintf("Signs the requests. 1 to %d bytes; null is none. In no answer.", maxSecretLength)
+		description.MaxLength = new(maxDescriptionLength)
+		nullable(secret)
+		nullable(description)
+		b.set(w, "event_types", wantedSchema())
+		if required != nil {
+			b.member(w, "enabled").Default = jsonOf(true)
+			b.member(w, "event_types").Default = jsonOf([]string{delivery.AllEventTypes})
+		}
+	}
+
+	test := define[testInput](b, "Test")
+	test.Required = nil
+	b.set(test, "event_type", schemaRef("EventTypeName"))
+	b.member(test, "event_type").Description = "Default: the first that the webhook wants."
+	define[rerunInput](b, "Rerun")
+}
+
+// outputs defines the bodies of responses. Members may be added to them one day.
+func (b *schemas) outputs() {
+	b.atLeast(defineOutput[receipt](b, "Receipt"), 0, "deliveries")
+	b.defined["Receipts"] = oneOrMany("Receipt")
+
+	d := defineOutput[deliveryDetail](b, "Delivery")
+	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
+	b.atLeast(d, 0, "attempts")
+	defineOutput[eventDetail](b, "Event")
+
+	defineOutput[eventType](b, "EventType")
+	defineOutput[list[eventType]](b, "EventTypeList")
+	defineOutput[webhook](b, "Webhook")
+	defineOutput[list[webhook]](b, "WebhookList")
+
+	// The one with the bodies first: it embeds the other, to which it cannot refer.
+	for _, r := range []*jsonschema.Schema{defineOutput[requestDetail](b, "Request"), defineOutput[request](b, "RequestRow")} {
+		b.enum(r, "trigger", delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest)
+		b.enum(r, "status", delivery.RequestSuccess, delivery.RequestFailed)
+		b.atLeast(r, 1, "attempt", "max_attempts")
+		b.atLeast(r, 0, "duration_ms")
+		b.member(r, "attempt").Description = "Null for re-runs and tests."
+		b.member(r, "status_code").Description = "Null only if no status line came."
+		b.member(r, "error").Description = "What went wrong, as a sentence; empty on success."
+		b.member(r, "next_attempt_at").Description = "Null if there is none."
+	}
+	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, beside Host and Content-Length; each signature is masked. Empty if a version sent the request that did not keep them."
+	defineOutput[requestList](b, "RequestList")
+
+	b.stats()
+	b.enum(defineOutput[health](b, "Health"), "status", "ok")
+	b.member(defineOutput[fieldError](b, "FieldError"), "field").Description = "The path with dots, such as event_types.0, or 3.event_id in an array."
+	p := defineOutput[problem](b, "Problem")
+	b.member(p, "type").Format = "uri-reference"
+	b.atLeast(p, 400, "status")
+}
+
+// define makes the schema of a type. Types that are defined later refer to it.
+func define[T any](b *schemas, name string) *jsonschema.Schema {
+	delete(b.known, reflect.TypeFor[T]()) // defined before, under another name
+	s, err := jsonschema.For[T](&jsonschema.ForOptions{TypeSchemas: b.known})
+	if err != nil {
+		b.errs = append(b.errs, fmt.Errorf("%s: %w", name, err))
+		s = new(jsonschema.Schema)
+	}
+	for _, member := range s.Properties {
+		if slices.Equal(member.Types, []string{"null", "array"}) {
+			member.Type, member.Types = "array", nil // a nil slice is [] to our encoder
+		}
+	}
+	b.defined[name] = s
+	b.known[reflect.TypeFor[T]()] = schemaRef(name)
+	return s
+}
+
+func defineOutput[T any](b *schemas, name string) *jsonschema.Schema {
+	s := define[T](b, name)
+	s.AdditionalProperties = nil
+	return s
+}
+
+// member finds a member, and notes if the type has it no more.
+func (b *schemas) member(s *jsonschema.Schema, name string) *jsonschema.Schema {
+	if m := s.Properties[name]; m != nil {
+		return m
+	}
+	b.errs = append(b.errs, fmt.Errorf("there is no member %s", name))
+	return new(jsonschema.Schema)
+}
+
+// set narrows what its Go type says of a member.
+func (b *schemas) set(s *jsonschema.Schema, name string, to *jsonschema.Schema) {
+	*b.member(s, name) = *to
+}
+
+func (b *schemas) enum(s *jsonschema.Schema, name string, values ...any) {
+	b.member(s, name).Enum = values
+}
+
+func (b *schemas) atLeast(s *jsonschema.Schema, least float64, names ...string) {
+	for _, name := range names {
+		b.member(s, name).Minimum = &least
+	}
+}
+
+// schema is that of the name of an event type that may be emitted.
+func (t *EventTypes) schema() *jsonschema.Schema {
+	if !t.any {
+		return enumSchema(t.names...)
+	}
+	return &jsonschema.Schema{
+		Type: "string", MinLength: new(1), MaxLength: new(maxEventTypeLength),
+		Not:         &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))},
+		Description: fmt.Sprintf("1 to %d bytes of printable characters.", maxEventTypeLength),
+	}
+}
+
+// wantedSchema is that of the event types that a webhook wants.
+func wantedSchema() *jsonschema.Schema {
+	all := &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))}
+	return &jsonschema.Schema{
+		Description: "A single * stands for every type, those added later included.",
+		OneOf: []*jsonschema.Schema{
+			{Type: "array", Items: all, MinItems: new(1), MaxItems: new(1)},
+			{Type: "array", Items: schemaRef("EventTypeName"), MinItems: new(1), MaxItems: new(maxWebhookTypes)},
+		},
+	}
+}
+
+func oneOrMany(name string) *jsonschema.Schema {
+	many := &jsonschema.Schema{Type: "array", Items: schemaRef(name), MinItems: new(1), MaxItems: new(maxEvents)}
+	return &jsonschema.Schema{OneOf: []*jsonschema.Schema{schemaRef(name), many}}
+}
+
+func uuidSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Format: "uuid"} }
+
+func timeSchema() *jsonschema.Schema { return &jsonschema.Schema{Type: "string", Format: "date-time"} }
+
+func schemaRef(name string) *jsonschema.Schema {
+	return &jsonschema.Schema{Ref: "#/components/schemas/" + name}
+}
+
+func enumSchema[T ~string](values ...T) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, value := range values {
+		s.Enum = append(s.Enum, value)
+	}
+	return s
+}
+
+func nullable(s *jsonschema.Schema) { s.Type, s.Types = "", []string{"null", s.Type} }
+
+// jsonOf encodes a constant, which cannot fail.
+func jsonOf(v any) json.RawMessage {
+	encoded, _ := json.Marshal(v)
+	return encoded
+}

@@ -1,0 +1,122 @@
+package api_test
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
+)
+
+// TestOpenAPIIsValid holds the document against the schema of OpenAPI 3.1, and the
+// schemas in it against that of JSON Schema 2020-12.
+func TestOpenAPIIsValid(t *testing.T) {
+	official, err := os.ReadFile("testdata/openapi-3.1-schema-2022-10-07.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(official))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiler := jsonschema.NewCompiler()
+	compiler.AssertFormat()
+	if err := compiler.AddResource("https://spec.openapis.org/oas/3.1/schema/2022-10-07", decoded); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := compiler.Compile("https://spec.openapis.org/oas/3.1/schema/2022-10-07")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, names := range [][]string{nil, {"*"}, {"with space", `"quoted"`, "ü"}} {
+		raw, err := openapitest.Raw(names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := schema.Validate(doc); err != nil {
+			t.Errorf("%q: %v", names, err)
+		}
+		o, err := openapitest.New(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		components, _ := o.At(o.Root, "components", "schemas")
+		for name := range components.(map[string]any) {
+			if _, err := o.Compile("/components/schemas/" + name); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		for _, ref := range references(doc) {
+			if found, _ := o.At(o.Root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...); found == nil {
+				t.Errorf("there is no %s", ref)
+			}
+		}
+	}
+}
+
+// references are all $ref in a value.
+func references(v any) []string {
+	var refs []string
+	switch v := v.(type) {
+	case []any:
+		for _, element := range v {
+			refs = append(refs, references(element)...)
+		}
+	case map[string]any:
+		for name, member := range v {
+			if ref, ok := member.(string); ok && name == "$ref" {
+				refs = append(refs, ref)
+			}
+			refs = append(refs, references(member)...)
+		}
+	}
+	return refs
+}
+
+// TestOpenAPIRefuses has what the schemas must not take.
+func TestOpenAPIRefuses(t *testing.T) {
+	o, err := openapitest.Standard()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		schema, value string
+		ok            bool
+	}{
+		{"Emit", `{"event_type":"group_created","data":{}}`, true},
+		{"Emit", `[{"event_type":"group_created","data":{}}]`, true},
+		{"Emit", `[]`, false},
+		{"Emit", `{"event_type":"other","data":{}}`, false},
+		{"Emit", `{"event_type":"group_created"}`, false},
+		{"Emit", `{"event_type":"group_created","data":null}`, false},
+		{"Emit", `{"event_type":"group_created","data":{},"x":1}`, false},
+		{"Emit", `{"event_type":"group_created","data":{},"event_id":"x"}`, false},
+		{"Emit", `{"event_type":"group_created","data":{},"event_id":"00000000-0000-0000-0000-000000000000"}`, false},
+		{"Emit", `{"event_type":"group_created","data":{},"occurred_at":"2026-03-13"}`, false},
+		{"NewWebhook", `{"url":"https://example.com/","secret":null,"description":null}`, true},
+		{"NewWebhook", `{}`, false},
+		{"NewWebhook", `{"url":"https://example.com/","enabled":null}`, false},
+		{"NewWebhook", `{"url":"https://example.com/","has_secret":true}`, false},
+		{"WebhookPatch", `{}`, true},
+		{"WebhookPatch", `{"url":null}`, false},
+		{"WebhookPatch", `{"secret":""}`, false},
+		{"WebhookPatch", `{"secret":"` + strings.Repeat("s", 1025) + `"}`, false},
+		{"WebhookPatch", `{"event_types":["*"]}`, true},
+		{"WebhookPatch", `{"event_types":["*","group_created"]}`, false},
+		{"WebhookPatch", `{"event_types":["other"]}`, false},
+		{"WebhookPatch", `{"event_types":[]}`, false},
+		{"Test", `{"event_type":null}`, false},
+		{"Health", `{"status":"bad"}`, false},
+	} {
+		if err := o.CheckJSON("/components/schemas/"+tc.schema, []byte(tc.value)); (err == nil) != tc.ok {
+			t.Errorf("%s, %s: got %v", tc.schema, tc.value, err)
+		}
+	}
+}

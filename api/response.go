@@ -1,0 +1,50 @@
+package api
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+)
+
+// response is what an operation gives back.
+type response struct {
+	status   int
+	location string
+	body     any          // to be encoded as JSON; nil for none
+	other    http.Handler // writes what is no JSON, in place of all of the above
+}
+
+// list is the body that is a list.
+type list[T any] struct {
+	Data []T `json:"data"`
+}
+
+func (res *response) write(w http.ResponseWriter, r *http.Request) error {
+	if res.other != nil {
+		res.other.ServeHTTP(w, r)
+		return nil
+	}
+	if res.location != "" {
+		w.Header().Set("Location", res.location)
+	}
+	if res.body == nil {
+		w.WriteHeader(res.status)
+		return nil
+	}
+	return writeJSON(w, res.status, "application/json", res.body)
+}
+
+func writeJSON(w http.ResponseWriter, status int, contentType string, body any) error {
+	encoded, err := json.Marshal(body, json.Deterministic(true))
+	if err != nil {
+		return err
+	}
+	encoded = append(encoded, '\n') // whoever calls from a terminal gets the prompt on a line of its own
+	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	w.WriteHeader(status)
+	_, _ = bytes.NewReader(encoded).WriteTo(w) // whoever does not read it is gone
+	return nil
+}

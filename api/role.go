@@ -1,0 +1,27 @@
+package api
+
+import "net/http"
+
+// Role is what a caller may do; a greater one may do more.
+type Role int
+
+// The roles.
+const (
+	Nobody  Role = iota
+	Emitter      // may emit events
+	Admin        // may do everything
+)
+
+// crossOrigin refuses calls that change something and come from a page of another
+// origin: browsers send Basic credentials along by themselves.
+var crossOrigin = http.NewCrossOriginProtection()
+
+// refuse is the problem of a caller whose role is not enough.
+func (r Role) refuse(w http.ResponseWriter) *problem {
+	if r != Nobody {
+		return &problem{Status: http.StatusForbidden, Detail: "This needs an admin token; an emit token may only emit events."}
+	}
+	w.Header().Add("WWW-Authenticate", "Bearer")
+	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
+	return &problem{Status: http.StatusUnauthorized, Detail: "This needs a token: send it as \"Authorization: Bearer <token>\"."}
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Limits of a webhook's members, beside sender.MaxURLLength.
+const (
+	maxSecretLength      = 1024 // bytes
+	maxDescriptionLength = 1000 // characters
+	maxWebhookTypes      = 1000
+)
+
+// webhookInput is a webhook as it is created, or a merge patch of one. It has no
+// members for what cannot be changed.
+type webhookInput struct {
+	URL         optional[string]   `json:"url"`
+	Secret      optional[string]   `json:"secret"`
+	Description optional[string]   `json:"description"`
+	Enabled     optional[bool]     `json:"enabled"`
+	EventTypes  optional[[]string] `json:"event_types"`
+}
+
+// empty says that a patch leaves all as it is.
+func (in *webhookInput) empty() bool {
+	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set
+}
+
+// check says what is wrong with the input; to create a webhook, the URL must be
+// there. Null takes away a secret or a description, and nothing else.
+func (in *webhookInput) check(b *Backend, create bool) error {
+	var errs fieldErrors
+	if create && !in.URL.Set {
+		errs.add("url", "This is missing.")
+	}
+	if errs.given("url", in.URL.Set, in.URL.Null) {
+		errs.check("url", b.CheckURL(in.URL.Value))
+	}
+	if in.Secret.Set && !in.Secret.Null {
+		if n := len(in.Secret.Value); n == 0 || n > maxSecretLength {
+			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; null is no secret.", maxSecretLength))
+		} else if b.StandardWebhooks && !delivery.ValidStandardSecret(in.Secret.Value) {
+			errs.add("secret", "After whsec_ this must go on in base64, as Standard Webhooks has it; or begin otherwise.")
+		}
+	}
+	if utf8.RuneCountInString(in.Description.Value) > maxDescriptionLength {
+		errs.add("description", fmt.Sprintf("This must have at most %d characters.", maxDescriptionLength))
+	}
+	errs.given("enabled", in.Enabled.Set, in.Enabled.Null)
+	if errs.given("event_types", in.EventTypes.Set, in.EventTypes.Null) {
+		checkWanted(in.EventTypes.Value, b.EventTypes, &errs)
+	}
+	return errs.problem()
+}
+
+func checkWanted(names []string, types *EventTypes, errs *fieldErrors) {
+	switch {
+	case len(names) == 0 || len(names) > maxWebhookTypes:
+		errs.add("event_types", fmt.Sprintf("This must have 1 to %d names.", maxWebhookTypes))
+		return
+	case slices.Equal(names, []string{delivery.AllEventTypes}):
+		return
+	case slices.Contains(names, delivery.AllEventTypes):
+		errs.add("event_types", "\"*\" stands for every event type, so it stands alone.")
+		return
+	}
+	for i, name := range names {
+		errs.check("event_types."+strconv.Itoa(i), types.check(name))
+	}
+}
+
+// apply writes the members that are there into a webhook.
+func (in *webhookInput) apply(w *delivery.Webhook) {
+	if in.URL.Set {
+		w.URL = in.URL.Value
+	}
+	if in.Secret.Set {
+		w.Secret = in.Secret.Value // "" if null
+	}
+	if in.Description.Set {
+		w.Description = in.Description.Value // "" if null
+	}
+	if in.Enabled.Set {
+		w.Enabled = in.Enabled.Value
+	}
+	if in.EventTypes.Set {
+		w.EventTypes = withoutRepeats(in.EventTypes.Value)
+	}
+}
+
+// withoutRepeats keeps the first of each.
+func withoutRepeats(names []string) []string {
+	seen := make(map[string]bool, len(names))
+	kept := make([]string, 0, len(names))
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			kept = append(kept, name)
+		}
+	}
+	return kept
+}

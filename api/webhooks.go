@@ -1,0 +1,158 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// webhook is a webhook as responses have it: without its secret.
+type webhook struct {
+	ID          uuid.UUID `json:"id"`
+	URL         string    `json:"url"`
+	Description string    `json:"description"`
+	Enabled     bool      `json:"enabled"`
+	EventTypes  []string  `json:"event_types"`
+	HasSecret   bool      `json:"has_secret"`
+	CreatedAt   time.Time `json:"created_at"`
+	UpdatedAt   time.Time `json:"updated_at"`
+}
+
+func newWebhook(w *delivery.Webhook) webhook {
+	return webhook{
+		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
+		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
+	}
+}
+
+// webhookRef is the webhook that the path names.
+func (c *call) webhookRef() (delivery.WebhookRef, error) {
+	id, ok := c.id()
+	if !ok {
+		return delivery.WebhookRef{}, missing("webhook")
+	}
+	return delivery.WebhookRef{Tenant: c.Tenant, ID: id}, nil
+}
+
+// listWebhooks handles GET /api/webhooks.
+func listWebhooks(ctx context.Context, c *call) (response, error) {
+	webhooks, err := c.api.Engine.Webhooks(ctx, c.Tenant)
+	if err != nil {
+		return response{}, err
+	}
+	all := make([]webhook, len(webhooks))
+	for i, w := range webhooks {
+		all[i] = newWebhook(w)
+	}
+	return response{status: http.StatusOK, body: list[webhook]{all}}, nil
+}
+
+// createWebhook handles POST /api/webhooks.
+func createWebhook(ctx context.Context, c *call) (response, error) {
+	var in webhookInput
+	if err := decode(c.body, &in); err != nil {
+		return response{}, err
+	}
+	if err := in.check(&c.api.Backend, true); err != nil {
+		return response{}, err
+	}
+	w := delivery.Webhook{Tenant: c.Tenant, Enabled: true, EventTypes: []string{delivery.AllEventTypes}}
+	in.apply(&w)
+	created, err := c.api.Engine.CreateWebhook(ctx, w)
+	if err != nil {
+		return response{}, err
+	}
+	return response{
+		status: http.StatusCreated, location: "webhooks/" + created.ID.String(), body: newWebhook(created),
+	}, nil
+}
+
+// getWebhook handles GET /api/webhooks/{id}.
+func getWebhook(ctx context.Context, c *call) (response, error) {
+	ref, err := c.webhookRef()
+	if err != nil {
+		return response{}, err
+	}
+	w, err := c.api.Engine.Webhook(ctx, ref)
+	if err != nil {
+		return response{}, notFound(err, "webhook")
+	}
+	return response{status: http.StatusOK, body: newWebhook(w)}, nil
+}
+
+// changeWebhook handles PATCH /api/webhooks/{id}.
+func changeWebhook(ctx context.Context, c *call) (response, error) {
+	var in webhookInput
+	if err := decode(c.body, &in); err != nil {
+		return response{}, err
+	}
+	if err := in.check(&c.api.Backend, false); err != nil {
+		return response{}, err
+	}
+	if in.empty() {
+		return getWebhook(ctx, c)
+	}
+	ref, err := c.webhookRef()
+	if err != nil {
+		return response{}, err
+	}
+	w, err := c.api.Engine.ChangeWebhook(ctx, ref, in.apply)
+	if err != nil {
+		return response{}, notFound(err, "webhook")
+	}
+	return response{status: http.StatusOK, body: newWebhook(w)}, nil
+}
+
+// deleteWebhook handles DELETE /api/webhooks/{id}.
+func deleteWebhook(ctx context.Context, c *call) (response, error) {
+	ref, err := c.webhookRef()
+	if err != nil {
+		return response{}, err
+	}
+	if err := c.api.Engine.DeleteWebhook(ctx, ref); err != nil {
+		return response{}, notFound(err, "webhook")
+	}
+	return response{status: http.StatusNoContent}, nil
+}
+
+// testInput chooses the example event of a test.
+type testInput struct {
+	EventType optional[string] `json:"event_type"`
+}
+
+// testWebhook handles POST /api/webhooks/{id}/test.
+func testWebhook(ctx context.Context, c *call) (response, error) {
+	var in testInput
+	if err := decode(c.body, &in); err != nil {
+		return response{}, err
+	}
+	var errs fieldErrors
+	given := errs.given("event_type", in.EventType.Set, in.EventType.Null)
+	if given {
+		errs.check("event_type", c.api.EventTypes.check(in.EventType.Value))
+	}
+	if err := errs.problem(); err != nil {
+		return response{}, err
+	}
+	ref, err := c.webhookRef()
+	if err != nil {
+		return response{}, err
+	}
+	name := in.EventType.Value
+	if !given {
+		w, err := c.api.Engine.Webhook(ctx, ref)
+		if err != nil {
+			return response{}, notFound(err, "webhook")
+		}
+		name = c.api.EventTypes.example(w.EventTypes)
+	}
+	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, delivery.NewEvent{Type: name, Data: exampleData(name)})
+	if err != nil {
+		return response{}, notFound(err, "webhook")
+	}
+	return response{status: http.StatusOK, body: newRequestDetail(sent)}, nil
+}

@@ -1,0 +1,154 @@
+// Package openapitest holds exchanges with the API against its OpenAPI document, in
+// tests.
+package openapitest
+
+import (
+	"bytes"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
+)
+
+// Document is the OpenAPI document of an API.
+type Document struct {
+	Root map[string]any // decoded, its objects closed
+
+	compiler *jsonschema.Compiler
+	mu       sync.Mutex
+	schemas  map[string]*jsonschema.Schema // compiled, by place
+}
+
+// StreamType is the media type of a stream of events.
+const StreamType = "text/event-stream"
+
+// Raw is the document of an API whose events may have these types; no names stand for
+// the default ones.
+func Raw(names ...string) ([]byte, error) {
+	types, err := api.NewEventTypes(names)
+	if err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodGet, "/api/openapi.json", nil)
+	if err := api.New(api.Backend{EventTypes: types}).Serve(w, r, api.Caller{}); err != nil {
+		return nil, err
+	}
+	return w.Body.Bytes(), nil
+}
+
+// New reads a document.
+func New(raw []byte) (*Document, error) {
+	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	root, ok := decoded.(map[string]any)
+	if !ok {
+		return nil, errors.New("the document is not an object")
+	}
+	closeObjects(root["components"])
+	d := &Document{Root: root, compiler: jsonschema.NewCompiler(), schemas: make(map[string]*jsonschema.Schema)}
+	d.compiler.AssertFormat()
+	return d, d.compiler.AddResource("openapi.json", root)
+}
+
+// Standard is the document for the default event types.
+var Standard = sync.OnceValues(func() (*Document, error) {
+	raw, err := Raw()
+	if err != nil {
+		return nil, err
+	}
+	return New(raw)
+})
+
+// Operations are all operations of the API, such as "GET api/events/*".
+func Operations() ([]string, error) {
+	d, err := Standard()
+	if err != nil {
+		return nil, err
+	}
+	var operations []string
+	paths, _ := d.Root["paths"].(map[string]any)
+	for path := range paths {
+		methods, _ := paths[path].(map[string]any)
+		for method := range methods {
+			operations = append(operations, strings.ToUpper(method)+" "+strings.ReplaceAll(path[1:], "{id}", "*"))
+		}
+	}
+	slices.Sort(operations)
+	return operations, nil
+}
+
+// closeObjects makes schemas refuse members that they do not name. Clients must
+// take members that are added one day, but each must be documented.
+func closeObjects(v any) {
+	switch v := v.(type) {
+	case []any:
+		for _, element := range v {
+			closeObjects(element)
+		}
+	case map[string]any:
+		_, named := v["properties"].(map[string]any)
+		if _, ok := v["additionalProperties"]; named && !ok {
+			v["additionalProperties"] = false
+		}
+		for _, member := range v {
+			closeObjects(member)
+		}
+	}
+}
+
+// At finds a value of the document, following references.
+func (d *Document) At(from any, path ...string) (any, string) {
+	place := ""
+	for _, key := range path {
+		object, _ := from.(map[string]any)
+		from = object[key]
+		place += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
+		if object, ok := from.(map[string]any); ok {
+			if ref, ok := object["$ref"].(string); ok {
+				from, place = d.At(d.Root, strings.Split(strings.TrimPrefix(ref, "#/"), "/")...)
+			}
+		}
+	}
+	return from, place
+}
+
+// validate holds a value against the schema at a place.
+func (d *Document) validate(place string, value any) error {
+	schema, err := d.Compile(place)
+	if err != nil {
+		return err
+	}
+	return schema.Validate(value)
+}
+
+// Compile reads the schema at a place.
+func (d *Document) Compile(place string) (*jsonschema.Schema, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if schema := d.schemas[place]; schema != nil {
+		return schema, nil
+	}
+	schema, err := d.compiler.Compile("openapi.json#" + strings.ReplaceAll(place, "{id}", "%7Bid%7D"))
+	if err == nil {
+		d.schemas[place] = schema
+	}
+	return schema, err
+}
+
+// CheckJSON holds JSON against the schema at a place.
+func (d *Document) CheckJSON(place string, body []byte) error {
+	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	return d.validate(place, value)
+}
