@@ -60,7 +60,7 @@ func newRequestDetail(r *delivery.Request) requestDetail {
 		body := string(r.RequestBody)
 		out.RequestBody = &body
 	}
-	header := r.Header()
+	header := r.SentHeader()
 	out.RequestHeaders = make(map[string]string, len(header))
 	for name := range header {
 		out.RequestHeaders[name] = header.Get(name)

@@ -71,7 +71,7 @@ func (e *Engine) complete(batch []*finished) {
 		if at := outcomes[i].RetryAt; !at.IsZero() {
 			e.dispatcher.claimIn(at.Sub(now))
 		}
-		e.sends.end()
+		e.sends.done()
 	}
 }
 

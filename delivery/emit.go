@@ -53,7 +53,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err
 	}
 	weight := weigh(events)
-	if !e.intake.take(tenant, weight) {
+	if !e.intake.acquire(tenant, weight) {
 		return nil, ErrBusy
 	}
 	m := newEmission(e.store.Now(), tenant, events)
@@ -159,7 +159,7 @@ func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*e
 }
 
 func (e *Engine) chooseTargets(ctx context.Context, m *emission) error {
-	tenant, err := e.subscriptions.of(ctx, m.call.Tenant)
+	tenant, err := e.webhooks.get(ctx, m.call.Tenant)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 			e.accepted(m, result, leaseUntil)
 		case errors.Is(result.Err, ErrStale):
 			e.cancelPlaces(m)
-			e.subscriptions.forget(m.call.Tenant)
+			e.webhooks.forget(m.call.Tenant)
 			again = append(again, m)
 		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
@@ -230,7 +230,7 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 		m.receipts[i] = Receipt{EventID: m.call.Events[i].ID, Deliveries: r.Deliveries, Duplicate: r.Duplicate}
 	}
 	e.observer.EventsAccepted(len(m.receipts)-duplicates, duplicates)
-	e.answer(m)
+	e.finish(m)
 
 	var leased []*sending
 	var unused []reservation
@@ -267,12 +267,13 @@ func (e *Engine) reject(batch []*emission, err error) {
 		if m.err = err; m.unknown != nil {
 			m.err = m.unknown // whatever came later, it may be stored
 		}
-		e.answer(m)
+		e.finish(m)
 	}
 }
 
-func (e *Engine) answer(m *emission) {
-	e.intake.give(m.call.Tenant, m.weight)
+// finish answers the emitter.
+func (e *Engine) finish(m *emission) {
+	e.intake.release(m.call.Tenant, m.weight)
 	close(m.done)
 }
 

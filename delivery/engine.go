@@ -34,30 +34,30 @@ const (
 // attaches its settings and detaches them again, and requests in flight do not
 // notice. All methods are safe for concurrent use.
 type Engine struct {
-	store         Store
-	observer      Observer
-	newSender     func(*sender.Config) Sender
-	dispatcher    *dispatcher
-	subscriptions subscriptions
-	accepts       groupcommit.Group[*emission]
-	outcomes      groupcommit.Group[*finished]
-	intake        *places       // emits in progress, by their weight
-	manual        *places       // re-runs and tests in flight
-	followers     *places       // who follows a log
-	swept         chan struct{} // of capacity 1: something was deleted
-	changing      sync.Mutex    // one change of a webhook at a time, here
+	store      Store
+	observer   Observer
+	newSender  func(*sender.Config) Sender
+	dispatcher *dispatcher
+	webhooks   webhookCache
+	accepts    groupcommit.Group[*emission]
+	outcomes   groupcommit.Group[*finished]
+	intake     *quota        // emits in progress, by their weight
+	sendsNow   *quota        // re-runs and tests in flight
+	followers  *quota        // who follows a log
+	swept      chan struct{} // of capacity 1: something was deleted
+	changing   sync.Mutex    // one change of a webhook at a time, here
 
 	active atomic.Pointer[active] // nil until the first Attach
 	state  atomic.Pointer[state]
 	tried  chan struct{} // closed once the first try to open the store has ended
 	try    sync.Once     // closes it
 
-	inFlight, unwritten atomic.Int64 // as Stats tells them
+	sending, unwritten atomic.Int64 // as Stats tells them
 
-	sends   *tracker        // requests in flight, until their outcomes are written
-	holders *tracker        // calls being served
-	alive   context.Context // until Close has waited long enough
-	die     context.CancelFunc
+	sends *inFlight       // requests in flight, until their outcomes are written
+	calls *inFlight       // calls being served
+	alive context.Context // until Close has waited long enough
+	die   context.CancelFunc
 
 	mu       sync.Mutex
 	attached []*active // the newest last
@@ -86,21 +86,21 @@ func NewEngine(store Store, options ...Option) *Engine {
 		store:     store,
 		observer:  nobody{},
 		newSender: func(c *sender.Config) Sender { return sender.New(c) },
-		intake:    newPlaces(maxIntake, maxIntake),
-		manual:    newPlaces(maxManual, maxTenantManual),
-		followers: newPlaces(math.MaxInt, maxFollowers),
+		intake:    newQuota(maxIntake, maxIntake),
+		sendsNow:  newQuota(maxSendNow, maxTenantSendNow),
+		followers: newQuota(math.MaxInt, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		tried:     make(chan struct{}),
 
-		sends:   newTracker(),
-		holders: newTracker(),
+		sends: newInFlight(),
+		calls: newInFlight(),
 	}
 	e.alive, e.die = context.WithCancel(context.Background())
 	e.state.Store(&state{err: errStarting})
 	for _, option := range options {
 		option(e)
 	}
-	e.subscriptions.load = e.store.Webhooks
+	e.webhooks.load = e.store.Webhooks
 	e.accepts.Take = takeEmissions
 	e.accepts.Commit = e.accept
 	e.outcomes.Take = takeOutcomes
@@ -228,20 +228,20 @@ func (e *Engine) drain(patience context.Context) {
 // Hold keeps the engine's store open until release is called; ok is false when
 // the engine is closed. Whoever serves a call holds the engine meanwhile.
 func (e *Engine) Hold() (release func(), ok bool) {
-	if _, ok := e.holders.begin(); !ok {
+	if _, ok := e.calls.add(); !ok {
 		return nil, false
 	}
-	return e.holders.end, true
+	return e.calls.done, true
 }
 
 // Close ends an engine that nobody is attached to: it waits for those who hold
 // it, until the context ends, and closes the store. Outcomes that could not be
 // written by now are given up: their deliveries are sent again.
 func (e *Engine) Close(ctx context.Context) error {
-	e.holders.close()
+	e.calls.close()
 	e.sends.close()
 	e.endTry() // nobody waits for one any more
-	if !e.holders.wait(ctx) {
+	if !e.calls.wait(ctx) {
 		e.log().Warn("closing the store while it is in use")
 	}
 	e.sends.abort()

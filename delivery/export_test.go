@@ -18,5 +18,5 @@ const LeaseMargin = leaseMargin
 // Observed is a store whose failures an observer is told.
 func Observed(s Store, o Observer) Store { return &observedStore{Store: s, observer: o} }
 
-// MaxTenantManual is how many re-runs and tests of one tenant may be in flight.
-const MaxTenantManual = maxTenantManual
+// MaxTenantSendNow is how many re-runs and tests of one tenant may be in flight.
+const MaxTenantSendNow = maxTenantSendNow

@@ -35,15 +35,15 @@ func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, er
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if !e.followers.take(tenant, 1) {
+	if !e.followers.acquire(tenant, 1) {
 		return nil, ErrBusy
 	}
 	f, err := e.store.Follow(ctx, tenant, after)
 	if err != nil {
-		e.followers.give(tenant, 1)
+		e.followers.release(tenant, 1)
 		return nil, err
 	}
-	return &countedFollower{f, func() { e.followers.give(tenant, 1) }}, nil
+	return &countedFollower{f, func() { e.followers.release(tenant, 1) }}, nil
 }
 
 // countedFollower is one that has a place among the tenant's.

@@ -45,7 +45,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	if err := e.store.CreateWebhook(ctx, &w); err != nil {
 		return nil, err
 	}
-	e.subscriptions.forget(w.Tenant)
+	e.webhooks.forget(w.Tenant)
 	return &w, nil
 }
 
@@ -74,7 +74,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if err != nil {
 			return nil, err
 		}
-		e.subscriptions.forget(ref.Tenant)
+		e.webhooks.forget(ref.Tenant)
 		e.dispatcher.recall(ref)
 		if w.Enabled {
 			e.dispatcher.claimIn(0) // it may have been disabled before
@@ -93,7 +93,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
 		return err
 	}
-	e.subscriptions.forget(ref.Tenant)
+	e.webhooks.forget(ref.Tenant)
 	e.dispatcher.recall(ref)
 	select {
 	case e.swept <- struct{}{}:

@@ -54,7 +54,7 @@ type Stats struct {
 
 // Stats tells what the engine has in hand now.
 func (e *Engine) Stats() Stats {
-	return Stats{InFlight: e.inFlight.Load(), Unwritten: e.unwritten.Load()}
+	return Stats{InFlight: e.sending.Load(), Unwritten: e.unwritten.Load()}
 }
 
 // Pending counts the pending deliveries in the store, those of other processes

@@ -47,8 +47,8 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			settings := DefaultSettings()
 			tc.change(&settings)
-			head := newHead(&settings, tc.secret)
-			m := sender.Message{Header: head.signed(tc.secret, ev, at), Body: ev.Payload, Timeout: time.Minute}
+			headers := newRequestHeaders(&settings, tc.secret)
+			m := sender.Message{Header: headers.signed(tc.secret, ev, at), Body: ev.Payload, Timeout: time.Minute}
 			want := append(slices.Clone(always), tc.want...)
 
 			t.Run("HTTP/1.1", func(t *testing.T) {

@@ -50,7 +50,7 @@ type Request struct {
 	URL         string
 	Error       string // one sentence, or "" on success
 	Duration    time.Duration
-	Head        Head
+	Headers     RequestHeaders
 	// NextAttemptAt is when the next attempt of the delivery is due, zero if
 	// this request leaves the schedule as it is or ends it. Stores fill it in.
 	NextAttemptAt time.Time

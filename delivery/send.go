@@ -34,7 +34,7 @@ func (e *Engine) start(w *sending) {
 // deliver makes the request of one delivery, and gives what is to be sent next in the
 // slot that it had.
 func (e *Engine) deliver(w *sending) (next *sending) {
-	ctx, ok := e.sends.begin()
+	ctx, ok := e.sends.add()
 	if !ok { // this process stops
 		return e.giveUp(w)
 	}
@@ -42,7 +42,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	if time.Until(w.until) < a.settings.Timeout+startMargin {
 		// Too late, or the timeout has been raised since: somebody else might hold
 		// the delivery before this request ends.
-		defer e.sends.end()
+		defer e.sends.done()
 		return e.giveUp(w)
 	}
 	trigger := TriggerEvent
@@ -95,16 +95,16 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	s := &a.settings
 	startedAt := e.store.Now()
 	began := time.Now()
-	head := newHead(s, w.Secret)
-	e.inFlight.Add(1)
+	headers := newRequestHeaders(s, w.Secret)
+	e.sending.Add(1)
 	response := a.sender.Send(ctx, sender.Message{
 		URL:         w.URL,
-		Header:      head.signed(w.Secret, ev, startedAt),
+		Header:      headers.signed(w.Secret, ev, startedAt),
 		Body:        ev.Payload,
 		Timeout:     s.Timeout,
 		MaxResponse: s.MaxResponseSize,
 	})
-	e.inFlight.Add(-1)
+	e.sending.Add(-1)
 	o = Outcome{
 		ReceivedAt: ev.ReceivedAt,
 		Slow:       response.TimedOut,
@@ -123,7 +123,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			URL:               w.URL,
 			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote anything
 			Duration:          time.Since(began),
-			Head:              head,
+			Headers:           headers,
 			ResponseBody:      response.Body,
 			ResponseTruncated: response.Truncated,
 		},

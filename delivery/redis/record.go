@@ -108,7 +108,7 @@ func statusOf(b byte) delivery.RequestStatus {
 
 func encodeRequest(r *delivery.Request) []byte {
 	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+
-		len(r.EventType)+len(r.URL)+len(r.Error)+len(r.Head.UserAgent)+len(r.Head.SignatureHeader))
+		len(r.EventType)+len(r.URL)+len(r.Error)+len(r.Headers.UserAgent)+len(r.Headers.SignatureHeader))
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)
 	b = append(b, statusByte(r.Status))

@@ -86,7 +86,7 @@ func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []de
 				Tenant: calls[i].Tenant, ID: delivery.NewID(l.Store.Now()), WebhookID: e.Targets[0].Webhook, EventID: e.ID, EventType: e.Type,
 				OccurredAt: e.OccurredAt, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
 				Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
-				Head: delivery.Head{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
+				Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
 			},
 			ReceivedAt: accepted[i].At, LeaseEnd: accepted[i].LeaseEnd,
 		}

@@ -19,7 +19,7 @@ func BenchmarkRecords(b *testing.B) {
 	request := &delivery.Request{
 		EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
 		StatusCode: 204, URL: "https://receiver.example/hooks", Duration: 12 * time.Millisecond,
-		Head: delivery.Head{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
+		Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
 	}
 	encodedEvent, encodedRequest := record.AppendEvent(nil, event), record.AppendRequest(nil, request)
 	for name, do := range map[string]func() error{

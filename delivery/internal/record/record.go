@@ -147,7 +147,7 @@ type request struct {
 	Error       string
 	Duration    int64 // microseconds
 	Truncated   bool
-	// Of delivery.Head:
+	// Of delivery.RequestHeaders:
 	UserAgent       string
 	SignatureHeader string
 	Standard        bool
@@ -197,9 +197,9 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendText(b, r.Error)
 	b = appendInt(b, r.Duration.Microseconds())
 	b = appendBool(b, r.ResponseTruncated)
-	b = appendText(b, shorten(r.Head.UserAgent, usualAgent))
-	b = appendText(b, shorten(r.Head.SignatureHeader, usualSignature))
-	return appendBool(b, r.Head.StandardWebhooks)
+	b = appendText(b, shorten(r.Headers.UserAgent, usualAgent))
+	b = appendText(b, shorten(r.Headers.SignatureHeader, usualSignature))
+	return appendBool(b, r.Headers.StandardWebhooks)
 }
 
 // DecodeRequest reads a row of the log; what AppendRequest leaves out is the
@@ -223,7 +223,7 @@ func DecodeRequest(b []byte) (delivery.Request, error) {
 		URL:         r.URL,
 		Error:       r.Error,
 		Duration:    time.Duration(r.Duration) * time.Microsecond,
-		Head: delivery.Head{
+		Headers: delivery.RequestHeaders{
 			UserAgent: lengthen(r.UserAgent, usualAgent), SignatureHeader: lengthen(r.SignatureHeader, usualSignature),
 			StandardWebhooks: r.Standard,
 		},

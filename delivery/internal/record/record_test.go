@@ -49,14 +49,14 @@ func TestRequestRecord(t *testing.T) {
 			EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerRetry,
 			Attempt: i, MaxAttempts: 30 * i, StatusCode: 200 * i, URL: "https://example.com/" + strings.Repeat("u", 100*i),
 			Error: "no: \xff", Duration: time.Duration(i*i*i) * time.Second, ResponseTruncated: i%2 == 0,
-			Head: delivery.Head{UserAgent: "agent", SignatureHeader: strings.Repeat("s", i), StandardWebhooks: i%2 == 1},
+			Headers: delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: strings.Repeat("s", i), StandardWebhooks: i%2 == 1},
 		}
 		got := AppendRequest(nil, &r)
 		want := encode(&request{
 			Version: version, Type: r.EventType, Seconds: at.Unix(), Nanos: at.Nanosecond(), Trigger: r.Trigger,
 			Attempt: r.Attempt, MaxAttempts: r.MaxAttempts, StatusCode: r.StatusCode, URL: r.URL,
 			Error: r.Error, Duration: r.Duration.Microseconds(), Truncated: r.ResponseTruncated,
-			UserAgent: r.Head.UserAgent, SignatureHeader: r.Head.SignatureHeader, Standard: r.Head.StandardWebhooks,
+			UserAgent: r.Headers.UserAgent, SignatureHeader: r.Headers.SignatureHeader, Standard: r.Headers.StandardWebhooks,
 		})
 		if !bytes.Equal(got, want) {
 			t.Fatalf("% x, want % x", got, want)
@@ -71,7 +71,7 @@ func TestRequestRecord(t *testing.T) {
 func TestUsualHead(t *testing.T) {
 	t.Parallel()
 	settings := delivery.DefaultSettings()
-	r := delivery.Request{OccurredAt: times[1], Head: delivery.Head{UserAgent: settings.UserAgent, SignatureHeader: settings.SignatureHeader}}
+	r := delivery.Request{OccurredAt: times[1], Headers: delivery.RequestHeaders{UserAgent: settings.UserAgent, SignatureHeader: settings.SignatureHeader}}
 	b := AppendRequest(nil, &r)
 	if got, err := DecodeRequest(b); err != nil || !reflect.DeepEqual(got, r) {
 		t.Errorf("read as %+v, %v, want %+v", got, err, r)

@@ -29,7 +29,7 @@ func subscribed(types ...string) *Webhook {
 func TestSubscriptionsAreRemembered(t *testing.T) {
 	a, b := subscribed("x"), subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {a}, "b": {b}}}
-	s := subscriptions{load: l.load}
+	s := webhookCache{load: l.load}
 	for _, step := range []struct {
 		tenant  string
 		forget  string
@@ -47,7 +47,7 @@ func TestSubscriptionsAreRemembered(t *testing.T) {
 		if step.forget != "" {
 			s.forget(step.forget)
 		}
-		got, err := s.of(t.Context(), step.tenant)
+		got, err := s.get(t.Context(), step.tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,12 +60,12 @@ func TestSubscriptionsAreRemembered(t *testing.T) {
 func TestSubscriptionsDoNotRememberErrors(t *testing.T) {
 	w := subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {w}}, err: ErrUnavailable}
-	s := subscriptions{load: l.load}
-	if _, err := s.of(t.Context(), "a"); !errors.Is(err, ErrUnavailable) {
+	s := webhookCache{load: l.load}
+	if _, err := s.get(t.Context(), "a"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	l.err = nil
-	got, err := s.of(t.Context(), "a")
+	got, err := s.get(t.Context(), "a")
 	if err != nil || !slices.Equal(got.wanting("x"), []*Webhook{w}) {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -103,18 +103,18 @@ func TestWantingIsBounded(t *testing.T) {
 
 func TestSubscriptionsAreBounded(t *testing.T) {
 	l := &loader{webhooks: map[string][]*Webhook{}}
-	s := subscriptions{load: l.load}
+	s := webhookCache{load: l.load}
 	many := make([]*Webhook, MaxWebhooks)
 	for i := range 30 {
 		tenant := fmt.Sprint("large", i)
 		l.webhooks[tenant] = many
-		if _, err := s.of(t.Context(), tenant); err != nil {
+		if _, err := s.get(t.Context(), tenant); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for i := range 5000 {
 		tenant := fmt.Sprint(i)
-		if _, err := s.of(t.Context(), tenant); err != nil {
+		if _, err := s.get(t.Context(), tenant); err != nil {
 			t.Fatal(err)
 		}
 		if i%10 == 0 {

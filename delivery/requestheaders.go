@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// Head is what the headers of a request were made of, beside its event and its time.
-type Head struct {
+// RequestHeaders is what the headers of a request were made from, beside its event and
+// its time.
+type RequestHeaders struct {
 	UserAgent string
 	// SignatureHeader is the name of the header with the signature, "" if the webhook
 	// had no secret.
@@ -16,8 +17,8 @@ type Head struct {
 	StandardWebhooks bool
 }
 
-func newHead(s *Settings, secret string) Head {
-	h := Head{UserAgent: s.UserAgent, StandardWebhooks: s.StandardWebhooks}
+func newRequestHeaders(s *Settings, secret string) RequestHeaders {
+	h := RequestHeaders{UserAgent: s.UserAgent, StandardWebhooks: s.StandardWebhooks}
 	if secret != "" {
 		h.SignatureHeader = s.SignatureHeader
 	}
@@ -25,7 +26,7 @@ func newHead(s *Settings, secret string) Head {
 }
 
 // signed is what an endpoint receives beside the payload.
-func (h *Head) signed(secret string, ev *Event, at time.Time) http.Header {
+func (h *RequestHeaders) signed(secret string, ev *Event, at time.Time) http.Header {
 	var id, signature, standard string
 	if h.StandardWebhooks {
 		id = ev.ID.String()
@@ -41,17 +42,17 @@ func (h *Head) signed(secret string, ev *Event, at time.Time) http.Header {
 
 const masked = "********"
 
-// Header is what was sent with the request, each signature masked: whoever has one can
-// send that body as ours for as long as the secret stays the same. It is nil for a
-// request that was sent by a version that did not keep it.
-func (r *Request) Header() http.Header {
-	if r.Head == (Head{}) {
+// SentHeader is the header that was sent with the request, with its signatures masked:
+// whoever has one can send that body as ours until the secret changes. It is nil for
+// requests that were sent before headers were kept.
+func (r *Request) SentHeader() http.Header {
+	if r.Headers == (RequestHeaders{}) {
 		return nil
 	}
-	return r.Head.header(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
+	return r.Headers.header(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
 }
 
-func (h *Head) header(id string, at time.Time, signature, standard string) http.Header {
+func (h *RequestHeaders) header(id string, at time.Time, signature, standard string) http.Header {
 	all := make(http.Header, 6)
 	all["Content-Type"] = []string{"application/json"}
 	all["User-Agent"] = []string{h.UserAgent}

@@ -14,119 +14,119 @@ func cancelled() context.Context {
 	return ctx
 }
 
-func TestTrackerWithoutWorkIsIdle(t *testing.T) {
-	if !newTracker().wait(t.Context()) {
-		t.Error("a new tracker is not idle")
+func TestInFlightWithoutWorkIsIdle(t *testing.T) {
+	if !newInFlight().wait(t.Context()) {
+		t.Error("it is not idle though nothing has started")
 	}
 }
 
-func TestTrackerWaitsForAllWork(t *testing.T) {
+func TestInFlightWaitsForAllWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		k := newTracker()
-		k.begin()
-		k.begin()
+		f := newInFlight()
+		f.add()
+		f.add()
 		idle := make(chan bool, 1)
-		go func() { idle <- k.wait(t.Context()) }()
+		go func() { idle <- f.wait(t.Context()) }()
 
-		k.end()
+		f.done()
 		synctest.Wait()
 		select {
 		case <-idle:
 			t.Fatal("idle while one goes on")
 		default:
 		}
-		if k.wait(cancelled()) {
+		if f.wait(cancelled()) {
 			t.Error("idle to one who does not wait, while one goes on")
 		}
-		k.end()
+		f.done()
 		if !<-idle {
 			t.Error("not idle after the last has ended")
 		}
 	})
 }
 
-func TestTrackerCanBeUsedAgain(t *testing.T) {
-	k := newTracker()
+func TestInFlightCanBeUsedAgain(t *testing.T) {
+	f := newInFlight()
 	for range 3 {
-		ctx, ok := k.begin()
+		ctx, ok := f.add()
 		if !ok || ctx.Err() != nil {
-			t.Fatalf("begin: %t, %v", ok, ctx.Err())
+			t.Fatalf("add: %t, %v", ok, ctx.Err())
 		}
-		if k.wait(cancelled()) {
+		if f.wait(cancelled()) {
 			t.Error("idle while work goes on")
 		}
-		k.end()
-		if !k.wait(t.Context()) {
+		f.done()
+		if !f.wait(t.Context()) {
 			t.Error("not idle after it has ended")
 		}
 	}
 }
 
-func TestTrackerAbort(t *testing.T) {
-	k := newTracker()
-	before, _ := k.begin()
-	k.abort()
-	after, ok := k.begin()
+func TestInFlightAbort(t *testing.T) {
+	f := newInFlight()
+	before, _ := f.add()
+	f.abort()
+	after, ok := f.add()
 	switch {
 	case before.Err() == nil:
-		t.Error("work in progress was not broken off")
+		t.Error("work in progress was not aborted")
 	case !ok || after.Err() != nil:
 		t.Error("work that began later was")
 	}
-	k.end()
-	if k.wait(cancelled()) {
+	f.done()
+	if f.wait(cancelled()) {
 		t.Error("idle though the second goes on")
 	}
-	k.abort()
+	f.abort()
 	if after.Err() == nil {
 		t.Error("a second abort did nothing")
 	}
-	k.end()
-	if !k.wait(t.Context()) {
+	f.done()
+	if !f.wait(t.Context()) {
 		t.Error("not idle in the end")
 	}
 }
 
-func TestTrackerClose(t *testing.T) {
-	k := newTracker()
-	ctx, _ := k.begin()
-	k.close()
-	if _, ok := k.begin(); ok {
-		t.Error("work began on a closed tracker")
+func TestInFlightClose(t *testing.T) {
+	f := newInFlight()
+	ctx, _ := f.add()
+	f.close()
+	if _, ok := f.add(); ok {
+		t.Error("work started after it was closed")
 	}
 	if ctx.Err() != nil {
-		t.Error("closing broke work off")
+		t.Error("closing aborted work")
 	}
-	if k.wait(cancelled()) {
+	if f.wait(cancelled()) {
 		t.Error("idle while work goes on")
 	}
-	k.end()
-	if !k.wait(t.Context()) {
+	f.done()
+	if !f.wait(t.Context()) {
 		t.Error("not idle in the end")
 	}
 }
 
 // Waiting while work begins and ends is no race, and ends.
-func TestTrackerUnderLoad(t *testing.T) {
-	k := newTracker()
+func TestInFlightUnderLoad(t *testing.T) {
+	f := newInFlight()
 	var workers sync.WaitGroup
 	for range 8 {
 		workers.Go(func() {
 			for range 1000 {
-				if _, ok := k.begin(); ok {
-					k.end()
+				if _, ok := f.add(); ok {
+					f.done()
 				}
-				k.wait(cancelled())
+				f.wait(cancelled())
 			}
 		})
 	}
 	workers.Go(func() {
 		for range 100 {
-			k.abort()
+			f.abort()
 		}
 	})
 	workers.Wait()
-	if !k.wait(t.Context()) {
+	if !f.wait(t.Context()) {
 		t.Error("not idle in the end")
 	}
 }

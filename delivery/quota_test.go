@@ -11,28 +11,28 @@ func TestWeight(t *testing.T) {
 	}
 }
 
-func TestPlaces(t *testing.T) {
-	p := newPlaces(10, 6)
+func TestQuota(t *testing.T) {
+	q := newQuota(10, 6)
 	want := func(ok bool, tenant string, n int) {
 		t.Helper()
-		if got := p.take(tenant, n); got != ok {
-			t.Errorf("%s takes %d of %d: %t, want %t", tenant, n, p.inAll-p.taken, got, ok)
+		if got := q.acquire(tenant, n); got != ok {
+			t.Errorf("%s acquires %d of %d: %t, want %t", tenant, n, q.total-q.used, got, ok)
 		}
 	}
 	want(true, "a", 6)
 	want(false, "a", 1) // all that one may
 	want(true, "b", 4)
 	want(false, "c", 1) // all there are
-	p.give("b", 4)
+	q.release("b", 4)
 	want(true, "c", 4)
-	p.give("a", 6)
+	q.release("a", 6)
 	want(true, "a", 6)
-	p.give("a", 6)
-	p.give("c", 4)
+	q.release("a", 6)
+	q.release("c", 4)
 	want(true, "d", 100) // alone
 	want(false, "e", 1)
-	p.give("d", 100)
-	if p.taken != 0 || len(p.byTenant) != 0 {
-		t.Errorf("%d are taken, by %v", p.taken, p.byTenant)
+	q.release("d", 100)
+	if q.used != 0 || len(q.byTenant) != 0 {
+		t.Errorf("%d are used, by %v", q.used, q.byTenant)
 	}
 }

@@ -224,7 +224,7 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		for range delivery.MaxTenantManual {
+		for range delivery.MaxTenantSendNow {
 			go start(tenant)
 		}
 		synctest.Wait()

@@ -12,10 +12,10 @@ const (
 	maxRememberedTypes = 256     // event types of a tenant
 )
 
-// subscriptions remembers which webhooks want which events. It may be out of
+// webhookCache remembers which webhooks want which events. It may be out of
 // date: Accept refuses targets that were chosen from an old version, and whoever
 // is told so forgets the tenant and asks again.
-type subscriptions struct {
+type webhookCache struct {
 	load func(ctx context.Context, tenant string) ([]*Webhook, int64, error)
 
 	mu      sync.Mutex
@@ -30,39 +30,39 @@ type tenantWebhooks struct {
 	byType   map[string][]*Webhook
 }
 
-// of returns one version of the tenant's webhooks. Only one goroutine at a time
+// get returns one version of the tenant's webhooks. Only one goroutine at a time
 // may ask, and use the answer.
-func (s *subscriptions) of(ctx context.Context, tenant string) (*tenantWebhooks, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t, ok := s.tenants[tenant]; ok {
+func (c *webhookCache) get(ctx context.Context, tenant string) (*tenantWebhooks, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.tenants[tenant]; ok {
 		return t, nil
 	}
-	webhooks, version, err := s.load(ctx, tenant)
+	webhooks, version, err := c.load(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}
 	t := &tenantWebhooks{version: version, webhooks: webhooks}
-	s.remember(tenant, t)
+	c.remember(tenant, t)
 	return t, nil
 }
 
-func (s *subscriptions) remember(tenant string, t *tenantWebhooks) {
-	if s.tenants == nil || s.size >= maxRemembered {
-		s.tenants = make(map[string]*tenantWebhooks)
-		s.size = 0
+func (c *webhookCache) remember(tenant string, t *tenantWebhooks) {
+	if c.tenants == nil || c.size >= maxRemembered {
+		c.tenants = make(map[string]*tenantWebhooks)
+		c.size = 0
 	}
-	s.tenants[tenant] = t
-	s.size += 1 + len(t.webhooks)
+	c.tenants[tenant] = t
+	c.size += 1 + len(t.webhooks)
 }
 
 // forget makes the next question about the tenant read its webhooks anew.
-func (s *subscriptions) forget(tenant string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t, ok := s.tenants[tenant]; ok {
-		delete(s.tenants, tenant)
-		s.size -= 1 + len(t.webhooks)
+func (c *webhookCache) forget(tenant string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if t, ok := c.tenants[tenant]; ok {
+		delete(c.tenants, tenant)
+		c.size -= 1 + len(t.webhooks)
 	}
 }
 

@@ -1,0 +1,43 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+)
+
+// Test stores an example event for one webhook alone and sends it now.
+//
+// Errors: as Rerun's.
+func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent) (*Request, error) {
+	return e.sendNow(ctx, tenant, TriggerTest, func() (*Webhook, *Event, error) {
+		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example)
+	})
+}
+
+func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEvent) (*Webhook, *Event, error) {
+	m := newEmission(e.store.Now(), ref.Tenant, []NewEvent{example})
+	ev := &m.call.Events[0]
+	ev.Targets = []Target{{Webhook: ref.ID}}
+	ev.Test = true
+	for range maxStale {
+		w, version, err := e.enabledWebhook(ctx, ref)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.call.Version = version
+		s := e.settings()
+		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]
+		switch {
+		case result.Err == nil:
+			return w, &Event{
+				Tenant: ref.Tenant, ID: ev.ID, Type: ev.Type,
+				OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
+			}, nil
+		case !errors.Is(result.Err, ErrStale):
+			return nil, nil, result.Err
+		}
+	}
+	return nil, nil, ErrStale
+}
