@@ -27,14 +27,14 @@ type finished struct {
 	err     error
 }
 
-func takeOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
+func limitOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
 
 // ended takes an outcome in. Unless the caller is busy, it may return only after
 // it is written.
 func (e *Engine) ended(f *finished, busy bool) {
 	e.unwritten.Add(1)
 	if busy {
-		e.outcomes.Hand(f)
+		e.outcomes.AddAsync(f)
 	} else {
 		e.outcomes.Add(f)
 	}

@@ -99,8 +99,8 @@ func weigh(events []NewEvent) int {
 	return weight
 }
 
-// takeEmissions makes a batch of bounded size.
-func takeEmissions(waiting []*emission) int {
+// limitEmissions bounds a batch by its events and its bytes.
+func limitEmissions(waiting []*emission) int {
 	events, bytes := 0, 0
 	for i, m := range waiting {
 		events += len(m.call.Events)

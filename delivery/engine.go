@@ -101,9 +101,9 @@ func NewEngine(store Store, options ...Option) *Engine {
 		option(e)
 	}
 	e.webhooks.load = e.store.Webhooks
-	e.accepts.Take = takeEmissions
+	e.accepts.Limit = limitEmissions
 	e.accepts.Commit = e.accept
-	e.outcomes.Take = takeOutcomes
+	e.outcomes.Limit = limitOutcomes
 	e.outcomes.Commit = e.complete
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }

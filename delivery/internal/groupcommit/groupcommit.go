@@ -9,9 +9,9 @@ import "sync"
 type Group[T any] struct {
 	// Commit takes a batch; it is never called twice at a time.
 	Commit func(batch []T)
-	// Take says how many of the waiting values make a batch, at least one. Nil makes
+	// Limit says how many of the waiting values make a batch, at least one. Nil makes
 	// one batch of all.
-	Take func(waiting []T) int
+	Limit func(waiting []T) int
 
 	mu      sync.Mutex
 	waiting []T
@@ -36,8 +36,8 @@ func (g *Group[T]) Add(v T) {
 	}
 }
 
-// Hand is Add for a caller who has other things to do: it never waits.
-func (g *Group[T]) Hand(v T) {
+// AddAsync is Add for a caller who has other things to do: it never waits.
+func (g *Group[T]) AddAsync(v T) {
 	if batch := g.put(v); batch != nil {
 		g.more.Go(func() { g.run(batch) })
 	}
@@ -71,8 +71,8 @@ func (g *Group[T]) next() []T {
 		return nil
 	}
 	n := len(g.waiting)
-	if g.Take != nil {
-		n = g.Take(g.waiting)
+	if g.Limit != nil {
+		n = g.Limit(g.waiting)
 	}
 	batch := g.waiting[:n:n]
 	if n == len(g.waiting) {

@@ -10,12 +10,12 @@ import (
 	"pgregory.net/rapid"
 )
 
-// takeAll makes one batch of all that waits.
-func takeAll(waiting []int) int { return len(waiting) }
+// all makes one batch of all that waits.
+func all(waiting []int) int { return len(waiting) }
 
 func TestAloneIsAtOnce(t *testing.T) {
 	var committed []int
-	g := Group[int]{Take: takeAll, Commit: func(batch []int) { committed = append(committed, batch...) }}
+	g := Group[int]{Limit: all, Commit: func(batch []int) { committed = append(committed, batch...) }}
 	for v := range 3 {
 		g.Add(v)
 		if want := []int{0, 1, 2}[:v+1]; !slices.Equal(committed, want) {
@@ -30,7 +30,7 @@ func TestAloneIsAtOnce(t *testing.T) {
 func TestGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		batches := make(chan []int)
-		g := Group[int]{Take: takeAll, Commit: func(batch []int) { batches <- batch }}
+		g := Group[int]{Limit: all, Commit: func(batch []int) { batches <- batch }}
 		returned := make(chan struct{})
 		go func() {
 			g.Add(0)
@@ -56,7 +56,7 @@ func TestTakesBatchesOfItsSize(t *testing.T) {
 		gate := make(chan struct{})
 		var sizes []int
 		g := Group[int]{
-			Take: func(waiting []int) int { return min(len(waiting), 2) },
+			Limit: func(waiting []int) int { return min(len(waiting), 2) },
 			Commit: func(batch []int) {
 				<-gate
 				sizes = append(sizes, len(batch))
@@ -78,7 +78,7 @@ func TestTakesBatchesOfItsSize(t *testing.T) {
 
 // A batch stays as it was though values are added while it is being committed.
 func TestBatchIsTheCommittersOwn(t *testing.T) {
-	g := Group[int]{Take: func([]int) int { return 1 }}
+	g := Group[int]{Limit: func([]int) int { return 1 }}
 	var committed []int
 	g.Commit = func(batch []int) {
 		if batch[0] < 3 {
@@ -113,7 +113,7 @@ func TestUnderLoad(t *testing.T) {
 			overlaps   bool
 		)
 		g := Group[value]{
-			Take: func(waiting []value) int { return min(len(waiting), limit) },
+			Limit: func(waiting []value) int { return min(len(waiting), limit) },
 			Commit: func(batch []value) {
 				if !committing.TryLock() {
 					overlaps = true
@@ -155,7 +155,7 @@ func TestNeedsNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		done := make(chan struct{})
-		g := Group[int]{Take: takeAll, Commit: func([]int) { close(done) }}
+		g := Group[int]{Limit: all, Commit: func([]int) { close(done) }}
 		go g.Add(1)
 		<-done
 		if !time.Now().Equal(began) {
