@@ -2,9 +2,9 @@ package delivery
 
 import "time"
 
-// age marks the requests that began more than slowAfter ago as slow, with their
-// webhooks. What waited for these is to be given back. The next one may become slow
-// at the time returned; it is zero if none is in flight.
+// age marks requests that began more than slowAfter ago, and their webhooks, as slow.
+// It returns what waited for a slot of these webhooks, to be given back, and when the
+// next request may turn slow, which is zero if none is in flight.
 func (s *slots) age(now time.Time) (waited []*sending, next time.Time) {
 	for w := s.oldest; w != nil; w = s.oldest {
 		if due := w.began.Add(slowAfter); due.After(now) {

@@ -12,7 +12,7 @@ const (
 	maxClaimBackoff = 2 * time.Second
 )
 
-// notDue is a next claim that only something new brings about.
+// notDue is the time of a next claim that only something new can bring about.
 var notDue = time.Unix(1<<40, 0)
 
 // run claims and starts what is due until the context ends. It sleeps until the next
@@ -61,16 +61,16 @@ func (d *dispatcher) plan(now time.Time) (room promise, sleep time.Duration, ok 
 	}
 	if !d.mayClaim() {
 		d.overdue = true
-		return promise{}, time.Hour, false // whatever makes room wakes the claimer
+		return promise{}, time.Hour, false // whatever makes room will wake the claimer
 	}
-	d.nextClaim = notDue // what comes up while the claim runs brings it forward
+	d.nextClaim = notDue // whatever becomes due while the claim runs brings it forward
 	room = d.slots.promise(&d.turns)
 	room.Lease = d.lease()
 	return room, 0, true
 }
 
-// mayClaim says whether there is room that is worth a round trip: in a busy
-// process a few slots at a time would make many small claims.
+// mayClaim says whether there is enough room to be worth a round trip: claiming a few
+// slots at a time would make many small claims in a busy process.
 func (d *dispatcher) mayClaim() bool {
 	s := d.slots
 	return d.mayStart() && s.free() > 0 && (s.free() >= s.total/8 || s.inFlight == 0)
@@ -84,7 +84,7 @@ func (d *dispatcher) claimed(room promise, claimed Claimed, began time.Time) {
 	d.claimBy(d.turns.claimAgain(room.slots, claimed, time.Now()))
 	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
 	for ref, n := range room.Webhooks {
-		// Those that were passed over are claimed for when their requests end.
+		// Lanes that were passed over are claimed for when their requests end.
 		if l := d.slots.lanes[ref]; l != nil && n > 0 {
 			d.claimForRoom(l)
 			d.slots.closeIfIdle(l)
@@ -92,9 +92,9 @@ func (d *dispatcher) claimed(room promise, claimed Claimed, began time.Time) {
 	}
 }
 
-// admit takes places for claimed deliveries, and returns those that got one; the
-// others go back. A webhook that filled its room may have more that is due. The caller
-// has the lock.
+// admit takes places for claimed deliveries and returns those that got one; the others
+// go back to the store. A webhook that filled its room may have more that is due. The
+// caller has the lock.
 func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted []*sending) {
 	perWebhook := make(map[WebhookRef]int)
 	for i := range jobs {
@@ -113,16 +113,16 @@ func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted 
 	return admitted
 }
 
-// claimForRoom has the store asked at once if there is room again, in the lane or for
-// slow webhooks, for what was left there. The caller has the lock.
+// claimForRoom claims at once if the lane, or slow webhooks, have room again for what
+// was left in the store. The caller has the lock.
 func (d *dispatcher) claimForRoom(l *lane) {
 	if d.slots.hasRoomAgain(l) {
 		d.claimBy(time.Time{})
 	}
 }
 
-// claimFor has a due delivery claimed that is in the store, as soon as there is room.
-// The caller has the lock.
+// claimFor claims a due delivery of the webhook, which is in the store, as soon as there
+// is room. The caller has the lock.
 func (d *dispatcher) claimFor(ref WebhookRef) {
 	l := d.slots.lanes[ref]
 	if l == nil {
@@ -133,7 +133,7 @@ func (d *dispatcher) claimFor(ref WebhookRef) {
 	d.claimForRoom(l)
 }
 
-// claimIn has the store asked in so long at the latest.
+// claimIn makes sure that the next claim comes within the given time.
 func (d *dispatcher) claimIn(after time.Duration) {
 	at := time.Now().Add(after)
 	d.lock()

@@ -9,22 +9,22 @@ import (
 	"github.com/google/uuid"
 )
 
-// Copyable is a Store whose contents can be carried to another one while nobody
-// else uses either.
+// Copyable is a Store whose contents can be copied to another one while nobody else
+// uses either.
 type Copyable interface {
 	Store
-	// Exists says whether there is something to open already, which Open would
-	// make. It may be asked of a store that is not open.
+	// Exists says whether the store is there already, rather than to be created by
+	// Open. The store need not be open.
 	Exists(ctx context.Context) (bool, error)
-	// Export reads all there is in batches: first webhooks, then events, then
-	// requests. What belonged to deleted webhooks is left out, and so are events
-	// that have expired. An error is the last that it gives. A store that shrinks
-	// meanwhile may give something twice.
+	// Export reads everything in batches: first webhooks, then events, then
+	// requests. It leaves out expired events and what belonged to deleted webhooks.
+	// An error ends the sequence. If the store shrinks meanwhile, something may come
+	// twice.
 	Export(ctx context.Context) iter.Seq2[*Batch, error]
-	// Import adds what is not there and passes over what is, however much that
-	// has changed since; it says how much was added. Each webhook, event with its
-	// deliveries, and request is added whole or not at all. Deliveries and
-	// requests of webhooks that are not there are dropped.
+	// Import adds what is missing, skips what is there, even if that has changed
+	// since, and returns how many items it added. Each webhook, event with its
+	// deliveries, and request is added whole or not at all. Deliveries and requests
+	// of webhooks that do not exist are dropped.
 	Import(ctx context.Context, batch *Batch) (added int, err error)
 }
 
@@ -34,13 +34,13 @@ const (
 	BatchBytes = 8 << 20
 )
 
-// Batch is some of what a store holds, of one kind.
+// Batch is a part of what a store holds: items of one kind.
 type Batch struct {
 	Webhooks []StoredWebhook
 	Events   []StoredEvent
 	Requests []StoredRequest
 
-	bytes int // about what it takes in memory
+	bytes int // approximate size in memory
 }
 
 // StoredWebhook is a webhook, and whether it is among the slow ones.
@@ -53,7 +53,7 @@ type StoredWebhook struct {
 type StoredEvent struct {
 	Event
 	Expires time.Time
-	// Nonce of the call that brought it, and its Place in that.
+	// Nonce of the call that emitted it, and its Place in that call.
 	Nonce uuid.UUID
 	Place int
 	Test  bool
@@ -66,35 +66,35 @@ type StoredDelivery struct {
 	Webhook  uuid.UUID
 	Status   DeliveryStatus
 	Attempts int
-	// RetryAt is what its last attempt that failed asked for, zero without one.
+	// RetryAt is when its last failed attempt asked to be retried, zero if none did.
 	RetryAt time.Time
 	// LastRequest is uuid.Nil before the first.
 	LastRequest uuid.UUID
-	// Due is when it falls due, or its lease ends; zero for one that is not on
-	// the schedule.
+	// Due is when it falls due or its lease ends; zero if it is not on the schedule.
 	Due time.Time
 }
 
-// Untouched says whether no request of the delivery has ended.
+// Untouched says whether the delivery is still as it was accepted: no request of it
+// has ended.
 func (d *StoredDelivery) Untouched() bool {
 	return d.Status == DeliveryPending && d.Attempts == 0 && d.RetryAt.IsZero() && d.LastRequest == uuid.Nil
 }
 
-// StoredRequest is a row of the log with its response body, but not what was
-// sent, which is the event's.
+// StoredRequest is a row of the log with its response body, but without the request
+// body, which is the event's payload.
 type StoredRequest struct {
 	Request
-	// Previous is the request before of the same delivery, uuid.Nil for the first.
+	// Previous is the request before it of the same delivery, uuid.Nil for the first.
 	Previous uuid.UUID
 }
 
-// What an item takes in memory, beside its texts.
+// Approximate sizes of items in memory, without their texts.
 const (
 	itemBytes     = 500
 	deliveryBytes = 150
 )
 
-// AddWebhook adds a webhook to the batch, as AddEvent and AddRequest add others.
+// AddWebhook adds a webhook to the batch.
 func (b *Batch) AddWebhook(w StoredWebhook) {
 	b.Webhooks = append(b.Webhooks, w)
 	b.bytes += itemBytes + len(w.URL) + len(w.Description)
@@ -115,10 +115,10 @@ func (b *Batch) AddRequest(r StoredRequest) {
 // Len is how many items the batch has.
 func (b *Batch) Len() int { return len(b.Webhooks) + len(b.Events) + len(b.Requests) }
 
-// Full says whether the batch has as much as it may.
+// Full says whether the batch has reached its bounds.
 func (b *Batch) Full() bool { return b.Len() >= BatchItems || b.bytes >= BatchBytes }
 
-// Kind names what the batch is of.
+// Kind names the kind of the items.
 func (b *Batch) Kind() string {
 	switch {
 	case len(b.Webhooks) > 0:
@@ -130,9 +130,9 @@ func (b *Batch) Kind() string {
 	}
 }
 
-// Copy adds to one store all that another holds and it does not. It may be
-// repeated after an error. After each batch, progress is told how much of a kind
-// was read and added so far.
+// Copy adds to one store everything that another holds and it does not. It may be
+// repeated after an error. After each batch, progress is called with how many items of
+// that kind have been read and added so far.
 func Copy(ctx context.Context, from, to Copyable, progress func(kind string, read, added int)) error {
 	read, added := make(map[string]int), make(map[string]int)
 	for batch, err := range from.Export(ctx) {
@@ -151,7 +151,7 @@ func Copy(ctx context.Context, from, to Copyable, progress func(kind string, rea
 	return nil
 }
 
-// Counts say how much a store holds.
+// Counts is how much a store holds.
 type Counts struct {
 	// Tenants that have a webhook or an event.
 	Tenants  int
@@ -178,9 +178,9 @@ func CountWebhooks(ctx context.Context, store Copyable) (Counts, error) {
 	return c.counts(), nil
 }
 
-// Count reads all that a store holds, and counts it. Of events it counts those
-// that have not expired at a given time, so that two stores can be compared,
-// however long counting takes.
+// Count reads everything that a store holds and counts it. It counts only events that
+// will not have expired at the given time, so that two stores can be compared however
+// long counting takes.
 func Count(ctx context.Context, store Copyable, at time.Time) (Counts, error) {
 	c := counter{at: at}
 	for batch, err := range store.Export(ctx) {

@@ -7,9 +7,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// NewEvent is an event as its emitter gives it, already checked.
+// NewEvent is an event as the emitter sent it, already validated.
 type NewEvent struct {
-	// ID is the emitter's own, or uuid.Nil to have one made.
+	// ID is the emitter's, or uuid.Nil to have the engine make one.
 	ID uuid.UUID
 	// Type is one of the configured event types.
 	Type string
@@ -19,11 +19,11 @@ type NewEvent struct {
 	Data []byte
 }
 
-// Receipt is what the emitter gets back for one event.
+// Receipt tells the emitter what became of one event.
 type Receipt struct {
 	EventID    uuid.UUID
 	Deliveries int  // how many webhooks the event goes to
-	Duplicate  bool // the id was known: nothing new is sent
+	Duplicate  bool // the id was known already: nothing is sent
 }
 
 // Event is a stored event.
@@ -32,7 +32,7 @@ type Event struct {
 	ID         uuid.UUID
 	Type       string
 	OccurredAt time.Time
-	// ReceivedAt is when the store took it, by the store's clock, to the
+	// ReceivedAt is when the store accepted it, by the store's clock, to the
 	// millisecond.
 	ReceivedAt time.Time
 	// Payload is the envelope: the bytes that every request sends.
@@ -40,14 +40,14 @@ type Event struct {
 }
 
 // EventGrace is how much longer than the retention stores keep an event, so that no
-// row of the log outlives what its request sent.
+// row of the log outlives the payload that it refers to.
 const EventGrace = time.Hour
 
-// reuseMargin is more than clocks err, and less than EventGrace.
+// reuseMargin is longer than clocks may differ, and shorter than EventGrace.
 const reuseMargin = time.Minute
 
-// SentBy says whether the request sent this event: once an event is no longer kept,
-// its id may be given to another one.
+// SentBy says whether the request sent this event, rather than an earlier one with the
+// same id: once an event is no longer kept, its id may be used again.
 func (e *Event) SentBy(r *Request) bool {
 	return !e.ReceivedAt.After(r.StartedAt().Add(reuseMargin))
 }
@@ -75,8 +75,8 @@ type Delivery struct {
 // order. It is made once per event and never encoded again, so that every
 // attempt and every re-run sends, and signs, the same bytes.
 func envelope(eventType string, id uuid.UUID, occurredAt time.Time, data []byte) []byte {
-	// An event type may be any name when the configuration says so, hence the
-	// quoting; strings always marshal.
+	// The configuration may allow any name as an event type, so it is quoted;
+	// marshalling a string cannot fail.
 	name, _ := json.Marshal(eventType)
 	b := make([]byte, 0, len(`{"event_type":,"event_id":"","occurred_at":"","data":}`)+
 		len(name)+36+len(time.RFC3339Nano)+len(data))

@@ -2,21 +2,21 @@ package delivery
 
 import "context"
 
-// maxFollowers is how many may follow the log of one tenant in one process.
+// maxFollowers is how many followers the log of one tenant may have in one process.
 const maxFollowers = 64
 
-// Follower reads the requests of a tenant as they are written to the log, in that
-// order, those of other processes on the same store included. It is for one
-// goroutine.
+// Follower reads the requests of a tenant in the order in which they are written to the
+// log, including those that other processes on the same store write. One goroutine at a
+// time may use it.
 type Follower interface {
-	// Position is the place in the order behind which Next goes on. It rises, and
-	// means something to Store.Follow alone.
+	// Position is the place in that order after which Next continues. It only
+	// rises. Only Store.Follow can interpret it.
 	Position() string
 	// Next waits for requests and returns at least one, without bodies; or the
-	// context's error; or ErrLostPlace, after which it goes on from now. Requests
-	// of webhooks that are gone are left out.
+	// context's error; or ErrLostPlace, after which it continues from now. It leaves
+	// out requests of deleted webhooks.
 	Next(ctx context.Context) ([]Written, error)
-	// Close ends the following.
+	// Close releases the follower.
 	Close()
 }
 
@@ -24,13 +24,13 @@ type Follower interface {
 type Written struct {
 	Request
 
-	// Position is the place behind it.
+	// Position is the place right after it.
 	Position string
 }
 
-// Follow follows a tenant's log behind a position, or from now on if that is empty;
-// ErrBusy if too many follow it here. The follower must be closed, before the engine
-// is.
+// Follow follows a tenant's log after a position, or from now on if that is empty;
+// ErrBusy if the log has too many followers in this process. The caller must close the
+// follower before the engine is closed.
 func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
@@ -46,7 +46,7 @@ func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, er
 	return &countedFollower{f, func() { e.followers.release(tenant, 1) }}, nil
 }
 
-// countedFollower is one that has a place among the tenant's.
+// countedFollower is a follower that counts against the tenant's quota.
 type countedFollower struct {
 	Follower
 

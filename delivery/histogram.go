@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Durations are counted in buckets whose bounds are at most 1.25 times apart: four of
-// the same width between a power of two of microseconds and the next. What is shorter
-// than the first of these is in bucket 0, what is longer than the last in the last.
+// Durations are counted in buckets whose bounds are at most 1.25 times apart: there are
+// four of equal width between each power of two microseconds and the next. Shorter
+// durations count in bucket 0, longer ones in the last bucket.
 const (
 	firstPower = 7  // 128 µs
 	lastPower  = 30 // 18 minutes, longer than any timeout
 	perPower   = 4
-	// DurationBuckets is how many there are.
+	// DurationBuckets is how many buckets there are.
 	DurationBuckets = 1 + (lastPower-firstPower)*perPower
 )
 
@@ -30,8 +30,8 @@ func DurationBucket(d time.Duration) int {
 	return 1 + (power-firstPower)*perPower + int(quarter)
 }
 
-// bucketMiddle is the duration that stands for all in a bucket: it is off by an
-// eighth at most, but for those in the first bucket and beyond the last.
+// bucketMiddle is the duration that represents a bucket. It is off by an eighth at
+// most, except in the first bucket and beyond the last.
 func bucketMiddle(bucket int) time.Duration {
 	if bucket == 0 {
 		return 1 << (firstPower - 1) * time.Microsecond
@@ -56,8 +56,8 @@ func (t *Tally) add(status RequestStatus, bucket int, n int64) {
 	t.durations[min(max(0, bucket), DurationBuckets-1)] += n
 }
 
-// Percentile is the duration that so many of a hundred requests did not exceed: to an
-// eighth, from 128 µs to 18 minutes. It is false if there were no requests.
+// Percentile is the duration that the given percentage of requests did not exceed,
+// accurate to an eighth from 128 µs to 18 minutes. It is false if there were none.
 func (t *Tally) Percentile(percent int64) (time.Duration, bool) {
 	rank := (percent*(t.Successes+t.Failures) + 99) / 100
 	for bucket, n := range t.durations {

@@ -26,8 +26,8 @@ func NewID(t time.Time) uuid.UUID {
 	return id
 }
 
-// FirstID is the smallest id that NewID can make for the millisecond of t, and
-// so the lower bound of all that began at t or later.
+// FirstID is the smallest id that NewID can make for the millisecond of t, and so a
+// lower bound of the ids that are made at t or later.
 func FirstID(t time.Time) uuid.UUID {
 	var id uuid.UUID
 	ms := t.UnixMilli()
@@ -37,8 +37,7 @@ func FirstID(t time.Time) uuid.UUID {
 	return id
 }
 
-// IDTime is the moment, to the millisecond, that is written in an id of
-// version 7.
+// IDTime is the time in an id of version 7, to the millisecond.
 func IDTime(id uuid.UUID) time.Time {
 	ms := int64(binary.BigEndian.Uint16(id[0:]))<<32 | int64(binary.BigEndian.Uint32(id[2:]))
 	return time.UnixMilli(ms).UTC()

@@ -9,8 +9,8 @@ import (
 	"go.uber.org/zap"
 )
 
-// maxConflicts is how often a change is tried again because another process
-// changed the tenant's webhooks meanwhile.
+// maxConflicts is how often a change is tried again after another process has changed
+// the tenant's webhooks.
 const maxConflicts = 20
 
 // Webhooks reads a tenant's webhooks, oldest first.
@@ -49,9 +49,9 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	return &w, nil
 }
 
-// ChangeWebhook applies a change to a webhook and returns what came of it;
-// ErrNotFound if there is none. The change must leave the webhook valid, and may
-// be made more than once.
+// ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
+// there is none. The change must leave the webhook valid, and may be called more than
+// once.
 func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook)) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
@@ -126,12 +126,12 @@ func (e *Engine) Requests(ctx context.Context, tenant string, filter RequestFilt
 	return e.store.Requests(ctx, tenant, filter)
 }
 
-// sweepEvery is how often the store is asked whether there is something to
-// remove; between, a deletion asks at once.
+// sweepEvery is how often the store is swept. A deletion of a webhook has it swept at
+// once, too.
 const sweepEvery = 10 * time.Minute
 
-// sweep keeps house until the context ends, in steps small enough to stand
-// between deliveries.
+// sweep removes what is no longer kept until the context ends, in steps that are small
+// enough to hold up no delivery.
 func (e *Engine) sweep(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -147,7 +147,7 @@ func (e *Engine) sweep(ctx context.Context) {
 			more, err = e.store.Sweep(ctx, e.settings().Retention)
 		}
 		if err != nil && ctx.Err() == nil {
-			e.log().Warn("cannot remove what is no longer kept, trying again later", zap.Error(err))
+			e.log().Warn("cannot remove expired data from the store; will try again", zap.Error(err))
 		}
 		timer.Reset(sweepEvery)
 	}

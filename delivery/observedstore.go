@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// The operations of a Store that can fail, but for Close, after which nobody
-// counts.
+// The operations of a Store that can fail, except Close, after which nothing is
+// counted any more.
 const (
 	opOpen          = "open"
 	opPing          = "ping"
@@ -56,8 +56,8 @@ func (s *observedStore) note(ctx context.Context, operation string, err error) {
 	}
 }
 
-// storeFailed says whether an error means that the store did not do as asked. An
-// answer is none, nor is a caller who does not wait for one.
+// storeFailed says whether an error means that the operation failed. An error that is
+// an answer, such as ErrNotFound, does not, nor does a caller who stopped waiting.
 func storeFailed(ctx context.Context, err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
@@ -84,7 +84,7 @@ func (s *observedStore) Accept(ctx context.Context, batch AcceptBatch) []Accepte
 	results := s.Store.Accept(ctx, batch)
 	for i := range results {
 		if storeFailed(ctx, results[i].Err) {
-			s.observer.StoreFailed(opAccept) // once, however many share its fate
+			s.observer.StoreFailed(opAccept) // once for the batch, however many calls it fails
 			break
 		}
 	}

@@ -5,29 +5,28 @@ import (
 	"time"
 )
 
-// Observer is told what an engine does, to count it. Its methods are called on
-// the way of every event and request: they return at once, and are safe for
-// concurrent use.
+// Observer counts what an engine does. Its methods are called for every event and
+// request, so they must return at once and be safe for concurrent use.
 type Observer interface {
-	// EventsAccepted: so many events of an emit are stored now, and so many were
-	// there before. Test events are not emitted.
+	// EventsAccepted: an emit has stored events, beside some that were duplicates.
+	// Test events do not count.
 	EventsAccepted(stored, duplicates int)
-	// RequestStarts: a claimed delivery is sent so much later than it fell due.
-	// Slow says that its webhook did not answer in time before, so that its
-	// deliveries wait for one another.
+	// RequestStarts: a claimed delivery is sent, so much later than it fell due.
+	// Slow means that its webhook did not respond in time before, so that its
+	// deliveries wait for each other.
 	RequestStarts(late time.Duration, slow bool)
-	// RequestEnded: a request was made, and took so long.
+	// RequestEnded: a request has ended, and took so long.
 	RequestEnded(trigger Trigger, status RequestStatus, took time.Duration)
-	// DeliveryFailed: that was the last attempt.
+	// DeliveryFailed: the last attempt of a delivery has failed.
 	DeliveryFailed()
-	// StoreFailed: an operation, one of StoreOperations, did not do as asked.
+	// StoreFailed: an operation of the store, one of StoreOperations, has failed.
 	StoreFailed(operation string)
 }
 
 // Option changes how an engine is made.
 type Option func(*Engine)
 
-// WithObserver has an observer told what the engine does.
+// WithObserver makes an engine report to an observer.
 func WithObserver(o Observer) Option {
 	return func(e *Engine) {
 		e.observer = o
@@ -44,21 +43,20 @@ func (nobody) RequestEnded(Trigger, RequestStatus, time.Duration) {}
 func (nobody) DeliveryFailed()                                    {}
 func (nobody) StoreFailed(string)                                 {}
 
-// Stats is what an engine has in hand.
+// Stats is the work that an engine has in progress.
 type Stats struct {
 	// InFlight is how many requests are being made, re-runs and tests included.
 	InFlight int64
-	// Unwritten is how many outcomes wait to be written.
+	// Unwritten is how many outcomes have not been written yet.
 	Unwritten int64
 }
 
-// Stats tells what the engine has in hand now.
+// Stats returns the work in progress now.
 func (e *Engine) Stats() Stats {
 	return Stats{InFlight: e.sending.Load(), Unwritten: e.unwritten.Load()}
 }
 
-// Pending counts the pending deliveries in the store, those of other processes
-// included.
+// Pending counts the pending deliveries in the store, which other processes may share.
 func (e *Engine) Pending(ctx context.Context) (int64, error) {
 	if err := e.opened(); err != nil {
 		return 0, err

@@ -2,13 +2,13 @@ package delivery
 
 import "time"
 
-// paceTime is for how long the quickest request is remembered.
+// paceTime is how long the quickest request is remembered.
 const paceTime = 10 * time.Second
 
 // pace is how long the requests of a lane take.
 type pace struct {
-	took time.Duration // lately, on average; 0 before the first has ended
-	// The shortest since some time, and before that.
+	took time.Duration // moving average; 0 before the first has ended
+	// The shortest since the given time, and in the period before that.
 	quickest, before time.Duration
 	since            time.Time
 }

@@ -26,7 +26,7 @@ func (t Trigger) Scheduled() bool { return t == TriggerEvent || t == TriggerRetr
 // RequestStatus is how a request ended.
 type RequestStatus string
 
-// Success is a 2xx with the whole response in time; all else failed.
+// Success is a 2xx whose whole response came in time; everything else failed.
 const (
 	RequestSuccess RequestStatus = "success"
 	RequestFailed  RequestStatus = "failed"
@@ -41,8 +41,8 @@ type Request struct {
 	EventType  string
 	OccurredAt time.Time
 	Trigger    Trigger
-	// Attempt counts from 1; it and MaxAttempts' meaning end with the schedule:
-	// for a re-run or a test it is 0.
+	// Attempt counts from 1; it is 0 for a re-run or a test, which are not on the
+	// schedule.
 	Attempt     int
 	MaxAttempts int
 	Status      RequestStatus
@@ -51,22 +51,22 @@ type Request struct {
 	Error       string // one sentence, or "" on success
 	Duration    time.Duration
 	Headers     RequestHeaders
-	// NextAttemptAt is when the next attempt of the delivery is due, zero if
-	// this request leaves the schedule as it is or ends it. Stores fill it in.
+	// NextAttemptAt is when the next attempt of the delivery is due, zero if this
+	// request ends the schedule or does not belong to it. Stores fill it in.
 	NextAttemptAt time.Time
 
-	// ResponseBody is UTF-8 text; only a single read has it, lists do not.
+	// ResponseBody is UTF-8 text. Lists leave it out.
 	ResponseBody      string
 	ResponseTruncated bool
-	// RequestBody is the bytes sent: the event's payload, from the event's own
-	// record. Nil in lists, and once the event has gone.
+	// RequestBody is the bytes that were sent, which are the event's payload. It is
+	// nil in lists, and once the event has expired.
 	RequestBody []byte
 }
 
 // StartedAt is when the request began, to the millisecond, by the store's clock.
 func (r *Request) StartedAt() time.Time { return IDTime(r.ID) }
 
-// RequestFilter chooses rows of a tenant's log. Zero members choose all.
+// RequestFilter selects rows of a tenant's log. A zero member selects all.
 type RequestFilter struct {
 	WebhookID uuid.UUID
 	EventID   uuid.UUID
@@ -74,14 +74,14 @@ type RequestFilter struct {
 	Status    RequestStatus
 	Since     time.Time // inclusive, of StartedAt
 	Until     time.Time // exclusive, of StartedAt
-	// Before is the last row of the page before: rows that began earlier follow.
+	// Before is the last row of the previous page: older rows follow.
 	Before uuid.UUID
 	// Limit is how many rows a page may have, at least 1.
 	Limit int
 }
 
-// Bounds are the smallest id that a row of the page can have, and the one that its
-// ids stay below.
+// Bounds are the smallest id that a row of the page can have, inclusive, and the
+// largest, exclusive.
 func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
 	before = uuid.Max
 	if !f.Since.IsZero() {
@@ -96,7 +96,7 @@ func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
 	return first, before
 }
 
-// Matches says whether a row is one that the filter chooses, on whatever page.
+// Matches says whether the filter selects a row, on any page.
 func (f *RequestFilter) Matches(r *Request) bool {
 	at := r.StartedAt()
 	return (f.WebhookID == uuid.Nil || f.WebhookID == r.WebhookID) &&
@@ -107,8 +107,8 @@ func (f *RequestFilter) Matches(r *Request) bool {
 		(f.Until.IsZero() || at.Before(f.Until))
 }
 
-// atMillisecond is the first millisecond that is not before t, since ids have no
-// finer time; at the earliest 1970.
+// atMillisecond is the first millisecond that is not before t, and not before 1970:
+// ids have no finer time.
 func atMillisecond(t time.Time) time.Time {
 	ms := t.UnixMilli()
 	if time.UnixMilli(ms).Before(t) {

@@ -16,8 +16,8 @@ type RetryPolicy struct {
 	JitterMin, JitterMax time.Duration
 }
 
-// Next is how long after attempt number attempt failed the next one is due;
-// false if that was the last.
+// Next is how long after the given attempt has failed the next one is due; false if
+// that was the last.
 func (p RetryPolicy) Next(attempt int) (time.Duration, bool) {
 	if attempt >= p.Attempts {
 		return 0, false

@@ -9,18 +9,17 @@ import (
 )
 
 const (
-	// StatsSlice is the shortest time that requests are counted in.
+	// StatsSlice is the shortest period for which requests are counted.
 	StatsSlice = 5 * time.Minute
-	// StatsKept is how long a tenant's requests stay counted: a week, whose first slice
-	// began earlier, and some more.
+	// StatsKept is how long counts of a tenant's requests are kept: a week, whose first
+	// slice began earlier, and some more.
 	StatsKept = 8 * 24 * time.Hour
-	// HoursKept is the same for the hours of webhooks, of which a day is shown.
+	// HoursKept is the same for the hourly counts of webhooks, of which a day is shown.
 	HoursKept = 26 * time.Hour
 )
 
-// RequestCount is how many requests of a tenant began in one slice, ended with the
-// status and took as long. Between a store and the engine there are no others but
-// these: what has no requests is left out.
+// RequestCount is how many requests of a tenant began in one slice, ended with one
+// status, and have durations of one bucket. Stores leave out counts of zero.
 type RequestCount struct {
 	Since    time.Time // when the slice began: a multiple of StatsSlice
 	Status   RequestStatus
@@ -28,21 +27,21 @@ type RequestCount struct {
 	N        int64
 }
 
-// WebhookRequests is what there was of requests to one webhook.
+// WebhookRequests is how the requests to one webhook ended lately.
 type WebhookRequests struct {
-	// LastAt is when the newest began that is in the log, zero if there is none.
+	// LastAt is when the newest request in the log began, zero if there is none.
 	LastAt time.Time
-	// Hours are those that had requests, oldest first.
+	// Hours are the hours that had requests, oldest first.
 	Hours []HourCount
 }
 
-// HourCount is how the requests ended that began in an hour.
+// HourCount is how the requests that began in one hour ended.
 type HourCount struct {
 	Since               time.Time // when the hour began
 	Successes, Failures int64
 }
 
-// Add counts n requests that began in an hour. Hours have to come in their order.
+// Add counts n requests that began in an hour. Hours must come in order.
 func (w *WebhookRequests) Add(hour time.Time, status RequestStatus, n int64) {
 	if last := len(w.Hours) - 1; last < 0 || !w.Hours[last].Since.Equal(hour) {
 		w.Hours = append(w.Hours, HourCount{Since: hour})
@@ -55,9 +54,9 @@ func (w *WebhookRequests) Add(hour time.Time, status RequestStatus, n int64) {
 	}
 }
 
-// Period is a time in the past that ends now, in slices of the same length: a multiple
-// of StatsSlice, and a part of a day. They begin at multiples of their length, in UTC,
-// and the last one is under way.
+// Period is a period that ends now, in slices of equal length. Their length is a
+// multiple of StatsSlice and divides a day; they begin at multiples of it, in UTC. The
+// last one is still in progress.
 type Period struct {
 	Slices int
 	Length time.Duration // of a slice
@@ -66,8 +65,8 @@ type Period struct {
 // TenantStats is how a tenant's requests ended in a period, and what is pending now.
 type TenantStats struct {
 	Since, Until time.Time
-	// Pending deliveries; those that wait for their webhook to be enabled are among
-	// them, and counted again in DisabledPending.
+	// Pending counts all pending deliveries, DisabledPending those of them that wait
+	// for their webhook to be enabled.
 	Pending, DisabledPending int64
 	Tally
 	// Slices of the period, oldest first.
@@ -80,17 +79,18 @@ type StatsSlot struct {
 	Tally
 }
 
-// WebhookStats is how things stand with one webhook.
+// WebhookStats is the state of one webhook.
 type WebhookStats struct {
 	WebhookID uuid.UUID
 	Pending   int64
 	// DisabledSince is zero while the webhook is enabled.
 	DisabledSince time.Time
-	// Of the last 24 hours, the one under way included.
+	// Of the last 24 hours, including the current one.
 	WebhookRequests
 }
 
-// TenantStats counts a tenant's requests by when they began, within StatsKept.
+// TenantStats counts a tenant's requests by when they began. The period must lie within
+// StatsKept.
 func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) (*TenantStats, error) {
 	webhooks, pending, err := e.webhooksPending(ctx, tenant)
 	if err != nil {
@@ -107,7 +107,7 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 		return nil, err
 	}
 	for _, c := range counts {
-		// One that began this moment may be ahead of this process's clock.
+		// A request that has just begun may be ahead of this process's clock.
 		if i := int(c.Since.Sub(first) / period.Length); i >= 0 && i < period.Slices {
 			stats.Slices[i].add(c.Status, c.Duration, c.N)
 			stats.add(c.Status, c.Duration, c.N)
@@ -122,8 +122,8 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 	return stats, nil
 }
 
-// WebhookStats says how things stand with a tenant's webhooks, oldest first: with all,
-// or with those of them that are among the ids, if there are any.
+// WebhookStats returns the state of a tenant's webhooks, oldest first: of all, or of
+// those with the given ids, if there are any.
 func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UUID) ([]WebhookStats, error) {
 	webhooks, pending, err := e.webhooksPending(ctx, tenant, ids...)
 	if err != nil {
@@ -143,8 +143,8 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UU
 	return stats, nil
 }
 
-// webhooksPending reads a tenant's webhooks, all or those among the ids, and how many
-// deliveries each has pending.
+// webhooksPending reads a tenant's webhooks, all or those with the ids, and how many
+// pending deliveries each has.
 func (e *Engine) webhooksPending(ctx context.Context, tenant string, ids ...uuid.UUID) ([]*Webhook, []int64, error) {
 	webhooks, err := e.Webhooks(ctx, tenant)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// AllEventTypes stands for every event type, those added later included, when it
-// is a webhook's only one.
+// AllEventTypes, as the only event type of a webhook, stands for every type, including
+// those added later.
 const AllEventTypes = "*"
 
 // MaxWebhooks is how many webhooks a tenant may have.
@@ -19,7 +19,7 @@ type Webhook struct {
 	Tenant      string
 	ID          uuid.UUID
 	URL         string
-	Secret      string // goes to the signer and to the store, nowhere else
+	Secret      string // only the signer and the store see it
 	Description string
 	Enabled     bool
 	EventTypes  []string
@@ -29,8 +29,8 @@ type Webhook struct {
 	DisabledAt time.Time
 }
 
-// DisabledSince is when the webhook was disabled, zero if it is not: its last change
-// if it was disabled before DisabledAt was kept.
+// DisabledSince is when the webhook was disabled, zero if it is enabled. For webhooks
+// that were disabled before DisabledAt was kept it is their last change.
 func (w *Webhook) DisabledSince() time.Time {
 	switch {
 	case w.Enabled:

@@ -5,16 +5,16 @@ import (
 	"sync"
 )
 
-// Bounds of the memory that remembered webhooks take. Beyond them all is
-// forgotten and read again as it is asked for.
+// Bounds of the cache. Beyond them everything is dropped, and read again when it is
+// needed.
 const (
 	maxRemembered      = 100_000 // webhooks, or tenants
 	maxRememberedTypes = 256     // event types of a tenant
 )
 
-// webhookCache remembers which webhooks want which events. It may be out of
-// date: Accept refuses targets that were chosen from an old version, and whoever
-// is told so forgets the tenant and asks again.
+// webhookCache remembers which webhooks want which events. It may be out of date:
+// Accept refuses targets that were chosen from an old version, upon which the caller
+// forgets the tenant and chooses again.
 type webhookCache struct {
 	load func(ctx context.Context, tenant string) ([]*Webhook, int64, error)
 
@@ -30,8 +30,8 @@ type tenantWebhooks struct {
 	byType   map[string][]*Webhook
 }
 
-// get returns one version of the tenant's webhooks. Only one goroutine at a time
-// may ask, and use the answer.
+// get returns one version of the tenant's webhooks. Only one goroutine at a time may
+// call it and use the result.
 func (c *webhookCache) get(ctx context.Context, tenant string) (*tenantWebhooks, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -56,7 +56,7 @@ func (c *webhookCache) remember(tenant string, t *tenantWebhooks) {
 	c.size += 1 + len(t.webhooks)
 }
 
-// forget makes the next question about the tenant read its webhooks anew.
+// forget has the tenant's webhooks read anew when they are next needed.
 func (c *webhookCache) forget(tenant string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
