@@ -2,7 +2,6 @@ package api
 
 import (
 	"errors"
-	"net/http"
 	"reflect"
 	"strings"
 
@@ -48,8 +47,8 @@ func decode(body []byte, v any) error {
 // bodyProblem says what is wrong with a body that could not be read into a value:
 // that it is not JSON comes first, wherever in the body the other mistake is.
 func bodyProblem(body []byte, err error) *problem {
-	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) {
-		return &problem{Status: http.StatusBadRequest, Detail: "The body is not JSON in valid UTF-8."}
+	if p := syntaxProblem(body); p != nil {
+		return p
 	}
 	return invalid(decodeError(err))
 }

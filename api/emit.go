@@ -129,8 +129,8 @@ func checkElements(body []byte, maxEventSize int64) error {
 			return tooLarge()
 		}
 	}
-	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) {
-		return bodyProblem(body, err)
+	if p := syntaxProblem(body); p != nil {
+		return p
 	}
 	return nil
 }
