@@ -10,11 +10,17 @@ import (
 	"github.com/google/uuid"
 )
 
+// eventDetail is an event as responses have it: the members of its envelope, and what
+// has become of it.
 type eventDetail struct {
-	EventType  string           `json:"event_type"`
-	EventID    uuid.UUID        `json:"event_id"`
-	OccurredAt time.Time        `json:"occurred_at"`
-	Data       jsontext.Value   `json:"data"`
+	EventType  string         `json:"event_type"`
+	EventID    uuid.UUID      `json:"event_id"`
+	OccurredAt time.Time      `json:"occurred_at"`
+	Data       jsontext.Value `json:"data"`
+	eventState
+}
+
+type eventState struct {
 	ReceivedAt time.Time        `json:"received_at"`
 	Deliveries []deliveryDetail `json:"deliveries"`
 }
@@ -37,32 +43,36 @@ func getEvent(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, notFound(err, "event")
 	}
-	var sent struct {
-		Data jsontext.Value `json:"data"`
-	}
-	if err := json.Unmarshal(ev.Payload, &sent); err != nil {
-		return response{}, err
-	}
 	urls, err := webhookURLs(ctx, c, len(deliveries))
 	if err != nil {
 		return response{}, err
 	}
-	detail := eventDetail{
-		EventType: ev.Type, EventID: ev.ID, OccurredAt: ev.OccurredAt.UTC(), Data: sent.Data,
-		ReceivedAt: ev.ReceivedAt.UTC(), Deliveries: make([]deliveryDetail, 0, len(deliveries)),
-	}
+	state := eventState{ReceivedAt: ev.ReceivedAt.UTC(), Deliveries: make([]deliveryDetail, 0, len(deliveries))}
 	for i := range deliveries {
 		d := &deliveries[i]
 		url, ok := urls[d.WebhookID]
 		if !ok {
 			continue // deleted this moment
 		}
-		detail.Deliveries = append(detail.Deliveries, deliveryDetail{
+		state.Deliveries = append(state.Deliveries, deliveryDetail{
 			WebhookID: d.WebhookID, URL: url, Status: string(d.Status), Attempts: d.Attempts,
 			NextAttemptAt: timeOrNull(d.NextAttemptAt),
 		})
 	}
-	return response{status: http.StatusOK, body: detail}, nil
+	encoded, err := json.Marshal(&state)
+	if err != nil {
+		return response{}, err
+	}
+	return response{status: http.StatusOK, body: join(ev.Payload, encoded)}, nil
+}
+
+// join makes one object of two that have no member in common. Neither is encoded again:
+// the data of an event stays as its emitter spelled it.
+func join(a, b []byte) rawJSON {
+	joined := make(rawJSON, 0, len(a)+len(b)+1) // and a line break
+	joined = append(joined, a[:len(a)-1]...)
+	joined = append(joined, ',')
+	return append(joined, b[1:]...)
 }
 
 // webhookURLs are those of all the tenant's webhooks, unless none is needed.

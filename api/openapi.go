@@ -26,15 +26,11 @@ func getOpenAPI(_ context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	servers, err := json.Marshal([]openapiServer{{URL: mountPath(c.URL)}})
+	place, err := json.Marshal(&openapiPlace{Servers: []openapiServer{{URL: mountPath(c.URL)}}})
 	if err != nil {
 		return response{}, err
 	}
-	body := make(jsontext.Value, 0, len(document)+len(servers)+len(`,"servers":`))
-	body = append(body, document[:len(document)-1]...) // without its last brace
-	body = append(body, `,"servers":`...)
-	body = append(body, servers...)
-	return response{status: http.StatusOK, body: append(body, '}')}, nil
+	return response{status: http.StatusOK, body: join(document, place)}, nil
 }
 
 // mountPath is where the API is mounted, by the URL at which a client asked for the

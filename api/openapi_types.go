@@ -10,7 +10,11 @@ type openapiDocument struct {
 	Info       openapiInfo                            `json:"info"`
 	Paths      map[string]map[string]openapiOperation `json:"paths"` // by path, then method
 	Components openapiComponents                      `json:"components"`
-	// servers are added when the document is asked for.
+}
+
+// openapiPlace is the part of the document that is made when it is asked for.
+type openapiPlace struct {
+	Servers []openapiServer `json:"servers"`
 }
 
 type openapiInfo struct {

@@ -12,9 +12,12 @@ import (
 type response struct {
 	status   int
 	location string
-	body     any          // to be encoded as JSON; nil for none
+	body     any          // to be encoded as JSON, unless it is rawJSON; nil for none
 	other    http.Handler // writes what is no JSON, in place of all of the above
 }
+
+// rawJSON is a body that is JSON already.
+type rawJSON []byte
 
 // list is the body that is a list.
 type list[T any] struct {
@@ -37,9 +40,12 @@ func (res *response) write(w http.ResponseWriter, r *http.Request) error {
 }
 
 func writeJSON(w http.ResponseWriter, status int, contentType string, body any) error {
-	encoded, err := json.Marshal(body, json.Deterministic(true))
-	if err != nil {
-		return err
+	encoded, ok := body.(rawJSON)
+	if !ok {
+		var err error
+		if encoded, err = json.Marshal(body, json.Deterministic(true)); err != nil {
+			return err
+		}
 	}
 	encoded = append(encoded, '\n') // whoever calls from a terminal gets the prompt on a line of its own
 	w.Header().Set("Content-Type", contentType)
