@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 )
 
@@ -51,10 +52,20 @@ func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSiz
 	if err == nil {
 		return body, checkNotEmpty(body)
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok { // also of a request_body directive before
-		return nil, tooLarge()
+	return nil, unread(err)
+}
+
+// unread is the problem of a body that could not be read to its end.
+func unread(err error) *problem {
+	_, large := errors.AsType[*http.MaxBytesError](err) // also of a limit that the server has
+	switch {
+	case large:
+		return tooLarge()
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &problem{Status: http.StatusRequestTimeout, Detail: "The body did not arrive in time, and nothing was stored. Send the request again."}
+	default:
+		return &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive whole. Send the request again."}
 	}
-	return nil, &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive whole."}
 }
 
 // takesNone says whether the request has no body that would have to be read.

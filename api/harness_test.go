@@ -48,7 +48,9 @@ type config struct {
 	store      delivery.Store // default: embedded, in a folder of its own
 	eventTypes []string       // default: the standard ones
 	settings   delivery.Settings
-	maxEvent   int64 // how many bytes one may have
+	maxEvent   int64                     // how many bytes one may have
+	before     func(http.ResponseWriter, *http.Request) // called before each call is served; nil for nothing
+	http2      bool
 }
 
 // newConfig has the default settings.
@@ -67,11 +69,13 @@ func redisAt(addr string) delivery.Store { return redis.New(redis.Options{Addres
 // site is an API at /hooks/ of a server. The role of a caller is that of its
 // Authorization header, the tenant the header X-Tenant, or the default one.
 type site struct {
-	t   *testing.T
-	url string // of the server
-	log *observer.ObservedLogs
+	t      *testing.T
+	url    string // of the server
+	client *http.Client
+	log    *observer.ObservedLogs
 	// replace ends the configuration.
 	replace context.CancelFunc
+	refused chan string // how many events were refused, and the status
 }
 
 // start starts a server, and waits until its store is open.
@@ -93,15 +97,20 @@ func start(t *testing.T, c config) *site {
 			t.Error(err)
 		}
 	})
+	refused := make(chan string, 10_000)
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
 		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
 		StandardWebhooks: c.settings.StandardWebhooks, InForce: inForce, Log: zap.New(core),
+		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },
 	})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		by := api.Caller{Role: roleOf(r), Tenant: api.DefaultTenant, URL: r.URL, Serving: t.Context()}
 		if tenant, ok := r.Header["X-Tenant"]; ok {
 			by.Tenant = tenant[0]
+		}
+		if c.before != nil {
+			c.before(w, r)
 		}
 		relative := r.Clone(r.Context())
 		relative.URL.Path = strings.TrimPrefix(r.URL.Path, "/hooks")
@@ -109,9 +118,14 @@ func start(t *testing.T, c config) *site {
 			t.Error(err)
 		}
 	}))
+	if server.EnableHTTP2 = c.http2; c.http2 {
+		server.StartTLS()
+	} else {
+		server.Start()
+	}
 	t.Cleanup(server.Close)
 	eventually(t, "the store", func() bool { return engine.Health(t.Context()) == nil })
-	return &site{t: t, url: server.URL, log: logs, replace: replace}
+	return &site{t: t, url: server.URL, client: server.Client(), log: logs, replace: replace, refused: refused}
 }
 
 func roleOf(r *http.Request) api.Role {
@@ -156,7 +170,7 @@ func (s *site) exchange(method, path, body string, headers ...string) *openapite
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}

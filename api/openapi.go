@@ -134,7 +134,7 @@ func refusals(op *operation, hasID bool, doc *operationDoc) []int {
 		statuses = append(statuses, http.StatusForbidden)
 	}
 	if op.body != noBody {
-		statuses = append(statuses, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity)
+		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity)
 	}
 	if hasID {
 		statuses = append(statuses, http.StatusNotFound)

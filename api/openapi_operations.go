@@ -155,6 +155,7 @@ func problemResponses() map[string]openapiResponse {
 		http.StatusUnauthorized:          {"WWW-Authenticate": {Required: true, Schema: text}},
 		http.StatusForbidden:             nil,
 		http.StatusNotFound:              nil,
+		http.StatusRequestTimeout:        nil,
 		http.StatusConflict:              nil,
 		http.StatusRequestEntityTooLarge: nil,
 		http.StatusUnsupportedMediaType:  nil,

@@ -21,7 +21,7 @@ func TestStream(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Header.Set("Authorization", asAdmin)
-	res, err := http.DefaultClient.Do(req)
+	res, err := s.client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}

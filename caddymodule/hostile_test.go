@@ -147,8 +147,8 @@ func TestSlowBody(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
-			if res.StatusCode != http.StatusBadRequest {
-				t.Errorf("got %s", res.Status)
+			if res.StatusCode != http.StatusRequestTimeout || !res.Close {
+				t.Errorf("got %s, and the connection ends: %t", res.Status, res.Close)
 			}
 			s.wantCalm()
 		})

@@ -53,7 +53,7 @@ func newProcessMetrics() *processMetrics {
 	m.accepted = m.counter("events_accepted_total", "Events stored with their deliveries, without duplicates and test events.")
 	m.duplicate = m.counter("events_duplicate_total", "Events whose event_id was known, so that nothing new was sent.")
 	m.refused = m.counters("events_refused_total", "Events not taken, by the status of the answer; a call whose body was not read as events counts as one.", "code")
-	for _, code := range []string{"400", "401", "403", "413", "415", "422", "429", "503"} {
+	for _, code := range []string{"400", "401", "403", "408", "413", "415", "422", "429", "503"} {
 		m.refused.WithLabelValues(code)
 	}
 	requests := m.counters("requests_total", "Requests that ended, by what triggered them and how they ended.", "trigger", "status")
