@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -35,7 +36,7 @@ func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSiz
 	if kind.takesNone(r) {
 		return nil, nil
 	}
-	if err := checkMediaType(r.Header, kind); err != nil {
+	if err := checkMediaType(w, r.Header, kind); err != nil {
 		return nil, err
 	}
 	limit := int64(maxBody)
@@ -103,21 +104,37 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 	return buffer.Bytes(), err
 }
 
-func checkMediaType(h http.Header, kind bodyKind) error {
+// checkMediaType refuses a body that is not what the operation takes. The headers of
+// the problem say what it does take (RFC 9110, section 15.5.16).
+func checkMediaType(w http.ResponseWriter, h http.Header, kind bodyKind) error {
 	for _, encoding := range h.Values("Content-Encoding") {
 		if !strings.EqualFold(strings.TrimSpace(encoding), "identity") {
-			return &problem{Status: http.StatusUnsupportedMediaType, Detail: "The body must not be compressed."}
+			w.Header().Set("Accept-Encoding", "identity")
+			return &problem{Status: http.StatusUnsupportedMediaType, Detail: "Compressed bodies are not accepted: send the request without Content-Encoding."}
 		}
 	}
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
-	ok := err == nil && (mediaType == "application/json" || kind == patchBody && mediaType == "application/merge-patch+json")
+	ok := err == nil && slices.Contains(kind.mediaTypes(), mediaType)
 	for name, value := range params {
 		ok = ok && name == "charset" && strings.EqualFold(value, "utf-8")
 	}
 	if !ok {
-		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "The body must be JSON: send \"Content-Type: application/json\"."}
+		accepted := strings.Join(kind.mediaTypes(), ", ")
+		w.Header().Set("Accept", accepted)
+		if kind == patchBody {
+			w.Header().Set("Accept-Patch", accepted) // RFC 5789, section 2.2
+		}
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "The body must be JSON in UTF-8: send it with \"Content-Type: application/json\"."}
 	}
 	return nil
+}
+
+// mediaTypes are those that a body may have.
+func (k bodyKind) mediaTypes() []string {
+	if k == patchBody {
+		return []string{"application/json", "application/merge-patch+json"}
+	}
+	return []string{"application/json"}
 }
 
 func checkNotEmpty(body []byte) error {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 )
@@ -97,6 +98,33 @@ func TestMediaType(t *testing.T) {
 	for encoding, want := range map[string]int{"identity": 202, "gzip": 415, "identity, gzip": 415} {
 		if got := s.do("POST", "/hooks/api/events", body, "Authorization", asEmitter, "Content-Encoding", encoding); got.status != want {
 			t.Errorf("%q: %d", encoding, got.status)
+		}
+	}
+}
+
+// TestWhatIsAccepted has a body refused for its type or encoding: the response says
+// which ones are accepted.
+func TestWhatIsAccepted(t *testing.T) {
+	s := start(t, newConfig())
+	for _, tc := range []struct {
+		method, path, header, value string
+		want                        http.Header
+	}{
+		{"POST", "api/events", "Content-Encoding", "gzip", http.Header{"Accept-Encoding": {"identity"}}},
+		{"PATCH", "api/webhooks/" + noID, "Content-Encoding", "br", http.Header{"Accept-Encoding": {"identity"}}},
+		{"POST", "api/events", "Content-Type", "text/plain", http.Header{"Accept": {"application/json"}}},
+		{"POST", "api/webhooks", "Content-Type", "application/merge-patch+json", http.Header{"Accept": {"application/json"}}},
+		{"PATCH", "api/webhooks/" + noID, "Content-Type", "text/plain", http.Header{
+			"Accept": {"application/json, application/merge-patch+json"}, "Accept-Patch": {"application/json, application/merge-patch+json"},
+		}},
+		{"POST", "api/requests/" + noID + "/rerun", "Content-Type", "text/plain", http.Header{"Accept": {"application/json"}}},
+	} {
+		got := s.admin(tc.method, tc.path, "{}", tc.header, tc.value)
+		got.wantProblem(t, 415)
+		for _, name := range []string{"Accept", "Accept-Encoding", "Accept-Patch"} {
+			if got, want := got.header.Get(name), tc.want.Get(name); got != want {
+				t.Errorf("%s %s, %s %s: %s is %q, want %q", tc.method, tc.path, tc.header, tc.value, name, got, want)
+			}
 		}
 	}
 }

@@ -48,7 +48,7 @@ type config struct {
 	store      delivery.Store // default: embedded, in a folder of its own
 	eventTypes []string       // default: the standard ones
 	settings   delivery.Settings
-	maxEvent   int64                     // how many bytes one may have
+	maxEvent   int64                                    // how many bytes one may have
 	before     func(http.ResponseWriter, *http.Request) // called before each call is served; nil for nothing
 	http2      bool
 }

@@ -147,10 +147,9 @@ func requestBody(input string, kind bodyKind) *openapiRequestBody {
 	if kind == noBody {
 		return nil
 	}
-	media := openapiMedia{Schema: schemaRef(input)}
-	content := map[string]openapiMedia{"application/json": media}
-	if kind == patchBody {
-		content["application/merge-patch+json"] = media
+	content := make(map[string]openapiMedia)
+	for _, mediaType := range kind.mediaTypes() {
+		content[mediaType] = openapiMedia{Schema: schemaRef(input)}
 	}
 	return &openapiRequestBody{Required: kind != optionalBody && kind != emptyBody, Content: content}
 }

@@ -150,6 +150,11 @@ func problemResponses() map[string]openapiResponse {
 	wait := map[string]openapiHeader{"Retry-After": {
 		Description: "After how many seconds to try again.", Required: true, Schema: &jsonschema.Schema{Type: "integer", Minimum: new(1.0)},
 	}}
+	accepted := map[string]openapiHeader{
+		"Accept":          {Description: "The media types that are accepted, if the body's is not.", Schema: text},
+		"Accept-Patch":    {Description: "The same, of PATCH.", Schema: text},
+		"Accept-Encoding": {Description: "The encodings that are accepted, if the body's is not.", Schema: text},
+	}
 	headers := map[int]map[string]openapiHeader{
 		http.StatusBadRequest:            nil,
 		http.StatusUnauthorized:          {"WWW-Authenticate": {Required: true, Schema: text}},
@@ -158,7 +163,7 @@ func problemResponses() map[string]openapiResponse {
 		http.StatusRequestTimeout:        nil,
 		http.StatusConflict:              nil,
 		http.StatusRequestEntityTooLarge: nil,
-		http.StatusUnsupportedMediaType:  nil,
+		http.StatusUnsupportedMediaType:  accepted,
 		http.StatusUnprocessableEntity:   nil,
 		http.StatusTooManyRequests:       wait,
 		http.StatusServiceUnavailable:    wait,

@@ -98,7 +98,7 @@ func (d *Document) checkResponse(e *Exchange, place []string) error {
 	headers, _ := d.At(response, "headers")
 	names, _ := headers.(map[string]any)
 	for name := range names {
-		if e.ResponseHeader.Get(name) == "" {
+		if required, _ := d.At(headers, name, "required"); required == true && e.ResponseHeader.Get(name) == "" {
 			return fmt.Errorf("there is no header %s", name)
 		}
 	}
