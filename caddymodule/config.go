@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -113,21 +114,13 @@ func (a *App) eventSize() (int64, error) {
 	}
 }
 
-// reservedHeaders have another meaning in a request, or frame it.
-var reservedHeaders = map[string]bool{
-	"Accept-Encoding": true, "Connection": true, "Content-Encoding": true, "Content-Length": true,
-	"Content-Type": true, "Host": true, "Keep-Alive": true, "Proxy-Authorization": true,
-	"Proxy-Connection": true, "Te": true, "Trailer": true, "Transfer-Encoding": true,
-	"Upgrade": true, "User-Agent": true,
-	"Webhook-Id": true, "Webhook-Signature": true, "Webhook-Timestamp": true,
-}
-
 func checkSignatureHeader(name string) error {
-	if !httpguts.ValidHeaderFieldName(name) {
-		return errors.New("signature_header is not the name of an HTTP header")
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return errors.New("signature_header must be the name of an HTTP header: letters, digits and hyphens, such as X-Level-Signature")
+	case hasMeaningInRequests(name) || strings.HasPrefix(http.CanonicalHeaderKey(name), "X-Forwarded-"):
+		return fmt.Errorf("signature_header must not be %s, which means something else in a request: choose a name of your own, such as X-Example-Signature", name)
+	default:
+		return nil
 	}
-	if reservedHeaders[http.CanonicalHeaderKey(name)] {
-		return fmt.Errorf("signature_header must not be %s: requests have another use for it", name)
-	}
-	return nil
 }

@@ -68,7 +68,7 @@ func TestSettingsErrors(t *testing.T) {
 		"timeout must be":                                {Timeout: -1},
 		"max_event_size must be":                         {MaxEventSize: -1},
 		"signature_header is empty":                      {SignatureHeader: "{env.WEBHOOKS_TEST_EMPTY}"},
-		"signature_header is not the name":               {SignatureHeader: "a:b"},
+		"signature_header must be the name":              {SignatureHeader: "a:b"},
 		"event_types: one is empty":                      {EventTypes: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
 		"event_types: 'a' is given twice":                {EventTypes: []string{"a", "a"}},
 		"destinations: allow: '10.0.0.0/99' is not":      {Destinations: &Destinations{Allow: []string{"{env.WEBHOOKS_TEST_CIDR}"}}},
