@@ -49,14 +49,30 @@ func hashTokens(repl *caddy.Replacer, tokens []string) ([]tokenHash, error) {
 	}
 	hashes := make([]tokenHash, len(tokens))
 	for i, token := range tokens {
-		// It would be the token itself, known to whoever reads the Caddyfile.
-		if onePlaceholder.MatchString(token) {
-			return nil, errUnknownPlaceholder
+		if err := checkToken(token); err != nil {
+			return nil, err
 		}
 		hashes[i] = sha256.Sum256([]byte(token))
 	}
 	return hashes, nil
 }
+
+// checkToken refuses tokens that nobody could send or everybody would know.
+func checkToken(token string) error {
+	switch {
+	case onePlaceholder.MatchString(token): // it would itself be the token, in plain sight
+		return errUnknownPlaceholder
+	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }):
+		return errToken
+	default:
+		return nil
+	}
+}
+
+var (
+	errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {file./path} or {env.NAME}")
+	errToken              = errors.New("must have printable ASCII characters only, since clients send it in a header")
+)
 
 var (
 	onePlaceholder = regexp.MustCompile(`^\{[^{}]+\}$`)

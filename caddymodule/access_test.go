@@ -79,12 +79,15 @@ func basic(user, password string) string {
 
 func TestEmptySecrets(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
-	for _, value := range []string{
-		"", "{env.WEBHOOKS_TEST_EMPTY}", "{env.WEBHOOKS_TEST_UNSET}", "{file./does/not/exist}",
-		"before {env.WEBHOOKS_TEST_EMPTY} after",
+	for value, want := range map[string]string{
+		"":                            "token is empty",
+		"{env.WEBHOOKS_TEST_EMPTY}":   "token is empty: {env.WEBHOOKS_TEST_EMPTY} has no value (is the environment variable set?)",
+		"{env.WEBHOOKS_TEST_UNSET}":   "token is empty: {env.WEBHOOKS_TEST_UNSET} has no value",
+		"{file./does/not/exist}":      "token is empty: {file./does/not/exist} has no value (does the file exist, and may Caddy read it?)",
+		"a {env.WEBHOOKS_TEST_EMPTY}": "token is incomplete: {env.WEBHOOKS_TEST_EMPTY} is empty",
 	} {
 		for _, h := range []Handler{{EmitTokens: []string{"good", value}}, {AdminTokens: []string{value}}} {
-			if _, err := h.newAccess(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), "token is empty") {
+			if _, err := h.newAccess(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: got %v", value, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -63,9 +64,15 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func token(target *[]string) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
+		name := d.Val()
 		var token string
 		if err := text(d, &token); err != nil {
 			return err
+		}
+		if !hasPlaceholder(token) {
+			if _, err := hashTokens(caddy.NewReplacer(), []string{token}); err != nil {
+				return d.Errf("%s %w", name, err)
+			}
 		}
 		*target = append(*target, token)
 		return nil

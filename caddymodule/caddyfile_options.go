@@ -206,7 +206,7 @@ func resolveNow(d *caddyfile.Dispenser, value string) (string, error) {
 	}
 	resolved, err := resolve(caddy.NewReplacer(), value)
 	if err != nil {
-		return "", d.Errf("'%s' %w", value, err)
+		return "", d.Errf("the value %w", err)
 	}
 	return resolved, nil
 }

@@ -55,14 +55,15 @@ func TestExampleCommands(t *testing.T) {
 	if out, err := caddyCommand(t, "fmt", example).Output(); err != nil || !bytes.Equal(out, want) {
 		t.Errorf("fmt: %v\n%s", err, out)
 	}
-	for name, want := range map[string]string{
-		"EMIT_TOKEN":  "emit_token is empty",
-		"ADMIN_TOKEN": "admin_token is empty",
+	for variable, want := range map[string]string{
+		"EMIT_TOKEN=":          "emit_token is empty: {env.EMIT_TOKEN} has no value",
+		"ADMIN_TOKEN=":         "admin_token is empty: {env.ADMIN_TOKEN} has no value",
+		"ADMIN_TOKEN=secret\n": "admin_token ends with a line break, which comes from {env.ADMIN_TOKEN}",
 	} {
 		cmd := caddyCommand(t, "validate", "--adapter", "caddyfile", "--config", example)
-		cmd.Env = append(cmd.Env, name+"=")
+		cmd.Env = append(cmd.Env, variable)
 		if out, err := cmd.CombinedOutput(); err == nil || !bytes.Contains(out, []byte(want)) {
-			t.Errorf("validate without %s: %v\n%s", name, err, out)
+			t.Errorf("validate with %q: %v\n%s", variable, err, out)
 		}
 	}
 	if out, err := caddyCommand(t, "list-modules").Output(); err != nil || !bytes.Contains(out, []byte("http.handlers.webhooks")) || !bytes.Contains(out, []byte("webhooks.stores.redis")) || !bytes.Contains(out, []byte("webhooks.stores.embedded")) {

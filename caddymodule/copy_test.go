@@ -188,7 +188,7 @@ func TestCopyMistakes(t *testing.T) {
 		"unrecognized redis option 'pass', at --to:2":       {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
 		"behind the store, at --to:2":                       {"--from", redis, "--to", "embedded /nowhere\nredis"},
 		"put each store in quotes":                          {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
-		"password is empty, or a placeholder in it is":      {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
+		"password is empty: {env.COPY_TEST_UNSET} has no":   {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
 		"--from and --to are the same store":                {"--from", redis + "/0", "--to", redis},
 		"--from: there is no such store":                    {"--from", nothing, "--to", redis + "/1"},
 		"there is no such store":                            {"--from", redis, "--to", nothing},

@@ -2,27 +2,87 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
+	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2"
 )
 
-// errEmpty says no more than that: what is around a placeholder may be secret.
-var errEmpty = errors.New("is empty, or a placeholder in it is: is the variable set, the file readable?")
-
-// errUnknownPlaceholder is of a value that is one, and stays it.
-var errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {env.NAME} or {file./path}")
+var (
+	errEmpty = errors.New("is empty")
+	// errUnanyPlaceholder is of a token that is a placeholder which Caddy does not know.
+	errUnanyPlaceholder = errors.New("is a placeholder that means nothing here: write {env.NAME} or {file./path}")
+)
 
 // resolve replaces the global placeholders of a value, such as {env.X} and
-// {file./path}. An unset variable and an unreadable file are both the empty text
-// to Caddy, which is never what was meant, least of all for a secret.
+// {file./path}. It refuses what nobody means: an unset variable, an unreadable file,
+// and characters that cannot be seen, such as the second line break at the end of a
+// file. Its errors continue the option's name. They name placeholders but show no
+// values, which may be secret.
 func resolve(repl *caddy.Replacer, value string) (string, error) {
-	const empty = "\x00" // in no value that works
-	value = repl.ReplaceKnown(value, empty)
-	if value == "" || strings.Contains(value, empty) {
-		return "", errEmpty
+	for _, match := range anyPlaceholder.FindAllStringSubmatch(value, -1) {
+		placeholder, name := match[0], match[1]
+		part, known := repl.GetString(name)
+		switch what := invisible(part); {
+		case !known:
+		case part == "" && placeholder == value:
+			return "", fmt.Errorf("is empty: %s has no value%s", placeholder, emptyHint(name))
+		case part == "":
+			return "", fmt.Errorf("is incomplete: %s is empty%s", placeholder, emptyHint(name))
+		case what != "":
+			return "", fmt.Errorf("%s, which comes from %s: remove it", what, placeholder)
+		}
+	}
+	value = repl.ReplaceKnown(value, "")
+	if value == "" {
+		return "", errors.New("is empty")
+	}
+	if what := invisible(value); what != "" {
+		return "", fmt.Errorf("%s: remove it", what)
 	}
 	return value, nil
+}
+
+// anyPlaceholder finds what may be a placeholder. A backslash keeps braces as they are.
+var anyPlaceholder = regexp.MustCompile(`\{([^{}]*[^{}\\])\}`)
+
+func emptyHint(name string) string {
+	switch {
+	case strings.HasPrefix(name, "env."):
+		return " (is the environment variable set?)"
+	case strings.HasPrefix(name, "file."):
+		return " (does the file exist, and may Caddy read it?)"
+	default:
+		return ""
+	}
+}
+
+// invisible says what nobody sees in a text, "" for nothing. Caddy itself takes one
+// line break off the end of a file.
+func invisible(text string) string {
+	first, _ := utf8.DecodeRuneInString(text)
+	last, _ := utf8.DecodeLastRuneInString(text)
+	switch {
+	case text == "":
+		return ""
+	case last == '\n' || last == '\r':
+		return "ends with a line break"
+	case unicode.IsSpace(last):
+		return "ends with white space"
+	case unicode.IsSpace(first):
+		return "begins with white space"
+	case first == '\uFEFF':
+		return "begins with a byte order mark"
+	}
+	for _, r := range text {
+		if !unicode.IsGraphic(r) {
+			return fmt.Sprintf("contains the invisible character %U", r)
+		}
+	}
+	return ""
 }
 
 // resolveAll is resolve for a list.

@@ -63,7 +63,7 @@ func TestRedisErrorsKeepSecrets(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_URL", "redis://:hush@local host:1")
 	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
 	for want, s := range map[string]RedisStore{
-		"URL is empty":             {URLs: []string{"redis://:{env.WEBHOOKS_TEST_EMPTY}@localhost:6379"}},
+		"URL is incomplete":        {URLs: []string{"redis://:{env.WEBHOOKS_TEST_EMPTY}@localhost:6379"}},
 		"this is not a URL":        {URLs: []string{"{env.WEBHOOKS_TEST_URL}"}},
 		"an address is a host":     {Addresses: []string{"{env.WEBHOOKS_TEST_URL}"}},
 		"password is empty":        {Addresses: []string{"a:1"}, Password: "{env.WEBHOOKS_TEST_EMPTY}"},
