@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -24,8 +23,6 @@ type access struct {
 // tokenHash stands for a token. Hashes have one length, so that comparing them
 // in constant time does not tell the token's.
 type tokenHash [sha256.Size]byte
-
-const defaultAdminUser = "{http.auth.user.id}"
 
 func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 	a := access{adminUser: h.AdminUser, open: h.InsecureNoAuth}
@@ -74,24 +71,9 @@ var (
 	errToken              = errors.New("must have printable ASCII characters only, since clients send it in a header")
 )
 
-var (
-	onePlaceholder = regexp.MustCompile(`^\{[^{}]+\}$`)
-	// globalPlaceholder is one that has the same value for every request.
-	globalPlaceholder = regexp.MustCompile(`^\{(env|file|system|time)\.`)
-)
-
-// checkAdminUser refuses what would be there at every request: it would make
-// everyone an admin.
-func checkAdminUser(value string) error {
-	if !onePlaceholder.MatchString(value) || globalPlaceholder.MatchString(value) {
-		return errors.New("admin_user must be one placeholder of the request, such as " + defaultAdminUser)
-	}
-	return nil
-}
-
 // role says who sent the request.
 func (a *access) role(r *http.Request) api.Role {
-	if a.open || replacer(r).ReplaceAll(a.adminUser, "") != "" {
+	if a.open || a.isAdminUser(r) {
 		return api.Admin
 	}
 	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")

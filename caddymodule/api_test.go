@@ -131,7 +131,7 @@ func TestAccessConfigured(t *testing.T) {
 		{"insecure_no_auth", nil, 200},
 		{"admin_user {header.Remote-User}", nil, 401},
 		{"admin_user {header.Remote-User}", []string{"Remote-User", "bob"}, 200},
-		{"admin_user {nonsense}", []string{"Remote-User", "bob"}, 401},
+		{"admin_user {http.auth.user.nonsense}", []string{"Remote-User", "bob"}, 401},
 		{"insecure_no_auth\ntenant {header.X-Tenant}", nil, 400},
 		{"insecure_no_auth\ntenant {header.X-Tenant}", []string{"X-Tenant", "a b"}, 400},
 		{"insecure_no_auth\ntenant {header.X-Tenant}", []string{"X-Tenant", strings.Repeat("a", 129)}, 400},

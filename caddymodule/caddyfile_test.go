@@ -160,7 +160,8 @@ func TestAdaptErrors(t *testing.T) {
 		{site("emit_token {EMIT_TOKEN}\n\t\tnonsense"), "at Caddyfile:4"}, // the token only once placeholders are replaced
 		{site("admin_user bob"), "admin_user must be one placeholder of the request, such as {http.auth.user.id}, at Caddyfile:3"},
 		{site("admin_user x{http.auth.user.id}"), "admin_user must be one placeholder of the request"},
-		{site("admin_user {env.USER}"), "admin_user must be one placeholder of the request"},
+		{site("admin_user {env.USER}"), "admin_user must not be {env.USER}, which no authentication sets: use {http.auth.user.id}, a header"},
+		{site("admin_user {client_ip}"), "admin_user must not be {http.vars.client_ip}, which no authentication sets"},
 		{site("admin_user {http.auth.user.id}\n\t\tadmin_user {header.X-User}"), "admin_user is given twice, at Caddyfile:4"},
 		{site("tenant two words"), "wrong argument count"},
 		{site("tenant a/b"), "tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-', at Caddyfile:3"},

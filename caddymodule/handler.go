@@ -34,9 +34,12 @@ type Handler struct {
 	AdminTokens []string `json:"admin_tokens,omitempty"`
 
 	// A placeholder, replaced at each request: whenever it is not empty, the
-	// caller is an admin. With forward_auth it is the header that the
-	// authenticator sets, such as `{http.request.header.Remote-User}`, which
-	// must be one that clients cannot send themselves. Default:
+	// caller is an admin. It must be one that only authentication sets: of
+	// `{http.auth.user.*}`; a header, such as `{http.request.header.Remote-User}`,
+	// which clients must not be able to send themselves; a variable, such as
+	// `{http.vars.user}`; or a field of the client's certificate, such as
+	// `{http.request.tls.client.subject}`, if `client_auth` verifies certificates,
+	// since its modes `request` and `require` take anyone's. Default:
 	// `{http.auth.user.id}`, whoever Caddy's own authentication let in.
 	AdminUser string `json:"admin_user,omitempty"`
 

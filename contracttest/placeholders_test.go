@@ -42,7 +42,7 @@ func TestAdminUser(t *testing.T) {
 		mount("basic", users+"webhooks"),
 		mount("forward", forward+"webhooks {\nadmin_user {header.Remote-User}\n}"),
 		mount("default", forward+"webhooks"),
-		mount("unknown", "webhooks {\nadmin_user {nonsense}\n}"),
+		mount("unknown", "webhooks {\nadmin_user {http.auth.user.nonsense}\n}"),
 	)
 	for _, test := range []struct {
 		name, mount string
