@@ -233,7 +233,7 @@ func openStore(ctx context.Context, flag string, module StoreModule) (delivery.C
 	switch {
 	case err != nil:
 	case !exists:
-		err = errors.New("there is no such store")
+		err = errors.New("there is no such store: " + module.Identity())
 	default:
 		err = store.Open(ctx)
 	}

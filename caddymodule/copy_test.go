@@ -172,8 +172,10 @@ func (r *receiver) forget() {
 // TestCopyMistakes makes mistakes on the command line.
 func TestCopyMistakes(t *testing.T) {
 	t.Parallel()
-	nothing := "embedded " + t.TempDir()
-	redis := "redis redis://" + redistest.Start(t).Addr
+	missing := t.TempDir()
+	nothing := "embedded " + missing
+	addr := redistest.Start(t).Addr
+	redis := "redis redis://" + addr
 	folder := t.TempDir()
 	made := embedded.New(folder)
 	if err := errors.Join(made.Open(t.Context()), made.Close()); err != nil {
@@ -181,17 +183,19 @@ func TestCopyMistakes(t *testing.T) {
 	}
 	empty := "embedded " + folder
 	for why, args := range map[string][]string{
-		`required flag(s) "to" not set`:                     {"--from", nothing},
-		"wrong argument count or unexpected line":           {"--from", "", "--to", redis},
-		"store needs the name of a module first":            {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
-		"the URL must begin with redis://":                  {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
-		"unrecognized redis option 'pass', at --to:2":       {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
-		"behind the store, at --to:2":                       {"--from", redis, "--to", "embedded /nowhere\nredis"},
-		"put each store in quotes":                          {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
-		"password is empty: {env.COPY_TEST_UNSET} has no":   {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
-		"--from and --to are the same store":                {"--from", redis + "/0", "--to", redis},
-		"--from: there is no such store":                    {"--from", nothing, "--to", redis + "/1"},
-		"there is no such store":                            {"--from", redis, "--to", nothing},
+		`required flag(s) "to" not set`:                          {"--from", nothing},
+		"wrong argument count or unexpected line":                {"--from", "", "--to", redis},
+		"store needs the name of a module first":                 {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
+		"the URL must begin with redis://":                       {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
+		"unrecognized redis option 'pass', at --to:2":            {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
+		"behind the store, at --to:2":                            {"--from", redis, "--to", "embedded /nowhere\nredis"},
+		"put each store in quotes":                               {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
+		"password is empty: {env.COPY_TEST_UNSET} has no":        {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
+		"--from and --to are the same store":                     {"--from", redis + "/0", "--to", redis},
+		"--from: there is no such store: embedded in " + missing: {"--from", nothing, "--to", redis + "/1"},
+		"--from: there is no such store: redis at " + addr + `, database 1, key prefix "hooks"`: {
+			"--from", "redis redis://:" + storePassword + "@" + addr + "/1 {\nkey_prefix hooks\n}", "--to", nothing,
+		},
 		"--from: the store is not available: Redis cannot":  {"--from", "redis redis://" + freeAddr(t), "--to", redis},
 		"--from holds nothing that could be copied":         {"--from", empty, "--to", empty + "/new"},
 		"--to: the store is not available: Redis cannot be": {"--from", empty, "--to", "redis redis://" + freeAddr(t)},

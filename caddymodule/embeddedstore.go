@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"encoding/json"
 	"fmt"
 	"path/filepath"
 
@@ -54,10 +53,7 @@ func (s *EmbeddedStore) Provision(caddy.Context) error {
 }
 
 // Identity names the folder.
-func (s *EmbeddedStore) Identity() string {
-	identity, _ := json.Marshal([]any{"embedded", s.folder}) // strings always marshal
-	return string(identity)
-}
+func (s *EmbeddedStore) Identity() string { return "embedded in " + s.folder }
 
 // NewStore makes a store that opens its file when it is opened.
 func (s *EmbeddedStore) NewStore(*zap.Logger) (delivery.Store, error) {

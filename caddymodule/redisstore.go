@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -217,9 +216,12 @@ func (s *RedisStore) Identity() string {
 		addresses[i] = strings.ToLower(addresses[i])
 	}
 	slices.Sort(addresses)
+	servers := strings.Join(addresses, ", ")
+	if s.options.SentinelMaster != "" {
+		servers = fmt.Sprintf("%q of the sentinels at %s", s.options.SentinelMaster, servers)
+	}
 	prefix := cmp.Or(s.options.KeyPrefix, redis.DefaultKeyPrefix)
-	identity, _ := json.Marshal([]any{"redis", addresses, s.options.SentinelMaster, s.options.DB, prefix}) // strings and numbers always marshal
-	return string(identity)
+	return fmt.Sprintf("redis at %s, database %d, key prefix %q", servers, s.options.DB, prefix)
 }
 
 // NewStore makes a store that connects when it is opened.

@@ -11,7 +11,7 @@ import (
 type StoreModule interface {
 	// Identity names the place where the store keeps its data, and nothing else:
 	// configurations that only differ in how they get there share one engine.
-	// It holds no credentials.
+	// People read it in errors. It holds no credentials.
 	Identity() string
 	// NewStore makes the store. It does no I/O; the store is opened once a
 	// configuration has started. The logger is good for the store's whole life.
