@@ -108,7 +108,7 @@ func (c *call) id() (uuid.UUID, bool) { return parseID(c.ids[0]) }
 func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	route, ids := findRoute(r.URL.Path)
 	if route == nil {
-		return response{}, &problem{Status: http.StatusNotFound, Detail: "There is nothing at this path."}
+		return response{}, c.notFound(r.URL.Path)
 	}
 	op, ok := route.operation(r.Method)
 	if !ok {

@@ -42,6 +42,11 @@ func TestMounts(t *testing.T) {
 		webhooks {
 			insecure_no_auth
 		}
+	}
+	handle {
+		webhooks /direct/* {
+			insecure_no_auth
+		}
 	}`,
 	})
 	s.ready()
@@ -64,6 +69,30 @@ func TestMounts(t *testing.T) {
 		}
 		if got := s.do(tc.method, tc.path, tc.body, headers...); got.status != tc.want {
 			t.Errorf("%s %s: got %d: %s", tc.method, tc.path, got.status, got.body)
+		}
+	}
+	// Whoever forgot to take the prefix off is told so, and nobody else.
+	for path, hint := range map[string]string{
+		"/direct/api/events":          "handle_path /direct/*",
+		"/direct/api/webhooks/1/test": "handle_path /direct/*",
+		"/direct/deeper/api/events":   "handle_path /direct/deeper/*",
+		"/direct/":                    "handle_path /direct/*",
+		"/direct/dashboard/main.js":   "handle_path /direct/*",
+		"/direct/nothing":             "",
+		"/direct/api":                 "",
+		"/direct/api/nothing":         "",
+		"/direct/" + strings.Repeat("x", 200) + "/api/events": "",
+		"/route/nothing":  "",
+		"/route/nothing/": "",
+		"/api/nothing":    "",
+	} {
+		got, err := exchangeWith(http.DefaultClient, http.MethodGet, "http://"+s.addr+path, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := strings.Contains(string(got.ResponseBody), "handle_path")
+		if got.Status != 404 || told != (hint != "") || !strings.Contains(string(got.ResponseBody), hint) {
+			t.Errorf("%s: got %d: %s", path, got.Status, got.ResponseBody)
 		}
 	}
 	// What the product sets of its own beside the API stays.
