@@ -16,7 +16,7 @@ func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery
 			store: s, txn: t,
 			expires:  t.now + (batch.Retention + delivery.EventGrace).Milliseconds(),
 			leaseEnd: t.now + batch.Lease.Milliseconds(),
-			events:   t.rising(eventsBucket), ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket),
+			events:   t.rising(eventsBucket), ids: t.journaled(idsBucket), pending: t.rising(pendingBucket),
 		}
 		for i := range batch.Calls {
 			if results[i], err = a.call(&batch.Calls[i]); err != nil {
@@ -39,7 +39,7 @@ type acceptance struct {
 	store                *Store
 	txn                  *txn
 	expires, leaseEnd    int64
-	events, ids, pending *bucket
+	events, ids, pending *journaled
 	// due is what to schedule once it is on the disk.
 	due []dueDelivery
 }
@@ -86,11 +86,11 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 
 // known says what became of an event whose id is there already, nil if it is not.
 func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
-	number := a.ids.Get(idKey(h.tenant, h.id))
+	number := a.ids.get(idKey(h.tenant, h.id))
 	if number == nil {
 		return nil, nil
 	}
-	value := a.events.Get(number)
+	value := a.events.get(number)
 	if value == nil {
 		return nil, nil
 	}
@@ -109,8 +109,8 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
-	number := max(a.events.Sequence()+1, firstNumber(a.txn.now))
-	if err := a.events.SetSequence(number); err != nil {
+	number := max(a.events.lastNumber()+1, firstNumber(a.txn.now))
+	if err := a.events.setNumber(number); err != nil {
 		return err
 	}
 	numbers := make([]byte, 0, 4*len(e.Targets))
@@ -123,7 +123,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		if e.Test {
 			continue
 		}
-		if err := a.pending.Put(deliveryKey(number, w.number), nil); err != nil {
+		if err := a.pending.put(deliveryKey(number, w.number), nil); err != nil {
 			return err
 		}
 		due := dueDelivery{w, number, a.txn.now}
@@ -137,10 +137,10 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	}
 	key := number8(number)
 	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, numbers)
-	if err := a.events.Put(key, a.txn.scratch); err != nil {
+	if err := a.events.put(key, a.txn.scratch); err != nil {
 		return err
 	}
-	return a.ids.Put(idKey(h.tenant, h.id), key)
+	return a.ids.put(idKey(h.tenant, h.id), key)
 }
 
 // schedule makes the deliveries fall due. Those of a webhook that is gone by now,

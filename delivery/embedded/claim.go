@@ -142,7 +142,7 @@ func (c *claim) look(q *queue) {
 // readJobs reads what the chosen deliveries need. One whose event has gone is
 // dropped; what is more than a Claim may read is given back.
 func (c *claim) readJobs(tx *view) error {
-	events, pending := tx.Bucket(eventsBucket), tx.Bucket(pendingBucket)
+	events, pending := tx.bucket(eventsBucket), tx.bucket(pendingBucket)
 	bytes := 0
 	var dropped []chosen
 	for i := range c.chosen {
@@ -167,8 +167,8 @@ func (c *claim) readJobs(tx *view) error {
 }
 
 // job reads one delivery, nil if its event has gone.
-func (c *claim) job(d *chosen, events, pending stored) (job *delivery.Job, size int, err error) {
-	value := events.Get(number8(d.event))
+func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int, err error) {
+	value := events.get(number8(d.event))
 	if value == nil {
 		return nil, 0, nil
 	}
@@ -183,7 +183,7 @@ func (c *claim) job(d *chosen, events, pending stored) (job *delivery.Job, size 
 	if err != nil {
 		return nil, 0, err
 	}
-	state, err := decodeDelivery(pending.Get(deliveryKey(d.event, d.webhook.number)))
+	state, err := decodeDelivery(pending.get(deliveryKey(d.event, d.webhook.number)))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -238,7 +238,7 @@ func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
 		return nil
 	}
 	return s.read(func(tx *view) error {
-		ids := tx.Bucket(idsBucket)
+		ids := tx.bucket(idsBucket)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		now := s.Now().UnixMilli()
@@ -247,7 +247,7 @@ func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
 			if w == nil {
 				continue
 			}
-			if event := ids.Get(idKey(w.tenant.number, l.EventID)); event != nil {
+			if event := ids.get(idKey(w.tenant.number, l.EventID)); event != nil {
 				s.release(w, eventNumber(event), l.LeaseEnd, now)
 			}
 		}

@@ -17,7 +17,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 	return s.write(together, func(t *txn) error {
 		c := completion{
 			store: s, txn: t,
-			ids: t.Bucket(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
+			ids: t.journaled(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
 			settled: make([]settled, 0, len(outcomes)), written: make([]follow.Item, 0, len(outcomes)),
 		}
@@ -35,7 +35,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 type completion struct {
 	store                                   *Store
 	txn                                     *txn
-	ids, pending, deliveries, requests, log *bucket
+	ids, pending, deliveries, requests, log *journaled
 	settled                                 []settled
 	written                                 []follow.Item // the rows that are new
 }
@@ -52,7 +52,7 @@ type settled struct {
 func (c *completion) outcome(o *delivery.Outcome) error {
 	r := &o.Request
 	w := c.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
-	if w == nil || c.requests.Get(r.ID[:]) != nil {
+	if w == nil || c.requests.get(r.ID[:]) != nil {
 		return nil
 	}
 	head := rowHead{tenant: w.tenant.number, webhook: w.number, event: r.EventID, success: r.Status == delivery.RequestSuccess}
@@ -60,7 +60,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if head.eventType, err = c.store.eventType(c.txn, r.EventType); err != nil {
 		return err
 	}
-	if event := c.ids.Get(idKey(head.tenant, r.EventID)); event != nil {
+	if event := c.ids.get(idKey(head.tenant, r.EventID)); event != nil {
 		if err := c.delivery(o, w, event, &head); err != nil {
 			return err
 		}
@@ -69,12 +69,12 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 		return err
 	}
 	c.txn.scratch = appendRow(c.txn.scratch[:0], &head, r)
-	if err := c.requests.Put(r.ID[:], c.txn.scratch); err != nil {
+	if err := c.requests.put(r.ID[:], c.txn.scratch); err != nil {
 		return err
 	}
 	c.txn.count(&head, r)
 	for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
-		if err := c.log.Put(logKey(of, head.eventType, head.success, r.ID), nil); err != nil {
+		if err := c.log.put(logKey(of, head.eventType, head.success, r.ID), nil); err != nil {
 			return err
 		}
 	}
@@ -86,10 +86,10 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, head *rowHead) error {
 	event := eventNumber(eventKey)
 	key := deliveryKey(event, w.number)
-	value, scheduled := c.pending.Get(key), false
+	value, scheduled := c.pending.get(key), false
 	if value != nil {
 		scheduled = true
-	} else if value = c.deliveries.Get(key); value == nil {
+	} else if value = c.deliveries.get(key); value == nil {
 		value = []byte{} // a test, or the deliveries of an event whose webhook was unknown
 	}
 	d, err := decodeDelivery(value)
@@ -118,14 +118,14 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 	}
 	c.txn.scratch = appendDelivery(c.txn.scratch[:0], &d)
 	if scheduled && !ends {
-		return c.pending.Put(key, c.txn.scratch)
+		return c.pending.put(key, c.txn.scratch)
 	}
 	if scheduled {
-		if err := c.pending.Delete(key); err != nil {
+		if err := c.pending.delete(key); err != nil {
 			return err
 		}
 	}
-	return c.deliveries.Put(key, c.txn.scratch)
+	return c.deliveries.put(key, c.txn.scratch)
 }
 
 func statusOf(ok, ends bool) byte {
@@ -202,7 +202,7 @@ func (c *completion) slowness(o *delivery.Outcome, w *webhook, ok bool) error {
 	state, now := c.store.state, c.txn.now
 	c.txn.committed = append(c.txn.committed, func() { state.setSlow(w, slow, now) })
 	if slow {
-		return c.txn.Bucket(slowBucket).Put(number4(w.number), []byte{1})
+		return c.txn.journaled(slowBucket).put(number4(w.number), []byte{1})
 	}
-	return c.txn.Bucket(slowBucket).Delete(number4(w.number))
+	return c.txn.journaled(slowBucket).delete(number4(w.number))
 }

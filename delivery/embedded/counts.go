@@ -95,18 +95,17 @@ func (v *view) flushCounts() error {
 		bucket []byte
 		added  map[counterKey]uint64
 	}{{statsBucket, added.stats}, {stripsBucket, added.strips}} {
-		b, err := v.CreateBucketIfNotExists(kind.bucket)
-		if err != nil {
+		if _, err := v.tx.CreateBucketIfNotExists(kind.bucket); err != nil {
 			return err
 		}
-		b.FillPercent = appendFill
+		b := v.unjournaled(kind.bucket)
 		compare := func(a, b counterKey) int { return bytes.Compare(a[:], b[:]) }
 		for _, k := range slices.SortedFunc(maps.Keys(kind.added), compare) {
-			n, err := decodeCount(b.Get(k[:]))
+			n, err := decodeCount(b.get(k[:]))
 			if err != nil {
 				return err
 			}
-			if err := b.Put(k[:], number8(n+kind.added[k])); err != nil {
+			if err := b.apply(k[:], number8(n+kind.added[k])); err != nil {
 				return err
 			}
 		}
@@ -141,7 +140,7 @@ func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 			all = append(all, counted{c, n})
 		}
 	}
-	b := v.Tx.Bucket(statsBucket)
+	b := v.tx.Bucket(statsBucket)
 	if b == nil { // nothing was counted yet in a file of an earlier version
 		return all, nil
 	}
@@ -172,7 +171,7 @@ func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 // webhookHours reads the counters of a webhook's hours.
 func (v *view) webhookHours(tenant, webhook, first, last uint32) ([]delivery.HourCount, error) {
 	var w delivery.WebhookRequests
-	b := v.Tx.Bucket(stripsBucket)
+	b := v.tx.Bucket(stripsBucket)
 	for hour := first; hour <= last; hour++ {
 		for _, success := range []bool{true, false} {
 			key := counter{hour, tenant, webhook, success}.key()

@@ -134,8 +134,8 @@ func TestSweptCounts(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	err := s.read(func(tx *view) error {
-		stats, strips := tx.Bucket(statsBucket).Stats().KeyN, tx.Bucket(stripsBucket).Stats().KeyN
+	err := s.read(func(v *view) error {
+		stats, strips := v.tx.Bucket(statsBucket).Stats().KeyN, v.tx.Bucket(stripsBucket).Stats().KeyN
 		if stats == 0 || stats > old/2 || strips != 0 {
 			t.Errorf("%d counters of slices are left and %d of hours", stats, strips)
 		}

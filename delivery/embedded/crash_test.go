@@ -88,8 +88,8 @@ func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
 // sayKnown says which events are there.
 func sayKnown(s *Store) error {
 	var said strings.Builder
-	err := s.read(func(tx *view) error {
-		return tx.Bucket(idsBucket).ForEach(func(k, _ []byte) error {
+	err := s.read(func(v *view) error {
+		return v.tx.Bucket(idsBucket).ForEach(func(k, _ []byte) error {
 			fmt.Fprintf(&said, "event %s\n", uuid.UUID(k[4:]))
 			return nil
 		})
@@ -237,9 +237,9 @@ func (a *acknowledged) check(t *testing.T, folder string) {
 	var pending int64
 	var damage []error
 	checkpoint(t, s)
-	err := s.read(func(tx *view) error {
-		pending = int64(tx.Bucket(pendingBucket).Stats().KeyN)
-		for err := range tx.Check() { // looks at each page
+	err := s.read(func(v *view) error {
+		pending = int64(v.tx.Bucket(pendingBucket).Stats().KeyN)
+		for err := range v.tx.Check() { // looks at each page
 			damage = append(damage, err)
 		}
 		return nil

@@ -49,11 +49,11 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 	if t == nil {
 		return 0, nil, delivery.ErrNotFound
 	}
-	number := tx.Bucket(idsBucket).Get(idKey(t.number, id))
+	number := tx.bucket(idsBucket).get(idKey(t.number, id))
 	if number == nil {
 		return 0, nil, delivery.ErrNotFound
 	}
-	value := tx.Bucket(eventsBucket).Get(number)
+	value := tx.bucket(eventsBucket).get(number)
 	if value == nil {
 		return 0, nil, delivery.ErrNotFound
 	}
@@ -73,9 +73,9 @@ func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 // stateOfDelivery reads where a delivery stands.
 func stateOfDelivery(tx *view, event uint64, webhook uint32) (deliveryState, error) {
 	key := deliveryKey(event, webhook)
-	value := tx.Bucket(pendingBucket).Get(key)
+	value := tx.bucket(pendingBucket).get(key)
 	if value == nil {
-		value = tx.Bucket(deliveriesBucket).Get(key)
+		value = tx.bucket(deliveriesBucket).get(key)
 	}
 	return decodeDelivery(value)
 }

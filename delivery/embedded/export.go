@@ -43,7 +43,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 				err := ctx.Err()
 				if err == nil {
 					err = s.read(func(tx *view) error {
-						c := tx.Bucket(kind.bucket).Cursor()
+						c := tx.bucket(kind.bucket).cursor()
 						k, v := c.Seek(next)
 						for ; k != nil && !batch.Full(); k, v = c.Next() {
 							if err := kind.add(batch, tx, k, v); err != nil {
@@ -90,7 +90,7 @@ func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) error {
 		return err
 	}
 	w.Tenant = s.tenants[tenant]
-	b.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: tx.Bucket(slowBucket).Get(k) != nil})
+	b.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: tx.bucket(slowBucket).get(k) != nil})
 	return nil
 }
 

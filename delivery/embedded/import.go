@@ -50,17 +50,17 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		if more[t]++; len(t.webhooks)+more[t] > delivery.MaxWebhooks {
 			return delivery.ErrTooManyWebhooks
 		}
-		number, err := b.NextSequence()
+		number, err := b.nextNumber()
 		if err != nil {
 			return err
 		}
 		key := number4(uint32(number))
-		if err := b.Put(key, encodeWebhook(t, w)); err != nil {
+		if err := b.put(key, encodeWebhook(t, w)); err != nil {
 			return err
 		}
 		slow := all[n].Slow
 		if slow {
-			if err := i.txn.Bucket(slowBucket).Put(key, []byte{1}); err != nil {
+			if err := i.txn.journaled(slowBucket).put(key, []byte{1}); err != nil {
 				return err
 			}
 		}
@@ -71,7 +71,7 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		next := *t
 		next.version += int64(n)
 		i.txn.committed = append(i.txn.committed, func() { t.version = next.version })
-		if err := i.txn.Bucket(tenantsBucket).Put([]byte(t.name), encodeTenant(&next)); err != nil {
+		if err := i.txn.journaled(tenantsBucket).put([]byte(t.name), encodeTenant(&next)); err != nil {
 			return err
 		}
 	}
@@ -79,7 +79,7 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 }
 
 func (i *importing) events(all []delivery.StoredEvent) error {
-	a := acceptance{store: i.store, txn: i.txn, events: i.txn.Bucket(eventsBucket), ids: i.txn.Bucket(idsBucket)}
+	a := acceptance{store: i.store, txn: i.txn, events: i.txn.journaled(eventsBucket), ids: i.txn.journaled(idsBucket)}
 	for n := range all {
 		e := &all[n]
 		t, err := i.store.tenant(i.txn, e.Tenant)
@@ -132,10 +132,10 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	value := appendEvent(nil, head, &delivery.AcceptEvent{
 		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
 	}, numbers)
-	if err := a.events.Put(key, value); err != nil {
+	if err := a.events.put(key, value); err != nil {
 		return err
 	}
-	return a.ids.Put(idKey(head.tenant, head.id), key)
+	return a.ids.put(idKey(head.tenant, head.id), key)
 }
 
 // delivery writes where a delivery stands.
@@ -146,37 +146,37 @@ func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDeliver
 			status: d.Status[0], attempts: uint16(d.Attempts), due: millis(d.RetryAt), last: d.LastRequest,
 		})
 	}
-	bucket := deliveriesBucket
+	in := deliveriesBucket
 	switch {
 	case !d.Due.IsZero():
-		bucket = pendingBucket
+		in = pendingBucket
 	case value == nil:
 		return nil // a test that was not sent yet
 	}
-	return i.txn.Bucket(bucket).Put(deliveryKey(event, w.number), value)
+	return i.txn.journaled(in).put(deliveryKey(event, w.number), value)
 }
 
 // numberFor gives an event a number by when it was received, so that Sweep finds
 // the oldest first, in whatever order they come.
-func (i *importing) numberFor(events *bucket, received int64) (uint64, error) {
+func (i *importing) numberFor(events *journaled, received int64) (uint64, error) {
 	number := firstNumber(received)
-	c := events.Cursor()
+	c := events.cursor()
 	c.Seek(number8(firstNumber(received + 1)))
 	if k, _ := c.Prev(); k != nil {
 		number = max(number, eventNumber(k)+1)
 	}
-	for events.Get(number8(number)) != nil { // a clock that was set back numbers ahead of itself
+	for events.get(number8(number)) != nil { // a clock that was set back numbers ahead of itself
 		number++
 	}
-	return number, events.SetSequence(max(events.Sequence(), number))
+	return number, events.setNumber(max(events.lastNumber(), number))
 }
 
 func (i *importing) requests(all []delivery.StoredRequest) error {
-	requests, log := i.txn.Bucket(requestsBucket), i.txn.Bucket(logBucket)
+	requests, log := i.txn.journaled(requestsBucket), i.txn.journaled(logBucket)
 	for n := range all {
 		r := &all[n].Request
 		w := i.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
-		if w == nil || requests.Get(r.ID[:]) != nil {
+		if w == nil || requests.get(r.ID[:]) != nil {
 			continue
 		}
 		eventType, err := i.store.eventType(i.txn, r.EventType)
@@ -188,12 +188,12 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			tenant: w.tenant.number, webhook: w.number, eventType: eventType,
 			event: r.EventID, success: r.Status == delivery.RequestSuccess,
 		}
-		if err := requests.Put(r.ID[:], appendRow(nil, &head, r)); err != nil {
+		if err := requests.put(r.ID[:], appendRow(nil, &head, r)); err != nil {
 			return err
 		}
 		i.txn.count(&head, r)
 		for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
-			if err := log.Put(logKey(of, eventType, head.success, r.ID), nil); err != nil {
+			if err := log.put(logKey(of, eventType, head.success, r.ID), nil); err != nil {
 				return err
 			}
 		}

@@ -58,9 +58,9 @@ func TestImportedInAnyOrder(t *testing.T) {
 	wantKeys := func(s *Store) {
 		t.Helper()
 		checkpoint(t, s)
-		if err := s.read(func(tx *view) error {
+		if err := s.read(func(v *view) error {
 			for bucket, want := range map[string]int{"events": kept + 2, "ids": kept + 2, "pending": kept, "deliveries": 0} {
-				if n := tx.Bucket([]byte(bucket)).Stats().KeyN; n != want {
+				if n := v.tx.Bucket([]byte(bucket)).Stats().KeyN; n != want {
 					t.Errorf("%s has %d keys, want %d", bucket, n, want)
 				}
 			}

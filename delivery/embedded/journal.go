@@ -248,19 +248,19 @@ func replayOne(v *view, changes []byte) (rest []byte, err error) {
 	if int(number) >= len(allBuckets) {
 		return nil, record.ErrUnreadable
 	}
-	b := v.rising(allBuckets[number])
+	b := v.unjournaled(allBuckets[number])
 	key, rest, err := cut(changes[1:])
 	if err != nil {
 		return nil, err
 	}
 	switch what {
 	case changeDelete:
-		return rest, b.delete(key)
+		return rest, b.applyDelete(key)
 	case changeNumber:
 		if len(key) != 8 {
 			return nil, record.ErrUnreadable
 		}
-		return rest, b.SetSequence(binary.BigEndian.Uint64(key))
+		return rest, b.applyNumber(binary.BigEndian.Uint64(key))
 	}
 	value, rest, err := cut(rest)
 	if err != nil {
@@ -271,7 +271,7 @@ func replayOne(v *view, changes []byte) (rest []byte, err error) {
 			return nil, err
 		}
 	}
-	return rest, b.put(key, value)
+	return rest, b.apply(key, value)
 }
 
 // cut takes what has its length in front.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 )
 
 // The buckets of the database. Numbers are big-endian, so that keys are in their
@@ -74,13 +73,6 @@ const schemaVersion = 1
 // appendFill is how full pages are made in buckets that grow at the end of their
 // keys, or of ranges of them: nothing is inserted into these pages again.
 const appendFill = 0.9
-
-// rising opens a bucket in which keys come in rising order.
-func rising(tx *bolt.Tx, name []byte) *bolt.Bucket {
-	b := tx.Bucket(name)
-	b.FillPercent = appendFill
-	return b
-}
 
 func number4(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }

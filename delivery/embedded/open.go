@@ -70,14 +70,14 @@ func (s *Store) load(file *os.File) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
-	tx, err := s.transaction()
+	v, err := s.transaction()
 	if err != nil {
 		return err
 	}
-	if err := tx.flush(); err != nil {
+	if err := v.flush(); err != nil {
 		return err
 	}
-	if s.state, err = load(tx.Tx, s.Now().UnixMilli()); err != nil {
+	if s.state, err = load(v.tx, s.Now().UnixMilli()); err != nil {
 		return err
 	}
 	s.giveUpEmpty()

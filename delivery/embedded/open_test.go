@@ -60,7 +60,7 @@ func TestLaterVersion(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
 	if err := s.write(alone, func(t *txn) error {
-		return t.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion+1))
+		return t.journaled(metaBucket).put(schemaKey, number4(schemaVersion+1))
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -204,9 +204,9 @@ func TestDeletedReopened(t *testing.T) {
 	}
 	checkpoint(t, s)
 	want := map[string]int{"pending": 250, "requests": 750, "log": 1500, "gone": 0, "webhooks": 1}
-	if err := s.read(func(tx *view) error {
+	if err := s.read(func(v *view) error {
 		for name, n := range want {
-			if got := tx.Bucket([]byte(name)).Stats().KeyN; got != n {
+			if got := v.tx.Bucket([]byte(name)).Stats().KeyN; got != n {
 				t.Errorf("%d keys are left in %s, want %d", got, name, n)
 			}
 		}

@@ -9,7 +9,6 @@ import (
 	"slices"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -49,7 +48,7 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 // row reads a row that the tenant may see. The body is valid within the
 // transaction.
 func (s *Store) row(tx *view, tenant string, id uuid.UUID) (r delivery.Request, body []byte, err error) {
-	value := tx.Bucket(requestsBucket).Get(id[:])
+	value := tx.bucket(requestsBucket).get(id[:])
 	if value == nil {
 		return r, nil, delivery.ErrNotFound
 	}
@@ -162,16 +161,16 @@ func (p *pageReader) which() (of scope, eventType uint32, ok bool) {
 // kinds finds the event types and statuses that a log has, each at its newest row
 // of the page.
 func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
-	b := p.tx.Bucket(logBucket)
+	b := p.tx.bucket(logBucket)
 	var kinds kindHeap
 	from := of[:]
 	if eventType != 0 {
 		from = binary.BigEndian.AppendUint32(slices.Clone(from), eventType)
 	}
 	prefix := from
-	finder := b.Cursor()
+	finder := b.cursor()
 	for k, _ := finder.Seek(from); bytes.HasPrefix(k, prefix); k, _ = finder.Seek(from) {
-		kind := logKind{prefix: slices.Clone(k[:kindSize]), cursor: b.Cursor()}
+		kind := logKind{prefix: slices.Clone(k[:kindSize]), cursor: b.cursor()}
 		if p.filter.Status == "" || (p.filter.Status == delivery.RequestSuccess) == (kind.prefix[kindSize-1] == 1) {
 			if kind.seek(p.first, p.before) {
 				kinds = append(kinds, &kind)
@@ -187,7 +186,7 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 // logKind is a place among the rows of one event type and status.
 type logKind struct {
 	prefix []byte
-	cursor *bolt.Cursor
+	cursor cursor
 	id     uuid.UUID
 }
 
@@ -276,10 +275,10 @@ func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) (
 	if err != nil {
 		return nil, err
 	}
-	requests := p.tx.Bucket(requestsBucket)
+	requests := p.tx.bucket(requestsBucket)
 	id := d.last
 	for range maxRequestsOfDelivery {
-		value := requests.Get(id[:])
+		value := requests.get(id[:])
 		if id == uuid.Nil || value == nil {
 			break
 		}

@@ -28,7 +28,7 @@ type Store struct {
 	// The writer's own, while the store is open.
 	file    *bolt.DB
 	journal *journal
-	tx      *view // has what is in the journal, nil if that is nothing
+	view    *view // has what is in the journal, nil if that is nothing
 	scratch []byte
 
 	// mu guards what follows, and is never held while the disk is written.
@@ -87,7 +87,7 @@ func (s *Store) read(do func(*view) error) error {
 	case dirty:
 		return s.write(reading, func(t *txn) error { return do(t.view) })
 	default:
-		return guarded(func() error { return db.View(func(tx *bolt.Tx) error { return do(&view{Tx: tx}) }) })
+		return guarded(func() error { return db.View(func(tx *bolt.Tx) error { return do(&view{tx: tx}) }) })
 	}
 }
 

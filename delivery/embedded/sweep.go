@@ -67,9 +67,9 @@ func (s *sweep) full() bool { return s.keys >= sweepKeys }
 // remove takes keys out of a bucket. They are the caller's own: a key that a
 // cursor gave is only valid until something is written.
 func (s *sweep) remove(bucket []byte, keys ...[]byte) error {
-	b := s.txn.Bucket(bucket)
+	b := s.txn.journaled(bucket)
 	for _, k := range keys {
-		if err := b.Delete(k); err != nil {
+		if err := b.delete(k); err != nil {
 			return err
 		}
 		s.keys++
@@ -79,7 +79,7 @@ func (s *sweep) remove(bucket []byte, keys ...[]byte) error {
 
 // keysFrom are keys of a bucket that begin so, as many as the step may remove.
 func (s *sweep) keysFrom(bucket, prefix []byte) (keys [][]byte) {
-	c := s.txn.Bucket(bucket).Cursor()
+	c := s.txn.bucket(bucket).cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && s.keys+len(keys) < sweepKeys; k, _ = c.Next() {
 		keys = append(keys, slices.Clone(k))
 	}
@@ -124,7 +124,7 @@ func (s *sweep) pendingOf(number uint32, pending []uint64) error {
 // requests removes rows of the log that began before a time.
 func (s *sweep) requests(oldest int64) error {
 	var ids [][]byte
-	c := s.txn.Bucket(requestsBucket).Cursor()
+	c := s.txn.bucket(requestsBucket).cursor()
 	for k, _ := c.First(); k != nil && isOld(k, oldest) && s.keys+len(ids) < sweepKeys; k, _ = c.Next() {
 		ids = append(ids, slices.Clone(k))
 	}
@@ -138,7 +138,7 @@ func (s *sweep) requests(oldest int64) error {
 
 // request removes one row of the log from all that has it.
 func (s *sweep) request(id []byte) error {
-	value := s.txn.Bucket(requestsBucket).Get(id)
+	value := s.txn.bucket(requestsBucket).get(id)
 	if value == nil {
 		return nil
 	}
@@ -160,7 +160,7 @@ func (s *sweep) request(id []byte) error {
 // events removes events that were received before a time, with their deliveries.
 func (s *sweep) events(oldest int64) error {
 	for !s.done() {
-		key, value := s.txn.Bucket(eventsBucket).Cursor().First()
+		key, value := s.txn.bucket(eventsBucket).cursor().First()
 		if key == nil {
 			return nil
 		}
@@ -194,7 +194,7 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 		return nil // the next step finds the event again
 	}
 	id := idKey(head.tenant, head.id)
-	if bytes.Equal(s.txn.Bucket(idsBucket).Get(id), key) { // the id may have been given again
+	if bytes.Equal(s.txn.bucket(idsBucket).get(id), key) { // the id may have been given again
 		if err := s.remove(idsBucket, id); err != nil {
 			return err
 		}
@@ -223,7 +223,7 @@ func (s *sweep) counts() error {
 		{stripsBucket, hourOf(now.Add(-delivery.HoursKept))},
 	} {
 		var keys [][]byte
-		c := s.txn.Bucket(kind.bucket).Cursor()
+		c := s.txn.bucket(kind.bucket).cursor()
 		for k, _ := c.First(); k != nil && parseCounter(k).at < kind.oldest && s.keys+len(keys) < sweepKeys; k, _ = c.Next() {
 			keys = append(keys, slices.Clone(k))
 		}

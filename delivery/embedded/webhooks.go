@@ -71,12 +71,12 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 			return err
 		}
 		b := t.rising(webhooksBucket)
-		number, err := b.NextSequence()
+		number, err := b.nextNumber()
 		if err != nil {
 			return err
 		}
 		t.committed = append(t.committed, func() { s.state.addWebhook(of, uint32(number), w) })
-		if err := b.Put(number4(uint32(number)), encodeWebhook(of, w)); err != nil {
+		if err := b.put(number4(uint32(number)), encodeWebhook(of, w)); err != nil {
 			return err
 		}
 		return s.changed(t, of)
@@ -100,7 +100,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 			w.record = changed
 			s.state.reschedule(w, t.now, false)
 		})
-		if err := t.Bucket(webhooksBucket).Put(number4(w.number), encodeWebhook(w.tenant, changed)); err != nil {
+		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed)); err != nil {
 			return err
 		}
 		return s.changed(t, w.tenant)
@@ -118,13 +118,13 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 		}
 		t.committed = append(t.committed, func() { s.state.removeWebhook(w) })
 		key := number4(w.number)
-		if err := t.Bucket(webhooksBucket).Delete(key); err != nil {
+		if err := t.journaled(webhooksBucket).delete(key); err != nil {
 			return err
 		}
-		if err := t.Bucket(slowBucket).Delete(key); err != nil {
+		if err := t.journaled(slowBucket).delete(key); err != nil {
 			return err
 		}
-		if err := t.Bucket(goneBucket).Put(key, number4(w.tenant.number)); err != nil {
+		if err := t.journaled(goneBucket).put(key, number4(w.tenant.number)); err != nil {
 			return err
 		}
 		return s.changed(t, w.tenant)
@@ -136,7 +136,7 @@ func (s *Store) changed(t *txn, of *tenant) error {
 	t.committed = append(t.committed, func() { of.version++ })
 	next := *of
 	next.version++
-	return t.Bucket(tenantsBucket).Put([]byte(of.name), encodeTenant(&next))
+	return t.journaled(tenantsBucket).put([]byte(of.name), encodeTenant(&next))
 }
 
 // tenant finds a tenant, or gives it a number.
@@ -151,7 +151,7 @@ func (s *Store) tenant(t *txn, name string) (*tenant, error) {
 	state.tenants[name] = made
 	s.mu.Unlock()
 	t.undo = append(t.undo, func() { delete(state.tenants, name) })
-	return made, t.Bucket(tenantsBucket).Put([]byte(name), encodeTenant(made))
+	return made, t.journaled(tenantsBucket).put([]byte(name), encodeTenant(made))
 }
 
 // eventType finds the number of an event type, or gives it one.
@@ -166,5 +166,5 @@ func (s *Store) eventType(t *txn, name string) (uint32, error) {
 	state.types[name] = number
 	s.mu.Unlock()
 	t.undo = append(t.undo, func() { delete(state.types, name) })
-	return number, t.Bucket(typesBucket).Put([]byte(name), number4(number))
+	return number, t.journaled(typesBucket).put([]byte(name), number4(number))
 }

@@ -179,23 +179,23 @@ func (s *Store) commit(batch []*write) error {
 
 // transaction is the open one, which has all that is in the journal.
 func (s *Store) transaction() (*view, error) {
-	if s.tx != nil {
-		return s.tx, nil
+	if s.view != nil {
+		return s.view, nil
 	}
 	tx, err := s.file.Begin(true)
 	if err != nil {
 		return nil, err
 	}
-	s.tx = &view{Tx: tx} // to be given up, whatever the file is like
+	s.view = &view{tx: tx} // to be given up, whatever the file is like
 	s.journal.forget()
 	if err := guarded(func() error {
-		s.tx = newView(tx)
-		return s.journal.replay(s.tx)
+		s.view = newView(tx)
+		return s.journal.replay(s.view)
 	}); err != nil {
 		s.rollback()
 		return nil, err
 	}
-	return s.tx, nil
+	return s.view, nil
 }
 
 // giveUpEmpty ends a transaction that has nothing: others can read without it.
@@ -220,24 +220,24 @@ func (s *Store) persist(t *txn) error {
 
 // checkpoint commits the open transaction, and so has the journal begin anew.
 func (s *Store) checkpoint() error {
-	tx := s.tx
-	if tx == nil {
+	v := s.view
+	if v == nil {
 		return nil
 	}
-	if err := tx.flush(); err != nil {
+	if err := v.flush(); err != nil {
 		return err
 	}
-	if err := s.journal.note(tx.Tx); err != nil {
+	if err := s.journal.note(v.tx); err != nil {
 		return err
 	}
-	s.tx = nil // whatever comes of it
+	s.view = nil // whatever comes of it
 	committed := false
 	defer func() {
 		if !committed { // after a panic it would hold the database for ever
-			_ = guarded(tx.Rollback)
+			_ = guarded(v.tx.Rollback)
 		}
 	}()
-	err := tx.Commit()
+	err := v.tx.Commit()
 	committed = err == nil
 	if err != nil {
 		if s.journal.isNoted(s.file) {
@@ -251,12 +251,12 @@ func (s *Store) checkpoint() error {
 
 // rollback gives up the open transaction. The next one has what is in the journal.
 func (s *Store) rollback() {
-	if s.tx == nil {
+	if s.view == nil {
 		return
 	}
-	tx := s.tx
-	s.tx = nil
-	_ = guarded(tx.Rollback) // the error is that there is nothing to give up
+	v := s.view
+	s.view = nil
+	_ = guarded(v.tx.Rollback) // the error is that there is nothing to give up
 }
 
 // failure gives an error of the database its meaning. After one in the middle of
