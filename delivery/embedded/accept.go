@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Accept stores the events of each call and schedules their deliveries.
@@ -52,7 +53,7 @@ type dueDelivery struct {
 
 // call stores the events of one call, unless it is stale.
 func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
-	result := delivery.Accepted{At: timeOf(a.txn.now), LeaseEnd: a.leaseEnd}
+	result := delivery.Accepted{At: record.Time(a.txn.now), LeaseEnd: a.leaseEnd}
 	if a.store.state.version(c.Tenant) != c.Version {
 		result.Err = delivery.ErrStale
 		return result, nil

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 const (
@@ -183,7 +184,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	if err != nil {
 		return nil, 0, err
 	}
-	state, err := decodeDelivery(pending.get(deliveryKey(d.event, d.webhook.number)))
+	state, err := record.DecodeDelivery(pending.get(deliveryKey(d.event, d.webhook.number)))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -193,7 +194,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	}
 	return &delivery.Job{
 		Webhook: d.record, Event: &e.Event,
-		Attempt: int(state.attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
+		Attempt: int(state.Attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
 	}, len(value), nil
 }
 

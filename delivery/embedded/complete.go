@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
@@ -92,31 +93,31 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 	} else if value = c.deliveries.get(key); value == nil {
 		value = []byte{} // a test, or the deliveries of an event whose webhook was unknown
 	}
-	d, err := decodeDelivery(value)
+	d, err := record.DecodeDelivery(value)
 	if err != nil {
 		return err
 	}
-	head.previous, d.last = d.last, o.Request.ID
+	head.previous, d.Last = d.Last, o.Request.ID
 	ends := false
 	switch held := scheduled && o.LeaseEnd != 0 && c.holds(w, event, o.LeaseEnd); {
 	case held:
-		d.attempts = uint16(o.Request.Attempt)
+		d.Attempts = uint16(o.Request.Attempt)
 		if ends = head.success || o.RetryAt.IsZero(); !ends {
-			d.due = o.RetryAt.UnixMilli()
-			head.nextAttempt = d.due
+			d.RetryAt = o.RetryAt.UnixMilli()
+			head.nextAttempt = d.RetryAt
 		}
-		d.status = statusOf(head.success, ends)
-		c.settle(w, event, d.due, ends)
+		d.Status = statusOf(head.success, ends)
+		c.settle(w, event, d.RetryAt, ends)
 	case o.LeaseEnd != 0: // the lease was lost
 	case head.success:
-		d.status = success
+		d.Status = record.Success
 		if ends = scheduled; ends {
 			c.settle(w, event, 0, true)
 		}
 	case o.Request.Trigger == delivery.TriggerTest:
-		d.status = failed
+		d.Status = record.Failed
 	}
-	c.txn.scratch = appendDelivery(c.txn.scratch[:0], &d)
+	c.txn.scratch = record.AppendDelivery(c.txn.scratch[:0], &d)
 	if scheduled && !ends {
 		return c.pending.put(key, c.txn.scratch)
 	}
@@ -131,11 +132,11 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 func statusOf(ok, ends bool) byte {
 	switch {
 	case ok:
-		return success
+		return record.Success
 	case ends:
-		return failed
+		return record.Failed
 	default:
-		return pending
+		return record.Pending
 	}
 }
 

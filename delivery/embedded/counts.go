@@ -50,18 +50,9 @@ func newCounts() counts {
 	return counts{make(map[counterKey]uint64), make(map[counterKey]uint64)}
 }
 
-// sliceOf and hourOf count from 1970.
-func sliceOf(t time.Time) uint32 { return timesSince1970(t, delivery.StatsSlice) }
-func hourOf(t time.Time) uint32  { return timesSince1970(t, time.Hour) }
-
-func timesSince1970(t time.Time, length time.Duration) uint32 {
-	return uint32(max(0, t.Unix()) / int64(length/time.Second))
-}
-
-// begin is when a slice or hour began.
-func begin(at uint32, length time.Duration) time.Time {
-	return time.Unix(int64(at)*int64(length/time.Second), 0).UTC()
-}
+// sliceOf and hourOf are the numbers of a time in the keys.
+func sliceOf(t time.Time) uint32 { return uint32(record.Slice(t)) }
+func hourOf(t time.Time) uint32  { return uint32(record.Hour(t)) }
 
 // count counts a request whose row is put into the database.
 func (v *view) count(h *rowHead, r *delivery.Request) {
@@ -184,7 +175,7 @@ func (v *view) webhookHours(tenant, webhook, first, last uint32) ([]delivery.Hou
 				n += more
 			}
 			if n > 0 {
-				w.Add(begin(hour, time.Hour), requestStatus(success), int64(n))
+				w.Add(record.HourTime(int64(hour)), record.Status(success), int64(n))
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Event reads an event and its deliveries.
@@ -30,7 +31,7 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 			if err != nil {
 				return err
 			}
-			deliveries = append(deliveries, d.delivery(e, ref.ID))
+			deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 		}
 		return nil
 	})
@@ -71,11 +72,11 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
 // stateOfDelivery reads where a delivery stands.
-func stateOfDelivery(tx *view, event uint64, webhook uint32) (deliveryState, error) {
+func stateOfDelivery(tx *view, event uint64, webhook uint32) (record.Delivery, error) {
 	key := deliveryKey(event, webhook)
 	value := tx.bucket(pendingBucket).get(key)
 	if value == nil {
 		value = tx.bucket(deliveriesBucket).get(key)
 	}
-	return decodeDelivery(value)
+	return record.DecodeDelivery(value)
 }

@@ -107,7 +107,7 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) error {
 		return err
 	}
 	stored := delivery.StoredEvent{
-		Event: e.Event, Expires: timeOf(head.expires),
+		Event: e.Event, Expires: record.Time(head.expires),
 		Nonce: head.nonce, Place: int(head.place), Test: e.test,
 	}
 	for _, webhook := range e.targets {
@@ -123,14 +123,11 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) error {
 	return nil
 }
 
-// exportDelivery reads a delivery, if its webhook exists.
+// delivery reads a delivery, if its webhook exists.
 func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool, err error) {
 	state, err := stateOfDelivery(tx, event, webhook)
 	if err != nil {
 		return d, false, err
-	}
-	if deliveryStatuses[state.status] == "" {
-		return d, false, record.ErrUnreadable
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -138,12 +135,11 @@ func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uin
 		return d, false, nil
 	}
 	w := s.state.byNumber[webhook]
-	d = delivery.StoredDelivery{
-		Webhook: w.record.ID, Status: deliveryStatuses[state.status], Attempts: int(state.attempts),
-		RetryAt: timeOf(state.due), LastRequest: state.last,
+	if d, err = state.Stored(w.record.ID); err != nil {
+		return d, false, err
 	}
 	if due, scheduled := w.schedule.due(event); scheduled {
-		d.Due = timeOf(due)
+		d.Due = record.Time(due)
 		if due == 0 { // not tried before this process began
 			d.Due = e.ReceivedAt
 		}

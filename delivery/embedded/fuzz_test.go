@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // FuzzRecords: whatever lies in the file is read as a record or refused. A disk may
@@ -18,7 +19,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(encodeWebhook(newTenant(crashTenant, 1), w))
 	f.Add(appendEvent(nil, &eventHead{tenant: 1, id: e.ID}, e, number4(1)))
 	f.Add(appendRow(nil, &rowHead{webhook: 1}, &delivery.Request{EventType: "a", StatusCode: 200, ResponseBody: "ok"}))
-	f.Add(appendDelivery(nil, &deliveryState{status: pending, due: 1}))
+	f.Add(record.AppendDelivery(nil, &record.Delivery{Status: record.Pending, RetryAt: 1}))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, w, err := decodeWebhook(b); err == nil && w == nil {
@@ -31,7 +32,7 @@ func FuzzRecords(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if d, err := decodeDelivery(b); err == nil && d.delivery(e, w.ID).Attempts < 0 {
+		if d, err := record.DecodeDelivery(b); err == nil && d.Of(&e.Event, e.test, w.ID).Attempts < 0 {
 			t.Errorf("%+v has less than no attempts", d)
 		}
 	})

@@ -3,9 +3,9 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
-	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Import adds what is not there, in one transaction.
@@ -142,9 +142,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDelivery) error {
 	var value []byte
 	if !d.Untouched() {
-		value = appendDelivery(nil, &deliveryState{
-			status: d.Status[0], attempts: uint16(d.Attempts), due: millis(d.RetryAt), last: d.LastRequest,
-		})
+		value = record.AppendStoredDelivery(nil, d)
 	}
 	in := deliveriesBucket
 	switch {
@@ -184,7 +182,7 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			return err
 		}
 		head := rowHead{
-			previous: all[n].Previous, nextAttempt: millis(r.NextAttemptAt),
+			previous: all[n].Previous, nextAttempt: record.Millis(r.NextAttemptAt),
 			tenant: w.tenant.number, webhook: w.number, eventType: eventType,
 			event: r.EventID, success: r.Status == delivery.RequestSuccess,
 		}
@@ -200,12 +198,4 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 		i.added++
 	}
 	return nil
-}
-
-// millis is what timeOf reads.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-	return t.UnixMilli()
 }

@@ -276,12 +276,12 @@ func load(tx *bolt.Tx, now int64) (*state, error) {
 func (s *state) loadPending(tx *bolt.Tx, now int64) error {
 	err := tx.Bucket(pendingBucket).ForEach(func(k, v []byte) error {
 		event, number := splitDeliveryKey(k)
-		d, err := decodeDelivery(v)
+		d, err := record.DecodeDelivery(v)
 		if err != nil {
 			return err
 		}
 		if w := s.byNumber[number]; w != nil {
-			w.schedule.set(event, d.due)
+			w.schedule.set(event, d.RetryAt)
 			s.pending++
 		} else if pending, ok := s.gone[number]; ok {
 			s.gone[number] = append(pending, event)

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"encoding/binary"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -72,7 +71,7 @@ func decodeEvent(tenant string, b []byte) (*storedEvent, error) {
 	e := &storedEvent{
 		Event: delivery.Event{
 			Tenant: tenant, ID: h.id, Type: r.Type, OccurredAt: r.OccurredAt,
-			ReceivedAt: timeOf(h.received), Payload: r.Payload,
+			ReceivedAt: record.Time(h.received), Payload: r.Payload,
 		},
 		test: r.Test,
 	}
@@ -80,14 +79,6 @@ func decodeEvent(tenant string, b []byte) (*storedEvent, error) {
 		e.targets = append(e.targets, binary.BigEndian.Uint32(t))
 	}
 	return e, nil
-}
-
-// timeOf is a time from milliseconds, zero from 0.
-func timeOf(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
 }
 
 // row is what stands before the record of a request: the request before of the
@@ -148,71 +139,8 @@ func decodeRow(ref delivery.WebhookRef, id uuid.UUID, b []byte) (r delivery.Requ
 		return r, nil, err
 	}
 	r.Tenant, r.ID, r.WebhookID, r.EventID = ref.Tenant, id, ref.ID, h.event
-	r.Status, r.NextAttemptAt = requestStatus(h.success), timeOf(h.nextAttempt)
+	r.Status, r.NextAttemptAt = record.Status(h.success), record.Time(h.nextAttempt)
 	return r, b[rowHeadSize+size:], nil
-}
-
-func requestStatus(success bool) delivery.RequestStatus {
-	if success {
-		return delivery.RequestSuccess
-	}
-	return delivery.RequestFailed
-}
-
-// deliveryState is the value of a delivery: status (1), attempts (2), when it is
-// due (8), last request (16). An empty value is a pending one that was not tried.
-type deliveryState struct {
-	status   byte
-	attempts uint16
-	due      int64
-	last     uuid.UUID
-}
-
-const (
-	pending = 'p'
-	success = 's'
-	failed  = 'f'
-
-	deliverySize = 1 + 2 + 8 + 16
-)
-
-func appendDelivery(b []byte, d *deliveryState) []byte {
-	b = append(b, d.status)
-	b = binary.BigEndian.AppendUint16(b, d.attempts)
-	b = binary.BigEndian.AppendUint64(b, uint64(d.due))
-	return append(b, d.last[:]...)
-}
-
-func decodeDelivery(b []byte) (deliveryState, error) {
-	switch {
-	case len(b) == 0:
-		return deliveryState{status: pending}, nil
-	case len(b) < deliverySize:
-		return deliveryState{}, record.ErrUnreadable
-	}
-	return deliveryState{
-		status: b[0], attempts: binary.BigEndian.Uint16(b[1:]),
-		due: int64(binary.BigEndian.Uint64(b[3:])), last: uuid.UUID(b[11:27]),
-	}, nil
-}
-
-var deliveryStatuses = map[byte]delivery.DeliveryStatus{
-	pending: delivery.DeliveryPending,
-	success: delivery.DeliverySuccess,
-	failed:  delivery.DeliveryFailed,
-}
-
-// delivery describes the state of a delivery of the event.
-func (d *deliveryState) delivery(e *storedEvent, webhook uuid.UUID) delivery.Delivery {
-	shown := delivery.Delivery{WebhookID: webhook, Status: deliveryStatuses[d.status], Attempts: int(d.attempts)}
-	if d.status != pending {
-		return shown
-	}
-	shown.NextAttemptAt = timeOf(d.due)
-	if d.attempts == 0 && !e.test {
-		shown.NextAttemptAt = e.ReceivedAt
-	}
-	return shown
 }
 
 // A tenant's value is its number (4) and the version of its webhooks (8).

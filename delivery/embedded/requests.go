@@ -276,7 +276,7 @@ func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) (
 		return nil, err
 	}
 	requests := p.tx.bucket(requestsBucket)
-	id := d.last
+	id := d.Last
 	for range maxRequestsOfDelivery {
 		value := requests.get(id[:])
 		if id == uuid.Nil || value == nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // RequestCounts counts the requests of a tenant.
@@ -17,7 +18,7 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 		found, err := tx.tenantSlices(number, sliceOf(since))
 		for _, c := range found {
 			all = append(all, delivery.RequestCount{
-				Since: begin(c.at, delivery.StatsSlice), Status: requestStatus(c.success), Duration: int(c.of), N: int64(c.n),
+				Since: record.SliceTime(int64(c.at)), Status: record.Status(c.success), Duration: int(c.of), N: int64(c.n),
 			})
 		}
 		return err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // What one step of housekeeping removes at most, so that it holds up nobody.
@@ -214,7 +215,7 @@ func (s *sweep) forget(event uint64, number uint32) {
 
 // counts removes counters that are no longer kept.
 func (s *sweep) counts() error {
-	now := timeOf(s.txn.now)
+	now := record.Time(s.txn.now)
 	for _, kind := range []struct {
 		bucket []byte
 		oldest uint32

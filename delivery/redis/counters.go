@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // counter is what requests have in common that are counted together.
@@ -19,7 +20,7 @@ const slicesPerHour = int64(time.Hour / delivery.StatsSlice)
 // counterNumber is what the script calls the counter of a request, from 1.
 func (c *completion) counterNumber(r *delivery.Request) int {
 	of := counter{
-		tenant: r.Tenant, slice: r.StartedAt().Unix() / int64(delivery.StatsSlice/time.Second),
+		tenant: r.Tenant, slice: record.Slice(r.StartedAt()),
 		status: statusByte(r.Status), bucket: byte(delivery.DurationBucket(r.Duration)),
 	}
 	n, ok := c.counterNumbers[of]

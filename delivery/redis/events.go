@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Event reads an event and its deliveries.
@@ -32,15 +33,15 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 			return nil, nil, errUnknownReply
 		}
 		for i, webhook := range targets {
-			record, exists := reply[1+i].(string)
+			stored, exists := reply[1+i].(string)
 			if !exists {
 				continue
 			}
-			d, err := decodeDelivery(e, webhook, record)
+			d, err := record.DecodeDelivery([]byte(stored))
 			if err != nil {
 				return nil, nil, err
 			}
-			deliveries = append(deliveries, d)
+			deliveries = append(deliveries, d.Of(&e.Event, e.test, webhook))
 		}
 	}
 	return &e.Event, deliveries, nil
@@ -52,11 +53,11 @@ func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id
 	if err != nil {
 		return nil, s.wrap(err)
 	}
-	record, ok := values[0].(string)
+	stored, ok := values[0].(string)
 	if !ok {
 		return nil, delivery.ErrNotFound
 	}
-	e, err := decodeEvent(tenant, id, record)
+	e, err := decodeEvent(tenant, id, stored)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +70,7 @@ func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id
 
 // isDropped says whether the states of an event's deliveries have been dropped, by the
 // hour up to which all has: see common.lua.
-func (e *storedEvent) isDropped(swept int64) bool { return hourOf(e.ReceivedAt)+1 < swept }
+func (e *storedEvent) isDropped(swept int64) bool { return record.Hour(e.ReceivedAt)+1 < swept }
 
 // args begins the arguments of scripts about an event and some of its webhooks,
 // which come last.

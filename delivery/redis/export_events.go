@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // foundEvent is a key that the scan came upon.
@@ -146,11 +147,15 @@ func (e *export) deliveries(events []*exportedEvent) error {
 			if !exists {
 				continue
 			}
-			d, err := readDelivery(webhook, stored)
+			d, err := record.DecodeDelivery([]byte(stored))
 			if err != nil {
 				return err
 			}
-			p.event.Deliveries = append(p.event.Deliveries, d)
+			copied, err := d.Stored(webhook)
+			if err != nil {
+				return err
+			}
+			p.event.Deliveries = append(p.event.Deliveries, copied)
 		}
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // requests reads the log day by day, by the index of each tenant.
@@ -78,7 +79,7 @@ func keptRows(tenant string, reply []any, swept int64) ([]delivery.StoredRequest
 	}
 	rows := make([]delivery.StoredRequest, 0, len(all))
 	for i := range all {
-		if hourOf(all[i].StartedAt()) >= swept {
+		if record.Hour(all[i].StartedAt()) >= swept {
 			raw, _ := reply[2*i+1].(string)
 			rows = append(rows, delivery.StoredRequest{Request: all[i], Previous: uuid.UUID([]byte(raw[:previousSize]))})
 		}

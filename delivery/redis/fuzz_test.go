@@ -22,7 +22,7 @@ func FuzzRecords(f *testing.F) {
 	f.Add(string(record.EncodeWebhook(w)))
 	f.Add("0000000001000" + string(encodeEvent(event, uuid.Nil, 0)))
 	f.Add(string(make([]byte, scriptHeadSize)) + string(encodeRequest(request)))
-	f.Add("p" + string(make([]byte, deliverySize-1)))
+	f.Add("p" + string(make([]byte, record.DeliverySize-1)))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, stored string) {
 		if w, err := decodeWebhook(testTenant, uuid.Nil.String(), stored); err == nil && w == nil {
@@ -32,7 +32,7 @@ func FuzzRecords(f *testing.F) {
 			if e == nil {
 				t.Fatal("no event and no error")
 			}
-			if d, err := decodeDelivery(e, uuid.Nil, stored); err == nil && d.Attempts < 0 {
+			if d, err := record.DecodeDelivery([]byte(stored)); err == nil && d.Of(&e.Event, e.test, uuid.Nil).Attempts < 0 {
 				t.Errorf("%d attempts", d.Attempts)
 			}
 		}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -136,8 +134,8 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 		accepted.Targets = append(accepted.Targets, delivery.Target{Webhook: d.Webhook})
 		number := a.number(delivery.WebhookRef{Tenant: e.Tenant, ID: d.Webhook})
 		deliveries = binary.BigEndian.AppendUint16(deliveries, uint16(number))
-		deliveries = binary.BigEndian.AppendUint64(deliveries, millis(d.Due))
-		deliveries = appendDelivery(deliveries, d)
+		deliveries = binary.BigEndian.AppendUint64(deliveries, uint64(record.Millis(d.Due)))
+		deliveries = record.AppendStoredDelivery(deliveries, d)
 	}
 	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
 	stored = append(stored, encodeEvent(accepted, e.Nonce, e.Place)...)
@@ -145,32 +143,6 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 	a.events++
 	a.deliveries += len(e.Deliveries)
 	a.bytes += len(stored)
-}
-
-// appendDelivery writes a delivery's record: see keys.go.
-func appendDelivery(b []byte, d *delivery.StoredDelivery) []byte {
-	b = append(b, d.Status[0]) // the states are named by their first letters
-	b = binary.BigEndian.AppendUint16(b, uint16(d.Attempts))
-	b = binary.BigEndian.AppendUint64(b, millis(d.RetryAt))
-	return append(b, d.LastRequest[:]...)
-}
-
-// readDelivery reads a delivery's record, which is "" before its first request.
-func readDelivery(webhook uuid.UUID, b string) (delivery.StoredDelivery, error) {
-	d := delivery.StoredDelivery{Webhook: webhook, Status: delivery.DeliveryPending}
-	if b == "" {
-		return d, nil
-	}
-	if len(b) < deliverySize {
-		return d, record.ErrUnreadable
-	}
-	if d.Status = deliveryStatuses[b[0]]; d.Status == "" {
-		return d, record.ErrUnreadable
-	}
-	d.Attempts = int(b[1])<<8 | int(b[2])
-	d.RetryAt = timeOf(b[3:11])
-	d.LastRequest = uuid.UUID([]byte(b[11:deliverySize]))
-	return d, nil
 }
 
 // importRequests makes calls of the script, each of no more than a script may do.
@@ -201,7 +173,7 @@ func (s *Store) importRequests(all []delivery.StoredRequest) ([]*call, error) {
 // addStored adds a row of the log for import_requests.lua.
 func (c *completion) addStored(r *delivery.StoredRequest) {
 	row := append([]byte(nil), r.Previous[:]...)
-	row = binary.BigEndian.AppendUint64(row, millis(r.NextAttemptAt))
+	row = binary.BigEndian.AppendUint64(row, uint64(record.Millis(r.NextAttemptAt)))
 	row = append(row, encodeRequest(&r.Request)...)
 	started := r.StartedAt()
 	c.args = append(
@@ -210,12 +182,4 @@ func (c *completion) addStored(r *delivery.StoredRequest) {
 	)
 	c.outcomes++
 	c.bytes += len(row) + len(r.ResponseBody)
-}
-
-// millis is what timeOf reads.
-func millis(t time.Time) uint64 {
-	if t.IsZero() {
-		return 0
-	}
-	return uint64(t.UnixMilli())
 }

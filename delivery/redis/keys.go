@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // Every key of a partition begins with its base. A webhook's reference ("ref")
@@ -115,13 +116,12 @@ const versionField = "version"
 // the colon.
 func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.String() }
 
-// hourOf and dayOf count from 1970.
-func hourOf(t time.Time) int64 { return t.Unix() / (60 * 60) }
-func dayOf(t time.Time) int64  { return t.Unix() / (24 * 60 * 60) }
+// dayOf is the number of a day, from 1970.
+func dayOf(t time.Time) int64 { return record.Hour(t) / 24 }
 
 // bucket is that of an hour and of an id.
 func bucket(t time.Time, id uuid.UUID) string {
-	b := strconv.AppendInt(make([]byte, 0, 16), hourOf(t), 10)
+	b := strconv.AppendInt(make([]byte, 0, 16), record.Hour(t), 10)
 	return string(append(b, ':', "0123456789abcdef"[id[15]&15]))
 }
 

@@ -99,12 +99,7 @@ func statusByte(status delivery.RequestStatus) byte {
 	return statusFailed
 }
 
-func statusOf(b byte) delivery.RequestStatus {
-	if b == statusSuccess {
-		return delivery.RequestSuccess
-	}
-	return delivery.RequestFailed
-}
+func statusOf(b byte) delivery.RequestStatus { return record.Status(b == statusSuccess) }
 
 func encodeRequest(r *delivery.Request) []byte {
 	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+
@@ -131,40 +126,5 @@ func decodeRequest(tenant string, id uuid.UUID, b string) (delivery.Request, err
 	return r, nil
 }
 
-// timeOf reads 8 bytes of milliseconds, 0 for none.
-func timeOf(b string) time.Time {
-	ms := int64(binary.BigEndian.Uint64([]byte(b)))
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// What a delivery's record holds: see keys.go.
-const deliverySize = 1 + 2 + 8 + 16
-
-var deliveryStatuses = map[byte]delivery.DeliveryStatus{
-	'p': delivery.DeliveryPending,
-	's': delivery.DeliverySuccess,
-	'f': delivery.DeliveryFailed,
-}
-
-// decodeDelivery reads the state of a delivery of an event; there is no record,
-// only "", before its first request.
-func decodeDelivery(e *storedEvent, webhook uuid.UUID, b string) (delivery.Delivery, error) {
-	d := delivery.Delivery{WebhookID: webhook, Status: delivery.DeliveryPending}
-	if b != "" {
-		if len(b) < deliverySize {
-			return d, record.ErrUnreadable
-		}
-		d.Status = deliveryStatuses[b[0]]
-		d.Attempts = int(b[1])<<8 | int(b[2])
-		if d.Status == delivery.DeliveryPending {
-			d.NextAttemptAt = timeOf(b[3:11])
-		}
-	}
-	if d.Status == delivery.DeliveryPending && d.Attempts == 0 && !e.test {
-		d.NextAttemptAt = e.ReceivedAt
-	}
-	return d, nil
-}
+// timeOf reads 8 bytes of milliseconds.
+func timeOf(b string) time.Time { return record.Time(int64(binary.BigEndian.Uint64([]byte(b)))) }

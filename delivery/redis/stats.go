@@ -34,10 +34,10 @@ func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Tim
 	if oldest := now.Add(-delivery.StatsKept); since.Before(oldest) {
 		since = oldest
 	}
-	first := hourOf(since)
+	first := record.Hour(since)
 	var hours []*redis.MapStringStringCmd
 	pipe := s.client().Pipeline()
-	for hour := first; hour <= hourOf(now)+1; hour++ { // Redis's clock may be ahead
+	for hour := first; hour <= record.Hour(now)+1; hour++ { // Redis's clock may be ahead
 		hours = append(hours, pipe.HGetAll(ctx, statsKey(p.base, tenant, hour)))
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -46,7 +46,7 @@ func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Tim
 	var all []delivery.RequestCount
 	for i, fields := range hours {
 		for field, n := range fields.Val() {
-			c, err := decodeCounter(timeOfHour(first+int64(i)), field, n)
+			c, err := decodeCounter(record.HourTime(first+int64(i)), field, n)
 			if err != nil {
 				return nil, err
 			}
@@ -70,8 +70,6 @@ func decodeCounter(hour time.Time, field, count string) (c delivery.RequestCount
 	return c, nil
 }
 
-func timeOfHour(hour int64) time.Time { return time.Unix(hour*60*60, 0).UTC() }
-
 // WebhookRequests says what there was of requests to webhooks of a tenant.
 func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	p, err := s.at(tenant)
@@ -80,7 +78,7 @@ func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []u
 	}
 	all := make([]delivery.WebhookRequests, 0, len(webhooks))
 	for ids := range slices.Chunk(webhooks, webhooksPerScript) {
-		args := []any{hourOf(since)}
+		args := []any{record.Hour(since)}
 		for _, id := range ids {
 			args = append(args, refText(delivery.WebhookRef{Tenant: tenant, ID: id}))
 		}
@@ -124,7 +122,7 @@ func decodeWebhookRequests(reply any) (w delivery.WebhookRequests, err error) {
 		if !ok || len(status) != 1 {
 			return w, errUnknownReply
 		}
-		w.Add(timeOfHour(hour), statusOf(status[0]), n)
+		w.Add(record.HourTime(hour), statusOf(status[0]), n)
 	}
 	return w, nil
 }
