@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,13 +77,13 @@ type RequestFilter struct {
 	Until     time.Time // exclusive, of StartedAt
 	// Before is the last row of the previous page: older rows follow.
 	Before uuid.UUID
-	// Limit is how many rows a page may have, at least 1.
+	// Limit is how many rows a page may have, at least 1; stores give MaxPage at most.
 	Limit int
 }
 
 // Bounds are the smallest id that a row of the page can have, inclusive, and the
-// largest, exclusive.
-func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
+// largest, exclusive; ok is false if there is none between.
+func (f *RequestFilter) Bounds() (first, before uuid.UUID, ok bool) {
 	before = uuid.Max
 	if !f.Since.IsZero() {
 		first = FirstID(atMillisecond(f.Since))
@@ -93,7 +94,22 @@ func (f *RequestFilter) Bounds() (first, before uuid.UUID) {
 	if f.Before != uuid.Nil && bytes.Compare(f.Before[:], before[:]) < 0 {
 		before = f.Before
 	}
-	return first, before
+	return first, before, bytes.Compare(first[:], before[:]) < 0
+}
+
+// Newest makes a page of ids, in any order, of which those within Bounds are all that
+// the filter chooses: the newest of them first, and the page's Next. It changes ids.
+func (f *RequestFilter) Newest(ids []uuid.UUID) (page []uuid.UUID, next uuid.UUID) {
+	first, before, _ := f.Bounds()
+	page = slices.DeleteFunc(ids, func(id uuid.UUID) bool {
+		return bytes.Compare(id[:], first[:]) < 0 || bytes.Compare(id[:], before[:]) >= 0
+	})
+	slices.SortFunc(page, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
+	if len(page) > f.Limit {
+		page = page[:f.Limit]
+		next = page[f.Limit-1]
+	}
+	return page, next
 }
 
 // Matches says whether the filter selects a row, on any page.

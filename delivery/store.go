@@ -199,12 +199,24 @@ type Room struct {
 	Lease time.Duration
 }
 
+// For is how many deliveries of a webhook there is room for, beside what there is for
+// all.
+func (r *Room) For(ref WebhookRef, slow bool) int {
+	n, ok := r.Webhooks[ref]
+	if !ok {
+		n = r.PerWebhook
+	}
+	if slow {
+		n = min(n, 1)
+	}
+	return n
+}
+
 // Claimed is the result of one Claim.
 type Claimed struct {
 	Jobs []Job
 	// Next is how long from the answer until it is worth claiming again with the
-	// same room: 0 if more is due now; at most a few seconds, to see what other
-	// processes left.
+	// same room: 0 if more is due now; at most ClaimEvery.
 	Next time.Duration
 }
 

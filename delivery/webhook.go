@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"bytes"
+	"cmp"
 	"slices"
 	"time"
 
@@ -40,6 +42,11 @@ func (w *Webhook) DisabledSince() time.Time {
 	default:
 		return w.DisabledAt
 	}
+}
+
+// OldestFirst orders a tenant's webhooks as Store.Webhooks gives them.
+func OldestFirst(a, b *Webhook) int {
+	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:]))
 }
 
 // Ref names the webhook.

@@ -9,16 +9,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-const (
-	// lookEvery is the longest Claimed.Next: nobody else writes here, so that it
-	// only bounds what an error could cost.
-	lookEvery = 5 * time.Second
-	// maxClaim is how many deliveries of each kind one Claim leases.
-	maxClaim = 500
-	// maxClaimBytes is how many bytes of payload it reads; one more event at most.
-	maxClaimBytes = 8 << 20
-)
-
 // Claim leases due deliveries, in turn between webhooks. It writes nothing: a lease
 // is in memory, and ends with it.
 func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
@@ -68,7 +58,7 @@ func (c *claim) choose() error {
 	state := c.store.state
 	c.take(&state.fast, c.room.Fast)
 	c.take(&state.slow, c.room.Slow)
-	c.claimed.Next = lookEvery
+	c.claimed.Next = delivery.ClaimEvery // nobody else writes here: it only bounds what an error could cost
 	if c.room.Fast > 0 {
 		c.look(&state.fast)
 	}
@@ -80,7 +70,7 @@ func (c *claim) choose() error {
 
 // take gives due webhooks their turn, passing over those without room.
 func (c *claim) take(q *queue, budget int) {
-	budget = min(budget, maxClaim)
+	budget = min(budget, delivery.MaxClaim)
 	now := c.now.UnixMilli()
 	var passed []*webhook
 	for budget > 0 && q.Len() > 0 && (*q)[0].at <= now {
@@ -112,14 +102,7 @@ func (c *claim) roomFor(w *webhook) int {
 	if n, ok := c.left[w]; ok {
 		return n
 	}
-	n, ok := c.room.Webhooks[w.record.Ref()]
-	if !ok {
-		n = c.room.PerWebhook
-	}
-	if w.slow {
-		n = min(n, 1)
-	}
-	return n
+	return c.room.For(w.record.Ref(), w.slow)
 }
 
 // look finds when the first webhook with room left is due.
@@ -147,7 +130,7 @@ func (c *claim) readJobs(tx *view) error {
 	bytes := 0
 	var dropped []chosen
 	for i := range c.chosen {
-		if bytes >= maxClaimBytes {
+		if bytes >= delivery.MaxClaimBytes {
 			c.giveBack(c.chosen[i:])
 			break
 		}

@@ -11,17 +11,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-const (
-	// maxPage bounds the work of one page.
-	maxPage = 1000
-	// patience is how many rows that nobody may see any more a page passes over.
-	patience = 2000
-	// maxRequestsOfDelivery is how far back the requests of one delivery are
-	// followed: an event's page shows that many re-runs of it at most.
-	maxRequestsOfDelivery = 1000
-)
+// patience is how many rows that nobody may see any more a page passes over.
+const patience = 2000
 
 // Request reads one row of the log, bodies included.
 func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
@@ -76,10 +70,10 @@ func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
 
 // Requests reads a page of the log.
 func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFilter) (delivery.RequestPage, error) {
-	f.Limit = min(max(1, f.Limit), maxPage)
+	f.Limit = min(max(1, f.Limit), delivery.MaxPage)
 	p := pageReader{store: s, tenant: tenant, filter: &f}
-	p.first, p.before = f.Bounds()
-	if bytes.Compare(p.first[:], p.before[:]) >= 0 {
+	var ok bool
+	if p.first, p.before, ok = f.Bounds(); !ok {
 		return delivery.RequestPage{}, nil
 	}
 	err := s.read(func(tx *view) error {
@@ -171,7 +165,7 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 	finder := b.cursor()
 	for k, _ := finder.Seek(from); bytes.HasPrefix(k, prefix); k, _ = finder.Seek(from) {
 		kind := logKind{prefix: slices.Clone(k[:kindSize]), cursor: b.cursor()}
-		if p.filter.Status == "" || (p.filter.Status == delivery.RequestSuccess) == (kind.prefix[kindSize-1] == 1) {
+		if p.filter.Status == "" || p.filter.Status == record.Status(kind.prefix[kindSize-1] == 1) {
 			if kind.seek(p.first, p.before) {
 				kinds = append(kinds, &kind)
 			}
@@ -251,11 +245,7 @@ func (p *pageReader) ofEvent() error {
 			return err
 		}
 	}
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
-	if len(ids) > p.filter.Limit {
-		ids = ids[:p.filter.Limit]
-		p.page.Next = ids[p.filter.Limit-1]
-	}
+	ids, p.page.Next = p.filter.Newest(ids)
 	for _, id := range ids {
 		r, _, err := p.store.row(p.tx, p.tenant, id)
 		if errors.Is(err, delivery.ErrNotFound) {
@@ -269,7 +259,7 @@ func (p *pageReader) ofEvent() error {
 	return nil
 }
 
-// ofDelivery adds the requests of one delivery that belong to the page.
+// ofDelivery adds the requests of one delivery that have the status asked for.
 func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) ([]uuid.UUID, error) {
 	d, err := stateOfDelivery(p.tx, event, webhook)
 	if err != nil {
@@ -277,7 +267,7 @@ func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) (
 	}
 	requests := p.tx.bucket(requestsBucket)
 	id := d.Last
-	for range maxRequestsOfDelivery {
+	for range delivery.MaxRequestsOfDelivery {
 		value := requests.get(id[:])
 		if id == uuid.Nil || value == nil {
 			break
@@ -286,15 +276,10 @@ func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) (
 		if err != nil {
 			return nil, err
 		}
-		if p.belongs(id, h.success) {
+		if p.filter.Status == "" || p.filter.Status == record.Status(h.success) {
 			ids = append(ids, id)
 		}
 		id = h.previous
 	}
 	return ids, nil
-}
-
-func (p *pageReader) belongs(id uuid.UUID, ok bool) bool {
-	return bytes.Compare(id[:], p.first[:]) >= 0 && bytes.Compare(id[:], p.before[:]) < 0 &&
-		(p.filter.Status == "" || (p.filter.Status == delivery.RequestSuccess) == ok)
 }

@@ -1,8 +1,6 @@
 package embedded
 
 import (
-	"bytes"
-	"cmp"
 	"slices"
 
 	"github.com/google/uuid"
@@ -97,9 +95,7 @@ func (t *tenant) sorted() []*delivery.Webhook {
 	for _, w := range t.webhooks {
 		all = append(all, w.record)
 	}
-	slices.SortFunc(all, func(a, b *delivery.Webhook) int {
-		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:]))
-	})
+	slices.SortFunc(all, delivery.OldestFirst)
 	return all
 }
 

@@ -24,30 +24,23 @@ const leaseBit = 1 << 15
 // Accept stores the events of each call and schedules their deliveries.
 func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
 	results := make([]delivery.Accepted, len(batch.Calls))
-	open := make(map[*partition]*acceptance)
-	var all []*acceptance
+	batches := newBatches(newAcceptance)
 	for i := range batch.Calls {
 		p, err := s.at(batch.Calls[i].Tenant)
 		if err != nil {
 			results[i].Err = err
 			continue
 		}
-		a := open[p]
-		if a == nil || a.isFull() {
-			a = newAcceptance(p)
-			open[p] = a
-			all = append(all, a)
-		}
-		a.add(&batch.Calls[i], i)
+		batches.of(p).add(&batch.Calls[i], i)
 	}
-	calls := make([]*call, len(all))
-	for i, a := range all {
+	calls := make([]*call, len(batches.all))
+	for i, a := range batches.all {
 		calls[i] = a.call(&batch)
 	}
 	if len(calls) > 0 {
 		s.runAll(ctx, calls...)
 	}
-	for i, a := range all {
+	for i, a := range batches.all {
 		a.results(&batch, calls[i], results)
 	}
 	return results

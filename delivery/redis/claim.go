@@ -10,12 +10,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-const (
-	// maxClaimPerScript is how many deliveries of each kind one script leases.
-	maxClaimPerScript = 500
-	maxClaimBytes     = 8 << 20
-)
-
 // Claim leases due deliveries, in turn between webhooks, with the room shared
 // out between the partitions that have some. Claimed.Next passes over webhooks
 // whose own room is used up, by requests in flight or by this claim.
@@ -24,7 +18,7 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 	if err != nil {
 		return delivery.Claimed{}, err
 	}
-	claimed := delivery.Claimed{Next: lookEvery}
+	claimed := delivery.Claimed{Next: delivery.ClaimEvery}
 	if room.Fast <= 0 && room.Slow <= 0 {
 		return claimed, nil
 	}
@@ -79,7 +73,7 @@ func (s *Store) claimCalls(due []*partition, room delivery.Room) []*call {
 			args, room.Lease.Milliseconds(),
 			share(room.Fast, i, len(due)), share(room.Slow, i, len(due)),
 			room.Fast > 0, room.Slow > 0,
-			room.PerWebhook, maxClaimBytes,
+			room.PerWebhook, delivery.MaxClaimBytes,
 		)
 		calls[i] = &call{script: claimScript, base: p.base, args: append(args, inFlight[p]...)}
 	}
@@ -92,7 +86,7 @@ func share(total, i, n int) int {
 	if i < total%n {
 		part++
 	}
-	return min(part, maxClaimPerScript)
+	return min(part, delivery.MaxClaim)
 }
 
 // take adds what one partition answered.

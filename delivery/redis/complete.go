@@ -9,31 +9,24 @@ import (
 // Complete writes one row of the log per outcome and ends or reschedules its
 // delivery.
 func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
-	open := make(map[*partition]*completion)
-	var all []*completion
+	batches := newBatches(newCompletion)
 	for i := range outcomes {
 		p, err := s.at(outcomes[i].Request.Tenant)
 		if err != nil {
 			return err
 		}
-		c := open[p]
-		if c == nil || c.isFull() {
-			c = newCompletion(p)
-			open[p] = c
-			all = append(all, c)
-		}
-		c.add(&outcomes[i])
+		batches.of(p).add(&outcomes[i])
 	}
-	if len(all) == 0 {
+	if len(batches.all) == 0 {
 		return nil
 	}
-	calls := make([]*call, len(all))
-	for i, c := range all {
+	calls := make([]*call, len(batches.all))
+	for i, c := range batches.all {
 		calls[i] = c.call()
 	}
 	s.runAll(ctx, calls...)
 	var err error
-	for i, c := range all {
+	for i, c := range batches.all {
 		// If the answer was lost, the delivery may be due all the same.
 		c.partition.fallsDue(c.nextDue)
 		if calls[i].err != nil {

@@ -99,24 +99,17 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 
 // importEvents makes calls of the script, each of no more than a script may do.
 func (s *Store) importEvents(all []delivery.StoredEvent) ([]*call, error) {
-	open := make(map[*partition]*acceptance)
-	var parts []*acceptance
+	batches := newBatches(newAcceptance)
 	for i := range all {
 		e := &all[i]
 		p, err := s.at(e.Tenant)
 		if err != nil {
 			return nil, err
 		}
-		a := open[p]
-		if a == nil || a.isFull() {
-			a = newAcceptance(p)
-			open[p] = a
-			parts = append(parts, a)
-		}
-		a.addStored(e)
+		batches.of(p).addStored(e)
 	}
-	calls := make([]*call, len(parts))
-	for i, a := range parts {
+	calls := make([]*call, len(batches.all))
+	for i, a := range batches.all {
 		args := append([]any{len(a.refs)}, a.refs...)
 		calls[i] = &call{script: importEventsScript, base: a.partition.base, args: append(args, a.args...)}
 	}
@@ -147,23 +140,16 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 
 // importRequests makes calls of the script, each of no more than a script may do.
 func (s *Store) importRequests(all []delivery.StoredRequest) ([]*call, error) {
-	open := make(map[*partition]*completion)
-	var parts []*completion
+	batches := newBatches(newCompletion)
 	for i := range all {
 		p, err := s.at(all[i].Tenant)
 		if err != nil {
 			return nil, err
 		}
-		c := open[p]
-		if c == nil || c.isFull() {
-			c = newCompletion(p)
-			open[p] = c
-			parts = append(parts, c)
-		}
-		c.addStored(&all[i])
+		batches.of(p).addStored(&all[i])
 	}
-	calls := make([]*call, len(parts))
-	for i, c := range parts {
+	calls := make([]*call, len(batches.all))
+	for i, c := range batches.all {
 		calls[i] = c.call()
 		calls[i].script = importRequestsScript
 	}

@@ -10,10 +10,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
-// lookEvery is how often a partition is looked at though this process knows of
-// nothing that is due: other processes may have left something.
-const lookEvery = 5 * time.Second
-
 // never is a due time that does not come.
 const never = math.MaxInt64
 
@@ -42,7 +38,7 @@ func (p *partition) fallsDue(ms int64) {
 func (p *partition) look(now time.Time) (worth bool, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait = lookEvery - time.Since(p.looked)
+	wait = delivery.ClaimEvery - time.Since(p.looked)
 	if p.nextDue != never {
 		wait = min(wait, time.UnixMilli(p.nextDue).Sub(now))
 	}

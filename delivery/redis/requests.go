@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"slices"
@@ -11,15 +10,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-const (
-	// maxPage bounds the work of one page.
-	maxPage = 1000
-	// maxRequestsOfDelivery is how far back the requests of one delivery are
-	// followed: an event's page shows that many re-runs of it at most.
-	maxRequestsOfDelivery = 1000
-	// deliveriesPerScript is how many deliveries are followed at a time.
-	deliveriesPerScript = 200
-)
+// deliveriesPerScript is how many deliveries are followed at a time.
+const deliveriesPerScript = 200
 
 // Request reads one row of the log, bodies included.
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
@@ -63,13 +55,13 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 	if err != nil {
 		return delivery.RequestPage{}, err
 	}
-	filter.Limit = min(max(1, filter.Limit), maxPage)
-	first, before := filter.Bounds()
-	if bytes.Compare(first[:], before[:]) >= 0 {
+	filter.Limit = min(max(1, filter.Limit), delivery.MaxPage)
+	first, before, ok := filter.Bounds()
+	if !ok {
 		return delivery.RequestPage{}, nil
 	}
 	if filter.EventID != uuid.Nil {
-		return s.requestsOfEvent(ctx, p, tenant, &filter, first, before)
+		return s.requestsOfEvent(ctx, p, tenant, &filter)
 	}
 	log, status := tenant, ""
 	if filter.WebhookID != uuid.Nil {
@@ -123,7 +115,7 @@ func decodeRows(tenant string, reply []any) ([]delivery.Request, error) {
 
 // requestsOfEvent finds the rows of an event through its deliveries: three
 // round trips, and one more for every few deliveries.
-func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string, f *delivery.RequestFilter, first, before uuid.UUID) (delivery.RequestPage, error) {
+func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string, f *delivery.RequestFilter) (delivery.RequestPage, error) {
 	e, err := s.storedEvent(ctx, p, tenant, f.EventID)
 	if errors.Is(err, delivery.ErrNotFound) {
 		return delivery.RequestPage{}, nil
@@ -138,16 +130,8 @@ func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string
 	if err != nil {
 		return delivery.RequestPage{}, err
 	}
-	ids = slices.DeleteFunc(ids, func(id uuid.UUID) bool {
-		return bytes.Compare(id[:], first[:]) < 0 || bytes.Compare(id[:], before[:]) >= 0
-	})
-	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
 	var page delivery.RequestPage
-	if len(ids) > f.Limit {
-		ids = ids[:f.Limit]
-		page.Next = ids[f.Limit-1]
-	}
-	if len(ids) == 0 {
+	if ids, page.Next = f.Newest(ids); len(ids) == 0 {
 		return page, nil
 	}
 	page.Requests, err = s.rows(ctx, p, tenant, ids)
@@ -180,7 +164,7 @@ func (s *Store) requestIDs(ctx context.Context, p *partition, e *storedEvent, f 
 	}
 	var ids []uuid.UUID
 	for targets := range slices.Chunk(webhooks, deliveriesPerScript) {
-		reply, err := s.run(ctx, eventRequestsScript, p.base, e.args(targets, maxRequestsOfDelivery)...)
+		reply, err := s.run(ctx, eventRequestsScript, p.base, e.args(targets, delivery.MaxRequestsOfDelivery)...)
 		if err != nil {
 			return nil, err
 		}

@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -36,12 +35,7 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhoo
 		}
 		webhooks = append(webhooks, w)
 	}
-	slices.SortFunc(webhooks, func(a, b *delivery.Webhook) int {
-		if c := a.CreatedAt.Compare(b.CreatedAt); c != 0 {
-			return c
-		}
-		return bytes.Compare(a.ID[:], b.ID[:])
-	})
+	slices.SortFunc(webhooks, delivery.OldestFirst)
 	return webhooks, version, nil
 }
 

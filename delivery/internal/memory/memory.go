@@ -230,7 +230,7 @@ func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, 
 	}
 	now := time.Now()
 	leaseEnd := now.Add(room.Lease).UnixMilli()
-	claimed := delivery.Claimed{Next: 5 * time.Second}
+	claimed := delivery.Claimed{Next: delivery.ClaimEvery}
 	all := s.schedule()
 	// Webhooks take turns: those served longest ago first.
 	var refs []delivery.WebhookRef
@@ -244,16 +244,12 @@ func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, 
 	slices.SortStableFunc(refs, func(a, b delivery.WebhookRef) int { return int(s.served[a] - s.served[b]) })
 	fast, slow := room.Fast, room.Slow
 	for _, ref := range refs {
-		left, known := room.Webhooks[ref]
-		if !known {
-			left = room.PerWebhook
-		}
-		if known && left == 0 {
+		left, kind := room.For(ref, s.slow[ref]), &fast
+		if left == 0 {
 			continue
 		}
-		kind := &fast
 		if s.slow[ref] {
-			left, kind = min(left, 1), &slow
+			kind = &slow
 		}
 		for _, w := range byRef[ref] {
 			if w.d.due > now.UnixMilli() {

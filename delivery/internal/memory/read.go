@@ -23,7 +23,7 @@ func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook,
 			all = append(all, &w)
 		}
 	}
-	slices.SortFunc(all, func(a, b *delivery.Webhook) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	slices.SortFunc(all, delivery.OldestFirst)
 	return all, s.versions[tenant], nil
 }
 
@@ -144,17 +144,16 @@ func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFil
 	if err != nil {
 		return delivery.RequestPage{}, err
 	}
-	var all []delivery.Request
-	for _, r := range s.requests {
-		if r.Tenant == tenant && matches(r, &f) {
-			all = append(all, asListed(r))
+	var ids []uuid.UUID
+	for id, r := range s.requests {
+		if r.Tenant == tenant && f.Matches(r) {
+			ids = append(ids, id)
 		}
 	}
-	slices.SortFunc(all, func(a, b delivery.Request) int { return bytes.Compare(b.ID[:], a.ID[:]) })
-	page := delivery.RequestPage{Requests: all}
-	if len(all) > f.Limit {
-		page.Requests = all[:f.Limit]
-		page.Next = page.Requests[f.Limit-1].ID
+	var page delivery.RequestPage
+	ids, page.Next = f.Newest(ids)
+	for _, id := range ids {
+		page.Requests = append(page.Requests, asListed(s.requests[id]))
 	}
 	return page, nil
 }
@@ -164,10 +163,6 @@ func asListed(r *delivery.Request) delivery.Request {
 	row := *r
 	row.ResponseBody, row.RequestBody = "", nil
 	return row
-}
-
-func matches(r *delivery.Request, f *delivery.RequestFilter) bool {
-	return f.Matches(r) && (f.Before == uuid.Nil || bytes.Compare(r.ID[:], f.Before[:]) < 0)
 }
 
 func (s *Store) Pending(context.Context) (int64, error) {
