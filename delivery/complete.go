@@ -6,13 +6,14 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
 const (
 	maxBatchOutcomes = 1000
 	// An outcome that cannot be written is tried again until the engine is
-	// closed, after completeBackoff at first, twice as long each time, up to
-	// maxCompleteBackoff.
+	// closed.
 	completeTime       = 5 * time.Second
 	completeBackoff    = 50 * time.Millisecond
 	maxCompleteBackoff = 2 * time.Second
@@ -78,7 +79,8 @@ func (e *Engine) complete(batch []*finished) {
 // write returns nil once the outcomes are in the log. It gives up only when the
 // engine is closed: the leases then end, and the deliveries are sent again.
 func (e *Engine) write(outcomes []Outcome) error {
-	for backoff := completeBackoff; ; backoff = min(2*backoff, maxCompleteBackoff) {
+	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
+	for {
 		ctx, cancel := context.WithTimeout(e.alive, completeTime)
 		err := e.store.Complete(ctx, outcomes)
 		cancel()
@@ -86,7 +88,7 @@ func (e *Engine) write(outcomes []Outcome) error {
 			return nil
 		}
 		e.log().Error("cannot write the outcomes of requests, trying again", zap.Int("requests", len(outcomes)), zap.Error(err))
-		if !sleep(e.alive, backoff) {
+		if again.Wait(e.alive) != nil {
 			return fmt.Errorf("%w: this process stops", ErrUnavailable)
 		}
 	}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
 const (
@@ -119,18 +121,17 @@ func (e *Engine) accept(batch []*emission) {
 	// Only the first try gives leases: after one whose outcome is unknown, the
 	// leases of the first may stand already, and simply end.
 	lease := true
-	backoff := acceptBackoff
+	pause := backoff.Backoff{First: acceptBackoff, Most: acceptTime}
 	for stale := 0; len(batch) > 0; {
 		batch = e.choose(ctx, batch, lease)
 		again, unknown := e.acceptOnce(ctx, batch)
 		if unknown != nil {
 			lease = false
 			e.log().Warn("the store did not say whether it took events, asking again", zap.Error(unknown))
-			if !sleep(ctx, backoff) {
+			if pause.Wait(ctx) != nil {
 				e.reject(again, unknown)
 				return
 			}
-			backoff *= 2
 		} else if len(again) > 0 {
 			if stale++; stale == maxStale {
 				e.reject(again, ErrStale)

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
@@ -22,8 +23,7 @@ const (
 	drainTime = 3 * time.Second
 	// abortTime is how long requests that were broken off may take to end.
 	abortTime = 500 * time.Millisecond
-	// A store that cannot be opened is tried again after openBackoff, twice as
-	// long each time, up to maxOpenBackoff.
+	// How long to wait before a store that cannot be opened is tried again.
 	openBackoff    = 100 * time.Millisecond
 	maxOpenBackoff = 5 * time.Second
 	// openPatience is how long a call waits for the first try to open the store.
@@ -190,7 +190,8 @@ func (e *Engine) openStore(ctx context.Context) bool {
 	if e.state.Load().open {
 		return true
 	}
-	for backoff := openBackoff; ; backoff = min(2*backoff, maxOpenBackoff) {
+	again := backoff.Backoff{First: openBackoff, Most: maxOpenBackoff}
+	for {
 		err := e.store.Open(ctx)
 		if err == nil {
 			e.state.Store(&state{open: true})
@@ -202,8 +203,9 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		}
 		e.state.Store(&state{err: err})
 		e.endTry()
-		e.log().Error("cannot open the store, trying again", zap.Error(err), zap.Duration("in", backoff))
-		if !sleep(ctx, backoff) {
+		wait := again.Next()
+		e.log().Error("cannot open the store, trying again", zap.Error(err), zap.Duration("in", wait))
+		if backoff.Sleep(ctx, wait) != nil {
 			return false
 		}
 	}
@@ -301,18 +303,6 @@ func (e *Engine) log() *zap.Logger {
 		return a.log
 	}
 	return zap.NewNop()
-}
-
-// sleep waits, false if ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 // errors of Engine beside those of Store.

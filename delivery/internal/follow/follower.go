@@ -80,7 +80,7 @@ func (f *follower) Close() { f.hub.leave(f) }
 
 // Next waits for requests, however often the source fails.
 func (f *follower) Next(ctx context.Context) ([]delivery.Written, error) {
-	again := retry{}
+	again := newBackoff()
 	for {
 		rows, more := f.fromFeed()
 		before, sure := f.at, !f.unsure
@@ -92,13 +92,13 @@ func (f *follower) Next(ctx context.Context) ([]delivery.Written, error) {
 		}
 		switch {
 		case err != nil:
-			err = again.wait(ctx)
+			err = again.Wait(ctx)
 		case len(rows) > 0:
 			return f.give(rows), nil
 		case more != nil:
 			err = f.wait(ctx, more)
 		case sure && f.at == before: // the feed is ahead of the source, which was put back
-			err = again.wait(ctx)
+			err = again.Wait(ctx)
 		}
 		switch {
 		case f.hub.ctx.Err() != nil:

@@ -14,16 +14,18 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
 const (
 	// lookEvery bounds how long a hub that nobody needs any more goes on.
 	lookEvery = 2 * time.Second
-	// What the source fails to do is tried again after backoff, twice as long each
-	// time, up to maxBackoff.
-	backoff    = 100 * time.Millisecond
-	maxBackoff = 5 * time.Second
+	// How long to wait before what the source failed to do is tried again.
+	firstBackoff = 100 * time.Millisecond
+	maxBackoff   = 5 * time.Second
 )
+
+func newBackoff() backoff.Backoff { return backoff.Backoff{First: firstBackoff, Most: maxBackoff} }
 
 // Source is a store's record of the requests that it wrote lately, in order. Its
 // methods are called by many at a time.
@@ -121,7 +123,7 @@ func (h *Hub) leave(f *follower) {
 
 // read fills the feeds until there are none.
 func (h *Hub) read() {
-	again := retry{}
+	again := newBackoff()
 	for {
 		h.mu.Lock()
 		at := h.at
@@ -132,9 +134,9 @@ func (h *Hub) read() {
 		}
 		h.mu.Unlock()
 		if err := h.step(at); err != nil {
-			_ = again.wait(h.ctx) // then there is an end
+			_ = again.Wait(h.ctx) // then there is an end
 		} else {
-			again = retry{}
+			again.Reset()
 		}
 	}
 }
@@ -213,19 +215,4 @@ func (h *Hub) rows(ctx context.Context, tenant string, done []Done) ([]row, erro
 		}
 	}
 	return rows, nil
-}
-
-// retry waits longer each time.
-type retry struct{ next time.Duration }
-
-func (r *retry) wait(ctx context.Context) error {
-	r.next = min(max(2*r.next, backoff), maxBackoff)
-	timer := time.NewTimer(r.next)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
