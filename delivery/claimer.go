@@ -3,11 +3,13 @@ package delivery
 import (
 	"context"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
+// A claim that fails is tried again after claimBackoff at first, and after
+// maxClaimBackoff in the end.
 const (
-	// Claims that fail are tried again after claimBackoff, twice as long each
-	// time, up to maxClaimBackoff.
 	claimBackoff    = 50 * time.Millisecond
 	maxClaimBackoff = 2 * time.Second
 )
@@ -24,7 +26,7 @@ func (d *dispatcher) run(ctx context.Context) {
 
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	backoff := claimBackoff
+	again := backoff.Backoff{First: claimBackoff, Most: maxClaimBackoff}
 	for ctx.Err() == nil {
 		room, wait, ok := d.plan(time.Now())
 		if !ok {
@@ -42,10 +44,9 @@ func (d *dispatcher) run(ctx context.Context) {
 			if ctx.Err() == nil {
 				d.claimFailed(err)
 			}
-			claimed = Claimed{Next: backoff}
-			backoff = min(2*backoff, maxClaimBackoff)
+			claimed = Claimed{Next: again.Next()}
 		} else {
-			backoff = claimBackoff
+			again.Reset()
 		}
 		d.claimed(room, claimed, began)
 	}
