@@ -19,7 +19,7 @@ const (
 	maxCompleteBackoff = 2 * time.Second
 )
 
-// finished is a request that ended, on its way into the log.
+// finished is a request that has ended, on its way into the log.
 type finished struct {
 	outcome Outcome
 	slot    bool          // it was sent in one of the dispatcher's slots
@@ -30,8 +30,8 @@ type finished struct {
 
 func limitOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
 
-// ended takes an outcome in. Unless the caller is busy, it may return only after
-// it is written.
+// ended has an outcome written. Unless the caller is busy, it may return only after
+// that.
 func (e *Engine) ended(f *finished, busy bool) {
 	e.unwritten.Add(1)
 	if busy {
@@ -76,8 +76,8 @@ func (e *Engine) complete(batch []*finished) {
 	}
 }
 
-// write returns nil once the outcomes are in the log. It gives up only when the
-// engine is closed: the leases then end, and the deliveries are sent again.
+// write returns nil once the outcomes are in the log. It gives up only when the engine
+// is closed: then the leases end, and the deliveries are sent again.
 func (e *Engine) write(outcomes []Outcome) error {
 	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
 	for {
@@ -87,9 +87,9 @@ func (e *Engine) write(outcomes []Outcome) error {
 		if err == nil {
 			return nil
 		}
-		e.log().Error("cannot write the outcomes of requests, trying again", zap.Int("requests", len(outcomes)), zap.Error(err))
+		e.log().Error("cannot write the outcomes of requests; will try again", zap.Int("requests", len(outcomes)), zap.Error(err))
 		if again.Wait(e.alive) != nil {
-			return fmt.Errorf("%w: this process stops", ErrUnavailable)
+			return fmt.Errorf("%w: this process is stopping", ErrUnavailable)
 		}
 	}
 }

@@ -17,19 +17,19 @@ const (
 	// MaxDeliveries is how many deliveries one emit may make.
 	MaxDeliveries = 10_000
 
-	// maxIntake is how much emits in progress may weigh, each its data and
-	// emitWeight. Beyond it there is no use in taking more in: they only fill memory.
+	// maxIntake bounds the memory of emits in progress: each takes its data and
+	// emitWeight.
 	maxIntake  = 256 << 20
 	emitWeight = 64 << 10
-	// A batch takes what waits, up to so many events or bytes of payload: a
-	// script holds up all else in Redis while it runs.
+	// A batch has at most so many events and bytes of payload: a script blocks Redis
+	// while it runs.
 	maxBatchEvents = 1000
 	maxBatchBytes  = 16 << 20
 
-	// An accept whose outcome is unknown is repeated until acceptTime has passed.
+	// An Accept whose outcome is unknown is repeated until acceptTime has passed.
 	acceptTime    = 5 * time.Second
 	acceptBackoff = 50 * time.Millisecond
-	// maxStale is how often targets are chosen again because webhooks changed.
+	// maxStale is how often targets are chosen again after webhooks have changed.
 	maxStale = 10
 )
 
@@ -37,11 +37,11 @@ const (
 type emission struct {
 	call     AcceptCall
 	bytes    int
-	weight   int          // of the intake
+	weight   int          // in the quota of emits
 	webhooks [][]*Webhook // by event, then by target
 	receipts []Receipt
 	err      error
-	unknown  error // of the first try that may have been carried out
+	unknown  error // of the first Accept that may have been carried out
 	done     chan struct{}
 }
 
@@ -62,8 +62,8 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	m.weight = weight
 	m.done = make(chan struct{})
 	e.accepts.Add(m)
-	// What it started goes first: to answer the emitter keeps this thread busy for
-	// longer than a delivery takes to be on its way, and waking another takes as long.
+	// Let the deliveries that this started go first: answering the emitter keeps this
+	// thread busy for longer than it takes to send them off, and so does waking another.
 	runtime.Gosched()
 	select {
 	case <-m.done:
@@ -92,7 +92,7 @@ func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
 	return m
 }
 
-// weigh says what an emit takes up of the intake.
+// weigh is how much memory an emit takes while it is in progress.
 func weigh(events []NewEvent) int {
 	weight := emitWeight
 	for i := range events {
@@ -118,8 +118,8 @@ func limitEmissions(waiting []*emission) int {
 func (e *Engine) accept(batch []*emission) {
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
 	defer cancel()
-	// Only the first try gives leases: after one whose outcome is unknown, the
-	// leases of the first may stand already, and simply end.
+	// Only the first Accept asks for leases. If its outcome is unknown it may have given
+	// them, and they simply end.
 	lease := true
 	pause := backoff.Backoff{First: acceptBackoff, Most: acceptTime}
 	for stale := 0; len(batch) > 0; {
@@ -127,7 +127,7 @@ func (e *Engine) accept(batch []*emission) {
 		again, unknown := e.acceptOnce(ctx, batch)
 		if unknown != nil {
 			lease = false
-			e.log().Warn("the store did not say whether it took events, asking again", zap.Error(unknown))
+			e.log().Warn("the store did not say whether it accepted events; repeating the call", zap.Error(unknown))
 			if pause.Wait(ctx) != nil {
 				e.reject(again, unknown)
 				return
@@ -182,9 +182,9 @@ func (e *Engine) chooseTargets(ctx context.Context, m *emission) error {
 	return nil
 }
 
-// acceptOnce asks the store to accept a batch, answers those that it did accept
-// or refuse, and returns the others: to be asked again, with the error if it is
-// not known what became of them.
+// acceptOnce asks the store to accept a batch and answers the emissions that it accepted
+// or refused. It returns the others, which must be tried again, with the error if it is
+// unknown what became of them.
 func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*emission, unknown error) {
 	if len(batch) == 0 {
 		return nil, nil
@@ -253,7 +253,7 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 			if target.Lease {
 				unused = append(unused, reservation{ref, len(ev.Payload)})
 			}
-			if !r.Duplicate { // of a repeated one, the first try may have given no lease
+			if !r.Duplicate { // if repeated, the first Accept may have given no lease
 				wait = append(wait, ref)
 			}
 		}
@@ -266,7 +266,7 @@ func (e *Engine) reject(batch []*emission, err error) {
 	for _, m := range batch {
 		e.cancelPlaces(m)
 		if m.err = err; m.unknown != nil {
-			m.err = m.unknown // whatever came later, it may be stored
+			m.err = m.unknown // whatever failed later, it may be stored
 		}
 		e.finish(m)
 	}

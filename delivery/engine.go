@@ -18,21 +18,21 @@ import (
 )
 
 const (
-	// drainTime is how long the last Detach waits for requests in flight. It is
-	// less than the 5 s after which common service managers kill.
+	// drainTime is how long the last Detach waits for requests in flight. Common
+	// service managers kill a process after 5 s.
 	drainTime = 3 * time.Second
-	// abortTime is how long requests that were broken off may take to end.
+	// abortTime is how long cancelled requests may take to end.
 	abortTime = 500 * time.Millisecond
 	// How long to wait before a store that cannot be opened is tried again.
 	openBackoff    = 100 * time.Millisecond
 	maxOpenBackoff = 5 * time.Second
-	// openPatience is how long a call waits for the first try to open the store.
+	// openPatience is how long a call waits for the first attempt to open the store.
 	openPatience = 5 * time.Second
 )
 
-// Engine accepts events and delivers them. It outlives configurations: each
-// attaches its settings and detaches them again, and requests in flight do not
-// notice. All methods are safe for concurrent use.
+// Engine accepts events and delivers them. It outlives configurations: each attaches its
+// settings and detaches them again, without disturbing requests in flight. All methods
+// are safe for concurrent use.
 type Engine struct {
 	store      Store
 	observer   Observer
@@ -49,10 +49,10 @@ type Engine struct {
 
 	active atomic.Pointer[active] // nil until the first Attach
 	state  atomic.Pointer[state]
-	tried  chan struct{} // closed once the first try to open the store has ended
+	tried  chan struct{} // closed after the first attempt to open the store
 	try    sync.Once     // closes it
 
-	sending, unwritten atomic.Int64 // as Stats tells them
+	sending, unwritten atomic.Int64 // see Stats
 
 	sends *inFlight       // requests in flight, until their outcomes are written
 	calls *inFlight       // calls being served
@@ -64,7 +64,7 @@ type Engine struct {
 	stop     func()    // ends the workers; nil if there are none
 }
 
-// active is what an attached configuration brings.
+// active is an attached configuration.
 type active struct {
 	settings Settings
 	sender   Sender
@@ -74,10 +74,10 @@ type active struct {
 // state says whether the store is open.
 type state struct {
 	open bool
-	err  error // of the last try, while it is not
+	err  error // of the last attempt, while it is not open
 }
 
-// errStarting is why the store is not open before the first try has ended.
+// errStarting is why the store is not open until the first attempt has ended.
 var errStarting = errors.New("the store has not been opened yet")
 
 // NewEngine makes an engine on a store. It does no I/O and starts nothing.
@@ -113,13 +113,13 @@ func NewEngine(store Store, options ...Option) *Engine {
 	return e
 }
 
-// Attach makes the settings the ones in force, and starts the engine if it does
-// not run: the store is opened in the background. The settings must be valid.
+// Attach puts settings, which must be valid, in force. It starts the engine if that is
+// not running, and opens the store in the background.
 //
-// Detach, which may be called more than once, takes them away again: those
-// attached before are back in force. The last one out stops sending: it waits a
-// few seconds for requests in flight, breaks off the rest and hands their
-// deliveries back. The engine then still accepts events, for others to deliver.
+// Detach, which may be called more than once, withdraws the settings: those that were
+// attached before them are in force again. The last call of detach stops sending: it
+// waits a few seconds for requests in flight, cancels the rest and gives their
+// deliveries back. The engine still accepts events then, for other processes to deliver.
 func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
 	a := &active{settings: s, log: log}
 	e.mu.Lock()
@@ -156,9 +156,9 @@ func (e *Engine) detach(a *active) {
 	if n := len(e.attached); n == 0 {
 		patience, cancel := context.WithTimeout(e.alive, drainTime)
 		defer cancel()
-		e.stop() // takes as long as what it last asked the store
+		e.stop() // waits for the last operation of the store
 		e.stop = nil
-		e.sends.close() // emits in progress hand back what is born leased
+		e.sends.close() // emits in progress give back what is born leased
 		e.drain(patience)
 	} else if newest := e.attached[n-1]; newest != e.active.Load() {
 		e.activate(newest)
@@ -185,7 +185,7 @@ func (e *Engine) run() (stop func()) {
 	}
 }
 
-// openStore opens the store, however long that takes; false if ctx ended first.
+// openStore opens the store, however long that takes; false if the context ended first.
 func (e *Engine) openStore(ctx context.Context) bool {
 	if e.state.Load().open {
 		return true
@@ -213,8 +213,8 @@ func (e *Engine) openStore(ctx context.Context) bool {
 
 func (e *Engine) endTry() { e.try.Do(func() { close(e.tried) }) }
 
-// drain waits for the requests in flight, and breaks off those that are left when
-// its patience ends.
+// drain waits for requests in flight, and cancels those that are left when its patience
+// ends.
 func (e *Engine) drain(patience context.Context) {
 	if e.sends.wait(patience) {
 		return
@@ -223,12 +223,12 @@ func (e *Engine) drain(patience context.Context) {
 	ctx, cancel := context.WithTimeout(e.alive, abortTime)
 	defer cancel()
 	if !e.sends.wait(ctx) {
-		e.log().Warn("some requests did not end in time; their deliveries fall due again when their leases end")
+		e.log().Warn("some requests did not end in time; their deliveries will be sent again when their leases end")
 	}
 }
 
-// Hold keeps the engine's store open until release is called; ok is false when
-// the engine is closed. Whoever serves a call holds the engine meanwhile.
+// Hold keeps the engine's store open until release is called; ok is false when the
+// engine is closed. Whoever serves a call must hold the engine meanwhile.
 func (e *Engine) Hold() (release func(), ok bool) {
 	if _, ok := e.calls.add(); !ok {
 		return nil, false
@@ -236,15 +236,15 @@ func (e *Engine) Hold() (release func(), ok bool) {
 	return e.calls.done, true
 }
 
-// Close ends an engine that nobody is attached to: it waits for those who hold
-// it, until the context ends, and closes the store. Outcomes that could not be
-// written by now are given up: their deliveries are sent again.
+// Close ends an engine that nobody is attached to: it waits, until the context ends, for
+// those who hold it, and closes the store. It gives up outcomes that could not be
+// written by then: their deliveries are sent again.
 func (e *Engine) Close(ctx context.Context) error {
 	e.calls.close()
 	e.sends.close()
-	e.endTry() // nobody waits for one any more
+	e.endTry() // nobody needs to wait for the store any more
 	if !e.calls.wait(ctx) {
-		e.log().Warn("closing the store while it is in use")
+		e.log().Warn("closing the store while calls are still using it")
 	}
 	e.sends.abort()
 	e.die()
@@ -253,8 +253,8 @@ func (e *Engine) Close(ctx context.Context) error {
 	return e.store.Close()
 }
 
-// Health returns nil if the engine can do its work now, and otherwise a sentence
-// that says why not, for an admin.
+// Health returns nil if the engine can do its work now, and otherwise a sentence that
+// tells an admin why not.
 func (e *Engine) Health(ctx context.Context) error {
 	if err := e.opened(); err != nil {
 		return err
@@ -267,8 +267,8 @@ func (e *Engine) Health(ctx context.Context) error {
 	return nil
 }
 
-// ready returns nil if the store is open. The first calls after a start, or
-// after a reload that changed the store, wait for the first try to open it.
+// ready returns nil if the store is open. The first calls after a start, or after a
+// reload that changed the store, wait for the first attempt to open it.
 func (e *Engine) ready(ctx context.Context) error {
 	select {
 	case <-e.tried:
@@ -305,15 +305,15 @@ func (e *Engine) log() *zap.Logger {
 	return zap.NewNop()
 }
 
-// errors of Engine beside those of Store.
+// Errors of Engine, in addition to those of Store.
 var (
-	// ErrWebhookDisabled: a disabled webhook is sent nothing.
+	// ErrWebhookDisabled: nothing is sent to a disabled webhook.
 	ErrWebhookDisabled = errors.New("the webhook is disabled")
-	// ErrEventGone: the request is still in the log but its event, and with it
-	// what was sent, is not.
-	ErrEventGone = errors.New("the event has gone")
-	// ErrTooManyDeliveries: an emit would make more than MaxDeliveries.
+	// ErrEventGone: the request is still in the log, but its event, which has the
+	// payload, has expired.
+	ErrEventGone = errors.New("the event has expired")
+	// ErrTooManyDeliveries: an emit would make more than MaxDeliveries deliveries.
 	ErrTooManyDeliveries = fmt.Errorf("more than %d deliveries from one call", MaxDeliveries)
-	// ErrBusy: too much of this is going on; try again in a moment.
-	ErrBusy = errors.New("too many at once")
+	// ErrBusy: too many operations of this kind are in progress; try again later.
+	ErrBusy = errors.New("too many operations of this kind are in progress")
 )

@@ -21,8 +21,8 @@ type Sender interface {
 	Close()
 }
 
-// start sends a delivery in a goroutine of its own, and then what waits for its slot,
-// until nothing does.
+// start sends a delivery in a goroutine of its own, and then whatever waits for its
+// slot, until nothing does.
 func (e *Engine) start(w *sending) {
 	go func() {
 		for w != nil {
@@ -31,17 +31,17 @@ func (e *Engine) start(w *sending) {
 	}()
 }
 
-// deliver makes the request of one delivery, and gives what is to be sent next in the
-// slot that it had.
+// deliver makes the request of one delivery, and returns what is to be sent next in its
+// slot.
 func (e *Engine) deliver(w *sending) (next *sending) {
 	ctx, ok := e.sends.add()
-	if !ok { // this process stops
+	if !ok { // this process is stopping
 		return e.giveUp(w)
 	}
 	a := e.active.Load()
 	if time.Until(w.until) < a.settings.Timeout+startMargin {
-		// Too late, or the timeout has been raised since: somebody else might hold
-		// the delivery before this request ends.
+		// It is too late, or the timeout has been raised since: another process might
+		// lease the delivery before this request ends.
 		defer e.sends.done()
 		return e.giveUp(w)
 	}
@@ -53,7 +53,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
 	}
 	outcome, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
-	if interrupted { // no attempt, but a row of the log: something may have been sent
+	if interrupted { // no attempt, but logged: something may have been sent
 		next = e.giveUp(w)
 		e.ended(&finished{outcome: outcome}, true)
 		return next
@@ -72,8 +72,8 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	}
 	f := &finished{outcome: outcome, slot: true}
 	if outcome.Slow {
-		// Its slot stays taken until the store knows that the webhook is slow,
-		// lest the next claim takes it for a fast one.
+		// Its slot stays taken until the store knows that the webhook is slow, so that
+		// the next claim does not treat it as a fast one.
 		f.holding = w
 	} else {
 		next = e.dispatcher.finish(w, r.Status == RequestSuccess)
@@ -82,15 +82,15 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	return next
 }
 
-// giveUp hands back a delivery whose request was not made, or broken off.
+// giveUp gives back a delivery whose request was not made, or was cancelled.
 func (e *Engine) giveUp(w *sending) (next *sending) {
 	next = e.dispatcher.abandon(w)
 	e.release([]Lease{w.lease()})
 	return next
 }
 
-// send makes one request and describes it. Interrupted means that it was broken
-// off because this process stops.
+// send makes one request and describes it. Interrupted means that it was cancelled
+// because this process is stopping.
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
 	s := &a.settings
 	startedAt := e.store.Now()
@@ -121,7 +121,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			Status:            RequestSuccess,
 			StatusCode:        response.StatusCode,
 			URL:               w.URL,
-			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote anything
+			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote what the endpoint sent
 			Duration:          time.Since(began),
 			Headers:           headers,
 			ResponseBody:      response.Body,
@@ -140,12 +140,12 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	return o, ctx.Err() != nil && response.Failure != ""
 }
 
-// release hands deliveries back; if that fails, their leases end by themselves.
+// release gives leases back to the store. If that fails, they end by themselves.
 func (e *Engine) release(leases []Lease) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := e.store.Release(ctx, leases); err != nil {
-		e.log().Warn("cannot hand deliveries back; they fall due when their leases end", zap.Error(err))
+		e.log().Warn("cannot give deliveries back to the store; they will be sent when their leases end", zap.Error(err))
 		return
 	}
 	e.dispatcher.claimIn(0)

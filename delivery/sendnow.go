@@ -24,7 +24,7 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 	sendCtx, ok := e.sends.add()
 	if !ok {
 		e.sendsNow.release(tenant, 1)
-		return nil, fmt.Errorf("%w: this process stops", ErrUnavailable)
+		return nil, fmt.Errorf("%w: this process is stopping", ErrUnavailable)
 	}
 	w, ev, err := prepare()
 	if err != nil {

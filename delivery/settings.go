@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// Settings are all that a configuration can change about a running engine. They
-// are not changed once given to one.
+// Settings is everything that a configuration can change about a running engine. They
+// must not be changed once an engine has them.
 type Settings struct {
 	// SignatureHeader carries "sha256=" and the hex HMAC of the body.
 	SignatureHeader string
@@ -60,7 +60,7 @@ func DefaultSettings() Settings {
 	}
 }
 
-// Bounds of settings, beyond which a value is a mistake rather than a wish.
+// Bounds of settings. Beyond them a value is probably a mistake.
 const (
 	maxAttempts    = 100
 	maxConcurrency = 65_536
@@ -71,8 +71,8 @@ const (
 	maxResponse    = 16 << 20
 )
 
-// Validate says what in the settings makes no sense, naming the option as the
-// configuration spells it.
+// Validate returns an error that says what in the settings makes no sense, naming the
+// option as the configuration spells it.
 func (s *Settings) Validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
