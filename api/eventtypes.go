@@ -77,17 +77,22 @@ func (t *EventTypes) check(name string) error {
 	return nil
 }
 
-// example chooses the type of a test event for a webhook that wants some types.
-func (t *EventTypes) example(wanted []string) string {
+// example chooses the type of a test event for a webhook that wants some types; ok is
+// false if no event can be emitted that it wants.
+func (t *EventTypes) example(wanted []string) (name string, ok bool) {
+	switch {
+	case !slices.Contains(wanted, delivery.AllEventTypes):
+	case t.any:
+		return "test", true
+	default:
+		return t.names[0], true
+	}
 	for _, name := range wanted {
 		if t.check(name) == nil {
-			return name
+			return name, true
 		}
 	}
-	if t.any {
-		return "test"
-	}
-	return t.names[0]
+	return "", false
 }
 
 type eventType struct {

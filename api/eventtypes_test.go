@@ -10,12 +10,6 @@ func TestEventTypes(t *testing.T) {
 	if err != nil || len(standard.names) != 8 || standard.check("alert_active") != nil || standard.check("other") == nil || standard.check("*") == nil {
 		t.Errorf("got %+v, %v", standard, err)
 	}
-	if got := standard.example([]string{"*"}); got != "alert_active" {
-		t.Errorf("example is %q", got)
-	}
-	if got := standard.example([]string{"gone", "group_deleted"}); got != "group_deleted" {
-		t.Errorf("example is %q", got)
-	}
 	everything, err := NewEventTypes([]string{"*"})
 	if err != nil || everything.check("any name, really: ünïcode/1") != nil {
 		t.Errorf("got %+v, %v", everything, err)
@@ -25,7 +19,19 @@ func TestEventTypes(t *testing.T) {
 			t.Errorf("%q was taken", name)
 		}
 	}
-	if got := everything.example([]string{"*"}); got != "test" {
-		t.Errorf("example is %q", got)
+	for _, tc := range []struct {
+		types  *EventTypes
+		wanted []string
+		want   string
+	}{
+		{standard, []string{"*"}, "alert_active"},
+		{standard, []string{"gone", "group_deleted"}, "group_deleted"},
+		{standard, []string{"gone"}, ""},
+		{everything, []string{"*"}, "test"},
+		{everything, []string{"gone"}, "gone"},
+	} {
+		if got, ok := tc.types.example(tc.wanted); got != tc.want || ok != (tc.want != "") {
+			t.Errorf("of %q the example is %q, %t", tc.wanted, got, ok)
+		}
 	}
 }

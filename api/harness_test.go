@@ -190,6 +190,15 @@ func (s *site) exchange(method, path, body string, headers ...string) *openapite
 	}
 }
 
+// hostile makes a call as an admin that is none of a documented client's, or whose
+// event types are not the standard ones.
+func (s *site) hostile(method, path, body string, headers ...string) reply {
+	s.t.Helper()
+	headers = append([]string{"Authorization", asAdmin}, headers...)
+	e := s.exchange(method, path, body, headers...)
+	return reply{e.Status, e.ResponseHeader, e.ResponseBody}
+}
+
 // admin calls the API as an admin, unless headers say otherwise.
 func (s *site) admin(method, path, body string, headers ...string) reply {
 	s.t.Helper()

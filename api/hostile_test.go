@@ -15,14 +15,6 @@ func hostileSite(t *testing.T) *site {
 	return start(t, c)
 }
 
-// hostile makes a call that is none of a documented client's.
-func (s *site) hostile(method, path, body string, headers ...string) reply {
-	s.t.Helper()
-	headers = append([]string{"Authorization", asAdmin}, headers...)
-	e := s.exchange(method, path, body, headers...)
-	return reply{e.Status, e.ResponseHeader, e.ResponseBody}
-}
-
 // TestHostileEvents emits what may be JSON and is hard to swallow. What is taken
 // in comes out again, digit for digit.
 func TestHostileEvents(t *testing.T) {

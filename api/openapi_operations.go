@@ -49,7 +49,7 @@ var operationDocs = map[string]operationDoc{
 	},
 	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", status: http.StatusNoContent},
 	"POST api/webhooks/*/test": {
-		id: "testWebhook", summary: "Send an example event to a webhook now", description: " Refused with 409 if the webhook is disabled.",
+		id: "testWebhook", summary: "Send an example event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants no event that can be emitted.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
 	},
 	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},

@@ -80,7 +80,7 @@ func (b *schemas) inputs() {
 	test := define[testInput](b, "Test")
 	test.Required = nil
 	b.set(test, "event_type", schemaRef("EventTypeName"))
-	b.member(test, "event_type").Description = "Default: the first that the webhook wants."
+	b.member(test, "event_type").Description = "One that the webhook wants. Default: the first of them."
 	define[rerunInput](b, "Rerun")
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -142,13 +143,21 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	name := in.EventType.Value
-	if !given {
-		w, err := c.api.Engine.Webhook(ctx, ref)
-		if err != nil {
-			return response{}, notFound(err, "webhook")
+	w, err := c.api.Engine.Webhook(ctx, ref)
+	if err != nil {
+		return response{}, notFound(err, "webhook")
+	}
+	name, ok := c.api.EventTypes.example(w.EventTypes)
+	switch {
+	case given && !slices.Contains(w.EventTypes, in.EventType.Value) && !slices.Contains(w.EventTypes, delivery.AllEventTypes):
+		return response{}, invalid(fieldError{"event_type", "The webhook does not want this event type: choose one of its own."})
+	case given:
+		name = in.EventType.Value
+	case !ok:
+		return response{}, &problem{
+			Status: http.StatusUnprocessableEntity,
+			Detail: "None of the event types that the webhook wants is configured any more, so there is no event to test it with: change its event types first.",
 		}
-		name = c.api.EventTypes.example(w.EventTypes)
 	}
 	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, delivery.NewEvent{Type: name, Data: exampleData(name)})
 	if err != nil {
