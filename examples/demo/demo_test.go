@@ -3,10 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -67,7 +70,7 @@ func TestDemo(t *testing.T) {
 		{"  1/3  ", len(events)},
 		{"  2/3  ", 1},
 		{"  retry  ", 1},
-		{"Of the failed request the log says: ", 1},
+		{"The log says why the request failed: ", 1},
 	} {
 		if got := strings.Count(text, c.what); got != c.want {
 			t.Errorf("%q is there %d times, not %d", c.what, got, c.want)
@@ -75,6 +78,50 @@ func TestDemo(t *testing.T) {
 	}
 	if t.Failed() {
 		t.Log(text)
+	}
+}
+
+// TestPage opens the page as the demo says, while nothing else has been shown yet and
+// when everything has.
+func TestPage(t *testing.T) {
+	d, out := newDemo(t)
+	d.once = false
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	ended := make(chan error, 1)
+	go func() { ended <- d.run(ctx) }()
+	const last = "Ctrl-C ends everything"
+	for !strings.Contains(out.String(), last) {
+		select {
+		case <-out.changed:
+		case err := <-ended:
+			t.Fatalf("ended before %q: %v\n%s", last, err, out)
+		}
+	}
+	before, _, _ := strings.Cut(out.String(), "Registering")
+	_, after, _ := strings.Cut(out.String(), "Everything keeps running")
+	for _, text := range []string{before, after} {
+		said := regexp.MustCompile(`(?m)^  (http://\S+/)\n  user name: .*\n  password:  (\S+)$`).FindStringSubmatch(text)
+		if said == nil {
+			t.Fatalf("the page is not in\n%s", text)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, said[1], nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth("demo", said[2])
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil || !strings.Contains(string(body), "<title>Webhooks</title>") {
+			t.Errorf("%s answers %s: %v, %s", said[1], res.Status, err, body)
+		}
+	}
+	interrupt()
+	if err := <-ended; err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -31,7 +31,7 @@ func printLog(out io.Writer, log []request, verdicts map[string][]bool) error {
 	}
 	for _, r := range log {
 		if r.Error != "" {
-			fmt.Fprintf(out, "\nOf the failed request the log says: %s\n", r.Error)
+			fmt.Fprintf(out, "\nThe log says why the request failed: %s\n", r.Error)
 		}
 	}
 	return nil

@@ -75,6 +75,7 @@ func (d *demo) play(ctx context.Context, dir string) error {
 	}
 	ctx, cancel := s.watch(ctx)
 	defer cancel()
+	fmt.Fprintf(d.out, "\nThe page for admins, where everything that follows shows up live:\n\n%s\n", s.product.page())
 	log, err := d.show(ctx, s)
 	if err == nil && !d.once {
 		d.invite(s, log)
@@ -112,7 +113,7 @@ func (d *demo) show(ctx context.Context, s *stage) ([]request, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the log could not be read: %w", err)
 	}
-	fmt.Fprintf(d.out, "\nThe log, and what the receiver said of each signature:\n\n")
+	fmt.Fprintf(d.out, "\nThe log of requests, and whether the receiver found each signature right:\n\n")
 	return log, printLog(d.out, log, s.receiver.verdicts())
 }
 
@@ -125,31 +126,32 @@ func (d *demo) invite(s *stage, log []request) {
 		}
 	}
 	fmt.Fprintf(d.out, `
-Everything keeps running. In another terminal, try:
+Everything keeps running. Open the page first: it shows all of this and more.
 
-  # The webhooks
-  curl %[2]s %[1]s/webhooks
+%[6]s
+Or use the API, in another terminal:
 
-  # Emit an event, as the product does: with a token that can do little else
+  # Emit an event, as the product does: with a token that may do little else
   curl %[3]s -H 'Content-Type: application/json' \
     -d '{"event_type":"device_created","data":{"hostname":"printer-2"}}' %[1]s/events
 
-  # The log, newest first
-  curl %[2]s '%[1]s/requests?limit=5'
-
-  # The request that failed: what was sent and what came back
+  # Read the request that failed: what was sent and what came back
   curl %[2]s %[1]s/requests/%[4]s
 
   # Send it again
   curl -X POST %[2]s %[1]s/requests/%[4]s/rerun
 
-  # Is all well? Anyone may ask
+  # List the webhooks, and the log, newest first
+  curl %[2]s %[1]s/webhooks
+  curl %[2]s '%[1]s/requests?limit=5'
+
+  # Ask whether all is well, which anyone may
   curl %[1]s/health
 
-Caddy's own log: %[5]s
-Below, the receiver tells what arrives. Ctrl-C ends everything.
+Caddy's own log is %[5]s
+Ctrl-C ends everything. Until then the receiver reports what arrives:
 
-`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.Log)
+`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.Log, s.product.page())
 }
 
 // authorization is a token as an argument of curl.

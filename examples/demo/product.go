@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,11 @@ type product struct {
 	api        string // URL of the API, without a slash at the end
 	emitToken  string // for emitting
 	adminToken string // for everything else
+}
+
+// page says where the page for admins is and how to log in there.
+func (p *product) page() string {
+	return fmt.Sprintf("  %s/\n  user name: any, such as demo\n  password:  %s\n", strings.TrimSuffix(p.api, "/api"), p.adminToken)
 }
 
 // event is an event as it is emitted.

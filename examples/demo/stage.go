@@ -48,7 +48,7 @@ func (s *stage) start(ctx context.Context) (err error) {
 		emitToken:  rand.Text(),
 		adminToken: rand.Text(),
 	}
-	fmt.Fprintf(s.out, "Starting Caddy on %s, with a store of its own in a temporary folder\n", site)
+	fmt.Fprintf(s.out, "Starting Caddy at %s, with its store in a temporary folder\n", site)
 	if err := s.startCaddy(site); err != nil {
 		return fmt.Errorf("Caddy did not start: %w", err)
 	}
