@@ -30,7 +30,7 @@ test: lint test-go fuzz ## Check everything: linters, all tests with the race de
 
 .PHONY: test-go
 test-go: ## Run the tests alone
-	@$(need) cc && $(need) strace
+	@$(need) cc && $(need) strace && $(need) examples
 	redis=$$($(need) redis) && chromium=$$($(need) chromium) && \
 		WEBHOOKS_REDIS_SERVER=$$redis WEBHOOKS_CHROMIUM=$$chromium go test -race -vet=off -timeout 20m ./...
 

@@ -1,7 +1,6 @@
-// A body, as it was sent or answered, how to send it by hand, and how to check its
-// signature.
+// The bodies and headers of a request, and how to check its signature.
 
-import { copyButton, element, visible } from "./parts.js";
+import { copyButton, element, scrolled, visible } from "./parts.js";
 
 // bodySection shows a body under a title; note says something of it. It is text,
 // whatever it is; JSON is laid out, unless the raw text is asked for.
@@ -26,9 +25,6 @@ export function bodySection(title, text, note) {
 		note && element("p.hint", note),
 	);
 }
-
-// scrolled can be scrolled by the keyboard, too.
-const scrolled = (ariaLabel, ...children) => element("pre", { tabIndex: 0, role: "region", ariaLabel }, ...children);
 
 const deepest = 40; // levels that are indented: a hostile body has thousands
 
@@ -76,27 +72,6 @@ export function headerSection({ request_headers: headers }) {
 const signatureHeader = ({ request_headers: headers }) => (
 	Object.keys(headers).length > 0 ? Object.keys(headers).find((name) => headers[name].startsWith("sha256=")) : "X-Level-Signature"
 );
-
-const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
-
-// curlSection has a command that sends the same payload, signed with a secret that
-// only its owner knows.
-export function curlSection(request) {
-	const header = signatureHeader(request);
-	const command = [
-		header && "SECRET='the secret of the webhook'",
-		`BODY=${quoted(request.request_body)}`,
-		header && `SIGNATURE=$(printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET" | sed 's/.* //')`,
-		`curl -g ${quoted(request.url)} \\`,
-		"  -H 'Content-Type: application/json' \\",
-		header && `  -H ${quoted(`${header}: sha256=`)}"$SIGNATURE" \\`,
-		'  --data-raw "$BODY"',
-	].filter(Boolean).join("\n");
-	return element(
-		"details", element("summary", "Copy as curl"),
-		scrolled("curl command", command), copyButton("Copy curl command", command),
-	);
-}
 
 const examples = {
 	Go: `func verify(secret string, body []byte, signature string) bool {

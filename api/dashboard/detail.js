@@ -3,7 +3,8 @@
 
 import * as address from "./address.js";
 import { call } from "./api.js";
-import { bodySection, curlSection, headerSection, verifySection } from "./body.js";
+import { bodySection, headerSection, verifySection } from "./body.js";
+import { curlSection } from "./curl.js";
 import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
 
 const panel = byId("detail");

@@ -41,6 +41,9 @@ export function foreign(what, text, properties) {
 	return element(what, { dir: "auto", ...properties }, ...visible(text));
 }
 
+// scrolled is text that can be scrolled, by the keyboard too.
+export const scrolled = (ariaLabel, ...children) => element("pre", { tabIndex: 0, role: "region", ariaLabel }, ...children);
+
 const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
 
 // say shows a sentence for some seconds.
