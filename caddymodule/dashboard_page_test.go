@@ -45,6 +45,7 @@ func TestDashboardPage(t *testing.T) {
 		"links in the panel":   testPanelLinks,
 		"live refused":         testLiveRefused,
 		"live signed out":      testLiveSignedOut,
+		"verify a signature":   testVerify,
 	}
 	for name, store := range dashboardStores {
 		t.Run(name, func(t *testing.T) {

@@ -169,17 +169,23 @@ func verify(secret string, body []byte, signature string) bool {
 	return hmac.Equal([]byte(signature), []byte(want))
 }
 
-// checkVerify tries verify, which must be the README's, with a request that was
-// signed with the README's secret, and with changed ones.
-func checkVerify(t *testing.T, body []byte, signature string) {
+// wantVerify checks that what is shown as verify is the one of this file.
+func wantVerify(t *testing.T, shown string) {
 	t.Helper()
 	source, err := os.ReadFile("readme_curl_test.go")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if snippet := readmeBlocks(t, "go")[0]; !strings.Contains(string(source), "\n"+snippet) {
-		t.Errorf("this test has another function than the README:\n%s", snippet)
+	if !strings.Contains(string(source), "\n"+shown) {
+		t.Errorf("this test has another function than\n%s", shown)
 	}
+}
+
+// checkVerify tries verify, which must be the README's, with a request that was
+// signed with the README's secret, and with changed ones.
+func checkVerify(t *testing.T, body []byte, signature string) {
+	t.Helper()
+	wantVerify(t, readmeBlocks(t, "go")[0])
 	const secret = "a long random text"
 	if !verify(secret, body, signature) {
 		t.Errorf("%s is not the signature of %s", signature, body)

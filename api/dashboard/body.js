@@ -89,18 +89,18 @@ function verify(secret, body, signature) { // body: a Buffer, as it came
 }`,
 	Python: `import hashlib, hmac
 
-def verify(secret: str, body: bytes, signature: str) -> bool:
+def verify(secret, body, signature):  # body: bytes, as they came
     want = "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
-    return hmac.compare_digest(signature.encode(), want.encode())`,
+    return hmac.compare_digest((signature or "").encode(), want.encode())`,
 	Ruby: `require "openssl"
 
 def verify(secret, body, signature)
   want = "sha256=" + OpenSSL::HMAC.hexdigest("SHA256", secret, body)
   OpenSSL.secure_compare(want, signature.to_s)
 end`,
-	PHP: `function verify(string $secret, string $body, string $signature): bool {
+	PHP: `function verify(string $secret, string $body, ?string $signature): bool {
     $want = "sha256=" . hash_hmac("sha256", $body, $secret);
-    return hash_equals($want, $signature);
+    return hash_equals($want, $signature ?? "");
 }`,
 };
 
