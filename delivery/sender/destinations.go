@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-	"unicode/utf8"
 
 	"code.dny.dev/ssrf"
 )
@@ -88,8 +87,10 @@ func (d *Destinations) CheckURL(raw string) error {
 	if strings.ContainsFunc(raw, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return errors.New("the URL contains a space or a control character")
 	}
-	u, err := url.Parse(raw)
+	u, err := parseURL(raw)
 	switch {
+	case errors.Is(err, errHostName):
+		return err
 	case err != nil:
 		return errors.New("this is not a URL")
 	case u.Scheme == "http" && !d.AllowHTTP:
@@ -98,8 +99,6 @@ func (d *Destinations) CheckURL(raw string) error {
 		return errors.New("the URL must be absolute and begin with https://")
 	case u.Hostname() == "":
 		return errors.New("the URL names no host")
-	case !utf8.ValidString(u.Hostname()): // by %-escapes
-		return errors.New("the URL's host is not a name")
 	case u.User != nil:
 		return errors.New("the URL must not contain a user name or password")
 	case strings.Contains(raw, "#"):
@@ -113,12 +112,13 @@ func (d *Destinations) CheckURL(raw string) error {
 	return d.checkHost(u.Hostname())
 }
 
-// checkHost checks a host that is an address, or a name that can only mean one.
+// checkHost checks a host, as parseURL returns it, that is an address or a name that
+// can only mean one.
 func (d *Destinations) checkHost(host string) error {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return d.CheckAddr(addr)
 	}
-	name := strings.TrimSuffix(strings.ToLower(host), ".")
+	name := strings.TrimSuffix(host, ".")
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		v4, v6 := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
 		if err := d.CheckAddr(v4); err != nil && d.CheckAddr(v6) != nil {

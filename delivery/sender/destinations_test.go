@@ -165,6 +165,7 @@ func TestCheckURL(t *testing.T) {
 		control     = "the URL contains a space or a control character"
 		userinfo    = "the URL must not contain a user name or password"
 		fragment    = "the URL must not have a fragment (#…)"
+		hostName    = "the URL's host is not a valid host name"
 		port        = "the URL's port must be 1 to 65535"
 	)
 	notPublic := func(addr string) string {
@@ -181,7 +182,9 @@ func TestCheckURL(t *testing.T) {
 		{"https://[2606:4700:4700::1111]/", ""},
 		{"https://example.com./", ""},
 		{"https://b%C3%BCcher.example/", ""},
-		{"https://%c3/", "the URL's host is not a name"},
+		{"https://münchen。test/", ""},
+		{"https://under_score.example/", ""},
+		{"https://a--b.-c-.example/", ""},
 		{"https://" + strings.Repeat("a", MaxURLLength-8), ""},
 
 		{"https://" + strings.Repeat("a", MaxURLLength-7), "the URL is longer than 2048 bytes"},
@@ -196,6 +199,13 @@ func TestCheckURL(t *testing.T) {
 		{"https:///path", noHost},
 		{"https://:443/", noHost},
 		{"https:example.com", noHost},
+		{"https://%c3/", hostName},
+		{"https://\u00ad/", hostName},    // a soft hyphen, which means nothing
+		{"https://℀.example/", hostName}, // a/c
+		{"https://xn--a-ecp.ru.bücher.example/", hostName},
+		{"https://a\u3000b.example/", hostName},
+		{"https://\u0301a.example/", hostName},
+		{"https://<host>/", hostName},
 		{"https://exa mple.com/", control},
 		{" https://example.com/", control},
 		{"https://example.com/\n", control},
@@ -225,6 +235,9 @@ func TestCheckURL(t *testing.T) {
 		{"https://hooks.localhost/", notPublic("127.0.0.1")},
 		{"https://localhost./", notPublic("127.0.0.1")},
 		{"https://notlocalhost/", ""},
+		{"https://ＬＯＣＡＬhost/", notPublic("127.0.0.1")},
+		{"https://localhost。/", notPublic("127.0.0.1")},
+		{"https://１２７.0.0.1/", notPublic("127.0.0.1")},
 	} {
 		t.Run(tc.url, func(t *testing.T) {
 			got := ""

@@ -6,11 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"strings"
 	"time"
-	"unicode"
-
-	"golang.org/x/net/idna"
 )
 
 // connection is one to an endpoint, of whatever protocol.
@@ -83,14 +79,9 @@ func dialEstablished(ctx context.Context, _, _ string) (net.Conn, error) {
 	return conn, nil
 }
 
-// address is the host and port to dial, in ASCII.
+// address is the host and port to dial.
 func address(u *url.URL) string {
 	host, port := u.Hostname(), u.Port()
-	if strings.ContainsFunc(host, func(r rune) bool { return r > unicode.MaxASCII }) {
-		if ascii, err := idna.Lookup.ToASCII(host); err == nil {
-			host = ascii
-		}
-	}
 	switch {
 	case port != "":
 	case u.Scheme == "https":

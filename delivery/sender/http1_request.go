@@ -13,17 +13,11 @@ import (
 // appendRequestHeader appends a request of HTTP/1.1 up to its body, byte for byte as
 // net/http would write it.
 func appendRequestHeader(to *[]byte, req *request) error {
-	host, err := httpguts.PunycodeHostPort(req.url.Host)
-	if err != nil {
-		return err
-	}
-	if !httpguts.ValidHostHeader(host) {
-		host = "" // which is valid
-	}
+	var err error
 	b := append(*to, "POST "...)
 	b = append(b, req.url.RequestURI()...)
 	b = append(b, " HTTP/1.1\r\nHost: "...)
-	b = append(b, withoutZone(host)...)
+	b = append(b, withoutZone(req.url.Host)...)
 	b = append(b, "\r\n"...)
 	if b, err = appendHeader(b, "User-Agent", req.Header["User-Agent"]); err != nil {
 		return err

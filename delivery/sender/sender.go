@@ -103,7 +103,7 @@ func (req *request) failure(ctx context.Context, err error, at phase) Response {
 func (s *Sender) Send(ctx context.Context, m Message) Response {
 	req := &request{Message: m, deadline: time.Now().Add(m.Timeout)}
 	var err error
-	if req.url, err = url.Parse(m.URL); err != nil || req.url.Host == "" {
+	if req.url, err = parseURL(m.URL); err != nil || req.url.Host == "" {
 		return Response{Failure: "the webhook's URL is not one"}
 	}
 	if req.url.Scheme != "https" && !s.destinations.AllowHTTP {
