@@ -10,58 +10,68 @@ import (
 	"github.com/google/uuid"
 )
 
-// unknownID is the id of nothing.
+// unknownID is an id that nothing has.
 const unknownID = "0190f5f0-0000-7000-8000-000000000000"
 
 func basic(user, password string) string {
 	return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
 }
 
+// The roles of callers. Each may do what those before it may.
+const (
+	anyone = iota
+	emitter
+	admin
+)
+
+// callers are those who call, and the role that each has.
+var callers = []struct {
+	name, mount string
+	header      []string
+	role        int
+}{
+	{"nobody", "hooks", nil, anyone},
+	{"wrong token", "hooks", []string{"Authorization", "Bearer wrong"}, anyone},
+	{"empty token", "hooks", []string{"Authorization", "Bearer "}, anyone},
+	{"emitter", "hooks", []string{"Authorization", "Bearer " + emitToken}, emitter},
+	{"rotated emitter", "hooks", []string{"Authorization", "Bearer " + oldToken}, emitter},
+	{"scheme in lower case", "hooks", []string{"Authorization", "bearer " + emitToken}, emitter},
+	{"emit token as a password", "hooks", []string{"Authorization", basic("u", emitToken)}, anyone},
+	{"admin", "hooks", []string{"Authorization", "Bearer " + adminToken}, admin},
+	{"admin as a password", "hooks", []string{"Authorization", basic("any", adminToken)}, admin},
+	{"admin as a password of no user", "hooks", []string{"Authorization", basic("", adminToken)}, admin},
+	{"admin as a user", "hooks", []string{"Authorization", basic(adminToken, "")}, anyone},
+	{"no tokens configured", "nobody", []string{"Authorization", "Bearer " + adminToken}, anyone},
+	{"empty token where none is configured", "nobody", []string{"Authorization", "Bearer "}, anyone},
+	{"admin_user", "user", []string{"X-User", "ada"}, admin},
+	{"empty admin_user", "user", nil, anyone},
+	{"insecure_no_auth", "open", nil, admin},
+}
+
+// calls are the calls of the API, the role that each takes, and the answer to callers
+// who have it.
+var calls = []struct {
+	method, path, body string
+	role, status       int
+}{
+	{"POST", "/api/events", `{"event_type":"alert_active","data":{}}`, emitter, 202},
+	{"GET", "/api/events/" + unknownID, "", admin, 404},
+	{"GET", "/api/event-types", "", emitter, 200},
+	{"GET", "/api/webhooks", "", admin, 200},
+	{"POST", "/api/webhooks", "{}", admin, 422},
+	{"GET", "/api/webhooks/" + unknownID, "", admin, 404},
+	{"PATCH", "/api/webhooks/" + unknownID, "{}", admin, 404},
+	{"DELETE", "/api/webhooks/" + unknownID, "", admin, 404},
+	{"POST", "/api/webhooks/" + unknownID + "/test", "{}", admin, 404},
+	{"GET", "/api/requests", "", admin, 200},
+	{"GET", "/api/requests/" + unknownID, "", admin, 404},
+	{"POST", "/api/requests/" + unknownID + "/rerun", "", admin, 404},
+	{"GET", "/api/health", "", anyone, 200},
+	{"GET", "/api/openapi.json", "", anyone, 200},
+}
+
 func TestWhoMayDoWhat(t *testing.T) {
 	t.Parallel()
-	event := `{"event_type":"alert_active","data":{}}`
-	const anyone, emitter, admin = 0, 1, 2
-	callers := []struct {
-		name, mount string
-		header      []string
-		role        int
-	}{
-		{"nobody", "hooks", nil, anyone},
-		{"wrong token", "hooks", []string{"Authorization", "Bearer wrong"}, anyone},
-		{"empty token", "hooks", []string{"Authorization", "Bearer "}, anyone},
-		{"emitter", "hooks", []string{"Authorization", "Bearer " + emitToken}, emitter},
-		{"rotated emitter", "hooks", []string{"Authorization", "Bearer " + oldToken}, emitter},
-		{"scheme in lower case", "hooks", []string{"Authorization", "bearer " + emitToken}, emitter},
-		{"emit token as a password", "hooks", []string{"Authorization", basic("u", emitToken)}, anyone},
-		{"admin", "hooks", []string{"Authorization", "Bearer " + adminToken}, admin},
-		{"admin as a password", "hooks", []string{"Authorization", basic("any", adminToken)}, admin},
-		{"admin as a password of no user", "hooks", []string{"Authorization", basic("", adminToken)}, admin},
-		{"admin as a user", "hooks", []string{"Authorization", basic(adminToken, "")}, anyone},
-		{"no tokens configured", "nobody", []string{"Authorization", "Bearer " + adminToken}, anyone},
-		{"empty token where none is configured", "nobody", []string{"Authorization", "Bearer "}, anyone},
-		{"admin_user", "user", []string{"X-User", "ada"}, admin},
-		{"empty admin_user", "user", nil, anyone},
-		{"insecure_no_auth", "open", nil, admin},
-	}
-	calls := []struct {
-		method, path, body string
-		role, status       int
-	}{
-		{"POST", "/api/events", event, emitter, 202},
-		{"GET", "/api/events/" + unknownID, "", admin, 404},
-		{"GET", "/api/event-types", "", emitter, 200},
-		{"GET", "/api/webhooks", "", admin, 200},
-		{"POST", "/api/webhooks", "{}", admin, 422},
-		{"GET", "/api/webhooks/" + unknownID, "", admin, 404},
-		{"PATCH", "/api/webhooks/" + unknownID, "{}", admin, 404},
-		{"DELETE", "/api/webhooks/" + unknownID, "", admin, 404},
-		{"POST", "/api/webhooks/" + unknownID + "/test", "{}", admin, 404},
-		{"GET", "/api/requests", "", admin, 200},
-		{"GET", "/api/requests/" + unknownID, "", admin, 404},
-		{"POST", "/api/requests/" + unknownID + "/rerun", "", admin, 404},
-		{"GET", "/api/health", "", anyone, 200},
-		{"GET", "/api/openapi.json", "", anyone, 200},
-	}
 	for _, who := range callers {
 		for _, call := range calls {
 			t.Run(who.name+" "+call.method+" "+call.path, func(t *testing.T) {
@@ -116,7 +126,7 @@ func TestForeignOrigin(t *testing.T) {
 			one := "/api/webhooks/" + unknownID
 			for _, call := range []struct {
 				method, path, body string
-				status             int // where it is not foreign
+				status             int // if the origin is not foreign
 			}{
 				{"POST", "/api/webhooks", "{}", 422},
 				{"POST", "/api/events", "[]", 422},
@@ -136,8 +146,8 @@ func TestForeignOrigin(t *testing.T) {
 	}
 }
 
-// TestOrderOfRefusals takes away one reason after the other, and keeps those that
-// come later.
+// TestOrderOfRefusals makes calls that several reasons refuse, and takes away one
+// reason after the other, the first one first.
 func TestOrderOfRefusals(t *testing.T) {
 	t.Parallel()
 	foreign := fast.mount("tenants", "X-Tenant", uuid.NewString(), "Origin", "https://evil.example", "Content-Type", "text/plain")
@@ -183,7 +193,7 @@ func TestOrderOfRefusals(t *testing.T) {
 	}
 }
 
-// TestHead asks for what GET gives, without it.
+// TestHead checks that HEAD answers as GET does, without a body.
 func TestHead(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()

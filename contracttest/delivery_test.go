@@ -7,21 +7,23 @@ import (
 	"time"
 )
 
+// attemptTests say what an endpoint answers to each attempt, and how the delivery ends.
+var attemptTests = []struct {
+	name     string
+	statuses []int
+	outcome  string
+}{
+	{"at once", []int{204}, "success"},
+	{"on the second attempt", []int{500, 201}, "success"},
+	{"on the last attempt", []int{404, 410, 299}, "success"},
+	{"never", []int{500, 400, 503}, "failed"},
+	{"redirects", []int{302, 307, 308}, "failed"},
+	{"not modified", []int{304, 300, 429}, "failed"},
+}
+
 func TestAttempts(t *testing.T) {
 	t.Parallel()
-	const delay, jitter = 100 * time.Millisecond, 50 * time.Millisecond
-	for _, test := range []struct {
-		name     string
-		statuses []int
-		outcome  string
-	}{
-		{"at once", []int{204}, "success"},
-		{"on the second attempt", []int{500, 201}, "success"},
-		{"on the last attempt", []int{404, 410, 299}, "success"},
-		{"never", []int{500, 400, 503}, "failed"},
-		{"redirects", []int{302, 307, 308}, "failed"},
-		{"not modified", []int{304, 300, 429}, "failed"},
-	} {
+	for _, test := range attemptTests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := fast.admin()
@@ -36,44 +38,14 @@ func TestAttempts(t *testing.T) {
 			if number(d["attempts"]) != float64(len(test.statuses)) || d["next_attempt_at"] != nil {
 				t.Errorf("delivery %v", d)
 			}
-			var next time.Time
-			for i, q := range c.awaitRequests(t, "", len(test.statuses)) {
-				ok, last := test.statuses[i]/100 == 2, i == len(test.statuses)-1
-				want := object{
-					"trigger": "retry", "status": "failed", "attempt": i + 1, "max_attempts": 3, "status_code": test.statuses[i],
-					"webhook_id": w["id"], "event_id": event["event_id"],
+			rows := c.awaitRequests(t, "", len(test.statuses))
+			for i, status := range test.statuses {
+				if rows[i]["webhook_id"] != w["id"] || rows[i]["event_id"] != event["event_id"] {
+					t.Errorf("attempt %d is of another delivery: %v", i+1, rows[i])
 				}
-				if i == 0 {
-					want["trigger"] = "event"
-				}
-				if ok {
-					want["status"] = "success"
-				}
-				for name, value := range want {
-					if quote(q[name]) != quote(value) {
-						t.Errorf("attempt %d: %s is %v, want %v", i+1, name, q[name], value)
-					}
-				}
-				if (text(q["error"]) == "") != ok {
-					t.Errorf("attempt %d: error is %q", i+1, q["error"])
-				}
-				started := wantTime(t, q["started_at"])
-				// Times in answers may be cut to the millisecond.
-				if started.Before(next.Add(-time.Millisecond)) {
-					t.Errorf("attempt %d at %v, before %v", i+1, started, next)
-				}
-				if last {
-					if q["next_attempt_at"] != nil {
-						t.Errorf("next_attempt_at after the last attempt: %v", q["next_attempt_at"])
-					}
-					break
-				}
-				next = wantTime(t, q["next_attempt_at"])
-				ended := started.Add(time.Duration(number(q["duration_ms"]) * float64(time.Millisecond)))
-				if next.Before(started.Add(delay-time.Millisecond)) || next.After(ended.Add(delay+jitter+5*time.Second)) {
-					t.Errorf("attempt %d ended at %v, the next is at %v", i+1, ended, next)
-				}
+				wantAttempt(t, rows[i], i+1, status)
 			}
+			wantSchedule(t, rows)
 			if got := len(elsewhere.received()); got != 0 {
 				t.Errorf("%d redirects followed", got)
 			}
@@ -81,6 +53,54 @@ func TestAttempts(t *testing.T) {
 				t.Errorf("afterwards the webhook is %v, was %v", now, w)
 			}
 		})
+	}
+}
+
+// wantAttempt checks the row of an attempt, the first of which is 1, that was answered
+// with the status.
+func wantAttempt(t testing.TB, row object, attempt, status int) {
+	t.Helper()
+	ok := status/100 == 2
+	want := object{"trigger": "retry", "status": "failed", "attempt": attempt, "max_attempts": 3, "status_code": status}
+	if attempt == 1 {
+		want["trigger"] = "event"
+	}
+	if ok {
+		want["status"] = "success"
+	}
+	for name, value := range want {
+		if quote(row[name]) != quote(value) {
+			t.Errorf("attempt %d: %s is %v, want %v", attempt, name, row[name], value)
+		}
+	}
+	if (text(row["error"]) == "") != ok {
+		t.Errorf("attempt %d: error is %q", attempt, row["error"])
+	}
+}
+
+// wantSchedule checks when all the attempts of a delivery were made, with the delay
+// and the jitter of fastOptions.
+func wantSchedule(t testing.TB, rows []object) {
+	t.Helper()
+	const delay, jitter = 100 * time.Millisecond, 50 * time.Millisecond
+	var next time.Time
+	for i, row := range rows {
+		started := wantTime(t, row["started_at"])
+		// Times in answers may be cut to the millisecond.
+		if started.Before(next.Add(-time.Millisecond)) {
+			t.Errorf("attempt %d at %v, before %v", i+1, started, next)
+		}
+		if i == len(rows)-1 {
+			if row["next_attempt_at"] != nil {
+				t.Errorf("next_attempt_at after the last attempt: %v", row["next_attempt_at"])
+			}
+			break
+		}
+		next = wantTime(t, row["next_attempt_at"])
+		ended := started.Add(time.Duration(number(row["duration_ms"]) * float64(time.Millisecond)))
+		if next.Before(started.Add(delay-time.Millisecond)) || next.After(ended.Add(delay+jitter+5*time.Second)) {
+			t.Errorf("attempt %d ended at %v, the next is at %v", i+1, ended, next)
+		}
 	}
 }
 
@@ -116,7 +136,8 @@ func TestNoStatusLine(t *testing.T) {
 	}
 }
 
-// TestCutResponse is about a status line whose response does not end well.
+// TestCutResponse has an endpoint end its response after the status line and a part of
+// the body.
 func TestCutResponse(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()

@@ -18,12 +18,13 @@ import (
 	"github.com/google/uuid"
 )
 
-// destinations are the option's lines.
+// destinations is the option with these lines.
 func destinations(lines ...string) string {
 	return "destinations {\n\t\t\t" + strings.Join(lines, "\n\t\t\t") + "\n\t\t}\n"
 }
 
-// certificateFile is a file for trusted_ca.
+// certificateFile writes the certificate that all receivers have to a file for
+// trusted_ca.
 func certificateFile(t testing.TB) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "ca.pem")
@@ -34,31 +35,30 @@ func certificateFile(t testing.TB) string {
 	return file
 }
 
-// TestDestinations has a Caddy that lets everything through create webhooks, and
-// others with other options on the same store: what they do not let through, they
-// neither create nor send anything to.
-func TestDestinations(t *testing.T) {
-	t.Parallel()
+// expected is what becomes of a webhook for one URL.
+type expected struct {
+	refused bool   // whether creating it is refused
+	failure string // part of the error of a request to it, "" for success
+}
+
+type destinationTest struct {
+	name                 string
+	lines                []string
+	address, host, https expected // http by address, http by name, https
+}
+
+// destinationTests are options, and what becomes of webhooks for endpoints at
+// 127.0.0.1. The line trust has https endpoints trusted.
+func destinationTests(trust string) []destinationTest {
 	const (
 		noHTTP    = "http URLs"
 		notPublic = "not public"
 		denied    = "denied"
 		untrusted = "not trusted"
-		some      = " " // which, depends on what else the system takes localhost for
+		some      = " " // which one depends on what other addresses localhost has here
 	)
-	trust := "trusted_ca " + certificateFile(t)
-	store := ownStore()
-	lenient := start(t, store+destinations("allow_http", "allow 127.0.0.0/8 ::1/128", trust))
-	type expected struct {
-		refused bool   // is such a webhook's creation
-		failure string // part of a request's error, "" for success
-	}
 	ok := expected{}
-	for _, test := range []struct {
-		name                 string
-		lines                []string
-		address, host, https expected // http by address, http by name, https
-	}{
+	return []destinationTest{
 		{"all allowed", []string{"allow_http", "allow 127.0.0.0/8 ::1/128", trust}, ok, ok, ok},
 		{"no http", []string{"allow 127.0.0.0/8 ::1/128", trust}, expected{true, noHTTP}, expected{true, noHTTP}, ok},
 		{"nothing allowed", []string{"allow_http", trust}, expected{true, notPublic}, expected{true, notPublic}, expected{true, notPublic}},
@@ -71,38 +71,27 @@ func TestDestinations(t *testing.T) {
 		{"one of the name's denied", []string{"allow_http", "allow 127.0.0.0/8 ::1", "deny ::1", trust}, ok, ok, ok},
 		{"the other of the name's denied", []string{"allow_http", "allow 127.0.0.0/8 ::1", "deny 127.0.0.0/8", trust}, expected{true, denied}, expected{false, some}, expected{true, denied}},
 		{"no certificate trusted", []string{"allow_http", "allow 127.0.0.0/8 ::1"}, ok, ok, expected{false, untrusted}},
-	} {
+	}
+}
+
+// TestDestinations creates webhooks on a Caddy that allows every destination, and
+// tries them on Caddys with other options and the same store: what these forbid,
+// they neither create nor send to.
+func TestDestinations(t *testing.T) {
+	t.Parallel()
+	trust := "trusted_ca " + certificateFile(t)
+	store := ownStore()
+	lenient := start(t, store+destinations("allow_http", "allow 127.0.0.0/8 ::1/128", trust))
+	for _, test := range destinationTests(trust) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, store+destinations(test.lines...))
 			creator := lenient.admin()
 			c := client{s.url + "/tenants", creator.header}
 			plain, secure := receive(t, nil), receiveTLS(t, nil)
-			for _, to := range []struct {
-				url  string
-				want expected
-				r    *receiver
-			}{
-				{plain.URL + "/address", test.address, plain},
-				{strings.Replace(plain.URL, "127.0.0.1", "localhost", 1) + "/host", test.host, plain},
-				{secure.URL, test.https, secure},
-			} {
-				created := 201
-				if to.want.refused {
-					created = 422
-				}
-				c.call(t, "POST", "/api/webhooks", `{"url":"`+to.url+`"}`).want(t, created)
-				w := creator.webhook(t, to.url)
-				before := len(to.r.received())
-				q := c.must(t, 200, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}")
-				sent := len(to.r.received()) - before
-				if to.want.failure == "" && (q["status"] != "success" || sent != 1) {
-					t.Errorf("%s: %d sent, %v", to.url, sent, q)
-				}
-				if to.want.failure != "" && (q["status"] != "failed" || q["status_code"] != nil || sent != 0 || !strings.Contains(text(q["error"]), to.want.failure)) {
-					t.Errorf("%s: %d sent, %v", to.url, sent, q)
-				}
-			}
+			test.address.check(t, creator, c, plain.URL+"/address", plain)
+			test.host.check(t, creator, c, strings.Replace(plain.URL, "127.0.0.1", "localhost", 1)+"/host", plain)
+			test.https.check(t, creator, c, secure.URL, secure)
 			for _, got := range secure.received() {
 				if got.protocol != "HTTP/2.0" {
 					t.Errorf("over %s", got.protocol)
@@ -112,7 +101,28 @@ func TestDestinations(t *testing.T) {
 	}
 }
 
-// proxy is one that tells what it was asked for, and reaches one place alone.
+// check has c try to create a webhook for a URL of the receiver, and then send to
+// one that the creator has created.
+func (want expected) check(t *testing.T, creator, c client, url string, r *receiver) {
+	t.Helper()
+	created := 201
+	if want.refused {
+		created = 422
+	}
+	c.call(t, "POST", "/api/webhooks", `{"url":"`+url+`"}`).want(t, created)
+	w := creator.webhook(t, url)
+	before := len(r.received())
+	q := c.must(t, 200, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}")
+	sent := len(r.received()) - before
+	if want.failure == "" && (q["status"] != "success" || sent != 1) {
+		t.Errorf("%s: %d sent, %v", url, sent, q)
+	}
+	if want.failure != "" && (q["status"] != "failed" || q["status_code"] != nil || sent != 0 || !strings.Contains(text(q["error"]), want.failure)) {
+		t.Errorf("%s: %d sent, %v", url, sent, q)
+	}
+}
+
+// proxy is a proxy that keeps what it was asked for, and reaches one receiver only.
 type proxy struct {
 	*httptest.Server
 	t  *testing.T
@@ -160,7 +170,7 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	go func() {
-		_, _ = io.Copy(onward, in) // ends when either does
+		_, _ = io.Copy(onward, in) // ends when either connection does
 		_ = onward.Close()
 	}()
 	_, _ = io.Copy(conn, onward)
@@ -172,8 +182,8 @@ func (p *proxy) wasAsked() []string {
 	return slices.Clone(p.asked)
 }
 
-// TestProxy has destinations at ::1, where nobody is, and a proxy at an address
-// that is denied to destinations.
+// TestProxy has destinations at ::1, where nothing listens, and a proxy at an address
+// that destinations may not have.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	const credentials = "Basic dXNlcjpwYXNzd29yZA==" // user:password
@@ -207,7 +217,7 @@ func TestProxy(t *testing.T) {
 				t.Errorf("the proxy was asked %q", asked)
 			}
 
-			// The destination must be allowed all the same.
+			// The destination itself must be allowed all the same.
 			for lines, failure := range map[string]string{"deny 127.0.0.0/8": "not public", "deny ::1": "denied"} {
 				c := on(lines, "allow 127.0.0.0/8")
 				c.call(t, "POST", "/api/webhooks", `{"url":"`+test.url+`"}`).want(t, 422)

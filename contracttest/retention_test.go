@@ -8,12 +8,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestRetention looks at the two sides of a retention of three hours. Rows of
-// the log are dropped by the hour of Redis's clock, and events outlive them by
-// an hour, so that each may stay for an hour more.
+// TestRetention looks at both sides of a retention of three hours. The log drops
+// its rows hour by hour, by Redis's clock, and events outlive them by an hour: so
+// each may stay up to an hour longer than the retention.
 func TestRetention(t *testing.T) {
 	t.Parallel()
-	h := newHistory(t, `
+	const retention = `
 		standard_webhooks
 		retention 3h
 		retry {
@@ -24,98 +24,155 @@ func TestRetention(t *testing.T) {
 		destinations {
 			allow_http
 			allow 127.0.0.0/8
-		}`)
-	tenant := uuid.NewString()
-	at := func(since time.Duration) client {
-		return h.at(since).mount("tenants", "Authorization", "Bearer "+adminToken, "X-Tenant", tenant)
+		}`
+	r := &retained{
+		history: newHistory(t, retention),
+		tenant:  uuid.NewString(),
+		first:   uuid.NewString(),
+		second:  uuid.NewString(),
+		good:    receive(t, nil),
+		bad:     receive(t, status(500)),
+		paused:  receive(t, status(500)),
 	}
-	first, second := uuid.NewString(), uuid.NewString()
-	good, bad, paused := receive(t, nil), receive(t, status(500)), receive(t, status(500))
+	r.emitFirst(t, r.clientAt(0))
+	c := r.clientAt(2*time.Hour + 40*time.Minute)
+	r.wantAllKept(t, c)
+	r.emitSecond(t, c)
+	c = r.clientAt(4*time.Hour + 10*time.Minute)
+	r.wantFirstGone(t, c)
+	r.wantSecondKept(t, c)
+	c = r.clientAt(5*time.Hour + 30*time.Minute)
+	r.wantRetriesOfSecond(t, c)
+	r.wantIDUsableAgain(t, c)
+}
 
-	c := at(0)
-	c.webhook(t, good.URL, `"event_types":["alert_active"]`)
-	c.webhook(t, bad.URL, `"event_types":["alert_active"]`)
-	pause := "/api/webhooks/" + text(c.webhook(t, paused.URL, `"event_types":["alert_active"]`)["id"])
-	c.emit(t, `"event_id":"`+first+`"`)
-	old := c.awaitRequests(t, "", 3)
+// retained is what one tenant has while the clock moves on: two events, one of
+// which ends its retention, and three webhooks, all of which want both.
+type retained struct {
+	*history
+	tenant            string
+	first, second     string // the ids of the events
+	good, bad, paused *receiver
+	pausedWebhook     string   // the path of the webhook that is disabled for a while
+	old, young        []object // the requests of the first and the second event
+	rerun             object   // a re-run of a request of the first event, as young as the second
+}
 
-	// Within the retention all is there.
-	c = at(2*time.Hour + 40*time.Minute)
-	if now := c.requests(t, ""); quote(ids(now)) != quote(ids(old)) {
-		t.Errorf("within the retention the log has %v of %v", ids(now), ids(old))
+// clientAt is an admin of the tenant, that long after the beginning.
+func (r *retained) clientAt(since time.Duration) client {
+	return r.at(since).mount("tenants", "Authorization", "Bearer "+adminToken, "X-Tenant", r.tenant)
+}
+
+// emitFirst creates the webhooks and emits the first event.
+func (r *retained) emitFirst(t *testing.T, c client) {
+	t.Helper()
+	c.webhook(t, r.good.URL, `"event_types":["alert_active"]`)
+	c.webhook(t, r.bad.URL, `"event_types":["alert_active"]`)
+	r.pausedWebhook = "/api/webhooks/" + text(c.webhook(t, r.paused.URL, `"event_types":["alert_active"]`)["id"])
+	c.emit(t, `"event_id":"`+r.first+`"`)
+	r.old = c.awaitRequests(t, "", 3)
+}
+
+// wantAllKept checks, within the retention of the first event, that all is there.
+func (r *retained) wantAllKept(t *testing.T, c client) {
+	t.Helper()
+	if now := c.requests(t, ""); quote(ids(now)) != quote(ids(r.old)) {
+		t.Errorf("within the retention the log has %v of %v", ids(now), ids(r.old))
 	}
-	for _, q := range old {
+	for _, q := range r.old {
 		if full := c.request(t, q); text(full["request_body"]) == "" {
 			t.Errorf("within the retention: %v", full)
 		}
 	}
-	for _, d := range list(c.must(t, 200, "GET", "/api/events/"+first, "")["deliveries"]) {
+	for _, d := range list(c.must(t, 200, "GET", "/api/events/"+r.first, "")["deliveries"]) {
 		want := "pending"
-		if d["url"] == good.URL {
+		if d["url"] == r.good.URL {
 			want = "success"
 		}
 		if d["status"] != want || number(d["attempts"]) != 1 {
 			t.Errorf("within the retention: %v", d)
 		}
 	}
-	if again := c.emit(t, `"event_id":"`+first+`"`); again["duplicate"] != true {
+	if again := c.emit(t, `"event_id":"`+r.first+`"`); again["duplicate"] != true {
 		t.Errorf("within the retention: %v", again)
 	}
-	rerun := c.must(t, 200, "POST", "/api/requests/"+text(ofURL(old, good.URL)["id"])+"/rerun", "")
-	if now := wantTime(t, rerun["started_at"]); now.Before(h.begin.Add(2 * time.Hour)) {
+}
+
+// emitSecond emits the second event, within the retention of the first. It also runs
+// a request of the first again, and disables a webhook.
+func (r *retained) emitSecond(t *testing.T, c client) {
+	t.Helper()
+	r.rerun = c.must(t, 200, "POST", "/api/requests/"+text(ofURL(r.old, r.good.URL)["id"])+"/rerun", "")
+	if now := wantTime(t, r.rerun["started_at"]); now.Before(r.begin.Add(2 * time.Hour)) {
 		t.Fatalf("Redis's clock has not been moved: a re-run was at %v", now)
 	}
-	c.emit(t, `"event_id":"`+second+`"`)
-	young := c.awaitRequests(t, "?event_id="+second, 3)
-	c.must(t, 200, "PATCH", pause, `{"enabled":false}`)
+	c.emit(t, `"event_id":"`+r.second+`"`)
+	r.young = c.awaitRequests(t, "?event_id="+r.second, 3)
+	c.must(t, 200, "PATCH", r.pausedWebhook, `{"enabled":false}`)
+}
 
-	// After it, what is due has gone and nothing else.
-	c = at(4*time.Hour + 10*time.Minute)
-	left := append([]object{rerun}, young...)
+// wantFirstGone checks, after the retention of the first event, that the event and
+// its old requests have gone, and that the log has everything younger.
+func (r *retained) wantFirstGone(t *testing.T, c client) {
+	t.Helper()
+	left := append([]object{r.rerun}, r.young...)
 	if now := c.awaitRequests(t, "", 4); quote(ids(now)) != quote(ids(left)) {
 		t.Errorf("after the retention the log has %v, want %v", ids(now), ids(left))
 	}
-	for _, q := range old {
+	for _, q := range r.old {
 		c.call(t, "GET", "/api/requests/"+text(q["id"]), "").want(t, 404)
 		c.call(t, "POST", "/api/requests/"+text(q["id"])+"/rerun", "").want(t, 404)
 	}
-	c.call(t, "GET", "/api/events/"+first, "").want(t, 404)
-	if full := c.request(t, rerun); full["request_body"] != nil || full["event_id"] != first {
+	c.call(t, "GET", "/api/events/"+r.first, "").want(t, 404)
+	if full := c.request(t, r.rerun); full["request_body"] != nil || full["event_id"] != r.first {
 		t.Errorf("a request that outlived its event: %v", full)
 	}
-	c.call(t, "POST", "/api/requests/"+text(rerun["id"])+"/rerun", "").want(t, 409)
-	for _, q := range young {
+	c.call(t, "POST", "/api/requests/"+text(r.rerun["id"])+"/rerun", "").want(t, 409)
+}
+
+// wantSecondKept checks that the second event and the webhooks have stayed.
+func (r *retained) wantSecondKept(t *testing.T, c client) {
+	t.Helper()
+	for _, q := range r.young {
 		if full := c.request(t, q); text(full["request_body"]) == "" {
 			t.Errorf("within its retention: %v", full)
 		}
 	}
-	if e := c.must(t, 200, "GET", "/api/events/"+second, ""); len(list(e["deliveries"])) != 3 {
+	if e := c.must(t, 200, "GET", "/api/events/"+r.second, ""); len(list(e["deliveries"])) != 3 {
 		t.Errorf("within its retention: %v", e)
 	}
-	if again := c.emit(t, `"event_id":"`+second+`"`); again["duplicate"] != true {
+	if again := c.emit(t, `"event_id":"`+r.second+`"`); again["duplicate"] != true {
 		t.Errorf("within its retention: %v", again)
 	}
 	if all := list(c.must(t, 200, "GET", "/api/webhooks", "")["data"]); len(all) != 3 {
-		t.Errorf("%d webhooks, which have no retention", len(all))
+		t.Errorf("%d webhooks, want all 3: they have no retention", len(all))
 	}
+}
 
-	// Of the two events whose retries are due, one has gone, with its deliveries.
-	c = at(5*time.Hour + 30*time.Minute)
-	c.must(t, 200, "PATCH", pause, `{"enabled":true}`)
-	for _, r := range []*receiver{bad, paused} {
+// wantRetriesOfSecond checks that only the second event is sent again. Retries of
+// both are due, but the first event has gone, and its deliveries with it.
+func (r *retained) wantRetriesOfSecond(t *testing.T, c client) {
+	t.Helper()
+	c.must(t, 200, "PATCH", r.pausedWebhook, `{"enabled":true}`)
+	for _, to := range []*receiver{r.bad, r.paused} {
 		var events []string
-		for _, got := range r.await(t, 3) {
+		for _, got := range to.await(t, 3) {
 			events = append(events, got.header.Get("Webhook-Id"))
 		}
-		if !slices.Equal(events, []string{first, second, second}) {
-			t.Errorf("sent %v, with %s in its retention", events, second)
+		if !slices.Equal(events, []string{r.first, r.second, r.second}) {
+			t.Errorf("sent %v, but only %s is within its retention", events, r.second)
 		}
 	}
-	c.awaitRequests(t, "?event_id="+second, 5)
-	good.await(t, 3)
+	c.awaitRequests(t, "?event_id="+r.second, 5)
+	r.good.await(t, 3)
+}
 
-	// The id may be used for another event, here one that nobody wants.
-	if other := c.must(t, 202, "POST", "/api/events", `{"event_type":"group_created","data":{},"event_id":"`+first+`"}`); other["duplicate"] != false {
+// wantIDUsableAgain checks that another event may have the id of the first. No webhook
+// wants this one.
+func (r *retained) wantIDUsableAgain(t *testing.T, c client) {
+	t.Helper()
+	other := c.must(t, 202, "POST", "/api/events", `{"event_type":"group_created","data":{},"event_id":"`+r.first+`"}`)
+	if other["duplicate"] != false {
 		t.Errorf("after the retention: %v", other)
 	}
 }
