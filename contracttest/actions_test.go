@@ -30,7 +30,7 @@ func TestTest(t *testing.T) {
 		}
 		got := r.await(t, i+1)[i]
 		if q["request_body"] != got.body || got.header.Get("X-Level-Signature") == "" {
-			t.Errorf("sent %v", got)
+			t.Errorf("the endpoint received %v, the answer was %v", got, q)
 		}
 		if full := c.request(t, q); quote(full) != quote(q) {
 			t.Errorf("GET is %v, POST was %v", full, q)
@@ -42,7 +42,7 @@ func TestTest(t *testing.T) {
 		}
 		for _, d := range list(e["deliveries"]) {
 			if d["webhook_id"] != w["id"] {
-				t.Errorf("a delivery to another: %v", d)
+				t.Errorf("a delivery to another webhook: %v", d)
 			}
 		}
 	}
@@ -50,7 +50,7 @@ func TestTest(t *testing.T) {
 		t.Run(body, func(t *testing.T) { c.call(t, "POST", path, body).want(t, 422) })
 	}
 	if found := c.requests(t, ""); len(found) != 4 || len(other.received()) != 0 {
-		t.Errorf("%d requests, %d elsewhere", len(found), len(other.received()))
+		t.Errorf("%d requests, want 4, and %d to the other webhook", len(found), len(other.received()))
 	}
 }
 
@@ -91,7 +91,7 @@ func TestRerun(t *testing.T) {
 	}
 	for _, got := range r.await(t, 5) {
 		if got.body != r.received()[0].body {
-			t.Errorf("another payload: %s", got.body)
+			t.Errorf("the payload has changed: %s", got.body)
 		}
 	}
 	if found := c.requests(t, ""); len(found) != 5 {
@@ -103,8 +103,7 @@ func TestRerun(t *testing.T) {
 	c.call(t, "POST", "/api/requests/"+unknownID+"/rerun", "").want(t, 404)
 }
 
-// TestRerunBody sends bodies with a re-run, which takes none, or one that says
-// nothing.
+// TestRerunBody sends bodies with a re-run, which takes no body or an empty object.
 func TestRerunBody(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()
@@ -134,7 +133,7 @@ func TestRerunBody(t *testing.T) {
 			c.with("Content-Type", test.contentType).call(t, "POST", path, test.body).want(t, test.status)
 		})
 	}
-	r.await(t, 4) // the event and what was not refused
+	r.await(t, 4) // the event and the three re-runs that were not refused
 	if found := c.requests(t, "?status=success"); len(found) != 4 {
 		t.Errorf("%d requests", len(found))
 	}
@@ -160,7 +159,7 @@ func TestDisable(t *testing.T) {
 	first := c.awaitRequests(t, "", 1)[0]
 
 	if receipt := c.emit(t); number(receipt["deliveries"]) != 0 {
-		t.Errorf("disabled: %v", receipt)
+		t.Errorf("while it is disabled: %v", receipt)
 	}
 	c.call(t, "POST", path+"/test", "{}").want(t, 409)
 	c.call(t, "POST", "/api/requests/"+text(first["id"])+"/rerun", "").want(t, 409)
@@ -169,21 +168,21 @@ func TestDisable(t *testing.T) {
 	c.webhook(t, control.URL)
 	c.awaitDelivery(t, c.emit(t)["event_id"], "failed")
 	if d := c.delivery(t, event["event_id"]); d["status"] != "pending" || number(d["attempts"]) != 1 {
-		t.Errorf("disabled: %v", d)
+		t.Errorf("while it is disabled: %v", d)
 	}
 	if got := len(r.received()); got != 1 {
 		t.Errorf("%d requests to a disabled webhook", got)
 	}
 	if found := c.requests(t, "?webhook_id="+text(w["id"])); len(found) != 1 {
-		t.Errorf("its requests stay: %v", found)
+		t.Errorf("the requests of a disabled webhook are %v, want the one that was there", found)
 	}
 
 	c.must(t, 200, "PATCH", path, `{"enabled":true}`)
 	if d := c.awaitDelivery(t, event["event_id"], "success"); number(d["attempts"]) != 2 {
-		t.Errorf("enabled: %v", d)
+		t.Errorf("enabled again: %v", d)
 	}
 	if q := c.awaitRequests(t, "?webhook_id="+text(w["id"]), 2)[1]; q["trigger"] != "retry" || number(q["attempt"]) != 2 {
-		t.Errorf("enabled: %v", q)
+		t.Errorf("enabled again: %v", q)
 	}
 	r.await(t, 2)
 }

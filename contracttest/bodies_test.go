@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// bodies are responses and what the log keeps of them, which is 1 KiB.
+// bodies are response bodies, and what the log keeps of each, which is at most 1 KiB.
 var bodies = []body{
 	{"nothing", "", "", false},
 	{"not UTF-8", "a\xffb", "a\uFFFDb", false},

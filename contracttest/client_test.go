@@ -28,17 +28,17 @@ type answer struct {
 	body   string
 }
 
-// admin is an admin of a tenant of its own, so that tests do not meet.
+// admin is an admin of a tenant of its own, so that tests do not disturb each other.
 func (s *server) admin() client {
 	return s.mount("tenants", "Authorization", "Bearer "+adminToken, "X-Tenant", uuid.NewString())
 }
 
-// mount is a client of a mount, with headers as names and values in turn.
+// mount is a client of one mount; header has names and values in turn.
 func (s *server) mount(name string, header ...string) client {
 	return client{base: s.url + "/" + name}.with(header...)
 }
 
-// with adds headers; an empty value removes one.
+// with sets headers; an empty value removes one.
 func (c client) with(header ...string) client {
 	c.header = c.header.Clone()
 	if c.header == nil {
@@ -80,7 +80,8 @@ func (c client) call(t testing.TB, method, path, body string) answer {
 	return answer{resp.StatusCode, resp.Header, string(text)}
 }
 
-// must is a call that is to have the status; it gives the object in the answer.
+// must makes a call that has to be answered with the status, and returns the object in
+// the answer.
 func (c client) must(t testing.TB, status int, method, path, body string) object {
 	t.Helper()
 	a := c.call(t, method, path, body)
@@ -101,8 +102,7 @@ func (a answer) want(t testing.TB, status int) {
 	}
 }
 
-// wantProblem checks that the answer is what RFC 9457 and the contract ask of an
-// error.
+// wantProblem checks that the answer is an error as RFC 9457 and the contract want it.
 func (a answer) wantProblem(t testing.TB) {
 	t.Helper()
 	if got := mediaType(a.header); got != "application/problem+json" {
@@ -115,7 +115,7 @@ func (a answer) wantProblem(t testing.TB) {
 		}
 	}
 	if number(problem["status"]) != float64(a.status) {
-		t.Errorf("status in the problem is %v, of the answer %d", problem["status"], a.status)
+		t.Errorf("the problem's status is %v, the answer's is %d", problem["status"], a.status)
 	}
 	if a.status != 422 && problem["errors"] == nil {
 		return
@@ -155,7 +155,7 @@ func mediaType(h http.Header) string {
 	return before
 }
 
-// number is a JSON number, or NaN's stand-in for what is none.
+// number is the value of a JSON number. For anything else it is one that no test wants.
 func number(v any) float64 {
 	n, ok := v.(json.Number)
 	if !ok {
@@ -179,7 +179,7 @@ func text(v any) string {
 	return s
 }
 
-// quote is JSON of any value.
+// quote encodes a value as JSON.
 func quote(v any) string {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(v); err != nil {
@@ -188,8 +188,8 @@ func quote(v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-// wantMembers checks that an object has these members and no others: the contract
-// lets answers grow, but then this list has to say so.
+// wantMembers checks that an object has these members and no others. The contract lets
+// answers grow, but then the list in the test has to grow too.
 func wantMembers(t testing.TB, o object, names ...string) {
 	t.Helper()
 	got := slices.Sorted(maps.Keys(o))
@@ -199,26 +199,26 @@ func wantMembers(t testing.TB, o object, names ...string) {
 	}
 }
 
-// wantTime checks for RFC 3339 in UTC.
+// wantTime checks that a value is a time in RFC 3339 and UTC, and returns it.
 func wantTime(t testing.TB, v any) time.Time {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339Nano, text(v))
 	if err != nil || !strings.HasSuffix(text(v), "Z") {
-		t.Errorf("%v is no time in UTC", v)
+		t.Errorf("%v is not a time in UTC", v)
 	}
 	return at
 }
 
-// wantUUID checks for a UUID of version 7 in lower case.
+// wantUUID checks that a value is a UUID of version 7 in lower case.
 func wantUUID(t testing.TB, v any) {
 	t.Helper()
 	id, err := uuid.Parse(text(v))
 	if err != nil || id.Version() != 7 || id.String() != v {
-		t.Errorf("%v is no UUID of version 7", v)
+		t.Errorf("%v is not a UUID of version 7", v)
 	}
 }
 
-// eventually waits for something that must come.
+// eventually waits until something is so, and fails the test if it never is.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(deadline); time.Now().Before(end); time.Sleep(pollEvery) {
@@ -226,17 +226,17 @@ func eventually(t testing.TB, what string, ok func() bool) {
 			return
 		}
 	}
-	t.Fatalf("in vain: %s", what)
+	t.Fatalf("waited in vain for %s", what)
 }
 
-// webhook creates a webhook for the URL; more members come as JSON.
+// webhook creates a webhook for the URL, with more members given as JSON.
 func (c client) webhook(t testing.TB, url string, more ...string) object {
 	t.Helper()
 	members := append([]string{`"url":` + quote(url)}, more...)
 	return c.must(t, 201, "POST", "/api/webhooks", "{"+strings.Join(members, ",")+"}")
 }
 
-// emit emits one event with small data, and gives its receipt.
+// emit emits one small event, with more members given as JSON, and returns its receipt.
 func (c client) emit(t testing.TB, more ...string) object {
 	t.Helper()
 	members := append([]string{`"event_type":"alert_active","data":{"n":1}`}, more...)
@@ -248,11 +248,10 @@ func (c client) requests(t testing.TB, query string) []object {
 	return list(c.must(t, 200, "GET", "/api/requests"+query, "")["data"])
 }
 
-// awaitRequests waits until a query finds so many requests; they come oldest
-// first.
+// awaitRequests waits until a query finds n requests, and returns them oldest first.
 func (c client) awaitRequests(t testing.TB, query string, n int) (found []object) {
 	t.Helper()
-	eventually(t, query, func() bool {
+	eventually(t, "requests found by "+quote(query), func() bool {
 		found = c.requests(t, query)
 		return len(found) >= n
 	})

@@ -14,15 +14,15 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
-// history is a Caddy on a Redis whose clock the test moves: all that is kept is
-// kept by that clock. It begins ten minutes past a full hour.
+// history is a Caddy on a Redis whose clock the test moves. That clock decides how
+// long anything is kept. It begins ten minutes past a full hour.
 type history struct {
 	t       *testing.T
 	options string
-	clock   string // the library that moves a clock
-	dir     string // Redis's
+	clock   string // the library that moves Redis's clock
+	dir     string // Redis's folder
 	begin   time.Time
-	running []*process.Process // the last first to end
+	running []*process.Process // stopped from the last to the first
 }
 
 func newHistory(t *testing.T, options string) *history {
@@ -37,8 +37,8 @@ func newHistory(t *testing.T, options string) *history {
 	return h
 }
 
-// at stops Caddy and Redis, and starts them that long after the beginning. It
-// returns when Caddy can be used.
+// at stops Caddy and Redis, and starts them again with the clock that long after the
+// beginning. It returns when Caddy is ready.
 func (h *history) at(since time.Duration) *server {
 	h.t.Helper()
 	h.stop()

@@ -13,7 +13,7 @@ import (
 	"testing"
 )
 
-// runCaddy runs a command of Caddy to its end.
+// runCaddy runs a Caddy command to its end, and returns what it printed.
 func runCaddy(t testing.TB, args ...string) (string, error) {
 	t.Helper()
 	dir := t.TempDir()
@@ -24,7 +24,7 @@ func runCaddy(t testing.TB, args ...string) (string, error) {
 	return string(out), err
 }
 
-// caddy runs a command of Caddy on a Caddyfile.
+// caddy runs a Caddy command on a Caddyfile.
 func caddy(t testing.TB, command, text string) (string, error) {
 	t.Helper()
 	return runCaddy(t, command, "--config", caddyfile(t, text), "--adapter", "caddyfile")
@@ -39,8 +39,8 @@ func caddyfile(t testing.TB, text string) string {
 	return file
 }
 
-// everyOption is a Caddyfile with all options of the contract but the stores', not
-// formatted.
+// everyOption is an unformatted Caddyfile with all options of the contract, except
+// those of stores.
 func everyOption(t testing.TB, store string) string {
 	return `{
 admin off
@@ -84,7 +84,8 @@ insecure_no_auth
 `
 }
 
-// TestCommands runs what works without a store: a connection to it would be seen.
+// TestCommands runs the commands that touch no store, and watches the store for
+// connections.
 func TestCommands(t *testing.T) {
 	t.Parallel()
 	store := httptest.NewUnstartedServer(nil)
@@ -112,12 +113,12 @@ func TestCommands(t *testing.T) {
 		t.Errorf("fmt changed nothing, or %v", err)
 	}
 	if after, err := caddy(t, "adapt", string(formatted)); err != nil || adapted(after) != adapted(before) {
-		t.Errorf("formatted, it adapts to\n%s\n%v, before to\n%s", after, err, before)
+		t.Errorf("after fmt it adapts to\n%s\n%v, before it adapted to\n%s", after, err, before)
 	}
 }
 
-// adapted is the JSON in what caddy adapt prints, which is its one line that
-// begins with the apps or the admin option.
+// adapted is the JSON that caddy adapt printed: the one line that begins with the apps
+// or the admin option.
 func adapted(out string) string {
 	for line := range strings.Lines(out) {
 		if strings.HasPrefix(line, `{"admin"`) || strings.HasPrefix(line, `{"apps"`) {
@@ -154,7 +155,7 @@ func TestBadConfiguration(t *testing.T) {
 				t.Fatalf("adapted: %s", out)
 			}
 			if !regexp.MustCompile(`Caddyfile:[0-9]+`).MatchString(out) {
-				t.Errorf("names no file and line: %s", out)
+				t.Errorf("the error does not name file and line: %s", out)
 			}
 		})
 	}
@@ -162,7 +163,7 @@ func TestBadConfiguration(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	t.Parallel()
-	// Nothing listens there, and validate is not to look.
+	// Nothing listens there, and validate must not connect.
 	const store = "store redis redis://127.0.0.1:1"
 	const token = "admin_token {env.ADMIN_TOKEN}"
 	for _, test := range []struct {
@@ -189,13 +190,13 @@ func TestValidate(t *testing.T) {
 				t.Errorf("%v: %s", err, out)
 			}
 			if !test.ok && !strings.Contains(out, "empty") {
-				t.Errorf("does not say what is empty: %s", out)
+				t.Errorf("the error does not say that something is empty: %s", out)
 			}
 		})
 	}
 }
 
-// TestModules looks for what a stock Caddy has, and for what it has not.
+// TestModules checks that cmd/caddy has the modules of a stock Caddy, and ours.
 func TestModules(t *testing.T) {
 	t.Parallel()
 	all, err := runCaddy(t, "list-modules")
@@ -208,7 +209,7 @@ func TestModules(t *testing.T) {
 	}
 	for _, id := range []string{"http", "tls", "http.handlers.reverse_proxy", "http.handlers.file_server", "http.authentication.providers.http_basic", "tls.issuance.acme"} {
 		if !slices.Contains(strings.Fields(all), id) || slices.Contains(strings.Fields(ours), id) {
-			t.Errorf("no stock Caddy: %s is not among its standard modules", id)
+			t.Errorf("this is not a stock Caddy: %s is not among its standard modules", id)
 		}
 	}
 	for _, id := range []string{"webhooks", "http.handlers.webhooks", "webhooks.stores.redis", "webhooks.stores.embedded"} {

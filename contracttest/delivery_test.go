@@ -88,7 +88,7 @@ func wantSchedule(t testing.TB, rows []object) {
 		started := wantTime(t, row["started_at"])
 		// Times in answers may be cut to the millisecond.
 		if started.Before(next.Add(-time.Millisecond)) {
-			t.Errorf("attempt %d at %v, before %v", i+1, started, next)
+			t.Errorf("attempt %d was made at %v, too early: it was due at %v", i+1, started, next)
 		}
 		if i == len(rows)-1 {
 			if row["next_attempt_at"] != nil {
@@ -167,6 +167,6 @@ func TestRetryIsScheduled(t *testing.T) {
 	}
 	next, started := wantTime(t, q["next_attempt_at"]), wantTime(t, q["started_at"])
 	if wait := next.Sub(started); wait < time.Hour+time.Second-time.Millisecond || wait > time.Hour+time.Minute+deadline {
-		t.Errorf("the retry is after %v", wait)
+		t.Errorf("the retry comes %v after the attempt", wait)
 	}
 }

@@ -94,7 +94,7 @@ func TestDestinations(t *testing.T) {
 			test.https.check(t, creator, c, secure.URL, secure)
 			for _, got := range secure.received() {
 				if got.protocol != "HTTP/2.0" {
-					t.Errorf("over %s", got.protocol)
+					t.Errorf("sent over %s", got.protocol)
 				}
 			}
 		})

@@ -1,5 +1,5 @@
-// Package contracttest holds tests written from the contract alone: what a client
-// of the HTTP API and an endpoint see of a real Caddy with a real Redis. They use
-// nothing of the packages that they test, so that a misreading of the contract is
-// not made twice.
+// Package contracttest holds tests written from the contract alone. They check what
+// clients of the HTTP API and endpoints see of a real Caddy, with each of the stores.
+// They use nothing of the packages that they test, so that they do not repeat a
+// misreading of the contract.
 package contracttest

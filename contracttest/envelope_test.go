@@ -17,7 +17,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// tokens are the tokens of a JSON text: its members in their order, its numbers
+// tokens are the tokens of a JSON text, with its members in their order and its numbers
 // digit for digit.
 func tokens(t testing.TB, text string) (all []any) {
 	t.Helper()
@@ -49,7 +49,7 @@ func TestEnvelope(t *testing.T) {
 			r := receive(t, status(500, 200))
 			c.webhook(t, r.URL)
 			id := uuid.NewString()
-			// The members come in another order than they leave in.
+			// The members are emitted in another order than they are sent in.
 			c.must(t, 202, "POST", "/api/events", `{"data":`+data+`,"occurred_at":"2026-01-02T05:04:05+02:00","event_id":"`+id+`","event_type":"alert_active"}`)
 			requests := c.awaitRequests(t, "", 2)
 			c.must(t, 200, "POST", "/api/requests/"+text(requests[0]["id"])+"/rerun", "")
@@ -60,12 +60,13 @@ func TestEnvelope(t *testing.T) {
 				t.Errorf("envelope is %s", body)
 			}
 			all := tokens(t, body)
-			// Of the envelope, its brace, three members and the name of the fourth.
+			// The envelope's first 8 tokens are its brace, three members, and the name of
+			// the fourth.
 			if want := tokens(t, data); !slices.Equal(all[8:len(all)-1], want) {
 				t.Errorf("data is\n%v, was\n%v", all[8:len(all)-1], want)
 			}
 			if got[1].body != body || got[2].body != body {
-				t.Errorf("the bytes change:\n%s\n%s\n%s", body, got[1].body, got[2].body)
+				t.Errorf("the bytes differ between requests:\n%s\n%s\n%s", body, got[1].body, got[2].body)
 			}
 			for _, q := range c.requests(t, "") {
 				if full := c.request(t, q); full["request_body"] != body {

@@ -17,7 +17,7 @@ func TestReceipt(t *testing.T) {
 	wantMembers(t, receipt, "event_id", "deliveries", "duplicate")
 	wantUUID(t, receipt["event_id"])
 	if number(receipt["deliveries"]) != 0 || receipt["duplicate"] != false {
-		t.Errorf("nobody wants it: %v", receipt)
+		t.Errorf("an event that no webhook wants: %v", receipt)
 	}
 	// It is stored all the same.
 	if e := c.must(t, 200, "GET", "/api/events/"+text(receipt["event_id"]), ""); quote(e["deliveries"]) != "[]" {
@@ -89,7 +89,7 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("again: %v", again)
 	}
 	if e := c.must(t, 200, "GET", "/api/events/"+id, ""); e["event_type"] != "alert_active" || quote(e["data"]) != `{"n":1}` {
-		t.Errorf("the first is to stay: %v", e)
+		t.Errorf("the first event has changed: %v", e)
 	}
 	other := uuid.NewString()
 	event := `{"event_type":"alert_active","event_id":"%s","data":{}}`
@@ -99,7 +99,7 @@ func TestDuplicates(t *testing.T) {
 		t.Errorf("in one array: %v", receipts)
 	}
 	r.await(t, 2)
-	// An id is another tenant's business.
+	// Another tenant may use the same id.
 	if receipt := fast.admin().emit(t, `"event_id":"`+id+`"`); receipt["duplicate"] != false {
 		t.Errorf("another tenant: %v", receipt)
 	}
@@ -153,7 +153,7 @@ func TestBadEvents(t *testing.T) {
 	for _, body := range []string{"[]", "null", `"x"`, "1", "[1]", "[null]", "[[" + goodEvent + "]]"} {
 		t.Run(body, func(t *testing.T) { c.call(t, "POST", "/api/events", body).want(t, 422) })
 	}
-	// All or nothing.
+	// The array was refused as a whole.
 	c.call(t, "GET", "/api/events/"+good, "").want(t, 404)
 }
 
@@ -192,7 +192,7 @@ func TestEventSize(t *testing.T) {
 	c.call(t, "POST", "/api/events", "["+event(most)+","+event(most+1)+"]").want(t, 413)
 }
 
-// TestSizesByDefault takes what is just small enough, and not a byte more.
+// TestSizesByDefault sends what is just small enough, and one byte more.
 func TestSizesByDefault(t *testing.T) {
 	t.Parallel()
 	c := strict.admin()

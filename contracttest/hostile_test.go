@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// serveRaw is a TCP server that reads a request on each connection and then does
-// as it is told; the connection is closed after that.
+// serveRaw starts a TCP server that reads one request from each connection, calls
+// answer, and closes the connection.
 func serveRaw(t *testing.T, answer func(io.Writer)) (url string) {
 	t.Helper()
 	var config net.ListenConfig
@@ -35,7 +35,7 @@ func serveRaw(t *testing.T, answer func(io.Writer)) (url string) {
 				if err != nil {
 					return
 				}
-				_, _ = io.Copy(io.Discard, r.Body) // what does not come is Caddy's to notice
+				_, _ = io.Copy(io.Discard, r.Body) // a request that is cut short shows in Caddy's log
 				answer(conn)
 			}()
 		}
@@ -43,7 +43,7 @@ func serveRaw(t *testing.T, answer func(io.Writer)) (url string) {
 	return "http://" + listener.Addr().String()
 }
 
-// forever writes the same again and again, until the other side has had enough.
+// forever writes the same again and again, until the other side closes the connection.
 func forever(start, again string, every time.Duration) func(io.Writer) {
 	return func(w io.Writer) {
 		for _, err := io.WriteString(w, start); err == nil; _, err = io.WriteString(w, again) {
@@ -52,7 +52,8 @@ func forever(start, again string, every time.Duration) func(io.Writer) {
 	}
 }
 
-// silent writes no more, and waits until the other side has had enough.
+// silent writes no more after the start, and waits until the other side closes the
+// connection.
 func silent(start string) func(io.Writer) {
 	return func(w io.Writer) {
 		_, _ = io.WriteString(w, start)
@@ -61,7 +62,7 @@ func silent(start string) func(io.Writer) {
 }
 
 // TestHostileEndpoints sends to endpoints that answer without end, too much, or
-// nonsense: each is a failure within the timeout, and is logged as one.
+// nonsense. Each request fails within the timeout, and is logged as failed.
 func TestHostileEndpoints(t *testing.T) {
 	t.Parallel()
 	const (
@@ -76,9 +77,9 @@ func TestHostileEndpoints(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		answer func(io.Writer)
-		status any // null without a status line
+		status any // nil if there is no status line
 		err    string
-		kept   string // of the body
+		kept   string // what the log has of the body begins with this
 	}{
 		{"silence", silent(""), nil, late, ""},
 		{"half a status line", silent("HTTP/1.1 2"), nil, late, ""},
@@ -102,7 +103,8 @@ func TestHostileEndpoints(t *testing.T) {
 			t.Parallel()
 			c := s.admin()
 			w := c.webhook(t, serveRaw(t, test.answer))
-			// On a busy machine the timeout may end it sooner than meant.
+			// On a busy machine the timeout may end a request before the endpoint has
+			// done what it is to do.
 			var q object
 			eventually(t, test.err, func() bool {
 				q = c.must(t, 200, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}")
@@ -119,8 +121,8 @@ func TestHostileEndpoints(t *testing.T) {
 	}
 }
 
-// TestCompressedResponse has an endpoint answer with 16 MiB that are small on
-// their way: they stay so.
+// TestCompressedResponse has an endpoint answer with 16 MiB that are compressed to
+// little: the log keeps the compressed bytes.
 func TestCompressedResponse(t *testing.T) {
 	t.Parallel()
 	var packed bytes.Buffer

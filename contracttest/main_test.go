@@ -23,12 +23,12 @@ const (
 	oldToken   = "emit-token-before-the-rotation"
 	adminToken = "admin-token-of-the-contract-test"
 
-	// deadline is how long a thing that must happen may take on a busy machine.
+	// deadline is how long anything may take on a busy machine.
 	deadline  = 60 * time.Second
 	pollEvery = 20 * time.Millisecond
 )
 
-// The options of the app in each Caddy.
+// The app's options in the Caddys called fast and slow.
 const (
 	fastOptions = `
 		standard_webhooks
@@ -58,7 +58,7 @@ const (
 		}`
 )
 
-// site is the mounts of the handler in each Caddy.
+// site is where each Caddy mounts the handler.
 const site = `
 	handle_path /hooks/* {
 		webhooks {
@@ -93,7 +93,7 @@ const site = `
 var (
 	caddyBinary string
 	fast        *server // retries at once
-	slow        *server // retries in an hour, so that what is pending stays so
+	slow        *server // retries in an hour, so that failed deliveries stay pending
 	strict      *server // has the default options
 	storeless   *server // has a store that cannot be reached
 )
@@ -161,7 +161,7 @@ func runWith(m *testing.M, dir string) (int, error) {
 	var running []*process.Process
 	defer func() {
 		for _, p := range running {
-			_ = p.Stop() // then it was killed
+			_ = p.Stop() // an error says that it had to be killed
 		}
 	}()
 	for _, s := range []struct {
@@ -188,8 +188,8 @@ func runWith(m *testing.M, dir string) (int, error) {
 	return m.Run(), nil
 }
 
-// startCaddy starts a Caddy with the options of the app and mounts beside the
-// usual ones, and waits until it serves the site. All that it writes is in dir.
+// startCaddy starts a Caddy with options of the app, and with mounts beside those of
+// site. It waits until the site is served. Caddy writes into dir only.
 func startCaddy(dir, options string, mounts ...string) (*server, error) {
 	addr, err := process.FreeAddress()
 	if err != nil {
@@ -220,17 +220,17 @@ func startCaddy(dir, options string, mounts ...string) (*server, error) {
 		return s, nil
 	}
 	p.Kill()
-	return nil, fmt.Errorf("Caddy does not serve\n%s", p.Tail())
+	return nil, fmt.Errorf("Caddy does not serve its site\n%s", p.Tail())
 }
 
-// start starts a Caddy that ends with the test, if not before. It returns when
-// the Caddy has its store.
+// start starts a Caddy that ends with the test at the latest. It returns when Caddy has
+// opened its store.
 func start(t testing.TB, options string, mounts ...string) *server {
 	t.Helper()
 	return startIn(t, t.TempDir(), options, mounts...)
 }
 
-// startIn is start with a folder for all that the Caddy writes.
+// startIn is start with a folder for everything that Caddy writes.
 func startIn(t testing.TB, dir, options string, mounts ...string) *server {
 	t.Helper()
 	s, err := startCaddy(dir, options, mounts...)
@@ -238,11 +238,11 @@ func startIn(t testing.TB, dir, options string, mounts ...string) *server {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.process.Kill)
-	eventually(t, "a Caddy that has its store", func() bool {
+	eventually(t, "Caddy to open its store", func() bool {
 		return s.mount("hooks").call(t, "GET", "/api/health", "").status == 200
 	})
 	return s
 }
 
-// environment is what the Caddyfiles' placeholders name.
+// environment has the variables that placeholders in the Caddyfiles name.
 var environment = []string{"EMIT_TOKEN=" + emitToken, "OLD_TOKEN=" + oldToken, "ADMIN_TOKEN=" + adminToken, "EMPTY="}

@@ -20,11 +20,11 @@ func mount(path, directives string) string {
 	return "handle_path /" + path + "/* {\n" + directives + "\n}\n"
 }
 
-// TestAdminUser lets Caddy's own authentication, and another server, say who
-// somebody is.
+// TestAdminUser has Caddy's own authentication, and another server, say who the caller
+// is.
 func TestAdminUser(t *testing.T) {
 	t.Parallel()
-	// It knows ada; others it lets in without a name.
+	// It knows two sessions: Ada's, and one that it lets in without a name.
 	authenticator := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Header.Get("Cookie") {
 		case "session=ada":
@@ -72,7 +72,8 @@ func TestAdminUser(t *testing.T) {
 	}
 }
 
-// TestTenantByPlaceholder emits as a tenant, and looks for the event as others.
+// TestTenantByPlaceholder emits where a placeholder gives the tenant, and looks for the
+// event as that tenant and as another.
 func TestTenantByPlaceholder(t *testing.T) {
 	t.Parallel()
 	s := start(t, ownStore(),
@@ -107,7 +108,7 @@ func TestTenantByPlaceholder(t *testing.T) {
 	c.call(t, "POST", "/api/events", `{"event_type":"alert_active","data":{}}`).want(t, 400)
 }
 
-// TestValuesFromFiles has options whose values are files' contents.
+// TestValuesFromFiles has options whose values are the contents of files.
 func TestValuesFromFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -24,8 +24,8 @@ type received struct {
 	protocol          string
 }
 
-// receive starts a receiver. The reply gets the number of the request, from 1 on;
-// nil replies 200.
+// receive starts a receiver. It calls reply with the number of the request, from 1 on.
+// Without a reply it answers 200.
 func receive(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
 	t.Helper()
 	r := newReceiver(t, reply)
@@ -33,8 +33,8 @@ func receive(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
 	return r
 }
 
-// receiveTLS is receive for https, over HTTP/2. Who trusts the certificate that
-// r.Certificate returns trusts the receiver, as 127.0.0.1 and as ::1.
+// receiveTLS is receive for https, over HTTP/2. Its certificate, which r.Certificate
+// returns, is for 127.0.0.1 and ::1.
 func receiveTLS(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiver {
 	t.Helper()
 	r := newReceiver(t, reply)
@@ -51,7 +51,7 @@ func newReceiver(t testing.TB, reply func(n int, w http.ResponseWriter)) *receiv
 	return r
 }
 
-// status replies the statuses in turn, the last for ever.
+// status replies with the statuses in turn, and then always with the last.
 func status(codes ...int) func(int, http.ResponseWriter) {
 	return func(n int, w http.ResponseWriter) { w.WriteHeader(codes[min(n, len(codes))-1]) }
 }
@@ -77,7 +77,7 @@ func (r *receiver) received() []received {
 	return append([]received(nil), r.got...)
 }
 
-// await waits until the receiver has had so many requests.
+// await waits until the receiver has received n requests, and returns them.
 func (r *receiver) await(t testing.TB, n int) []received {
 	t.Helper()
 	eventually(t, "requests at the receiver", func() bool { return len(r.received()) >= n })

@@ -12,10 +12,10 @@ import (
 var requestMembers = []string{
 	"id", "webhook_id", "event_id", "event_type", "occurred_at", "trigger", "attempt", "max_attempts", "status", "status_code",
 	"url", "error", "response_body", "response_truncated", "request_body", "started_at", "duration_ms", "next_attempt_at",
-	"request_headers", // beyond the contract
+	"request_headers", // which the contract does not mention
 }
 
-// listMembers are a request's in a list.
+// listMembers are the members of a request in a list.
 func listMembers() (names []string) {
 	for _, name := range requestMembers {
 		if name != "request_body" && name != "response_body" && name != "request_headers" {
@@ -42,7 +42,7 @@ func TestRequest(t *testing.T) {
 	wantMembers(t, full, requestMembers...)
 	for name, value := range short {
 		if quote(full[name]) != quote(value) {
-			t.Errorf("%s is %v in the list, %v alone", name, value, full[name])
+			t.Errorf("%s is %v in the list, and %v of the request itself", name, value, full[name])
 		}
 	}
 	wantUUID(t, full["id"])
@@ -146,7 +146,7 @@ func TestCursor(t *testing.T) {
 				}
 				cursor = "&cursor=" + url.QueryEscape(text(page["next_cursor"]))
 				if len(got) == limit {
-					c.emit(t) // what is newer than the cursor is not to move the pages
+					c.emit(t) // a newer request must not move the pages
 				}
 			}
 			if len(got) < 7 {
@@ -162,7 +162,7 @@ func TestCursor(t *testing.T) {
 	}
 }
 
-// TestLimit has one request more than a page may have.
+// TestLimit lists one request more than a page may hold.
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()

@@ -12,8 +12,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestManyCaddys has Caddys share a store whose deliveries fail: each may make
-// any attempt, but no two make one at a time, or the same one.
+// TestManyCaddys has Caddys share a store whose deliveries fail. Each may make any
+// attempt, but no attempt is made twice, and no delivery has two at a time.
 func TestManyCaddys(t *testing.T) {
 	t.Parallel()
 	const caddys, events, attempts = 3, 40, 4
@@ -29,7 +29,7 @@ func TestManyCaddys(t *testing.T) {
 		}
 		inFlight[event] = true
 		mu.Unlock()
-		time.Sleep(20 * time.Millisecond) // long enough for another to begin
+		time.Sleep(20 * time.Millisecond) // so that a second attempt would overlap
 		mu.Lock()
 		inFlight[event] = false
 		mu.Unlock()
@@ -63,9 +63,9 @@ func TestManyCaddys(t *testing.T) {
 	}
 }
 
-// TestSlowEndpointsDelayNoOther has endpoints that do not answer while the test
-// runs, and some that are not there. With a timeout longer than the test, only
-// room that they leave lets the others through.
+// TestSlowEndpointsDelayNoOther has endpoints that do not answer while the test runs,
+// and some where nothing listens. The timeout is longer than the test, so that requests
+// to the healthy endpoint get through only if those to the others leave room.
 func TestSlowEndpointsDelayNoOther(t *testing.T) {
 	t.Parallel()
 	const hanging, dead, events = 20, 5, 60
@@ -79,7 +79,7 @@ func TestSlowEndpointsDelayNoOther(t *testing.T) {
 		}
 		c.webhook(t, r.URL)
 	}
-	t.Cleanup(func() { close(release) }) // before the servers are closed
+	t.Cleanup(func() { close(release) }) // runs before the servers are closed
 	healthy := receive(t, nil)
 	w := c.webhook(t, healthy.URL)
 	for range events {
@@ -89,7 +89,7 @@ func TestSlowEndpointsDelayNoOther(t *testing.T) {
 	}
 	healthy.await(t, events)
 	if q := c.must(t, 200, "POST", "/api/webhooks/"+text(w["id"])+"/test", "{}"); q["status"] != "success" {
-		t.Errorf("a test beside them: %v", q)
+		t.Errorf("a test of the healthy endpoint: %v", q)
 	}
 }
 
@@ -127,8 +127,8 @@ func TestDeleteEndsPending(t *testing.T) {
 	}
 }
 
-// TestRerunDuringAnAttempt has a re-run end a delivery whose second attempt is
-// under way: what that sends is logged, and counts no more.
+// TestRerunDuringAnAttempt has a re-run end a delivery while its second attempt is
+// under way: that attempt is logged, but no longer counts.
 func TestRerunDuringAnAttempt(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]int{"fails": 500, "succeeds": 202} {
@@ -176,8 +176,8 @@ func TestRerunDuringAnAttempt(t *testing.T) {
 	}
 }
 
-// TestRerunThatFailsLeavesTheSchedule has re-runs fail between the attempts, all
-// of which are made.
+// TestRerunThatFailsLeavesTheSchedule has re-runs fail between the attempts: every
+// attempt is made all the same.
 func TestRerunThatFailsLeavesTheSchedule(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()
@@ -211,11 +211,11 @@ func TestRerunThatFailsLeavesTheSchedule(t *testing.T) {
 	r.await(t, 3+reruns)
 }
 
-// TestChangedSecret changes the secret after each request: the next is signed with
-// what is there now.
+// TestChangedSecret changes the secret after each request: the next request is signed
+// with the new one.
 func TestChangedSecret(t *testing.T) {
 	t.Parallel()
-	c := slow.admin() // its next attempt is in an hour
+	c := slow.admin() // the next attempt is due in an hour
 	r := receive(t, status(500))
 	one := "/api/webhooks/" + text(c.webhook(t, r.URL, `"secret":"first"`)["id"])
 	c.emit(t)

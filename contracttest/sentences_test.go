@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestSentences checks that the tests that SENTENCES.md names are there.
+// TestSentences checks that the tests that SENTENCES.md names exist.
 func TestSentences(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile("SENTENCES.md")
@@ -24,7 +24,7 @@ func TestSentences(t *testing.T) {
 			continue
 		}
 		if len(cells) != 4 {
-			t.Errorf("not a sentence and tests: %s", line)
+			t.Errorf("this row is not a sentence and its tests: %s", line)
 			continue
 		}
 		rows++
@@ -39,7 +39,7 @@ func TestSentences(t *testing.T) {
 		}
 	}
 	if rows == 0 {
-		t.Error("there are no sentences")
+		t.Error("SENTENCES.md has no rows")
 	}
 }
 

@@ -49,9 +49,9 @@ func TestStoreOutOfReach(t *testing.T) {
 			}
 		})
 	}
-	// Why, is for admins and the log.
+	// Only admins and the log are told why.
 	why, where := inUse.why, inUse.where
-	eventually(t, "health that says why", func() bool {
+	eventually(t, "health to say why", func() bool {
 		a := c.call(t, "GET", "/api/health", "")
 		a.want(t, 503)
 		return strings.Contains(text(a.object(t)["detail"]), why)
@@ -60,19 +60,19 @@ func TestStoreOutOfReach(t *testing.T) {
 		a := c.call(t, "GET", "/api/health", "")
 		a.want(t, 503)
 		if strings.Contains(a.body, why) || strings.Contains(a.body, where) {
-			t.Errorf("details for anyone: %s", a.body)
+			t.Errorf("health tells details to anyone: %s", a.body)
 		}
 	}
-	eventually(t, "a log that says why", func() bool {
+	eventually(t, "the log to say why", func() bool {
 		log, err := os.ReadFile(storeless.process.Log)
 		return err == nil && strings.Contains(string(log), why)
 	})
 	if a := storeless.mount("beside").call(t, "GET", "", ""); a.status != 200 || a.body != "beside" {
-		t.Errorf("the site beside: %d %s", a.status, a.body)
+		t.Errorf("the rest of the site answers %d %s", a.status, a.body)
 	}
 }
 
-// TestStoreThatComes starts Caddy before its store.
+// TestStoreThatComes starts Caddy before its store is there.
 func TestStoreThatComes(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
@@ -87,7 +87,7 @@ func TestStoreThatComes(t *testing.T) {
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a Caddy that has its store", func() bool { return c.call(t, "GET", "/api/health", "").status == 200 })
+	eventually(t, "Caddy to open its store", func() bool { return c.call(t, "GET", "/api/health", "").status == 200 })
 	c.emit(t)
 }
 

@@ -12,8 +12,8 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// signatures has secrets and how a receiver with the specification's own library
-// takes them.
+// signatures are secrets, and how a receiver gives each to the specification's own
+// library.
 var signatures = []struct {
 	name, secret string
 	verifier     func(secret string) (*standardwebhooks.Webhook, error)
@@ -31,9 +31,9 @@ func raw(secret string) (*standardwebhooks.Webhook, error) {
 	return standardwebhooks.NewWebhookRaw([]byte(secret))
 }
 
-// sendInEachWay has a webhook sent an event, its retry, a re-run and a test, and
-// gives what arrived. A second passes between the first two, so that their
-// timestamps differ.
+// sendInEachWay has an event, its retry, a re-run and a test sent to a webhook, and
+// returns what arrived. A second passes between the first two, so that their timestamps
+// differ.
 func sendInEachWay(t *testing.T, c client, more ...string) []received {
 	t.Helper()
 	r := receive(t, func(n int, w http.ResponseWriter) {
@@ -53,7 +53,8 @@ func sendInEachWay(t *testing.T, c client, more ...string) []received {
 	return r.await(t, 4)
 }
 
-// wantHeadersInLog checks that the log tells what was received, but for signatures.
+// wantHeadersInLog checks that the log has the headers that were received, with the
+// signatures hidden.
 func wantHeadersInLog(t *testing.T, c client, got []received) {
 	t.Helper()
 	rows := c.awaitRequests(t, "", len(got))
@@ -72,12 +73,12 @@ func wantHeadersInLog(t *testing.T, c client, got []received) {
 		}
 		row := c.request(t, rows[i])
 		if quote(row["request_headers"]) != quote(want) {
-			t.Errorf("the log has %v of a %v, received was %v", row["request_headers"], row["trigger"], want)
+			t.Errorf("the log has the headers %v for a %v, want %v", row["request_headers"], row["trigger"], want)
 		}
 	}
 }
 
-// TestStandardWebhooks verifies what arrives as its receiver would: with the
+// TestStandardWebhooks verifies what arrives as a receiver would, with the
 // specification's own library.
 func TestStandardWebhooks(t *testing.T) {
 	t.Parallel()
@@ -106,7 +107,7 @@ func TestStandardWebhooks(t *testing.T) {
 				}
 				level := "sha256=" + hex.EncodeToString(mac([]byte(test.secret), got[i].body))
 				if v := got[i].header.Get("X-Level-Signature"); v != level {
-					t.Errorf("%s: X-Level-Signature is %q, of the whole secret it is %q", way, v, level)
+					t.Errorf("%s: X-Level-Signature is %q, want %q, made with the whole secret", way, v, level)
 				}
 			}
 			wantOwnStamps(t, got)
@@ -115,21 +116,21 @@ func TestStandardWebhooks(t *testing.T) {
 	}
 }
 
-// TestStandardSecretsThatAreNone has secrets that a receiver with the
-// specification's own library could do nothing with.
+// TestStandardSecretsThatAreNone has secrets that the specification's own library would
+// refuse at the receiver.
 func TestStandardSecretsThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{"whsec_", "whsec_not base64!", "whsec_-_-_-_-_"} {
 		a := fast.admin().call(t, "POST", "/api/webhooks", `{"url":"https://example.com/","secret":`+quote(secret)+`}`)
 		a.want(t, 422)
 		if verifier, err := standardwebhooks.NewWebhook(secret); err == nil && secret != "whsec_" {
-			t.Errorf("%s makes a %T", secret, verifier)
+			t.Errorf("the library takes %s for a secret, and makes a %T of it", secret, verifier)
 		}
 	}
 }
 
-// wantOwnStamps checks that what stands for the event stays and what stands for
-// the attempt does not.
+// wantOwnStamps checks that the event keeps its id, and that each later attempt has a
+// timestamp of its own.
 func wantOwnStamps(t *testing.T, got []received) {
 	t.Helper()
 	value := func(i int, name string) string { return got[i].header.Get(name) }
@@ -143,7 +144,7 @@ func wantOwnStamps(t *testing.T, got []received) {
 	}
 	for i := 1; i <= 2; i++ {
 		if got[i].body != got[0].body || value(i, "Webhook-Id") != value(0, "Webhook-Id") {
-			t.Error("the same event comes as another")
+			t.Error("the same event came with another id or body")
 		}
 		if stamps[i] <= stamps[0] {
 			t.Errorf("a later attempt has the timestamp %d, the first %d", stamps[i], stamps[0])

@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// TestDefaultStore configures no store: what is kept is in Caddy's data folder, and
-// there for the next Caddy too.
+// TestDefaultStore configures no store: an event is kept in Caddy's data folder, and the
+// next Caddy finds it there.
 func TestDefaultStore(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
@@ -28,8 +28,8 @@ func TestDefaultStore(t *testing.T) {
 	admin.must(t, 200, "GET", "/api/events/"+text(event), "")
 }
 
-// TestRedisBlock has a Redis that knows one user, who may touch the keys of one
-// prefix, and looks at where they are.
+// TestRedisBlock has a Redis with a single user, who may touch the keys of one prefix
+// only, and looks at where the keys are.
 func TestRedisBlock(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--user", "default", "off", "--user", "ada", "on", ">pass", "~hooks:*", "&*", "+@all")
@@ -40,7 +40,7 @@ func TestRedisBlock(t *testing.T) {
 	defer client.Close()
 	keys, err := client.Keys(t.Context(), "*").Result()
 	if err != nil || len(keys) == 0 {
-		t.Fatalf("in db 3 there is %q, %v", keys, err)
+		t.Fatalf("the keys in db 3 are %q, %v", keys, err)
 	}
 	for _, key := range keys {
 		if !strings.HasPrefix(key, "hooks:") {

@@ -9,21 +9,21 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// store is one of the stores, with each of which the tests run.
+// store is one of the stores. The tests run with each of them.
 type store struct {
-	// options is the option of the store with a name.
+	// options returns the store option for a store of that name.
 	options func(name string) string
-	// away is the option of one that cannot be reached, why what an admin is told of
-	// it, and where a part of that.
+	// away is the store option for one that cannot be reached. An admin is told why and
+	// where.
 	away, why, where string
-	// skip are tests that are not for it.
+	// skip matches the tests that do not run with it.
 	skip string
 }
 
-// inUse is the store of the tests that run.
+// inUse is the store that the tests run with.
 var inUse store
 
-// ownStore is the option of a store for one test.
+// ownStore is the store option for a store of one test's own.
 func ownStore() string { return inUse.options(uuid.NewString()) + "\n" }
 
 // redisStore keeps each store under a prefix of its own in one Redis.
@@ -51,9 +51,9 @@ func embeddedStore(dir string) (store, error) {
 			}
 			return "store embedded " + filepath.Join(dir, name)
 		},
-		away: "store embedded " + filepath.Join(file, "folder"), // in what is no folder
+		away: "store embedded " + filepath.Join(file, "folder"), // in a file, not a folder
 		why:  "not a directory", where: file,
-		// They have several Caddys on one store, or nothing to do with it.
+		// These have several Caddys on one store, or nothing to do with the store.
 		skip: "^(TestManyCaddys|TestDestinations|TestProxy|TestRedisBlock|TestRetention|TestStoreThatComes|TestCommands|TestBadConfiguration|TestValidate|TestModules|TestSentences|TestDefaultStore)$",
 	}, nil
 }

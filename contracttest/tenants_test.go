@@ -38,7 +38,7 @@ func TestTenants(t *testing.T) {
 		t.Errorf("%v", all)
 	}
 	if got := c.must(t, 200, "GET", "/api/webhooks/"+text(w["id"]), ""); quote(got) != quote(w) {
-		t.Errorf("changed by another tenant: %v", got)
+		t.Errorf("another tenant has changed it: %v", got)
 	}
 }
 
@@ -54,7 +54,7 @@ func TestTenantNames(t *testing.T) {
 			c.with("X-Tenant", name).emitter().call(t, "GET", "/api/event-types", "").want(t, status)
 		})
 	}
-	// What is there without a tenant is default's.
+	// Without the tenant option, everything belongs to the tenant default.
 	event := fast.mount("hooks", "Authorization", "Bearer "+emitToken).emit(t)
 	c.with("X-Tenant", "default").must(t, 200, "GET", "/api/events/"+text(event["event_id"]), "")
 }
@@ -90,6 +90,6 @@ func TestSecretNeverComesOut(t *testing.T) {
 	}
 	log, err := os.ReadFile(fast.process.Log)
 	if err != nil || strings.Contains(string(log), secret) {
-		t.Errorf("the secret is in the log, or %v", err)
+		t.Errorf("the secret is in the log, or the log cannot be read: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func TestWebhook(t *testing.T) {
 
 	second := c.webhook(t, "http://127.0.0.1:1/b", `"secret":"s"`, `"enabled":false`, `"description":"für Ada 😀"`, `"event_types":["alert_active","group_created"]`)
 	if second["enabled"] != false || second["has_secret"] != true || second["description"] != "für Ada 😀" || quote(second["event_types"]) != `["alert_active","group_created"]` {
-		t.Errorf("given: %v", second)
+		t.Errorf("with all members given: %v", second)
 	}
 	all := c.must(t, 200, "GET", "/api/webhooks", "")
 	wantMembers(t, all, "data")
@@ -47,8 +47,7 @@ func TestWebhook(t *testing.T) {
 	}
 }
 
-// TestTypesAddedLater configures one more event type than there was when the
-// webhooks were created.
+// TestTypesAddedLater configures one more event type after the webhooks were created.
 func TestTypesAddedLater(t *testing.T) {
 	t.Parallel()
 	options := ownStore() + destinations("allow_http", "allow 127.0.0.0/8")
@@ -119,7 +118,7 @@ func TestPatchWebhook(t *testing.T) {
 	}
 }
 
-// badMembers are members of a webhook that are refused in POST and in PATCH.
+// badMembers are members of a webhook that both POST and PATCH refuse.
 var badMembers = []string{
 	`"url":1`, `"url":null`, `"url":""`, `"url":"/hook"`, `"url":"//127.0.0.1/"`, `"url":"127.0.0.1"`,
 	`"url":"https://"`, `"url":"ftp://127.0.0.1/"`, `"url":"https:127.0.0.1"`, `"url":"http://127.0.0.1:99999/"`,
@@ -161,7 +160,7 @@ func TestBadWebhooks(t *testing.T) {
 		t.Run(body, func(t *testing.T) { c.call(t, "POST", "/api/webhooks", body).want(t, 422) })
 	}
 	if all := c.must(t, 200, "GET", "/api/webhooks", ""); quote(all["data"]) != quote([]any{created}) {
-		t.Errorf("after refusals: %v", all)
+		t.Errorf("refused calls have changed the webhooks: %v", all)
 	}
 }
 
@@ -178,7 +177,7 @@ func TestDefaultDestinations(t *testing.T) {
 	slow.admin().call(t, "POST", "/api/webhooks", `{"url":"http://127.0.0.9/"}`).want(t, 422)
 }
 
-// TestNotJSON is about every call with a body.
+// TestNotJSON tries every call that has a body.
 func TestNotJSON(t *testing.T) {
 	t.Parallel()
 	c := fast.admin()
