@@ -74,66 +74,77 @@ func TestObserver(t *testing.T) {
 		})
 		defer r.stop()
 		w := r.webhook("https://a.example")
-		wantPending := func(when string, want int64) {
-			t.Helper()
-			if n, err := r.Pending(t.Context()); err != nil || n != want {
-				t.Errorf("%s: %d pending, %v, want %d", when, n, err, want)
-			}
-		}
 		told.want(t, "at first")
-
-		event := delivery.NewEvent{ID: uuid.New(), Type: "alert_active", Data: []byte(`{}`)}
-		if _, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{event, event}); err != nil {
-			t.Fatal(err)
-		}
-		time.Sleep(10 * time.Millisecond)
-		if got, want := r.Stats(), (delivery.Stats{InFlight: 1}); got != want {
-			t.Errorf("with a request in flight: %+v, want %+v", got, want)
-		}
-		wantPending("in flight", 1)
-		time.Sleep(time.Second)
-		told.want(t, "success", "accepted 1, 1 duplicates", "event: success after 20ms")
-		wantPending("after success", 0)
-
+		observeSuccess(t, r, told)
 		r.sender.answerWith(status(500))
-		receipt := r.emit(1)[0]
-		time.Sleep(30 * time.Second)
-		told.want(t, "first failure", "accepted 1, 0 duplicates", "event: failed after 0s")
-		wantPending("between attempts", 1)
-		time.Sleep(time.Minute)
-		told.want(t, "last failure", "late by 0s, slow false", "retry: failed after 0s", "failed for good")
-
-		request := r.log()[0]
-		for _, send := range []func() (*delivery.Request, error){
-			func() (*delivery.Request, error) { return r.Rerun(t.Context(), tenant, request.ID) },
-			func() (*delivery.Request, error) {
-				return r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{Type: "test", Data: []byte(`{}`)})
-			},
-		} {
-			if _, err := send(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		told.want(t, "re-run and test", "rerun: failed after 0s", "test: failed after 0s")
-		if d := r.delivery(receipt.EventID); d.Status != delivery.DeliveryFailed {
-			t.Errorf("delivery %+v", d)
-		}
-
-		r.store.Fail(failing("Complete", errLost))
-		r.emit(2)
-		synctest.Wait()
-		if got, want := r.Stats(), (delivery.Stats{Unwritten: 2}); got != want {
-			t.Errorf("with outcomes that cannot be written: %+v, want %+v", got, want)
-		}
-		if lines := told.take(); !slices.Contains(lines, "store: complete") {
-			t.Errorf("the observer was told %q", lines)
-		}
-		r.store.Fail(nil)
-		time.Sleep(10 * time.Minute)
-		if got := r.Stats(); got != (delivery.Stats{}) {
-			t.Errorf("at rest: %+v", got)
-		}
+		observeFailure(t, r, told, w)
+		observeStoreFailure(t, r, told)
 	})
+}
+
+// observeSuccess emits an event and its duplicate. The event is delivered at once.
+func observeSuccess(t *testing.T, r *running, told *notes) {
+	t.Helper()
+	event := delivery.NewEvent{ID: uuid.New(), Type: "alert_active", Data: []byte(`{}`)}
+	if _, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{event, event}); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(10 * time.Millisecond)
+	if got, want := r.Stats(), (delivery.Stats{InFlight: 1}); got != want {
+		t.Errorf("with a request in flight: %+v, want %+v", got, want)
+	}
+	r.wantPending("with a request in flight", 1)
+	time.Sleep(time.Second)
+	told.want(t, "success", "accepted 1, 1 duplicates", "event: success after 20ms")
+	r.wantPending("after success", 0)
+}
+
+// observeFailure has all attempts of a delivery fail, and then a re-run and a test.
+func observeFailure(t *testing.T, r *running, told *notes, w *delivery.Webhook) {
+	t.Helper()
+	receipt := r.emit(1)[0]
+	time.Sleep(30 * time.Second)
+	told.want(t, "first failure", "accepted 1, 0 duplicates", "event: failed after 0s")
+	r.wantPending("between attempts", 1)
+	time.Sleep(time.Minute)
+	told.want(t, "last failure", "late by 0s, slow false", "retry: failed after 0s", "failed for good")
+
+	if _, err := r.Rerun(t.Context(), tenant, r.log()[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Test(t.Context(), tenant, w.ID, delivery.NewEvent{Type: "test", Data: []byte(`{}`)}); err != nil {
+		t.Fatal(err)
+	}
+	told.want(t, "re-run and test", "rerun: failed after 0s", "test: failed after 0s")
+	if d := r.delivery(receipt.EventID); d.Status != delivery.DeliveryFailed {
+		t.Errorf("delivery %+v", d)
+	}
+}
+
+// observeStoreFailure has the store write no outcomes for a while.
+func observeStoreFailure(t *testing.T, r *running, told *notes) {
+	t.Helper()
+	r.store.Fail(failing("Complete", errLost))
+	r.emit(2)
+	synctest.Wait()
+	if got, want := r.Stats(), (delivery.Stats{Unwritten: 2}); got != want {
+		t.Errorf("with outcomes that cannot be written: %+v, want %+v", got, want)
+	}
+	if lines := told.take(); !slices.Contains(lines, "store: complete") {
+		t.Errorf("the observer was told %q", lines)
+	}
+	r.store.Fail(nil)
+	time.Sleep(10 * time.Minute)
+	if got := r.Stats(); got != (delivery.Stats{}) {
+		t.Errorf("at rest: %+v", got)
+	}
+}
+
+func (r *running) wantPending(when string, want int64) {
+	r.t.Helper()
+	if n, err := r.Pending(r.t.Context()); err != nil || n != want {
+		r.t.Errorf("%s: %d pending, %v, want %d", when, n, err, want)
+	}
 }
 
 // TestLag has a retry wait because nobody is there to send it.

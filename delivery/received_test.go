@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// What an endpoint receives is what the contract says, and nothing besides.
+// An endpoint receives what the contract says, and nothing else.
 func TestWhatAnEndpointReceives(t *testing.T) {
 	ev := &Event{ID: uuid.MustParse("0197f3a1-89ab-7cde-8f01-23456789abcd"), Payload: []byte(`{"event_type":"a","data":{}}`)}
 	at := time.Unix(1614265330, 0)
@@ -51,49 +51,57 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 			m := sender.Message{Header: headers.signed(tc.secret, ev, at), Body: ev.Payload, Timeout: time.Minute}
 			want := append(slices.Clone(always), tc.want...)
 
-			t.Run("HTTP/1.1", func(t *testing.T) {
-				m := m
-				host, received := receiveLines(t, len(ev.Payload))
-				m.URL = "http://" + host + "/hooks?tenant=1"
-				sendLocally(t, m, nil)
-				got := <-received
-				body, line, lines := got[len(got)-1], got[0], got[1:len(got)-1]
-				if line != "POST /hooks?tenant=1 HTTP/1.1" || body != string(ev.Payload) {
-					t.Errorf("got %q with %q", line, body)
-				}
-				wantSorted(t, lines, append([]string{"Host: " + host}, want...))
-			})
-
-			t.Run("HTTP/2", func(t *testing.T) {
-				received := make(chan []string, 1)
-				server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					body, _ := io.ReadAll(r.Body)
-					lines := []string{r.Method + " " + r.RequestURI + " " + r.Proto, string(body)}
-					for name, values := range r.Header {
-						for _, value := range values {
-							lines = append(lines, name+": "+value)
-						}
-					}
-					received <- lines
-					w.WriteHeader(http.StatusNoContent)
-				}))
-				server.EnableHTTP2 = true
-				server.StartTLS()
-				defer server.Close()
-				m := m
-				m.URL = server.URL + "/hooks?tenant=1"
-				sendLocally(t, m, server.Certificate())
-				got := <-received
-				if got[0] != "POST /hooks?tenant=1 HTTP/2.0" || got[1] != string(ev.Payload) {
-					t.Errorf("got %q", got[:2])
-				}
-				wantSorted(t, got[2:], want)
-			})
+			t.Run("HTTP/1.1", func(t *testing.T) { wantSentOverHTTP1(t, m, want) })
+			t.Run("HTTP/2", func(t *testing.T) { wantSentOverHTTP2(t, m, want) })
 		})
 	}
 }
 
-// sendLocally sends a message to loopback, where a certificate is trusted.
+// wantSentOverHTTP1 sends the message, and checks the request on the wire. Its headers
+// are those in want, and Host.
+func wantSentOverHTTP1(t *testing.T, m sender.Message, want []string) {
+	t.Helper()
+	host, received := receiveLines(t, len(m.Body))
+	m.URL = "http://" + host + "/hooks?tenant=1"
+	sendLocally(t, m, nil)
+	got := <-received
+	body, line, lines := got[len(got)-1], got[0], got[1:len(got)-1]
+	if line != "POST /hooks?tenant=1 HTTP/1.1" || body != string(m.Body) {
+		t.Errorf("received %q with the body %q", line, body)
+	}
+	wantSorted(t, lines, append(slices.Clone(want), "Host: "+host))
+}
+
+// wantSentOverHTTP2 sends the message, and checks what an HTTP/2 server receives. The
+// headers are those in want.
+func wantSentOverHTTP2(t *testing.T, m sender.Message, want []string) {
+	t.Helper()
+	received := make(chan []string, 1)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		lines := []string{r.Method + " " + r.RequestURI + " " + r.Proto, string(body)}
+		for name, values := range r.Header {
+			for _, value := range values {
+				lines = append(lines, name+": "+value)
+			}
+		}
+		received <- lines
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	m.URL = server.URL + "/hooks?tenant=1"
+	sendLocally(t, m, server.Certificate())
+	got := <-received
+	if got[0] != "POST /hooks?tenant=1 HTTP/2.0" || got[1] != string(m.Body) {
+		t.Errorf("received %q", got[:2])
+	}
+	wantSorted(t, got[2:], want)
+}
+
+// sendLocally sends a message to a server on loopback. A certificate, if there is one,
+// is trusted.
 func sendLocally(t *testing.T, m sender.Message, trusted *x509.Certificate) {
 	t.Helper()
 	c := sender.Config{Destinations: sender.Destinations{AllowHTTP: true, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}}
@@ -104,7 +112,7 @@ func sendLocally(t *testing.T, m sender.Message, trusted *x509.Certificate) {
 	s := sender.New(&c)
 	defer s.Close()
 	if r := s.Send(t.Context(), m); r.Failure != "" || r.StatusCode != http.StatusNoContent {
-		t.Errorf("got %+v", r)
+		t.Errorf("the response is %+v", r)
 	}
 }
 
@@ -116,8 +124,8 @@ func wantSorted(t *testing.T, got, want []string) {
 	}
 }
 
-// receiveLines is a server of one request, which it gives as it stands on the wire:
-// the request line, the header lines, and the body, of a known length, as the last.
+// receiveLines starts a server that receives one request as it is on the wire: the
+// request line, the header lines, and at last the body, whose length is known.
 func receiveLines(t *testing.T, length int) (host string, received chan []string) {
 	t.Helper()
 	var config net.ListenConfig
