@@ -17,8 +17,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // FuzzEventInput: whatever an emitter sends, it is refused with a problem or

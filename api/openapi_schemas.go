@@ -96,7 +96,8 @@ func (b *schemas) outputs() {
 
 	defineOutput[eventType](b, "EventType")
 	defineOutput[list[eventType]](b, "EventTypeList")
-	defineOutput[webhook](b, "Webhook")
+	warnings := b.member(defineOutput[webhook](b, "Webhook"), "warnings")
+	warnings.Description, warnings.MinItems = "Sentences about what may be a mistake; missing if nothing is.", new(1)
 	defineOutput[list[webhook]](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.

@@ -44,8 +44,8 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	if in.Secret.Set && !in.Secret.Null {
 		if n := len(in.Secret.Value); n == 0 || n > maxSecretLength {
 			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; null is no secret.", maxSecretLength))
-		} else if b.StandardWebhooks && !delivery.ValidStandardSecret(in.Secret.Value) {
-			errs.add("secret", "After whsec_ this must go on in base64, as Standard Webhooks has it; or begin otherwise.")
+		} else {
+			errs.check("secret", delivery.CheckSecret(in.Secret.Value))
 		}
 	}
 	if utf8.RuneCountInString(in.Description.Value) > maxDescriptionLength {

@@ -69,6 +69,7 @@ type active struct {
 	settings Settings
 	sender   Sender
 	log      *zap.Logger
+	secrets  secretWarnings
 }
 
 // state says whether the store is open.

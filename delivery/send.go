@@ -96,6 +96,9 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	startedAt := e.store.Now()
 	began := time.Now()
 	headers := newRequestHeaders(s, w.Secret)
+	if s.StandardWebhooks {
+		a.secrets.warn(w, a.log)
+	}
 	e.sending.Add(1)
 	response := a.sender.Send(ctx, sender.Message{
 		URL:         w.URL,

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -27,35 +26,11 @@ func Signature(secret string, body []byte) string {
 	return string(hex.AppendEncode(out, mac.Sum(sum[:0])))
 }
 
-// standardPrefix marks a secret in the form of Standard Webhooks: base64 follows.
-const standardPrefix = "whsec_"
-
-// ValidStandardSecret says whether receivers that go by Standard Webhooks can make
-// anything of a secret: they refuse one that only begins like theirs.
-func ValidStandardSecret(secret string) bool {
-	_, ok := standardKey(secret)
-	return ok || !strings.HasPrefix(secret, standardPrefix)
-}
-
-// standardKey decodes a secret in the form of Standard Webhooks.
-func standardKey(secret string) (key []byte, ok bool) {
-	encoded, ok := strings.CutPrefix(secret, standardPrefix)
-	if !ok {
-		return nil, false
-	}
-	key, err := base64.StdEncoding.DecodeString(encoded)
-	return key, err == nil && len(key) > 0
-}
-
 // StandardSignature is the value of webhook-signature: v1 of Standard Webhooks,
 // over the event's id, the attempt's time in Unix seconds and the body. A secret
 // in that specification's own form is decoded; any other is taken as it is.
 func StandardSignature(secret, id string, at time.Time, body []byte) string {
-	key, ok := standardKey(secret)
-	if !ok {
-		key = []byte(secret)
-	}
-	mac := hmac.New(sha256.New, key)
+	mac := hmac.New(sha256.New, standardKey(secret))
 	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
 	mac.Write(body)
 	return standardSignaturePrefix + base64.StdEncoding.EncodeToString(mac.Sum(nil))

@@ -34,7 +34,7 @@ export function visible(text) {
 	return text.split(unseen).map((part, i) => (i % 2 === 0 ? part : element("span.unseen", `U+${hex(part.codePointAt(0), 4)}`.toUpperCase())));
 }
 
-export const hex = (number, digits) => number.toString(16).padStart(digits, "0");
+const hex = (number, digits) => number.toString(16).padStart(digits, "0");
 
 // foreign is an element for such a text, whose direction ends with it.
 export function foreign(what, text, properties) {

@@ -77,6 +77,7 @@ function item(webhook) {
 				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
 				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), element("span.facts"),
 			),
+			...(webhook.warnings ?? []).map((sentence) => element("p.warning", sentence)),
 			element("p.result", { role: "status" }),
 		),
 		element("div.day"),
