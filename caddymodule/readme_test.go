@@ -24,28 +24,65 @@ func readme(t *testing.T) string {
 	return string(raw)
 }
 
-// readmeBlocks are the README's blocks of code in a language.
-func readmeBlocks(t *testing.T, language string) []string {
+// readmeSection is what stands under a heading of the README.
+func readmeSection(t *testing.T, heading string) string {
+	t.Helper()
+	_, section, found := strings.Cut(readme(t), "\n## "+heading+"\n")
+	if !found {
+		t.Fatal("the README has no section " + heading)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	return section
+}
+
+// readmeBlocks are the blocks of code in a language that stand under a heading of the
+// README.
+func readmeBlocks(t *testing.T, heading, language string) []string {
 	t.Helper()
 	var blocks []string
-	for _, block := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readme(t), -1) {
+	for _, block := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readmeSection(t, heading), -1) {
 		blocks = append(blocks, block[1])
 	}
 	if blocks == nil {
-		t.Fatal("the README has no block of " + language)
+		t.Fatalf("the README's section %s has no block of %s", heading, language)
 	}
 	return blocks
 }
 
-// TestReadmeCaddyfile has Caddy check the README's configuration.
-func TestReadmeCaddyfile(t *testing.T) {
-	t.Parallel()
-	for _, block := range readmeBlocks(t, "caddyfile") {
-		file := filepath.Join(t.TempDir(), "Caddyfile")
-		if err := os.WriteFile(file, []byte(block), 0o600); err != nil {
+// writeCaddyfile writes a Caddyfile of the README in which some texts, each of which
+// must be there, are replaced, and the folder with secrets by one that has the tests'
+// tokens.
+func writeCaddyfile(t *testing.T, text string, replaced map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for from, to := range replaced {
+		if !strings.Contains(text, from) {
+			t.Fatalf("%q is not in the README's Caddyfile:\n%s", from, text)
+		}
+		text = strings.ReplaceAll(text, from, to)
+	}
+	text = strings.ReplaceAll(text, "/run/secrets", dir)
+	file := filepath.Join(dir, "Caddyfile")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// TestReadmeCaddyfile has Caddy check the README's configurations, and their format.
+func TestReadmeCaddyfile(t *testing.T) {
+	t.Parallel()
+	for _, block := range slices.Concat(readmeBlocks(t, "Try it", "caddyfile"), readmeBlocks(t, "Configure", "caddyfile")) {
+		file := writeCaddyfile(t, block, nil)
 		if out, err := caddyCommand(t, "validate", "--config", file).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, out)
+		}
+		if out, err := caddyCommand(t, "fmt", "--diff", file).CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, out)
 		}
 	}
@@ -54,8 +91,7 @@ func TestReadmeCaddyfile(t *testing.T) {
 // TestReadmeOptions holds the README's tables of options against the parsers.
 func TestReadmeOptions(t *testing.T) {
 	t.Parallel()
-	_, section, _ := strings.Cut(readme(t), "\n## Configure\n")
-	section, _, _ = strings.Cut(section, "\n## ")
+	section := readmeSection(t, "Configure")
 	documented := make(map[string]bool)
 	for _, cell := range regexp.MustCompile(`(?m)^\|([^|]*)\|`).FindAllStringSubmatch(section, -1) {
 		for _, code := range regexp.MustCompile("`([a-z_]+)[^`]*`").FindAllStringSubmatch(cell[1], -1) {

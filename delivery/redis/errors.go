@@ -30,7 +30,7 @@ var refusals = []struct {
 	{"BUSY", delivery.ErrUnavailable, "Redis is busy running a script of somebody else's"},
 	{"NOAUTH", delivery.ErrUnavailable, "Redis wants a password; set it in the store's configuration"},
 	{"WRONGPASS", delivery.ErrUnavailable, "Redis refuses the user name or password"},
-	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission; it needs all commands, scripts included, on the store's keys"},
+	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission: README.md shows a user with all that it needs"},
 	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has as many clients as it takes"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 	// The rest of this one repeats the arguments, which may be a password.
