@@ -95,44 +95,46 @@ func TestAdminUserOfCertificate(t *testing.T) {
 		"fingerprint", "issuer", "serial", "subject", "public_key", "public_key_sha256", "certificate_pem",
 		"certificate_der_base64", "san.dns_names.0", "san.ips.0",
 	} {
-		h := Handler{AdminUser: "{http.request.tls.client." + field + "}"}
-		a, err := h.newAccess(caddy.NewReplacer())
-		if err != nil {
-			t.Fatal(err)
-		}
-		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			repl := caddy.NewReplacer()
-			r = caddyhttp.PrepareRequest(r, repl, w, nil)
-			w.Header().Set("Role", strconv.Itoa(int(a.role(r))))
-		}))
-		server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
-		server.StartTLS()
-		defer server.Close()
-		for _, tc := range []struct {
-			certificates []tls.Certificate
-			want         api.Role
-		}{
-			{nil, api.Nobody},
-			{[]tls.Certificate{certificate}, api.Admin},
-		} {
-			client := server.Client()
-			transport, ok := client.Transport.(*http.Transport)
-			if !ok {
-				t.Fatalf("the client has a %T", client.Transport)
+		t.Run(field, func(t *testing.T) {
+			h := Handler{AdminUser: "{http.request.tls.client." + field + "}"}
+			if got := roleOverTLS(t, h); got != api.Nobody {
+				t.Errorf("without a certificate: got %d", got)
 			}
-			transport = transport.Clone()
-			transport.TLSClientConfig.Certificates = tc.certificates
-			res, err := (&http.Client{Transport: transport}).Get(server.URL)
-			if err != nil {
-				t.Fatal(err)
+			if got := roleOverTLS(t, h, certificate); got != api.Admin {
+				t.Errorf("with a certificate: got %d", got)
 			}
-			_ = res.Body.Close()
-			transport.CloseIdleConnections()
-			if got := res.Header.Get("Role"); got != strconv.Itoa(int(tc.want)) {
-				t.Errorf("%s with %d certificates: got the role %s", field, len(tc.certificates), got)
-			}
-		}
+		})
 	}
+}
+
+// roleOverTLS is the role of a client that calls a server that takes any certificate.
+func roleOverTLS(t *testing.T, h Handler, certificates ...tls.Certificate) api.Role {
+	t.Helper()
+	a, err := h.newAccess(caddy.NewReplacer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got api.Role
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = a.role(caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil))
+	}))
+	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
+	server.StartTLS()
+	defer server.Close() // it ends the client's connections, too
+	client := server.Client()
+	transport, ok := client.Transport.(*http.Transport)
+	if !ok {
+		t.Fatalf("the client has a %T", client.Transport)
+	}
+	transport.TLSClientConfig.Certificates = certificates
+	res, err := client.Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := res.Body.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return got
 }
 
 // clientCertificate is one that signs itself.

@@ -11,12 +11,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-var (
-	errEmpty = errors.New("is empty")
-	// errUnanyPlaceholder is of a token that is a placeholder which Caddy does not know.
-	errUnanyPlaceholder = errors.New("is a placeholder that means nothing here: write {env.NAME} or {file./path}")
-)
-
 // resolve replaces the global placeholders of a value, such as {env.X} and
 // {file./path}. It refuses what nobody means: an unset variable, an unreadable file,
 // and characters that cannot be seen, such as the second line break at the end of a

@@ -44,7 +44,8 @@ func TestReadmeTry(t *testing.T) {
 		"http://localhost:8080":  "http://" + site,
 		"http://127.0.0.1:9000 ": "http://" + receiver + " ",
 	})
-	defer runCaddyfile(t, file, "http://"+site)()
+	stop := runCaddyfile(t, file, "http://"+site)
+	defer stop()
 
 	blocks := readmeBlocks(t, "Try it", "sh")
 	commands := strings.NewReplacer("localhost:8080", site, "127.0.0.1:9000", receiver).Replace(blocks[len(blocks)-1])
@@ -93,7 +94,8 @@ func TestReadmeForwardAuth(t *testing.T) {
 		"example.com {":  site + " {",
 		"authelia:9091 ": authenticator.Listener.Addr().String() + " ",
 	})
-	defer runCaddyfile(t, file, site)()
+	stop := runCaddyfile(t, file, site)
+	defer stop()
 	for _, tc := range []struct {
 		name    string
 		headers []string
