@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// payload is what an event of some 500 bytes looks like to its receiver.
+// payload is the envelope of an event of some 500 bytes.
 var payload = fmt.Appendf(nil, `{"event_type":"alert_active","event_id":"0198c5a4-7d2b-7cc1-9f0e-3b1d52a4c6f7","occurred_at":"2026-03-13T18:30:00Z","data":{"text":"%0380d"}}`, 0)
 
 func BenchmarkSignature(b *testing.B) {
@@ -25,9 +25,9 @@ func BenchmarkSignature(b *testing.B) {
 	}
 }
 
-// BenchmarkEngine takes events from Emit to their outcomes, with a store in memory
-// and endpoints that answer at once: what is left is the engine itself, and what that
-// store costs. One event by itself, and a hundred in one call.
+// BenchmarkEngine takes events from Emit to their outcomes, one or a hundred in a call.
+// The store is in memory and endpoints answer at once, so that it measures the engine
+// itself, and what that store costs.
 func BenchmarkEngine(b *testing.B) {
 	for _, events := range []int{1, 100} {
 		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
@@ -73,7 +73,7 @@ func (a answering) Send(context.Context, sender.Message) sender.Response {
 
 func (answering) Close() {}
 
-// BenchmarkID makes ids as events and requests get them.
+// BenchmarkID makes ids such as events and requests have.
 func BenchmarkID(b *testing.B) {
 	now := time.Unix(1_773_426_600, 0)
 	b.ReportAllocs()

@@ -26,19 +26,19 @@ func TestDetachHandsBackWhatDoesNotEnd(t *testing.T) {
 			t.Errorf("the next process sent %d requests at once, want 1", n)
 		}
 		if d := second.delivery(event); d.Attempts != 1 || d.Status != delivery.DeliverySuccess {
-			t.Errorf("delivery %+v: an interrupted request is no attempt", d)
+			t.Errorf("delivery %+v: an interrupted request must not count as an attempt", d)
 		}
 		rows := second.log()
 		if len(rows) != 2 {
-			t.Fatalf("%d rows: what was sent is logged, also if it was broken off", len(rows))
+			t.Fatalf("%d rows, want 2: an interrupted request must be logged, too", len(rows))
 		}
 		if r := rows[0]; r.Status != delivery.RequestFailed || r.Attempt != 1 || r.Error == "" || !r.NextAttemptAt.IsZero() {
-			t.Errorf("the row of what was broken off is %+v", r)
+			t.Errorf("the row of the interrupted request is %+v", r)
 		}
 	})
 }
 
-// TestStoppedRerun stops while a re-run and a test are under way.
+// TestStoppedRerun detaches the engine while a re-run and a test are under way.
 func TestStoppedRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
@@ -92,7 +92,7 @@ func TestDetachLetsRequestsEnd(t *testing.T) {
 		if d := r.delivery(event); d.Status != delivery.DeliverySuccess {
 			t.Errorf("delivery %+v", d)
 		}
-		r.emit(1) // accepted, for others to deliver
+		r.emit(1) // is accepted, and left for other processes to deliver
 		time.Sleep(time.Minute)
 		if n := len(r.log()); n != 1 {
 			t.Errorf("%d requests after the last detach", n-1)
@@ -101,7 +101,7 @@ func TestDetachLetsRequestsEnd(t *testing.T) {
 		synctest.Wait()
 		time.Sleep(3 * time.Second)
 		if n := len(r.log()); n != 2 {
-			t.Errorf("%d of 2 delivered after a new attach", n)
+			t.Errorf("%d of 2 delivered after the engine was attached again", n)
 		}
 		detach()
 		if err := r.Close(t.Context()); err != nil {
@@ -138,7 +138,7 @@ func TestNewestAttachedSettingsWin(t *testing.T) {
 			t.Errorf("%d attempts after the roll-back, want 3", n)
 		}
 		newer = r.Attach(attempts(2), nopLog)
-		r.detach() // the usual order of a reload
+		r.detach() // a reload detaches the old configuration last
 		if n := emitted(); n != 2 {
 			t.Errorf("%d attempts with the old configuration gone, want 2", n)
 		}

@@ -25,7 +25,7 @@ func TestFreshEventsNeedNoClaim(t *testing.T) {
 		}
 		at := r.sender.to("https://a.example")
 		if len(at) != 1 || !at[0].Equal(began) {
-			t.Errorf("sent at %v, want once, at %v: a fresh event waits for no timer", at, began)
+			t.Errorf("sent at %v, want once, at %v: a new event must not wait for a timer", at, began)
 		}
 		if n := r.store.Calls("Claim") - before; n != 0 {
 			t.Errorf("%d claims for an event that found a free slot", n)
@@ -69,7 +69,7 @@ func TestRetrySchedule(t *testing.T) {
 				}
 				for i := 1; i < len(at); i++ {
 					wait := at[i].Sub(at[i-1])
-					// The store knows milliseconds; the schedule may round by one.
+					// The store keeps milliseconds, so that a due time may be rounded by one.
 					if low, high := 121*time.Second, 180*time.Second+time.Millisecond; wait < low || wait > high {
 						t.Errorf("attempt %d came %s after the one before, want %s to %s", i+1, wait, low, high)
 					}
@@ -86,7 +86,7 @@ func TestRetrySchedule(t *testing.T) {
 						t.Errorf("row %d: %+v", i, row)
 					}
 					if !last && !row.NextAttemptAt.Equal(rows[i+1].StartedAt()) {
-						t.Errorf("attempt %d was promised at %v and began at %v", i+2, row.NextAttemptAt, rows[i+1].StartedAt())
+						t.Errorf("attempt %d was due at %v and began at %v", i+2, row.NextAttemptAt, rows[i+1].StartedAt())
 					}
 				}
 				if d := r.delivery(event); d.Status != tt.final || d.Attempts != len(tt.answers) || !d.NextAttemptAt.IsZero() {
@@ -139,7 +139,7 @@ func TestSlowWebhookGoesOneAtATimeUntilItAnswers(t *testing.T) {
 		defer r.stop()
 		r.webhook(url)
 		r.emit(100)
-		time.Sleep(30 * time.Second) // every one of the first window timed out
+		time.Sleep(30 * time.Second) // until all requests of the first window have timed out
 		r.sender.atMost(url)
 		time.Sleep(time.Minute)
 		synctest.Wait()
@@ -150,7 +150,7 @@ func TestSlowWebhookGoesOneAtATimeUntilItAnswers(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		synctest.Wait()
 		if most := r.sender.atMost(url); most <= delivery.FirstWindow {
-			t.Errorf("at most %d in flight after it recovered", most)
+			t.Errorf("only %d in flight at a time after it recovered", most)
 		}
 		failed := 0
 		for _, row := range r.log() {

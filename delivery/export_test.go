@@ -2,11 +2,12 @@ package delivery
 
 import "github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 
-// SendWith makes the engine send through a Sender of the test's, where the
-// network's time would not be the test's.
+// SendWith makes the engine send with a Sender of the test's own: a real network would
+// not follow the test's clock.
 func (e *Engine) SendWith(s Sender) { e.SendFrom(func(*sender.Config) Sender { return s }) }
 
-// SendFrom makes the engine send through Senders of the test's, by what they are configured by.
+// SendFrom makes the engine send with Senders that a function of the test's makes from
+// their configuration.
 func (e *Engine) SendFrom(newSender func(*sender.Config) Sender) { e.newSender = newSender }
 
 // FirstWindow is how many requests a webhook may have in flight at first.
@@ -15,7 +16,7 @@ const FirstWindow = firstWindow
 // LeaseMargin is how much longer than the timeout a lease lasts.
 const LeaseMargin = leaseMargin
 
-// Observed is a store whose failures an observer is told.
+// Observed wraps a store so that an observer is told of its failures.
 func Observed(s Store, o Observer) Store { return &observedStore{Store: s, observer: o} }
 
 // MaxTenantSendNow is how many re-runs and tests of one tenant may be in flight.

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
 )
 
-// TestFollowersAreBounded has as many follow as may, and one more.
+// TestFollowersAreBounded has as many followers as a tenant may have, and one more.
 func TestFollowersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := memory.New()
@@ -40,7 +40,7 @@ func TestFollowersAreBounded(t *testing.T) {
 		}
 		store.Fail(func(string) error { return delivery.ErrUnavailable })
 		all[0].Close()
-		for range 2 { // what fails takes no place
+		for range 2 { // a follower that fails takes no place
 			if err := follow(tenant); !errors.Is(err, delivery.ErrUnavailable) {
 				t.Errorf("a store that is away: got %v", err)
 			}

@@ -6,7 +6,7 @@ import (
 )
 
 // TestDurationBuckets goes through all durations from nothing to beyond the last
-// bucket, in steps of a hundredth.
+// bucket, each 1 % longer than the one before.
 func TestDurationBuckets(t *testing.T) {
 	t.Parallel()
 	last, seen := 0, 1
@@ -17,12 +17,12 @@ func TestDurationBuckets(t *testing.T) {
 		case bucket == last+1:
 			seen++
 		case bucket != last:
-			t.Fatalf("%s is in bucket %d, what is shorter in %d", d, bucket, last)
+			t.Fatalf("%s is in bucket %d, but a shorter duration is in %d", d, bucket, last)
 		}
 		last = bucket
 		off := float64(bucketMiddle(bucket)) / float64(d)
 		if inside := bucket > 0 && bucket < DurationBuckets-1; inside && (off < 0.875 || off > 1.125) {
-			t.Errorf("%s is taken for %s", d, bucketMiddle(bucket))
+			t.Errorf("%s is in a bucket whose middle is %s", d, bucketMiddle(bucket))
 		}
 	}
 	if seen != DurationBuckets {
@@ -44,12 +44,12 @@ func TestPercentile(t *testing.T) {
 	t.Parallel()
 	var tally Tally
 	if d, ok := tally.Percentile(50); ok {
-		t.Errorf("without requests half took %s", d)
+		t.Errorf("without requests the 50th percentile is %s", d)
 	}
 	tally.add(RequestSuccess, DurationBucket(time.Second), 1)
 	for _, percent := range []int64{1, 50, 99, 100} {
 		if d, ok := tally.Percentile(percent); !ok || d != bucketMiddle(DurationBucket(time.Second)) {
-			t.Errorf("of one request %d%% took %s, %t", percent, d, ok)
+			t.Errorf("of one request the %dth percentile is %s, %t", percent, d, ok)
 		}
 	}
 	tally.add(RequestFailed, DurationBucket(15*time.Second), 2)
@@ -58,10 +58,10 @@ func TestPercentile(t *testing.T) {
 		50: 10 * time.Millisecond, 97: 10 * time.Millisecond, 98: time.Second, 99: 15 * time.Second, 100: 15 * time.Second,
 	} {
 		if d, ok := tally.Percentile(percent); !ok || d != bucketMiddle(DurationBucket(want)) {
-			t.Errorf("%d%% took %s, %t, want about %s", percent, d, ok, want)
+			t.Errorf("the %dth percentile is %s, %t, want about %s", percent, d, ok, want)
 		}
 	}
 	if tally.Successes != 98 || tally.Failures != 2 {
-		t.Errorf("got %d and %d", tally.Successes, tally.Failures)
+		t.Errorf("got %d successes and %d failures", tally.Successes, tally.Failures)
 	}
 }

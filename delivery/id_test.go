@@ -28,7 +28,7 @@ func TestIDIsAVersion7UUID(t *testing.T) {
 			t.Fatalf("the time in %s is %s, not %s", id, got, at)
 		}
 		if got := IDTime(id).Location(); got != time.UTC {
-			t.Fatalf("the time is in %s", got)
+			t.Fatalf("the time is in the zone %s, not in UTC", got)
 		}
 	})
 }
@@ -58,7 +58,7 @@ func TestFirstIDIsTheLowerBound(t *testing.T) {
 		}
 		before := NewID(at.Add(-1))
 		if at.UnixNano() > 0 && bytes.Compare(before[:], first[:]) >= 0 {
-			t.Fatalf("%s of the millisecond before is not before %s", before, first)
+			t.Fatalf("%s is of the millisecond before, and not before %s", before, first)
 		}
 	})
 }

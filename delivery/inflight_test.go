@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 )
 
-// cancelled is a context that has ended: whoever waits with it only looks.
+// cancelled is a context that has ended: wait returns at once with it.
 func cancelled() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -16,7 +16,7 @@ func cancelled() context.Context {
 
 func TestInFlightWithoutWorkIsIdle(t *testing.T) {
 	if !newInFlight().wait(t.Context()) {
-		t.Error("it is not idle though nothing has started")
+		t.Error("not idle although nothing has started")
 	}
 }
 
@@ -32,15 +32,15 @@ func TestInFlightWaitsForAllWork(t *testing.T) {
 		synctest.Wait()
 		select {
 		case <-idle:
-			t.Fatal("idle while one goes on")
+			t.Fatal("idle while work goes on")
 		default:
 		}
 		if f.wait(cancelled()) {
-			t.Error("idle to one who does not wait, while one goes on")
+			t.Error("idle while work goes on, to a caller who does not wait")
 		}
 		f.done()
 		if !<-idle {
-			t.Error("not idle after the last has ended")
+			t.Error("not idle after all work has ended")
 		}
 	})
 }
@@ -57,7 +57,7 @@ func TestInFlightCanBeUsedAgain(t *testing.T) {
 		}
 		f.done()
 		if !f.wait(t.Context()) {
-			t.Error("not idle after it has ended")
+			t.Error("not idle after the work has ended")
 		}
 	}
 }
@@ -71,11 +71,11 @@ func TestInFlightAbort(t *testing.T) {
 	case before.Err() == nil:
 		t.Error("work in progress was not aborted")
 	case !ok || after.Err() != nil:
-		t.Error("work that began later was")
+		t.Error("work that began later was aborted")
 	}
 	f.done()
 	if f.wait(cancelled()) {
-		t.Error("idle though the second goes on")
+		t.Error("idle although the second goes on")
 	}
 	f.abort()
 	if after.Err() == nil {
@@ -106,7 +106,7 @@ func TestInFlightClose(t *testing.T) {
 	}
 }
 
-// Waiting while work begins and ends is no race, and ends.
+// Waiting while work begins and ends has no race, and comes to an end.
 func TestInFlightUnderLoad(t *testing.T) {
 	f := newInFlight()
 	var workers sync.WaitGroup

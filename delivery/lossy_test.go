@@ -7,10 +7,10 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
 )
 
-// lossy is a store whose next answers to Accept are lost on their way.
+// lossy is a store whose next answers to Accept are lost on the way.
 type lossy struct {
 	*memory.Store
-	carryOut bool // the store did as asked all the same
+	carryOut bool // whether the store carries out those Accepts all the same
 	losses   int
 }
 

@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
 )
 
-// notes is an Observer that writes down what it is told.
+// notes is an Observer that notes what it is told.
 type notes struct {
 	mu    sync.Mutex
 	lines []string
@@ -31,7 +31,7 @@ func (n *notes) add(format string, args ...any) {
 	n.lines = append(n.lines, fmt.Sprintf(format, args...))
 }
 
-// take returns what was written since the last time.
+// take returns what was noted since the last call.
 func (n *notes) take() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -147,7 +147,7 @@ func (r *running) wantPending(when string, want int64) {
 	}
 }
 
-// TestLag has a retry wait because nobody is there to send it.
+// TestLag has a retry wait while there is no process that could send it.
 func TestLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := new(notes)
@@ -216,7 +216,8 @@ func TestStoreFailures(t *testing.T) {
 	told.want(t, "a caller who has left")
 }
 
-// TestLogLines: one for each final failure, none for each success or retry.
+// TestLogLines checks that each final failure has a line in the log, and that successes
+// and retries have none.
 func TestLogLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.InfoLevel)
@@ -232,7 +233,7 @@ func TestLogLines(t *testing.T) {
 		failed := r.emit(2)
 		synctest.Wait()
 		if n := lines.Len(); n > 0 {
-			t.Errorf("%d lines for what succeeded or is tried again: %+v", n, lines.All())
+			t.Errorf("%d lines for deliveries that succeeded or are tried again: %+v", n, lines.All())
 		}
 		time.Sleep(time.Hour)
 		var events []string

@@ -2,7 +2,7 @@ package delivery
 
 import "testing"
 
-// An emit weighs what it has to remember.
+// An emit weighs as much as it keeps in memory.
 func TestWeight(t *testing.T) {
 	const size = 1 << 20
 	events := []NewEvent{{Data: make([]byte, size)}, {Data: make([]byte, size)}}
@@ -20,19 +20,19 @@ func TestQuota(t *testing.T) {
 		}
 	}
 	want(true, "a", 6)
-	want(false, "a", 1) // all that one may
+	want(false, "a", 1) // has all that one tenant may have
 	want(true, "b", 4)
-	want(false, "c", 1) // all there are
+	want(false, "c", 1) // nothing is left
 	q.release("b", 4)
 	want(true, "c", 4)
 	q.release("a", 6)
 	want(true, "a", 6)
 	q.release("a", 6)
 	q.release("c", 4)
-	want(true, "d", 100) // alone
+	want(true, "d", 100) // is alone
 	want(false, "e", 1)
 	q.release("d", 100)
 	if q.used != 0 || len(q.byTenant) != 0 {
-		t.Errorf("%d are used, by %v", q.used, q.byTenant)
+		t.Errorf("%d are used in the end, by %v", q.used, q.byTenant)
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// late is a store that takes its time.
+// late is a store whose operations take time.
 type late struct {
 	*memory.Store
 	open, accept time.Duration
@@ -36,8 +36,8 @@ func (l *late) Accept(ctx context.Context, batch delivery.AcceptBatch) []deliver
 
 var oneEvent = []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
 
-// The first calls wait for the store to be opened, so that a reload to another
-// store refuses none, but not for ever.
+// The first calls wait for the store to be opened, so that a reload to another store
+// refuses none. They do not wait for ever.
 func TestFirstCallsWaitForTheStore(t *testing.T) {
 	emit := func(r *running) (took time.Duration, err error) {
 		began := time.Now()
@@ -71,8 +71,8 @@ func TestFirstCallsWaitForTheStore(t *testing.T) {
 	}
 }
 
-// Deliveries whose leases were on their way while their engine was detached are
-// there for the next one at once.
+// An engine is detached while an Accept gives it leases. It hands them back, so that the
+// next engine can deliver at once.
 func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &late{Store: memory.New()}
@@ -86,12 +86,12 @@ func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
 		time.Sleep(store.accept)
 		synctest.Wait()
 		if n := sender.count(); n != 0 {
-			t.Errorf("%d requests by an engine that nobody is attached to", n)
+			t.Errorf("%d requests by an engine that is detached", n)
 		}
 		second := run(t, store.Store, sender)
 		defer second.stop()
 		if n := sender.count(); n != 1 {
-			t.Errorf("%d requests at once, want 1", n)
+			t.Errorf("the next engine sent %d requests at once, want 1", n)
 		}
 		if err := first.Close(t.Context()); err != nil {
 			t.Error(err)
@@ -99,8 +99,8 @@ func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
 	})
 }
 
-// A lease that was taken before the timeout was raised is too short for a
-// request: the delivery is claimed anew, at once.
+// A lease that was taken before the timeout was raised is too short for a request: the
+// delivery is claimed again at once.
 func TestRaisedTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &late{Store: memory.New()}
@@ -125,7 +125,7 @@ func TestRaisedTimeout(t *testing.T) {
 	})
 }
 
-// A store that takes no outcomes does not keep a process from ending.
+// A process can end although the store does not take its outcomes.
 func TestStopWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(ok))
@@ -141,12 +141,12 @@ func TestStopWithoutStore(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(began); took > 4*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("stopping took %s", took)
 		}
 	})
 }
 
-// closing is a sender that says when it is closed.
+// closing is a sender that notes that it was closed.
 type closing struct {
 	*endpoints
 	name   int
@@ -155,8 +155,8 @@ type closing struct {
 
 func (c closing) Close() { *c.closed = append(*c.closed, c.name) }
 
-// A sender is closed once no settings use it, and not when others are in force
-// for a while.
+// A sender is closed once no attached settings use it. It stays open while others are in
+// force for a time.
 func TestSendersOfSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var closed []int
@@ -172,7 +172,7 @@ func TestSendersOfSettings(t *testing.T) {
 		want := func(names ...int) {
 			t.Helper()
 			if !slices.Equal(closed, names) {
-				t.Errorf("closed are the senders %v, want %v", closed, names)
+				t.Errorf("the senders %v were closed, want %v", closed, names)
 			}
 		}
 		first := attach(1)

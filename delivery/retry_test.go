@@ -56,7 +56,7 @@ func TestRetryPolicyOfAnyValidSettings(t *testing.T) {
 	})
 }
 
-// Both ends of the jitter are reached, and the middle as often as they are.
+// Each value of the jitter is drawn equally often, both ends included.
 func TestJitterIsUniform(t *testing.T) {
 	p := RetryPolicy{Attempts: 2, JitterMin: 1, JitterMax: 4}
 	counts := make(map[time.Duration]int)

@@ -13,7 +13,7 @@ import (
 
 const tenant = "default"
 
-// running is an engine on a store in memory, under the test's clock.
+// running is an engine with a store in memory, attached and under the test's clock.
 type running struct {
 	*delivery.Engine
 	t      *testing.T
@@ -29,7 +29,7 @@ func run(t *testing.T, store *memory.Store, sender *endpoints, change ...func(*d
 	return runOn(t, store, store, sender, change...)
 }
 
-// runOn runs an engine on a store that stands before the one in memory.
+// runOn runs an engine on front, a store that wraps the one in memory.
 func runOn(t *testing.T, front delivery.Store, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
 	return runEngine(t, delivery.NewEngine(front), store, sender, change...)

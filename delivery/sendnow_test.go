@@ -106,7 +106,7 @@ func TestRerunOutlivesItsCaller(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		if n := len(r.log()); n != 2 {
-			t.Errorf("%d rows: what was sent is logged, whoever waits for it", n)
+			t.Errorf("%d rows, want 2: a request must be logged although its caller has left", n)
 		}
 	})
 }
@@ -173,7 +173,7 @@ func TestManualSendsAreBounded(t *testing.T) {
 	})
 }
 
-// A place is taken until the outcome is written: what waits for that is bounded.
+// A re-run counts until its outcome is written, so that outcomes that wait are bounded.
 func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(ok))
@@ -192,7 +192,7 @@ func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
 			cancel()
 		}
 		if n := r.sender.count() - 1; n == 0 || n == calls {
-			t.Errorf("%d of %d requests sent whose outcomes cannot be written", n, calls)
+			t.Errorf("%d of %d requests were sent although their outcomes cannot be written", n, calls)
 		}
 		r.store.Fail(nil)
 		time.Sleep(10 * time.Second)
@@ -202,7 +202,7 @@ func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
 	})
 }
 
-// A test that is refused leaves no event behind.
+// A test that is refused stores no event.
 func TestRefusedTestStoresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(hang))
@@ -228,10 +228,10 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 			go start(tenant)
 		}
 		synctest.Wait()
-		go start(other.Tenant) // which has places of its own
+		go start(other.Tenant) // which has a limit of its own
 		id := uuid.New()
 		if err := example(tenant, id); !errors.Is(err, delivery.ErrBusy) {
-			t.Errorf("one too many: %v", err)
+			t.Errorf("a test beyond the limit: %v", err)
 		}
 		if _, _, err := r.Event(t.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
 			t.Errorf("its event: %v", err)
@@ -240,7 +240,7 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 	})
 }
 
-// TestFailureIsText has a failure quote what is no text: rows go out as JSON.
+// TestFailureIsText has a failure quote bytes that are not text: rows are sent as JSON.
 func TestFailureIsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {

@@ -2,21 +2,21 @@ package delivery
 
 import "pgregory.net/rapid"
 
-// checkInvariants states what holds between the counters of slots after every change.
+// checkInvariants states what holds between the counters of slots after each change.
 func (s *slots) checkInvariants(t *rapid.T) {
 	var within, over, inFlight, waiting int
 	for ref, l := range s.lanes {
 		switch {
 		case l.ref != ref:
-			t.Fatalf("the lane of %v is kept as that of %v", l.ref, ref)
+			t.Fatalf("the lane of %v is kept as the lane of %v", l.ref, ref)
 		case l.inFlight < 0 || l.claiming < 0 || l.window < 1:
-			t.Fatalf("a lane counts less than nothing: %+v", *l)
+			t.Fatalf("a lane has a negative count: %+v", *l)
 		case l.inFlight+len(l.waiting) > l.held:
-			t.Fatalf("%d in flight and %d waiting have %d places", l.inFlight, len(l.waiting), l.held)
+			t.Fatalf("%d in flight and %d waiting have only %d places", l.inFlight, len(l.waiting), l.held)
 		case l.inFlight > s.perWebhook:
-			t.Fatalf("%d in flight for a webhook, of %d", l.inFlight, s.perWebhook)
+			t.Fatalf("a webhook has %d in flight, more than %d", l.inFlight, s.perWebhook)
 		case l.within != max(l.inFlight, min(l.held, s.limit(l))):
-			t.Fatalf("a lane has %d places within its limit of %d: %+v", l.within, s.limit(l), *l)
+			t.Fatalf("a lane counts %d places within its limit of %d: %+v", l.within, s.limit(l), *l)
 		case l.within+l.over != l.held:
 			t.Fatalf("%d places within the limit and %d over it are not %d", l.within, l.over, l.held)
 		}
@@ -27,17 +27,17 @@ func (s *slots) checkInvariants(t *rapid.T) {
 	}
 	switch {
 	case s.within != within || s.over != over:
-		t.Fatalf("%d places are slots and %d in queues, not %d and %d", s.within, s.over, within, over)
+		t.Fatalf("it counts %d places in slots and %d in queues, not %d and %d", s.within, s.over, within, over)
 	case s.inFlight != inFlight || s.inFlight > s.total:
-		t.Fatalf("%d of %d slots are in use, not %d", s.inFlight, s.total, inFlight)
+		t.Fatalf("it counts %d of %d slots in use, not %d", s.inFlight, s.total, inFlight)
 	case s.slow < 0 || s.slow > within+over:
-		t.Fatalf("%d of %d places are slow", s.slow, within+over)
+		t.Fatalf("it counts %d slow places, of %d", s.slow, within+over)
 	case s.bytes < 0 || s.bytes > 0 && waiting == 0 && within+over == inFlight:
-		t.Fatalf("%d bytes wait, but nothing does", s.bytes)
+		t.Fatalf("it counts %d waiting bytes, but nothing waits", s.bytes)
 	case s.claiming.slots < 0 || s.claiming.ahead < 0:
-		t.Fatalf("less than nothing is promised: %+v", s.claiming)
+		t.Fatalf("it counts negative promises: %+v", s.claiming)
 	}
-	// The list of sends that may turn slow is whole, both ways, and in order.
+	// The list of sends that may turn slow is linked in both directions, and in order.
 	var last *sending
 	for w := s.oldest; w != nil; w = w.newer {
 		if w.slow || s.lanes[w.lane.ref] != w.lane || w.older != last || last != nil && w.began.Before(last.began) {
@@ -46,6 +46,6 @@ func (s *slots) checkInvariants(t *rapid.T) {
 		last = w
 	}
 	if s.newest != last {
-		t.Fatal("the list of sends that are not slow has another end")
+		t.Fatal("the list of sends that are not slow does not end with the newest")
 	}
 }

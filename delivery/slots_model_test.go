@@ -9,21 +9,21 @@ import (
 	"pgregory.net/rapid"
 )
 
-// slotsModel drives slots as the dispatcher does: one claim at a time, any
-// number of sends, in any order. It keeps its own books, far simpler.
+// slotsModel drives slots as the dispatcher does: one claim at a time, and any number of
+// sends, in any order. It counts for itself, in a much simpler way.
 type slotsModel struct {
 	slots *slots
 	refs  []WebhookRef
 	now   time.Time
 
-	taken    []taken // reserved or admitted, not in a queue yet
+	taken    []taken // places reserved or admitted, and not in a queue yet
 	waiting  []*sending
 	sending  []*sending
-	promised *promise // to the claim that runs
+	promised *promise // to the claim under way, if any
 	turns    turns
 }
 
-// taken is a place for a delivery that is not there yet.
+// taken is a place for a delivery that has not come yet.
 type taken struct {
 	ref   WebhookRef
 	slow  bool
@@ -65,11 +65,11 @@ func (m *slotsModel) reserve(t *rapid.T) {
 	if got {
 		m.taken = append(m.taken, place)
 	} else if lane := m.slots.lanes[place.ref]; lane != nil && !lane.backlog {
-		t.Fatal("the lane does not know that a delivery waits")
+		t.Fatal("the lane does not know that a delivery waits in the store")
 	}
 }
 
-// pick takes one at random out of a list.
+// pick removes a random element of a list.
 func pick[T any](t *rapid.T, list *[]T) (one T, ok bool) {
 	if len(*list) == 0 {
 		return one, false
@@ -128,7 +128,7 @@ func (m *slotsModel) finish(t *rapid.T) {
 	success := rapid.Bool().Draw(t, "success")
 	lane, before, free := w.lane, *w.lane, m.slots.free()
 	m.slots.finish(w, success, m.now)
-	m.slots.inFlight++ // as it was when that was decided
+	m.slots.inFlight++ // as finish saw it
 	crowded := m.slots.isCrowded(lane)
 	m.slots.inFlight--
 
@@ -150,7 +150,7 @@ func (m *slotsModel) finish(t *rapid.T) {
 	}
 }
 
-// abandon is a request that was not made.
+// abandon has a request not made after all.
 func (m *slotsModel) abandon(t *rapid.T) {
 	if w, ok := pick(t, &m.sending); ok {
 		m.slots.abandon(w)
@@ -192,17 +192,17 @@ func (m *slotsModel) age(t *rapid.T) {
 	waited, next := m.slots.age(m.now)
 	for _, w := range turns {
 		if !w.slow || !w.lane.slow || len(w.lane.waiting) > 0 {
-			t.Fatalf("a send of %s has not turned slow with its webhook", m.now.Sub(w.began))
+			t.Fatalf("a send has not turned slow with its webhook after %s", m.now.Sub(w.began))
 		}
 	}
 	for _, w := range waited {
 		if !w.lane.slow || !w.lane.backlog {
-			t.Fatal("a lane gave up what it could send")
+			t.Fatal("a lane gave up a delivery that it could send")
 		}
 		m.waiting = slices.DeleteFunc(m.waiting, func(other *sending) bool { return other == w })
 	}
 	if !next.Equal(want) {
-		t.Fatalf("the next turns slow at %s, not %s", want, next)
+		t.Fatalf("the next send is to turn slow at %s, not %s", next, want)
 	}
 }
 
@@ -218,22 +218,22 @@ func (m *slotsModel) promise(t *rapid.T) {
 	p := m.slots.promise(&m.turns)
 	switch {
 	case p.Fast < 0 || p.Slow < 0 || p.slots != half(free) || p.Fast+p.Slow != p.slots+p.ahead:
-		t.Fatalf("%d slots are free, promised are %+v", free, p)
+		t.Fatalf("%d slots are free, and the claim is promised %+v", free, p)
 	case p.ahead < 0 || p.ahead > freeAhead:
-		t.Fatalf("%d places are free in queues, promised are %+v", freeAhead, p)
+		t.Fatalf("%d places are free in queues, and the claim is promised %+v", freeAhead, p)
 	case p.Slow > slowFree:
-		t.Fatalf("%d slots are free for the slow, promised are %+v", slowFree, p)
+		t.Fatalf("%d slots are free for the slow, and the claim is promised %+v", slowFree, p)
 	case p.PerWebhook < 1 || p.PerWebhook > m.slots.perWebhook:
-		t.Fatalf("%d for a webhook", p.PerWebhook)
+		t.Fatalf("the claim is promised %d for a webhook, of %d", p.PerWebhook, m.slots.perWebhook)
 	case len(p.Webhooks) != len(rooms):
-		t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
+		t.Fatalf("the claim is promised %v, of %v", p.Webhooks, rooms)
 	}
 	for ref, n := range rooms {
 		if p.Webhooks[ref] < 0 || p.Webhooks[ref] > half(n) {
-			t.Fatalf("promised are %v, of %v", p.Webhooks, rooms)
+			t.Fatalf("the claim is promised %v, of %v", p.Webhooks, rooms)
 		}
 		if p.Webhooks[ref] == 0 && !m.slots.lanes[ref].backlog {
-			t.Fatal("a lane that was passed over does not know")
+			t.Fatal("a lane that was passed over does not know that deliveries may wait in the store")
 		}
 	}
 	m.promised = &p
@@ -246,7 +246,7 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 	p := *m.promised
 	m.promised = nil
 	m.slots.takeBack(p)
-	// What a store may answer: any jobs up to the room, by webhook and in all.
+	// A store may answer with any jobs within the room of each webhook and of all.
 	given := make(map[WebhookRef]int)
 	for range rapid.IntRange(0, p.Fast+p.Slow).Draw(t, "jobs") {
 		place := m.draw(t)
@@ -268,7 +268,7 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 		if m.slots.admit(place.ref, place.slow, place.bytes) {
 			m.taken = append(m.taken, place)
 			if place.slow && !m.slots.lanes[place.ref].slow {
-				t.Fatal("a slow job left its lane fast")
+				t.Fatal("a slow job has not made its lane slow")
 			}
 		} else if lane := m.slots.lanes[place.ref]; free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
 			t.Fatalf("a job within its room was turned away: %+v", lane)
@@ -281,7 +281,8 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 	}
 }
 
-// hasRoomAgain claims for what was left in the store as soon as there is room, and once.
+// hasRoomAgain checks that room for deliveries left in the store is reported as soon as
+// there is some, and only once.
 func (m *slotsModel) hasRoomAgain(t *rapid.T) {
 	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
 	if l == nil {
@@ -294,11 +295,11 @@ func (m *slotsModel) hasRoomAgain(t *rapid.T) {
 		t.Fatalf("room again is %t with a backlog of the lane %t, of the slow %t", got, lane, slow)
 	}
 	if m.slots.hasRoomAgain(l) {
-		t.Fatal("the same room is there twice")
+		t.Fatal("the same room was reported twice")
 	}
 }
 
-// check compares the two sets of books.
+// check compares the counts of slots with those of the model.
 func (m *slotsModel) check(t *rapid.T) {
 	m.slots.checkInvariants(t)
 	slow, bytes, held, inFlight := 0, 0, make(map[WebhookRef]int), make(map[WebhookRef]int)
@@ -332,17 +333,17 @@ func (m *slotsModel) check(t *rapid.T) {
 		case l.claiming != p.Webhooks[ref]:
 			t.Fatalf("a lane counts %d promised, not %d", l.claiming, p.Webhooks[ref])
 		case l.held == 0 && m.promised == nil:
-			t.Fatal("a lane with nothing in it is not forgotten")
+			t.Fatal("a lane with nothing in it is still remembered")
 		}
 		delete(held, ref)
 	}
 	if len(held) > 0 {
-		t.Fatalf("no lanes for %v", held)
+		t.Fatalf("there are no lanes for %v", held)
 	}
 	m.checkAging(t)
 }
 
-// places are all that are taken. What is being sent has no bytes any more.
+// places are all places that are taken. A delivery in flight no longer counts its bytes.
 func (m *slotsModel) places() []taken {
 	all := slices.Clone(m.taken)
 	for _, w := range m.waiting {
@@ -354,7 +355,7 @@ func (m *slotsModel) places() []taken {
 	return all
 }
 
-// checkAging says whether the list of what may turn slow has all of it.
+// checkAging checks that the list of sends that may turn slow has all of them.
 func (m *slotsModel) checkAging(t *rapid.T) {
 	listed := make(map[*sending]bool)
 	for w := m.slots.oldest; w != nil; w = w.newer {
@@ -362,12 +363,12 @@ func (m *slotsModel) checkAging(t *rapid.T) {
 	}
 	for _, w := range m.sending {
 		if listed[w] == w.slow {
-			t.Fatalf("a send that is slow (%t) is in the list of the others (%t)", w.slow, listed[w])
+			t.Fatalf("a send whose slow is %t is in the list of those that are not slow: %t", w.slow, listed[w])
 		}
 		delete(listed, w)
 	}
 	if len(listed) > 0 {
-		t.Fatalf("%d in the list are not being sent", len(listed))
+		t.Fatalf("%d sends in the list are not in flight", len(listed))
 	}
 }
 
@@ -391,7 +392,7 @@ func TestSlotsAgainstAModel(t *testing.T) {
 			"take back":     m.takeBack,
 			"":              m.check,
 		})
-		// Whatever went on: when all has ended, nothing is left.
+		// Whatever happened, nothing is left once everything has ended.
 		if m.promised != nil {
 			m.takeBack(t)
 		}
@@ -407,7 +408,7 @@ func TestSlotsAgainstAModel(t *testing.T) {
 		s := m.slots
 		if s.within != 0 || s.over != 0 || s.inFlight != 0 || s.slow != 0 || s.bytes != 0 ||
 			s.claiming.slots != 0 || s.claiming.ahead != 0 || len(s.lanes) != 0 || s.oldest != nil || s.newest != nil {
-			t.Fatalf("after all has ended: %+v", s)
+			t.Fatalf("after everything has ended, something is left: %+v", s)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// fill takes all places that there are for a webhook, and begins what has a slot.
+// fill takes all places that a webhook can have, and starts the sends that have a slot.
 func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
 	for s.reserve(ref, 0) {
 		s.enqueue(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
@@ -18,19 +18,19 @@ func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
 	return begun
 }
 
-// Lower limits, as a reload may bring, end nothing, but nothing begins before
-// there is room again.
+// Lower limits, which a reload may bring, end nothing. Nothing new starts before there is
+// room again.
 func TestSlotsWithLowerLimits(t *testing.T) {
 	ref, other, now := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(8, 4)
 	sends := fill(s, ref, now)
 	if len(sends) != 4 {
-		t.Fatalf("%d have begun", len(sends))
+		t.Fatalf("%d have started, want 4", len(sends))
 	}
 	s.setLimits(2, 1)
 	for _, w := range sends {
 		if s.reserve(ref, 0) || s.inFlight > 2 && s.reserve(other, 0) {
-			t.Fatalf("a place with %d in flight, of 2", s.inFlight)
+			t.Fatalf("there is a place although %d are in flight, of 2", s.inFlight)
 		}
 		s.finish(w, false, now.Add(slowAfter))
 		if s.slowFree() < 0 {
@@ -39,7 +39,7 @@ func TestSlotsWithLowerLimits(t *testing.T) {
 	}
 }
 
-// A webhook begins with a few requests; each success of a window in use lets one
+// A webhook begins with a few requests. Each success while its window is in use lets one
 // more in, up to the limit.
 func TestWindowGrows(t *testing.T) {
 	ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
@@ -62,12 +62,12 @@ func TestWindowGrows(t *testing.T) {
 		sends = sends[1:]
 	}
 	if l := s.lanes[ref]; s.limit(l) != 8 {
-		t.Errorf("failures shut the window to %d", s.limit(l))
+		t.Errorf("failures have shrunk the window to %d", s.limit(l))
 	}
 }
 
-// What is leased ahead of a webhook's slots is as much as it is sent in a moment: much
-// when it answers quickly, nothing when it takes long or has not answered yet.
+// As many deliveries are leased ahead of a webhook's slots as it is sent in a moment:
+// many if it answers quickly, none if it takes long or has not answered yet.
 func TestQueueGoesByThePace(t *testing.T) {
 	for _, test := range []struct {
 		took time.Duration
@@ -83,7 +83,7 @@ func TestQueueGoesByThePace(t *testing.T) {
 		sends := fill(s, ref, now)
 		l := s.lanes[ref]
 		if len(sends) != firstWindow || len(l.waiting) != 0 {
-			t.Fatalf("%d have begun and %d wait before anything was answered", len(sends), len(l.waiting))
+			t.Fatalf("%d have started and %d wait before the webhook has answered any", len(sends), len(l.waiting))
 		}
 		l.window = 9
 		s.finish(sends[0], false, now.Add(test.took))
@@ -94,7 +94,7 @@ func TestQueueGoesByThePace(t *testing.T) {
 	}
 }
 
-// While all slots are taken nothing is leased ahead: those who have slots would keep
+// While all slots are taken nothing is leased ahead: webhooks that have slots would keep
 // them from the others.
 func TestNoQueueWithoutFreeSlots(t *testing.T) {
 	ref, other, now := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
@@ -108,17 +108,17 @@ func TestNoQueueWithoutFreeSlots(t *testing.T) {
 	}
 	before := s.over
 	if s.reserve(ref, 0) || s.over != before {
-		t.Error("a delivery was leased ahead of slots that all are taken")
+		t.Error("a delivery was leased ahead although all slots are taken")
 	}
 }
 
-// A webhook gets fewer slots while its requests take far longer than they need to: the
-// more there are at a time, the longer each waits for the others.
+// A webhook gets fewer slots while its requests take far longer than they need to: they
+// only wait for each other.
 func TestCrowdedWindowShrinks(t *testing.T) {
 	ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
 	s := newSlots(33, 32)
 	l := s.open(ref)
-	s.hold(l, 0) // a place that stays keeps the lane
+	s.hold(l, 0) // keeps the lane when nothing is in flight
 	round := func(took time.Duration) (window int) {
 		var sends []*sending
 		for w := s.start(l, now); w != nil; w = s.start(l, now) {
@@ -148,12 +148,12 @@ func TestCrowdedWindowShrinks(t *testing.T) {
 		widest = round(50 * time.Millisecond)
 	}
 	if widest < 16 {
-		t.Errorf("the window is %d though requests have taken as long for a while", widest)
+		t.Errorf("the window is %d although requests have taken that long for a while", widest)
 	}
 }
 
-// One request that hangs makes its webhook slow: one at a time until a success, and
-// nothing waits for it in this process.
+// One request that hangs makes its webhook slow. It gets one request at a time until a
+// success, and nothing waits for it in this process.
 func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	ref, other, began := WebhookRef{"t", uuid.UUID{1}}, WebhookRef{"t", uuid.UUID{2}}, time.Unix(0, 0)
 	s := newSlots(16, 8)
@@ -166,20 +166,20 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 		t.Fatal("nothing waits")
 	}
 	if _, next := s.age(began.Add(slowAfter - 1)); !next.Equal(began.Add(slowAfter)) || l.slow {
-		t.Fatalf("slow after %s", slowAfter-1)
+		t.Fatalf("the webhook is slow after %s already, or turns slow at %s", slowAfter-1, next)
 	}
 	waited, next := s.age(began.Add(slowAfter))
 	if !next.IsZero() || !l.slow || len(waited) != waiting || len(l.waiting) != 0 {
 		t.Fatalf("after %s slow is %t, and %d of %d gave up their places", slowAfter, l.slow, len(waited), waiting)
 	}
 	if s.reserve(ref, 0) {
-		t.Error("a second request to a slow webhook")
+		t.Error("a slow webhook has a second request")
 	}
 	if !s.reserve(other, 0) {
 		t.Error("another webhook was held up")
 	}
 	if p := s.promise(new(turns)); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
-		t.Errorf("promised are %+v", p)
+		t.Errorf("the claim is promised %+v", p)
 	} else {
 		s.takeBack(p)
 	}
@@ -188,12 +188,12 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 		sends = sends[1:]
 	}
 	if s.reserve(ref, 0) {
-		t.Error("a second request to a slow webhook, after failures")
+		t.Error("a slow webhook has a second request after failures")
 	}
 	s.finish(sends[0], true, began.Add(slowAfter))
 	for range 2 {
 		if !s.reserve(ref, 0) {
-			t.Error("after a success it is still slow")
+			t.Error("the webhook is still slow after a success")
 		}
 	}
 }
@@ -202,13 +202,13 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	s := newSlots(16, 8)
 	webhook := byte(0)
-	for range 20 { // none of them has begun when the next is claimed
+	for range 20 { // none has started when the next is claimed
 		p := s.promise(new(turns))
 		s.takeBack(p)
 		for range p.Slow {
 			webhook++
 			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, true, 0) {
-				t.Fatalf("turned away with %d slots free", s.free())
+				t.Fatalf("a delivery was turned away with %d slots free", s.free())
 			}
 		}
 	}
@@ -216,6 +216,6 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 		t.Errorf("the slow have %d of 16 slots", s.slow)
 	}
 	if p := s.promise(new(turns)); p.Fast != 4 || p.Slow != 0 {
-		t.Errorf("promised are %+v", p)
+		t.Errorf("the claim is promised %+v", p)
 	}
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// What is due and has room is sent at once. Each of these tests is a way in which
-// it once waited for the next look at the store, seconds later.
+// A delivery that is due and has room is sent at once. Each of these tests is a case in
+// which it once waited some seconds, for the next claim.
 
 func limits(total, each int) func(*delivery.Settings) {
 	return func(s *delivery.Settings) { s.Concurrency, s.ConcurrencyPerWebhook = total, each }
 }
 
-// A claim that leaves few slots free is followed by another when they are.
+// A claim that found few slots free is followed by another when more are.
 func TestClaimAfterSlotsWereScarce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const webhooks = 460 // of 512 slots
@@ -45,8 +45,8 @@ func TestClaimAfterSlotsWereScarce(t *testing.T) {
 	})
 }
 
-// With one free slot the fast and the slow take turns, and neither waits for the
-// other's lack of work.
+// With one free slot the fast and the slow take turns, and neither waits while the other
+// has nothing to send.
 func TestOneFreeSlot(t *testing.T) {
 	for _, total := range []int{2, 3, 4, 8, 15} {
 		t.Run(fmt.Sprint(total), func(t *testing.T) {
@@ -64,7 +64,7 @@ func TestOneFreeSlot(t *testing.T) {
 				}
 				for i := 1; i < len(at); i++ {
 					if gap := at[i].Sub(at[i-1]); gap > time.Second {
-						t.Errorf("%s without a request while more was due", gap)
+						t.Errorf("no request was sent for %s while more were due", gap)
 					}
 				}
 			})
@@ -72,7 +72,7 @@ func TestOneFreeSlot(t *testing.T) {
 	}
 }
 
-// gate is a store whose answers take a while, and whose Accept fails.
+// gate is a store whose answers can take a while, and whose Accept can fail.
 type gate struct {
 	*memory.Store
 	mu     sync.Mutex
@@ -112,7 +112,7 @@ func (g *gate) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed,
 	return claimed, err
 }
 
-// The room that a claim was promised may come back unused.
+// A claim may return the room that it was promised unused.
 func TestEventDuringAClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url, wayBack = "https://a.example", 2 * time.Millisecond
@@ -125,17 +125,17 @@ func TestEventDuringAClaim(t *testing.T) {
 		synctest.Wait()
 		g.set(nil, func() { time.Sleep(wayBack) })
 		r.emit(1)                                    // in flight until 5.4 s
-		time.Sleep(500*time.Millisecond + wayBack/2) // the look at 5 s is on its way back
+		time.Sleep(500*time.Millisecond + wayBack/2) // the answer to the claim at 5 s is on its way
 		began := time.Now()
 		r.emit(1)
 		time.Sleep(5 * time.Second)
 		if late := endpoints.to(url)[1].Sub(began); late > 5*wayBack {
-			t.Errorf("sent %s late with 3 of 4 slots free", late)
+			t.Errorf("the event was sent %s late with 3 of 4 slots free", late)
 		}
 	})
 }
 
-// Slots that were taken for an Accept that failed are free for what fell due
+// Slots that were taken for an Accept that failed are free for deliveries that fell due
 // meanwhile.
 func TestRetryDuringAFailingAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -158,17 +158,18 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 			events[i] = delivery.NewEvent{Type: "a", Data: []byte(`{}`)}
 		}
 		if _, err := r.Emit(t.Context(), tenant, events); err == nil {
-			t.Fatal("accepted")
+			t.Fatal("the events were accepted")
 		}
 		time.Sleep(30 * time.Second)
 		at := endpoints.to(url)
 		if wait := at[1].Sub(at[0]); wait > 61*time.Second {
-			t.Errorf("a retry due after a minute, with slots free soon after, came after %s", wait)
+			t.Errorf("a retry came after %s, but was due after a minute, with slots free soon after", wait)
 		}
 	})
 }
 
-// What an Accept stored whose answer was lost is due, but for what it leased.
+// An Accept whose answer was lost has stored its deliveries. Those that it has not
+// leased are due at once.
 func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lossy{Store: memory.New(), carryOut: true}
@@ -180,11 +181,11 @@ func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
 		r.emit(delivery.FirstWindow + 6)
 		time.Sleep(time.Second)
 		if n := endpoints.count(); n != 6 {
-			t.Errorf("%d of the 6 that have no lease were sent within a second", n)
+			t.Errorf("%d of the 6 deliveries without a lease were sent within a second", n)
 		}
 		time.Sleep(time.Minute)
 		if n := endpoints.count(); n != delivery.FirstWindow+6 {
-			t.Errorf("%d sent in the end", n)
+			t.Errorf("%d of %d were sent in the end", n, delivery.FirstWindow+6)
 		}
 	})
 }

@@ -12,13 +12,14 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
 )
 
-// TestTenantStats sends at known times, and looks where that is counted.
+// TestTenantStats sends requests at known times, and looks in which slices they are
+// counted.
 func TestTenantStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) { s.Retry.Attempts = 1 })
 		defer r.stop()
 		r.webhook("https://a.example")
-		midnight := time.Now().UTC() // where the test's clock begins
+		midnight := time.Now().UTC() // when the test's clock begins
 		for _, at := range []time.Duration{0, 5*time.Hour + 59*time.Minute, 6 * time.Hour, 6*time.Hour + 5*time.Minute} {
 			time.Sleep(time.Until(midnight.Add(at)))
 			r.emit(2)
@@ -30,7 +31,7 @@ func TestTenantStats(t *testing.T) {
 		for _, want := range []struct {
 			period  delivery.Period
 			since   time.Time
-			numbers map[int]int64 // of requests, by slice
+			numbers map[int]int64 // how many requests are in each slice
 		}{
 			{delivery.Period{Slices: 12, Length: 5 * time.Minute}, midnight.Add(5*time.Hour + 10*time.Minute), map[int]int64{9: 2, 10: 2, 11: 3}},
 			{delivery.Period{Slices: 24, Length: time.Hour}, midnight.Add(-17 * time.Hour), map[int]int64{17: 2, 22: 2, 23: 5}},
@@ -56,7 +57,7 @@ func TestTenantStats(t *testing.T) {
 				t.Errorf("%+v has %d successes and %d failures, want %d in all", want.period, got.Successes, got.Failures, sum)
 			}
 			if p50, ok := got.Percentile(50); !ok || p50 < 17*time.Millisecond || p50 > 23*time.Millisecond {
-				t.Errorf("half of the requests of %+v took %s, %t, want about 20 ms", want.period, p50, ok)
+				t.Errorf("the 50th percentile of %+v is %s, %t, want about 20 ms", want.period, p50, ok)
 			}
 		}
 		if other, err := r.TenantStats(t.Context(), "other", delivery.Period{Slices: 24, Length: time.Hour}); err != nil || other.Successes+other.Failures != 0 {
@@ -65,7 +66,7 @@ func TestTenantStats(t *testing.T) {
 	})
 }
 
-// TestPendingStats has one delivery wait for its next attempt, and two for their
+// TestPendingStats has one delivery wait for its next attempt, and two wait for their
 // webhook to be enabled.
 func TestPendingStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -84,7 +85,7 @@ func TestPendingStats(t *testing.T) {
 		}
 		got, err := r.TenantStats(t.Context(), tenant, delivery.Period{Slices: 1, Length: time.Hour})
 		if err != nil || got.Pending != 3 || got.DisabledPending != 2 {
-			t.Errorf("there are %d and %d pending, %v, want 3 and 2", got.Pending, got.DisabledPending, err)
+			t.Errorf("%d are pending, %d of them for a disabled webhook, %v, want 3 and 2", got.Pending, got.DisabledPending, err)
 		}
 		all, err := r.WebhookStats(t.Context(), tenant)
 		if err != nil || len(all) != 2 || all[0].Pending+all[1].Pending != 3 {
@@ -93,7 +94,7 @@ func TestPendingStats(t *testing.T) {
 	})
 }
 
-// TestWebhookStats looks at the hours of the last day.
+// TestWebhookStats looks at a webhook's hours of the last day.
 func TestWebhookStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, memory.New(), newEndpoints(ok))
@@ -113,7 +114,7 @@ func TestWebhookStats(t *testing.T) {
 		}
 		got := all[0]
 		if !slices.Equal(got.Hours, want) || !got.LastAt.Equal(begin.Add(2*time.Hour)) || !got.DisabledSince.IsZero() {
-			t.Errorf("after a day the webhook has %+v, want %+v", got, want)
+			t.Errorf("after a day the webhook has %+v, want the hours %+v", got, want)
 		}
 	})
 }
@@ -137,7 +138,7 @@ func TestDisabledSince(t *testing.T) {
 		var disabled time.Time
 		for i, change := range []struct {
 			do  func(*delivery.Webhook)
-			set int // the hour since which it is disabled then, 0 for enabled
+			set int // the hour since which it is disabled after the change, 0 if it is enabled
 		}{
 			{describe, 0}, {enable(false), 2}, {describe, 2}, {enable(false), 2}, {enable(true), 0}, {describe, 0}, {enable(false), 7},
 		} {
@@ -164,7 +165,7 @@ func TestDisabledSince(t *testing.T) {
 			t.Fatal(err)
 		}
 
-		// One whose record does not say when it was disabled.
+		// An older record does not say when its webhook was disabled.
 		old := &delivery.Webhook{Tenant: tenant, ID: uuid.New(), URL: "https://c.example", CreatedAt: begin, UpdatedAt: begin.Add(time.Minute)}
 		if err := r.store.CreateWebhook(t.Context(), old); err != nil {
 			t.Fatal(err)

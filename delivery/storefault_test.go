@@ -14,7 +14,7 @@ import (
 
 var errLost = errors.New("connection lost")
 
-// failing makes one operation fail while on.
+// failing makes one operation of a store fail.
 func failing(op string, err error) func(string) error {
 	return func(called string) error {
 		if called == op {
@@ -35,7 +35,7 @@ func TestStoreThatIsAwayAtStart(t *testing.T) {
 			t.Errorf("emit: %v", err)
 		}
 		if err := r.Health(t.Context()); err == nil {
-			t.Error("healthy without a store")
+			t.Error("the engine is healthy without a store")
 		}
 		store.Fail(nil)
 		time.Sleep(10 * time.Second)
@@ -46,7 +46,7 @@ func TestStoreThatIsAwayAtStart(t *testing.T) {
 		r.emit(1)
 		synctest.Wait()
 		if n := len(r.log()); n != 1 {
-			t.Errorf("%d requests", n)
+			t.Errorf("%d requests, want 1", n)
 		}
 	})
 }
@@ -54,7 +54,7 @@ func TestStoreThatIsAwayAtStart(t *testing.T) {
 func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 	tests := []struct {
 		name   string
-		stored bool // the first try was carried out, only its answer was lost
+		stored bool // whether the store carried out the first try, whose answer was lost
 	}{
 		{"carried out", true},
 		{"not carried out", false},
@@ -82,8 +82,8 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 	}
 }
 
-// As when Redis restarts: the connection breaks and then, for a while, nobody is
-// there. What may have been stored is asked about until it is known.
+// When Redis restarts, the connection breaks, and for a while nothing listens. The
+// engine asks about what may have been stored until it knows.
 func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &lossy{Store: memory.New(), carryOut: true}
@@ -106,7 +106,7 @@ func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
 		time.AfterFunc(time.Millisecond, func() { store.Fail(failing("Accept", delivery.ErrUnavailable)) })
 		_, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{{Type: "a", Data: []byte(`{}`)}})
 		if err == nil || errors.Is(err, delivery.ErrUnavailable) {
-			t.Errorf("%v: that would promise that nothing was written", err)
+			t.Errorf("got %v, which must not promise that nothing was written", err)
 		}
 		store.Fail(nil)
 	})
@@ -125,7 +125,7 @@ func TestAcceptThatFails(t *testing.T) {
 					t.Errorf("emit: %v, want %v", got, err)
 				}
 				r.store.Fail(nil)
-				for range 100 { // the slots of what failed are free again
+				for range 100 { // the failed emit keeps no slots
 					r.emit(1)
 					synctest.Wait()
 				}
@@ -172,7 +172,7 @@ func TestClaimFailuresEnd(t *testing.T) {
 		r.emit(10)
 		time.Sleep(time.Minute)
 		if n := r.store.Calls("Claim"); n > 60 {
-			t.Errorf("%d claims in a minute of failures", n)
+			t.Errorf("%d claims in a minute of failures, want 60 at most", n)
 		}
 		r.store.Fail(nil)
 		time.Sleep(10 * time.Second)
@@ -182,7 +182,7 @@ func TestClaimFailuresEnd(t *testing.T) {
 	})
 }
 
-// cluttered is a store that cannot remove what it should, of which there is more.
+// cluttered is a store whose Sweep fails, and says that there is more to remove.
 type cluttered struct {
 	*memory.Store
 	sweeps atomic.Int64
@@ -193,7 +193,7 @@ func (s *cluttered) Sweep(context.Context, time.Duration) (bool, error) {
 	return true, delivery.ErrFull
 }
 
-// TestSweepRests has housekeeping fail.
+// TestSweepRests checks that housekeeping that fails is not tried again at once.
 func TestSweepRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &cluttered{Store: memory.New()}
@@ -201,7 +201,7 @@ func TestSweepRests(t *testing.T) {
 		defer r.stop()
 		time.Sleep(time.Hour + time.Minute)
 		if n := store.sweeps.Load(); n != 7 {
-			t.Errorf("the store was asked %d times in an hour", n)
+			t.Errorf("the store was swept %d times in an hour, want 7", n)
 		}
 	})
 }

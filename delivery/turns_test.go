@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// With a single free slot the two kinds take turns, and the claimer sleeps only after
-// both were found empty, until the first of them falls due.
+// With a single free slot the two kinds take turns. The claimer sleeps only after it has
+// found both empty, until the first of them falls due.
 func TestTurns(t *testing.T) {
 	now := time.Unix(0, 0)
 	job := []Job{{}}
 	var turns turns
 	if first, second := turns.take(), turns.take(); first == second {
-		t.Error("the same kind had two turns")
+		t.Error("the same kind had two turns in succession")
 	}
 	for i, step := range []struct {
 		slots   int

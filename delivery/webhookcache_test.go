@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// loader is a store's webhooks, by tenant, that counts how often it is asked.
+// loader has a store's webhooks by tenant, and counts how often it is asked for them.
 type loader struct {
 	webhooks map[string][]*Webhook
 	err      error
@@ -26,7 +26,7 @@ func subscribed(types ...string) *Webhook {
 	return &Webhook{ID: uuid.New(), Enabled: true, EventTypes: types}
 }
 
-func TestSubscriptionsAreRemembered(t *testing.T) {
+func TestWebhooksAreRemembered(t *testing.T) {
 	a, b := subscribed("x"), subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {a}, "b": {b}}}
 	s := webhookCache{load: l.load}
@@ -57,7 +57,7 @@ func TestSubscriptionsAreRemembered(t *testing.T) {
 	}
 }
 
-func TestSubscriptionsDoNotRememberErrors(t *testing.T) {
+func TestErrorsAreNotRemembered(t *testing.T) {
 	w := subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {w}}, err: ErrUnavailable}
 	s := webhookCache{load: l.load}
@@ -76,7 +76,7 @@ func TestWanting(t *testing.T) {
 	disabled := subscribed("*")
 	disabled.Enabled = false
 	tenant := tenantWebhooks{webhooks: []*Webhook{x, disabled, xy, all}}
-	for range 2 { // the second time from memory
+	for range 2 { // the second answer comes from memory
 		for eventType, want := range map[string][]*Webhook{
 			"x": {x, xy, all}, "y": {xy, all}, "z": {all},
 		} {
@@ -87,7 +87,7 @@ func TestWanting(t *testing.T) {
 	}
 }
 
-// With event_types *, emitters may make names up without end.
+// With event_types *, emitters can use any number of names.
 func TestWantingIsBounded(t *testing.T) {
 	all := subscribed("*")
 	tenant := tenantWebhooks{webhooks: []*Webhook{all}}
@@ -101,7 +101,7 @@ func TestWantingIsBounded(t *testing.T) {
 	}
 }
 
-func TestSubscriptionsAreBounded(t *testing.T) {
+func TestRememberedWebhooksAreBounded(t *testing.T) {
 	l := &loader{webhooks: map[string][]*Webhook{}}
 	s := webhookCache{load: l.load}
 	many := make([]*Webhook, MaxWebhooks)
@@ -126,7 +126,7 @@ func TestSubscriptionsAreBounded(t *testing.T) {
 		size += 1 + len(tenant.webhooks)
 	}
 	if s.size != size {
-		t.Errorf("it counts %d where there are %d", s.size, size)
+		t.Errorf("it counts %d webhooks and tenants, but there are %d", s.size, size)
 	}
 	if most := maxRemembered + 1 + MaxWebhooks; size > most {
 		t.Errorf("%d webhooks and tenants are remembered, more than %d", size, most)

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
 )
 
-func TestStaleSubscriptionsAreChosenAgain(t *testing.T) {
+func TestStaleWebhooksAreChosenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, sender := memory.New(), newEndpoints(ok)
 		a, b := run(t, store, sender), run(t, store, sender)
@@ -19,7 +19,7 @@ func TestStaleSubscriptionsAreChosenAgain(t *testing.T) {
 		if n := b.emit(1)[0].Deliveries; n != 1 {
 			t.Fatalf("%d deliveries", n)
 		}
-		a.webhook("https://b.example") // b remembers the set without it
+		a.webhook("https://b.example") // b remembers the webhooks without this one
 		if n := b.emit(1)[0].Deliveries; n != 2 {
 			t.Errorf("%d deliveries after a webhook was added elsewhere, want 2", n)
 		}
@@ -64,7 +64,7 @@ func TestDisabledWebhookWaits(t *testing.T) {
 		synctest.Wait()
 		at := r.sender.to(w.URL)
 		if len(at) != 2 || !at[1].Equal(enabled) {
-			t.Errorf("requests at %v, want the second at once when it was enabled at %v", at, enabled)
+			t.Errorf("requests at %v, want the second at %v, when the webhook was enabled", at, enabled)
 		}
 		if d := r.delivery(event); d.Status != delivery.DeliverySuccess || d.Attempts != 2 {
 			t.Errorf("delivery %+v", d)
