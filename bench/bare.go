@@ -14,16 +14,16 @@ import (
 
 const (
 	bareConnections = 64
-	// bareShare is how long the bare loop is measured before and after a load,
-	// as a share of the load's time.
+	// bareShare is what part of a load's time the bare loop is measured before and after
+	// the load: a fifth.
 	bareShare = 5
 )
 
-// bareRun is a stretch of the bare loop.
+// bareRun is what was measured in one run of the bare loop.
 type bareRun struct {
 	posts int64
 	took  time.Duration
-	cpu   time.Duration // of client and sink
+	cpu   time.Duration // CPU time of client and sink
 }
 
 func (b bareRun) rate() float64 { return float64(b.posts) / b.took.Seconds() }
@@ -32,8 +32,8 @@ func (b bareRun) plus(other bareRun) bareRun {
 	return bareRun{b.posts + other.posts, b.took + other.took, b.cpu + other.cpu}
 }
 
-// bare measures what a loop of plain POSTs does: the best that a sender could, in
-// the pace that the machine has just now.
+// bare measures a loop of plain POSTs. No sender could do better at the machine's present
+// pace.
 func (r *rig) bare(ctx context.Context) (run bareRun, err error) {
 	var stop atomic.Bool
 	g := newGroup(ctx)
@@ -59,7 +59,7 @@ func (r *rig) bare(ctx context.Context) (run bareRun, err error) {
 	return run, nil
 }
 
-// barePost sends what the product would send.
+// barePost sends a request as the product would.
 func (r *rig) barePost(ctx context.Context, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.sink.url+okPath, bytes.NewReader(body))
 	if err != nil {
@@ -78,7 +78,7 @@ func (r *rig) barePost(ctx context.Context, body []byte) error {
 	return nil
 }
 
-// summary is the bare loop's own line: all that was measured beside one store.
+// summary sums up all runs of the bare loop that were measured with one store.
 func summary(runs []bareRun) figures {
 	all, lowest, highest := bareRun{}, runs[0].rate(), runs[0].rate()
 	for _, run := range runs {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// selfSigned makes a certificate for loopback, and the PEM to trust it by.
+// selfSigned makes a certificate for loopback, and returns it and its PEM.
 func selfSigned() (tls.Certificate, []byte, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

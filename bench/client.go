@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// oneTenant is whose all is where tenants are no matter.
+	// oneTenant is the tenant of workloads that need only one.
 	oneTenant = "bench"
-	// settingUp is how many calls of the API go side by side to set things up.
+	// settingUp is how many calls of the API are made at a time outside of measurements.
 	settingUp = 16
 )
 
-// client is that of the API and of the bare loop: net/http's own keeps two idle
-// connections only.
+// client is the HTTP client for the API and the bare loop. The default client would keep
+// two idle connections only.
 var client = &http.Client{Transport: &http.Transport{MaxIdleConns: 0, MaxIdleConnsPerHost: 256, DisableCompression: true}}
 
-// call makes a call of the API, as the emitter and admin in one, and reads a JSON
-// answer into the given value unless it is nil.
+// call calls the API as an emitter and admin, and decodes the answer's JSON unless answer
+// is nil.
 func (r *rig) call(ctx context.Context, method, tenant, path string, body []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, r.api+path, bytes.NewReader(body))
 	if err != nil {
@@ -58,7 +58,7 @@ func (r *rig) emit(ctx context.Context, tenant string, body []byte) error {
 	return r.call(ctx, http.MethodPost, tenant, "/events", body, nil)
 }
 
-// subscribe registers a webhook that wants the events of one type.
+// subscribe creates a webhook that wants the events of one type.
 func (r *rig) subscribe(ctx context.Context, tenant, url, eventType string) error {
 	body, err := json.Marshal(map[string]any{"url": url, "secret": r.token, "event_types": []string{eventType}})
 	if err != nil {
@@ -67,8 +67,8 @@ func (r *rig) subscribe(ctx context.Context, tenant, url, eventType string) erro
 	return r.call(ctx, http.MethodPost, tenant, "/webhooks", body, nil)
 }
 
-// subscribeTenants registers webhooks of so many tenants: each has an endpoint of
-// its own, and on its path a webhook for each of so many types of events.
+// subscribeTenants creates webhooks of that many tenants. Each tenant has an endpoint of
+// its own, and a webhook there for each of that many event types.
 func (r *rig) subscribeTenants(ctx context.Context, tenants, types int, path func(tenant int) string) error {
 	endpoints := make([]string, tenants)
 	for i := range endpoints {
@@ -85,10 +85,10 @@ func (r *rig) subscribeTenants(ctx context.Context, tenants, types int, path fun
 
 func tenantName(i int) string { return fmt.Sprintf("tenant-%d", i) }
 
-// typeName is the name of an event type, for 0 to 9 of the same length.
+// typeName is the name of an event type. For 0 to 9 all have the same length.
 func typeName(i int) string { return fmt.Sprintf("alert_type_%d", i) }
 
-// each does something for 0 to n-1, several at a time, until one fails.
+// each calls do with 0 to n-1, several at a time, until one call fails.
 func each(ctx context.Context, atOnce, n int, do func(ctx context.Context, i int) error) error {
 	var next atomic.Int64
 	g := newGroup(ctx)

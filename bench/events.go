@@ -5,13 +5,13 @@ import (
 )
 
 const (
-	// Events are numbered, with eight digits, so that it can be told which arrived.
+	// Events have numbers of eight digits, which tell which of them have arrived.
 	firstNumber = 10_000_000
 	mostNumbers = 1 << 23
 
 	eventType = "alert_active"
 
-	// Around the number, what a device may have to say: with the envelope,
+	// The rest of the data is what a device might report. With the envelope an event has
 	// some 500 bytes.
 	dataBegin = `{"n":`
 	dataEnd   = `,"device":{"id":"dev_1042","hostname":"nas-7","site":"Berlin, 3rd floor","tags":["storage","nas","backup"]},` +
@@ -20,7 +20,7 @@ const (
 		`there is no room from Tuesday on. Remove what is old, or add a disk."}`
 )
 
-// appendEvent appends an event, as it is emitted.
+// appendEvent appends an event as it is emitted.
 func appendEvent(b []byte, number int, eventType string) []byte {
 	b = append(b, `{"event_type":"`...)
 	b = append(b, eventType...)
@@ -28,7 +28,7 @@ func appendEvent(b []byte, number int, eventType string) []byte {
 	return append(appendData(b, number), '}')
 }
 
-// appendEvents appends so many of them, an array unless it is one.
+// appendEvents appends n events as they are emitted: as an array unless n is 1.
 func appendEvents(b []byte, first, n int, eventType string) []byte {
 	if n == 1 {
 		return appendEvent(b, first, eventType)
@@ -39,7 +39,7 @@ func appendEvents(b []byte, first, n int, eventType string) []byte {
 	return append(b, ']')
 }
 
-// arraySeparator is what goes before a member of an array.
+// arraySeparator is what precedes the i-th element of an array.
 func arraySeparator(i int) byte {
 	if i == 0 {
 		return '['
@@ -47,7 +47,7 @@ func arraySeparator(i int) byte {
 	return ','
 }
 
-// appendDelivered appends what an endpoint receives of an event.
+// appendDelivered appends an event as an endpoint receives it.
 func appendDelivered(b []byte, number int) []byte {
 	b = append(b, `{"event_type":"`+eventType+`","event_id":"0199f1a2-7c3d-7e4f-8a5b-6c7d8e9fa0b1",`+
 		`"occurred_at":"2026-03-01T09:30:00.123Z","data":`...)

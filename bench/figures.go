@@ -1,9 +1,9 @@
 package main
 
-// figures are what was measured of a workload with a store, by their names.
+// figures are what was measured in a workload with a store, by name.
 type figures map[figure]float64
 
-// figure is the name of a number, in the table and in JSON.
+// figure is the name of a measured number, in the table and in JSON.
 type figure string
 
 const (
@@ -41,7 +41,7 @@ const (
 	commandRate figure = "Redis commands/s"
 )
 
-// order is that of the table.
+// order is the order of figures in the table.
 var order = []figure{
 	rate, slowest, fastest, bareRate, toBare, failureRate, retriesRate,
 	p50, p99, p999, bareP50, bareP99, bareP999, aloneP50, aloneP99, aloneP999,

@@ -10,12 +10,12 @@ import (
 // goal is a figure that is asked for.
 type goal struct {
 	what string
-	// reached gives it from the figures of one store; NaN if there are none.
+	// reached computes it from the figures of one store. It is NaN without them.
 	reached func(of lookup) float64
 	asked   map[string]string // by store
 }
 
-// lookup gives a figure, NaN if it was not measured.
+// lookup returns a figure, or NaN if it was not measured.
 type lookup func(workload string, name figure) float64
 
 var goals = []goal{
@@ -52,12 +52,13 @@ func toB(workload string) func(lookup) float64 {
 	return func(of lookup) float64 { return of(workload, toBare) }
 }
 
-// toE goes by the bare loop beside each, as the two were not measured together.
+// toE compares a workload with E. Each is first compared with the bare loop beside it, as
+// the two were not measured at the same time.
 func toE(workload string) func(lookup) float64 {
 	return func(of lookup) float64 { return of(workload, toBare) / of("E", toBare) }
 }
 
-// perEvent is the product's CPU time, with its store's.
+// perEvent is the CPU time of the product, its store included.
 func perEvent(of lookup, workload string) float64 {
 	cpu := of(workload, cpuCaddy)
 	if redis := of(workload, cpuRedis); !math.IsNaN(redis) {
@@ -66,8 +67,8 @@ func perEvent(of lookup, workload string) float64 {
 	return cpu
 }
 
-// printGoals prints what was reached and what is asked for. What was not measured
-// in this run is taken from an earlier one.
+// printGoals prints what was reached and what is asked for. Figures that this run has not
+// measured are those of an earlier run.
 func printGoals(out io.Writer, now *results) {
 	table := newTable(out)
 	for _, store := range stores {
@@ -91,5 +92,5 @@ func printGoals(out io.Writer, now *results) {
 		}
 		fmt.Fprintln(table)
 	}
-	_ = table.Flush() // what a person reads on a terminal
+	_ = table.Flush() // an error leaves nobody to tell
 }

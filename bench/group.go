@@ -5,9 +5,9 @@ import (
 	"sync"
 )
 
-// group runs functions side by side. The first that fails ends the context of all.
+// group runs functions side by side. When one fails, the context of all ends.
 type group struct {
-	ctx    context.Context // that of the functions
+	ctx    context.Context // the context that the functions get
 	cancel context.CancelCauseFunc
 	wg     sync.WaitGroup
 }
@@ -26,10 +26,10 @@ func (g *group) start(f func(ctx context.Context) error) {
 	})
 }
 
-// wait returns when all have returned, with the first error.
+// wait waits until all functions have returned, and returns the first error.
 func (g *group) wait() error {
 	g.wg.Wait()
 	err := context.Cause(g.ctx)
-	g.cancel(nil) // only what belongs to the context is left to free
+	g.cancel(nil) // releases the context
 	return err
 }

@@ -8,11 +8,12 @@ import (
 const (
 	hangRate      = 200 // events a second
 	hangEndpoints = 100
-	hangEvery     = 10 // one of so many endpoints hangs
+	hangEvery     = 10 // every 10th endpoint hangs
 )
 
-// measureHanging: H. Events go to one endpoint after the other. At first all
-// answer, then a tenth hang: both times it is measured what the others get.
+// measureHanging measures H. Events go to one endpoint after the other. At first all
+// endpoints answer, then a tenth of them hang. Both times it measures the latency of the
+// others.
 func measureHanging(ctx context.Context, r *rig) (figures, error) {
 	hangs := func(i int) bool { return i%hangEvery == 0 }
 	err := r.subscribeTenants(ctx, hangEndpoints, 1, func(tenant int) string {
@@ -42,7 +43,7 @@ func measureHanging(ctx context.Context, r *rig) (figures, error) {
 		return nil, err
 	}
 	if r.sink.hung.Load() == 0 {
-		return nil, errors.New("nothing hung")
+		return nil, errors.New("no request has hung")
 	}
 	f := make(figures)
 	f.latencies(beside, p50, p99, p999)

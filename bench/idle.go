@@ -16,7 +16,7 @@ import (
 // settleTime is how long after its last work Caddy counts as idle.
 const settleTime = 3 * time.Second
 
-// measureIdle: Z. It counts what happens when nothing does.
+// measureIdle measures Z: what an idle Caddy does.
 func measureIdle(ctx context.Context, r *rig) (figures, error) {
 	if err := r.subscribe(ctx, oneTenant, r.sink.url+okPath, eventType); err != nil {
 		return nil, err
@@ -54,8 +54,8 @@ func measureIdle(ctx context.Context, r *rig) (figures, error) {
 	return f, err
 }
 
-// countCommands begins to count what clients send to Redis, until counted is
-// called. What scripts call is not counted: MONITOR marks it as lua's.
+// countCommands counts the commands that clients send to Redis until counted is called.
+// The commands of scripts, which MONITOR marks as lua's, do not count.
 func countCommands(ctx context.Context, client *redis.Client) (counted func() (int, error), err error) {
 	conn, err := net.Dial("tcp", client.Options().Addr)
 	if err != nil {
@@ -66,7 +66,7 @@ func countCommands(ctx context.Context, client *redis.Client) (counted func() (i
 		return nil, err
 	}
 	lines := bufio.NewScanner(conn)
-	lines.Scan() // its answer: from now on it counts
+	lines.Scan() // the answer to MONITOR, after which all commands are seen
 	return func() (int, error) {
 		defer conn.Close()
 		end := rand.Text()

@@ -9,12 +9,12 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// Clients' commands count, those of their scripts do not.
+// The commands of clients count, and those of their scripts do not.
 func TestCountCommands(t *testing.T) {
 	t.Parallel()
 	client := redis.NewClient(&redis.Options{Addr: redistest.Start(t).Addr})
 	defer client.Close()
-	// What connecting takes is not counted either.
+	// The commands of connecting do not count either.
 	if err := client.Ping(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}

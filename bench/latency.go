@@ -7,7 +7,7 @@ import (
 
 const latencyRate = 100 // events a second
 
-// measureLatency: L. The same rate of bare POSTs goes before and after.
+// measureLatency measures L. Bare POSTs are measured at the same rate before and after.
 func measureLatency(ctx context.Context, r *rig) (figures, error) {
 	if err := r.subscribe(ctx, oneTenant, r.sink.url+okPath, eventType); err != nil {
 		return nil, err

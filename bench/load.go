@@ -10,31 +10,32 @@ import (
 )
 
 const (
-	// maxBacklog is how many deliveries may be on their way before emitters
-	// wait: enough to keep all busy, and soon drained.
+	// maxBacklog is how many deliveries may be on their way before emitters wait. It
+	// keeps everything busy, and drains quickly.
 	maxBacklog = 20_000
-	// arriveTimeout is how long nothing may arrive of what has to.
+	// arriveTimeout is how long nothing may arrive while deliveries are missing.
 	arriveTimeout = time.Minute
-	// strayTime is how long it is waited for what would come twice.
+	// strayTime is how long to wait for deliveries that arrive twice.
 	strayTime = 300 * time.Millisecond
 )
 
-// load keeps the product busy.
+// load keeps the product busy with events.
 type load struct {
 	connections int
 	events      int // of each call
 	fanOut      int // deliveries of each event
-	// composer makes what composes the bodies of one connection: whose events,
-	// and the events, appended to b, with numbers from first on. Nil for events
-	// of the one tenant and type.
+	// composer makes a function that composes the bodies of one connection. Without it,
+	// all events have one tenant and one type.
 	composer func() compose
 }
 
+// compose appends the events of a call to b, numbered from first on, and chooses their
+// tenant.
 type compose func(b []byte, first int) (tenant string, body []byte)
 
-// measure emits as fast as deliveries arrive, and counts these for a while in
-// which all is warm; the bare loop goes before and after. In the end all that was
-// emitted must have arrived, once.
+// measure emits as fast as deliveries arrive, and counts deliveries once everything is
+// warm. The bare loop runs before and after. In the end every delivery must have arrived
+// exactly once.
 func (l load) measure(ctx context.Context, r *rig) (figures, error) {
 	if l.composer == nil {
 		l.composer = func() compose {
@@ -62,7 +63,8 @@ func (l load) measure(ctx context.Context, r *rig) (figures, error) {
 	return f, nil
 }
 
-// run gives what was used before and after the time that is measured.
+// run puts the load on the product, and returns the usage at the beginning and at the end
+// of the measured time.
 func (l load) run(ctx context.Context, r *rig) (before, after usage, err error) {
 	var stop atomic.Bool
 	e := newEmission(r, l.fanOut)
@@ -93,13 +95,13 @@ func (l load) run(ctx context.Context, r *rig) (before, after usage, err error) 
 	return before, after, e.finish(ctx)
 }
 
-// emission follows events of which each makes so many deliveries, while nothing
-// else arrives at the sink.
+// emission keeps account of events, each of which has fanOut deliveries. Nothing else
+// may arrive at the sink meanwhile.
 type emission struct {
 	sink   *sink
 	fanOut int
-	first  int   // number
-	before int64 // had arrived
+	first  int   // the number of the first event
+	before int64 // how many deliveries had arrived before
 
 	mu     sync.Mutex
 	events int
@@ -114,10 +116,10 @@ func (e *emission) missing() int {
 	return e.events*e.fanOut - int(e.sink.arrived.Load()-e.before)
 }
 
-// take gives numbers to so many events, once not too many are on their way;
-// false if ctx ends first.
+// take gives numbers to that many events, once not too many deliveries are on their way.
+// It returns false if ctx ends first.
 func (e *emission) take(ctx context.Context, events int) (first int, ok bool) {
-	e.mu.Lock() // one waits for the backlog, the others for the lock
+	e.mu.Lock() // one emitter waits for the backlog, the others for the lock
 	defer e.mu.Unlock()
 	for e.missing() > maxBacklog {
 		if !pause(ctx, 5*time.Millisecond) {
@@ -128,7 +130,8 @@ func (e *emission) take(ctx context.Context, events int) (first int, ok bool) {
 	return e.sink.take(events), true
 }
 
-// finish waits until all has arrived, and says what did not, or came twice.
+// finish waits until every delivery has arrived. It returns an error if some did not
+// arrive, or arrived twice.
 func (e *emission) finish(ctx context.Context) error {
 	lately, since := e.missing(), time.Now()
 	for lately > 0 {

@@ -1,8 +1,8 @@
-// Command bench measures, on this machine and in one run, how fast webhooks go
-// out: a real Caddy with this module, through its Caddyfile, with each store, and
-// a receiver. Since a machine's pace drifts, all is set in relation to a bare
-// loop of POSTs to the same receiver, measured just before and after. It prints
-// tables, and keeps the figures as JSON, to compare the next run with.
+// Command bench measures how fast webhooks are delivered on this machine. It runs a real
+// Caddy with this module, each of the stores, and a receiver. A machine's pace drifts, so
+// each load is compared with a bare loop of POSTs to the same receiver, measured just
+// before and just after it. The command prints tables, and keeps the figures as JSON for
+// the next run to compare with.
 //
 // make bench runs it, after building Caddy and finding a redis-server.
 package main
@@ -19,14 +19,15 @@ import (
 	"time"
 )
 
-// workload is what is measured with each store, from a fresh start.
+// workload is one thing to measure with each store, each time with a fresh Caddy.
 type workload struct {
 	name string
 	run  func(ctx context.Context, r *rig) (figures, error)
-	// retryDelay and retryJitter are the Caddyfile's; nil for the usual ones.
+	// retryDelay and retryJitter go into the Caddyfile. Without a retryJitter, both are
+	// the defaults.
 	retryDelay  time.Duration
 	retryJitter func(o *options) time.Duration
-	// store is the only one that it is about, "" for each.
+	// store is the only store to measure it with, "" for all.
 	store string
 }
 
@@ -45,12 +46,12 @@ var workloads = []workload{
 	{name: "Z", run: measureIdle},
 }
 
-// bareLoop is the name of the bare loop's own line among the workloads.
+// bareLoop is the name of the bare loop among the workloads.
 const bareLoop = "B"
 
 var stores = []string{"redis", "embedded"}
 
-// options are the command line's.
+// options are the options of the command line.
 type options struct {
 	caddy    string
 	json     string
@@ -64,12 +65,12 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.caddy, "caddy", "bin/caddy", "the Caddy to measure, built with this module")
-	flag.StringVar(&o.json, "json", "bench/results.json", "where the figures of the last run are, and those of this one go")
-	flag.StringVar(&o.only, "only", "", "measure only these, separated by commas: "+names()+"; T is T1 and T2")
-	flag.StringVar(&o.stores, "stores", strings.Join(stores, ","), "with these stores")
-	flag.DurationVar(&o.time, "time", 10*time.Second, "how long each load lasts that is measured")
-	flag.IntVar(&o.pending, "pending", 1_000_000, "deliveries that are pending in P and restart")
-	flag.IntVar(&o.failures, "failures", 100_000, "deliveries that fail in R")
+	flag.StringVar(&o.json, "json", "bench/results.json", "the file that has the last run's figures, and gets this run's")
+	flag.StringVar(&o.only, "only", "", "measure only these workloads, separated by commas: "+names()+"; T is T1 and T2")
+	flag.StringVar(&o.stores, "stores", strings.Join(stores, ","), "measure with these stores, separated by commas")
+	flag.DurationVar(&o.time, "time", 10*time.Second, "how long to measure each load")
+	flag.IntVar(&o.pending, "pending", 1_000_000, "how many deliveries are pending in P and restart")
+	flag.IntVar(&o.failures, "failures", 100_000, "how many deliveries fail in R")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -87,7 +88,7 @@ func names() string {
 	return strings.Join(all, ", ")
 }
 
-// measure runs what is wanted. A workload that fails leaves the others their run.
+// measure runs the selected workloads. If one fails, the others run all the same.
 func measure(ctx context.Context, o *options) error {
 	before, err := readResults(o.json)
 	if err != nil {
@@ -135,12 +136,12 @@ func measure(ctx context.Context, o *options) error {
 	return nil
 }
 
-// selection is what -only and -stores ask for.
+// selection returns the workloads and stores that -only and -stores ask for.
 func (o *options) selection() ([]workload, []string, error) {
 	columns := strings.Split(o.stores, ",")
 	for _, store := range columns {
 		if !slices.Contains(stores, store) {
-			return nil, nil, fmt.Errorf("there is no store %q, but %s", store, strings.Join(stores, ", "))
+			return nil, nil, fmt.Errorf("there is no store %q; the stores are %s", store, strings.Join(stores, ", "))
 		}
 	}
 	if o.only == "" {
@@ -155,7 +156,7 @@ func (o *options) selection() ([]workload, []string, error) {
 			}
 		}
 		if found == len(wanted) {
-			return nil, nil, fmt.Errorf("there is no workload %q, but %s", name, names())
+			return nil, nil, fmt.Errorf("there is no workload %q; the workloads are %s", name, names())
 		}
 	}
 	return wanted, columns, nil

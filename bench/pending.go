@@ -12,8 +12,9 @@ const (
 	pilePosts = 4    // connections
 )
 
-// measurePending: P. A webhook hangs and has a million pending: what each takes
-// of memory, its payload aside, and E again, for another webhook.
+// measurePending measures P. A webhook hangs and has a million pending deliveries. It
+// measures how much memory each takes, without the payload, and then E with another
+// webhook.
 func measurePending(ctx context.Context, r *rig) (figures, error) {
 	before, err := r.memory(ctx)
 	if err != nil {
@@ -41,7 +42,7 @@ func measurePending(ctx context.Context, r *rig) (figures, error) {
 	return f, nil
 }
 
-// memory is what is held, garbage aside.
+// memory is how many bytes are in use, without garbage.
 type memory struct{ caddy, redis float64 }
 
 func (r *rig) memory(ctx context.Context) (m memory, err error) {
@@ -53,7 +54,7 @@ func (r *rig) memory(ctx context.Context) (m memory, err error) {
 	return m, err
 }
 
-// pile makes pending deliveries of a webhook that hangs.
+// pile makes pending deliveries for a webhook that hangs.
 func (r *rig) pile(ctx context.Context) error {
 	r.sink.hanging.Store(true)
 	if err := r.subscribe(ctx, oneTenant, r.sink.url+hangPath, pileType); err != nil {
@@ -64,8 +65,8 @@ func (r *rig) pile(ctx context.Context) error {
 	})
 }
 
-// quiet waits until Redis does not rewrite its file any more, which it begins as
-// that has grown: a million events in a minute are the bench's, not the load's.
+// quiet waits until Redis has ended rewriting its file. It rewrites the file since pile
+// has made it grow, which must not disturb the load that is measured next.
 func (r *rig) quiet(ctx context.Context) error {
 	if r.redis == nil {
 		return nil
@@ -76,7 +77,7 @@ func (r *rig) quiet(ctx context.Context) error {
 			return err
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("Redis rewrites its file for more than %s", arriveTimeout)
+			return fmt.Errorf("Redis has been rewriting its file for more than %s", arriveTimeout)
 		}
 		if !pause(ctx, 100*time.Millisecond) {
 			return ctx.Err()

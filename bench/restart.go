@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// measureRestart ends a Caddy that has a million pending, without a warning, and
-// starts another one: how long until it takes events, and until it sends one.
+// measureRestart kills a Caddy that has a million pending deliveries, and starts another
+// one. It measures how long that takes to accept events, and to send one.
 func measureRestart(ctx context.Context, r *rig) (figures, error) {
 	if err := r.pile(ctx); err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// results are the last figures of each workload, as they are kept.
+// results are the last figures of each workload, as the file keeps them.
 type results struct {
 	Date      time.Time                      `json:"date"` // of the last run
 	Go        string                         `json:"go"`
@@ -20,13 +20,13 @@ type results struct {
 	Workloads map[string]map[string]measured `json:"workloads"` // by name, then by store
 }
 
-// measured is one workload with one store.
+// measured are the figures of one workload with one store.
 type measured struct {
-	Date    time.Time `json:"date"` // of its run
+	Date    time.Time `json:"date"` // of the run that measured them
 	Figures figures   `json:"figures"`
 }
 
-// readResults reads what the last run left; nothing if it left nothing.
+// readResults reads the results of the last run. They are empty if there was none.
 func readResults(path string) (*results, error) {
 	r := new(results)
 	text, err := os.ReadFile(path)
@@ -39,7 +39,7 @@ func readResults(path string) (*results, error) {
 	return r, json.Unmarshal(text, r)
 }
 
-// next are the same results for this run to replace.
+// next returns a copy of the results, in which this run replaces what it measures.
 func (r *results) next() *results {
 	next := &results{
 		Date:      time.Now().UTC().Truncate(time.Second),
@@ -53,13 +53,13 @@ func (r *results) next() *results {
 	return next
 }
 
-// set replaces the figures of a workload with a store, with four digits each:
-// there is no truth in more. What is no number, since nothing arrived, is left out.
+// set replaces the figures of a workload with a store. They have four digits, as more
+// would mean nothing. A figure is left out if it is not a number because nothing arrived.
 func (r *results) set(workload, store string, f figures) {
 	rounded := make(figures)
 	for name, value := range f {
 		if !math.IsNaN(value) && !math.IsInf(value, 0) {
-			rounded[name], _ = strconv.ParseFloat(strconv.FormatFloat(value, 'g', 4, 64), 64) // it is a number
+			rounded[name], _ = strconv.ParseFloat(strconv.FormatFloat(value, 'g', 4, 64), 64) // cannot fail
 		}
 	}
 	if r.Workloads[workload] == nil {
@@ -68,13 +68,13 @@ func (r *results) set(workload, store string, f figures) {
 	r.Workloads[workload][store] = measured{r.Date, rounded}
 }
 
-// of gives a figure, false if it was not measured.
+// of returns a figure, and false if it was not measured.
 func (r *results) of(workload, store string, name figure) (float64, bool) {
 	value, ok := r.Workloads[workload][store].Figures[name]
 	return value, ok
 }
 
-// fresh says whether this run has measured a workload with any store.
+// fresh reports whether this run has measured a workload with any store.
 func (r *results) fresh(workload string) bool {
 	for _, m := range r.Workloads[workload] {
 		if m.Date.Equal(r.Date) {
@@ -89,5 +89,5 @@ func (r *results) write(path string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // it is for all to read
+	return os.WriteFile(path, append(text, '\n'), 0o644) //nolint:gosec // everyone may read it
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A run of some workloads leaves the others' figures, and tells what changed.
+// A run of some workloads keeps the figures of the others, and shows what has changed.
 func TestResultsKeepWhatWasNotMeasured(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "results.json")
@@ -51,19 +51,19 @@ func TestResultsKeepWhatWasNotMeasured(t *testing.T) {
 	var text strings.Builder
 	printFigures(&text, before, now)
 	if cells := line(t, text.String(), "E", "deliveries/s"); strings.Join(cells, " ") != "1000 2500 2.50" {
-		t.Errorf("before, now and how many times that: %q", cells)
+		t.Errorf("the figures before and now, and their ratio, are %q", cells)
 	}
 	if strings.Contains(text.String(), "\nM ") {
-		t.Errorf("what was not measured is in the table:\n%s", text.String())
+		t.Errorf("the table has a workload that was not measured:\n%s", text.String())
 	}
 	text.Reset()
 	printGoals(&text, now)
 	if cells := line(t, text.String(), "M / E", ""); strings.Join(cells, " ") != "0.5 0.85 0.85" {
-		t.Errorf("M / E, asked, nothing, asked: %q", cells)
+		t.Errorf("M / E and what is asked for it, for both stores, are %q", cells)
 	}
 }
 
-// line gives the cells of a table's line after its first ones.
+// line returns the cells of a line of a table, without those that name it.
 func line(t *testing.T, table, workload, name string) []string {
 	t.Helper()
 	for line := range strings.Lines(table) {

@@ -13,11 +13,12 @@ import (
 )
 
 const (
-	// retryTenants have an endpoint each, whose first attempts all fail.
+	// retryTenants is how many tenants there are. Each has an endpoint, where all first
+	// attempts fail.
 	retryTenants = 100
-	// retryDelay leaves time for all first attempts, and retryRate makes the
-	// jitter so long that retries fall due at a pace well below what can be sent:
-	// what is late because the machine is full says nothing about the schedule.
+	// retryDelay leaves time for all first attempts. retryRate makes the jitter so long
+	// that retries fall due well below the rate at which they can be sent: retries that
+	// are late because the machine is busy would say nothing about the schedule.
 	retryDelay = 15 * time.Second
 	retryRate  = 2500 // a second
 )
@@ -26,8 +27,8 @@ func retrySpread(o *options) time.Duration {
 	return time.Duration(o.failures) * time.Second / retryRate
 }
 
-// measureRetries: R. When retries were due is what the log says, in milliseconds;
-// when they started, when they arrived.
+// measureRetries measures R: how late retries are, from when they were due, which the log
+// has in milliseconds, until they arrive.
 func measureRetries(ctx context.Context, r *rig) (figures, error) {
 	if err := r.subscribeTenants(ctx, retryTenants, 1, func(int) string { return failPath }); err != nil {
 		return nil, err
@@ -55,9 +56,9 @@ func measureRetries(ctx context.Context, r *rig) (figures, error) {
 	}
 	failed := time.Since(begin)
 	if failed > retryDelay {
-		fmt.Fprintf(os.Stderr, "the first attempts took %s, and so met with retries\n", failed.Round(time.Second))
+		fmt.Fprintf(os.Stderr, "the first attempts took %s, so that retries had to wait for them\n", failed.Round(time.Second))
 	}
-	e.fanOut = 2 // each comes again
+	e.fanOut = 2 // each event arrives a second time
 	if err := e.finish(ctx); err != nil {
 		return nil, err
 	}
@@ -75,7 +76,7 @@ func measureRetries(ctx context.Context, r *rig) (figures, error) {
 	return f, nil
 }
 
-// identified is an array of events whose ids tell their numbers.
+// identified is an array of events whose ids contain their numbers.
 func identified(first int) []byte {
 	var b []byte
 	for i := range eventsPerCall {
@@ -88,7 +89,7 @@ func identified(first int) []byte {
 	return append(b, ']')
 }
 
-// idFormat has a number in its last digits.
+// idFormat makes an id whose last digits are a number.
 const idFormat = "0199f1a2-7c3d-7e4f-8a5b-%012d"
 
 func idNumber(id string) (int, error) {
@@ -98,8 +99,8 @@ func idNumber(id string) (int, error) {
 	return strconv.Atoi(id[24:])
 }
 
-// lateness reads the log of all tenants for when retries were due, and gives how
-// much later they arrived, sorted.
+// lateness reads in the logs of all tenants when retries were due, and returns how much
+// later each arrived, sorted.
 func (r *rig) lateness(ctx context.Context, arrived *times) ([]time.Duration, error) {
 	var mu sync.Mutex
 	var late []time.Duration
@@ -115,7 +116,8 @@ func (r *rig) lateness(ctx context.Context, arrived *times) ([]time.Duration, er
 	return late, err
 }
 
-// failedRequests gives the event's number and the next attempt's time of each.
+// failedRequests calls found for each failed request of a tenant, with the number of its
+// event and the time at which the next attempt was due.
 func (r *rig) failedRequests(ctx context.Context, tenant string, found func(number int, due time.Time)) error {
 	for cursor := ""; ; {
 		var page struct {

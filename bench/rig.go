@@ -19,7 +19,7 @@ import (
 //go:embed Caddyfile
 var caddyfile []byte
 
-// rig is a Caddy with a store of its own, and a receiver, for one workload.
+// rig is a Caddy with a store and a sink of its own, for one workload.
 type rig struct {
 	*options
 
@@ -27,17 +27,17 @@ type rig struct {
 	env []string // of Caddy
 
 	caddy    *process.Process
-	redis    *redis.Client // nil for another store
+	redis    *redis.Client // nil if the store is another
 	redisPID int
 	sink     *sink
 	api      string
 	admin    string // the URL of Caddy's admin endpoint
-	token    string // of emitters and admins, and the webhooks' secret
+	token    string // the token of emitters and admins, and the secret of webhooks
 
-	bares []bareRun // all that were measured
+	bares []bareRun // all runs of the bare loop so far
 }
 
-// withRig measures a workload, and gives what the bare loop did meanwhile, too.
+// withRig measures a workload on a fresh rig, and also returns the runs of the bare loop.
 func withRig(ctx context.Context, o *options, store string, w workload) (figures, []bareRun, error) {
 	dir, err := os.MkdirTemp("", "caddy-webhooks-bench-")
 	if err != nil {
@@ -60,12 +60,12 @@ func withRig(ctx context.Context, o *options, store string, w workload) (figures
 		return nil, nil, err
 	}
 	if err := exec.CommandContext(ctx, "sync").Run(); err != nil {
-		return nil, nil, fmt.Errorf("bring to the disk what was written before: %w", err)
+		return nil, nil, fmt.Errorf("write what was there before to the disk: %w", err)
 	}
 	if err := r.startCaddy(ctx); err != nil {
 		return nil, nil, err
 	}
-	defer func() { _ = r.caddy.Stop() }() // then it was killed
+	defer func() { _ = r.caddy.Stop() }() // an error says that it had to be killed
 	f, err := w.run(ctx, r)
 	if err != nil {
 		return nil, nil, err
@@ -96,7 +96,7 @@ func (r *rig) startRedis(ctx context.Context) (stop func(), err error) {
 	return stop, nil
 }
 
-// configure says where the store and all else is.
+// configure chooses addresses and files, and sets the variables of the Caddyfile.
 func (r *rig) configure(w workload) error {
 	store := "embedded " + filepath.Join(r.dir, "store")
 	if r.redis != nil {
@@ -131,7 +131,7 @@ func (r *rig) configure(w workload) error {
 	return nil
 }
 
-// startCaddy starts Caddy and waits until it takes events.
+// startCaddy starts Caddy, and waits until it accepts events.
 func (r *rig) startCaddy(ctx context.Context) (err error) {
 	if r.caddy, err = process.StartCaddy(r.options.caddy, r.dir, caddyfile, r.env...); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (r *rig) startCaddy(ctx context.Context) (err error) {
 	return nil
 }
 
-// pause waits, false if ctx ended first.
+// pause waits for the duration d. It returns false if ctx ends first.
 func pause(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

@@ -15,26 +15,26 @@ import (
 	"time"
 )
 
-// Paths of the sink, each of which begins what a webhook's may be.
+// How the sink answers a request depends on what its path begins with.
 const (
 	okPath   = "/ok"   // 204
 	failPath = "/fail" // 500 at an event's first attempt, then 204
-	hangPath = "/hang" // no answer while sink.hanging, else 204
+	hangPath = "/hang" // no answer while the sink is hanging, else 204
 )
 
-// sink receives what is delivered, by the product or by the bare loop, and does
-// as little as it can: all that it does costs both the same.
+// sink receives the deliveries of the product, and the POSTs of the bare loop. It does as
+// little as it can, since its work slows down both.
 type sink struct {
 	url       string // of its first endpoint
-	authority []byte // PEM of what its TLS endpoints' certificate is trusted by
+	authority []byte // the PEM of the certificate of its TLS endpoints
 
 	hanging atomic.Bool
-	arrived atomic.Int64 // requests but for those that hang
-	hung    atomic.Int64 // requests that hang or did
-	numbers atomic.Int64 // how many numbers were given to events
+	arrived atomic.Int64 // how many requests came, without those that hung
+	hung    atomic.Int64 // how many requests hung
+	numbers atomic.Int64 // how many events were given numbers
 	proto   atomic.Int64 // the major version of HTTP of the last request over TLS
 
-	tally []atomic.Uint32 // by number: how often an event arrived
+	tally []atomic.Uint32 // how often each event has arrived, by its number
 	times atomic.Pointer[times]
 
 	certificate tls.Certificate
@@ -52,7 +52,7 @@ func startSink() (*sink, error) {
 	return s, err
 }
 
-// listen opens another endpoint, as if it were another host, and returns its URL.
+// listen opens another endpoint, on a port of its own, and returns its URL.
 func (s *sink) listen() (url string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *sink) listen() (url string, err error) {
 	return "http://" + l.Addr().String(), nil
 }
 
-// listenTLS does so with TLS, where HTTP/2 is spoken, or only HTTP/1.1.
+// listenTLS opens an endpoint with TLS, which speaks HTTP/2 too, or HTTP/1.1 only.
 func (s *sink) listenTLS(http2 bool) (url string, err error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,13 +125,13 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// take gives n numbers to events that are about to be made, from the first on.
+// take reserves n consecutive numbers for events, and returns the first.
 func (s *sink) take(n int) (first int) {
 	return int(s.numbers.Add(int64(n))) - n + firstNumber
 }
 
-// check says how many of the requests that were due for events with numbers from
-// first on did not come, and how many came that were not due.
+// check returns an error unless as many requests as are due have come for each of the
+// events with numbers from first on.
 func (s *sink) check(first, events, due int) error {
 	if s.numbers.Load() > mostNumbers {
 		return fmt.Errorf("there are numbers for %d events only", mostNumbers)
@@ -154,8 +154,7 @@ var (
 	errNumber = errors.New("not an event of this benchmark")
 )
 
-// readNumber reads a body to its end, and finds the event's number in it, counted
-// from 0.
+// readNumber reads a body to its end, and returns the event's number, counted from 0.
 func readNumber(body io.Reader) (int, error) {
 	buffer := buffers.Get().(*[4096]byte)
 	defer buffers.Put(buffer)

@@ -31,21 +31,21 @@ func TestSinkTellsWhatIsLostAndWhatComesTwice(t *testing.T) {
 	post(first + 1)
 	post(first + 1)
 	if err := r.sink.check(first, 2, 1); err == nil || !strings.Contains(err.Error(), "0 were lost and 1 came twice") {
-		t.Errorf("one that came twice: %v", err)
+		t.Errorf("with an event that came twice: %v", err)
 	}
 	if err := r.sink.check(first, 3, 1); err == nil || !strings.Contains(err.Error(), "1 were lost and 1 came twice") {
-		t.Errorf("another that did not come: %v", err)
+		t.Errorf("with an event that did not come, too: %v", err)
 	}
 	post(first + 2)
 	if err := r.sink.check(first+2, 1, 1); err != nil {
-		t.Errorf("one that came once: %v", err)
+		t.Errorf("with an event that came once: %v", err)
 	}
 	if arrived := r.sink.arrived.Load(); arrived != 4 {
 		t.Errorf("4 requests were counted as %d", arrived)
 	}
 }
 
-// What is no event of a run must not be counted as one.
+// A request that has no event of the run must not be counted.
 func TestSinkRefusesWhatIsNoEvent(t *testing.T) {
 	t.Parallel()
 	r := startTestSink(t)
@@ -63,6 +63,6 @@ func TestSinkRefusesWhatIsNoEvent(t *testing.T) {
 		}
 	}
 	if arrived := r.sink.arrived.Load(); arrived != 0 {
-		t.Errorf("%d were counted", arrived)
+		t.Errorf("%d requests were counted", arrived)
 	}
 }

@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// times are when events with numbers from the first on arrived, the last time.
+// times are the times at which events last arrived, for numbers from the first on.
 type times struct {
 	first int // counted from 0
 	at    []atomic.Int64
 }
 
-// timed has the sink note when the next n events arrive.
+// timed makes the sink note when the next n events arrive.
 func (s *sink) timed(n int) *times {
 	t := &times{first: s.take(0) - firstNumber, at: make([]atomic.Int64, n)}
 	s.times.Store(t)
@@ -27,17 +27,17 @@ func (t *times) arrived(i int, at time.Time) {
 	}
 }
 
-// steady is a load at a pace that leaves the machine idle most of the time. Calls
-// do not wait for each other.
+// steady is a load that leaves the machine idle most of the time. Calls do not wait for
+// each other.
 type steady struct {
 	rate int // events a second
 	time time.Duration
 	send func(ctx context.Context, i, number int) error
-	// ignored says which events need not arrive; nil for none.
+	// ignored reports whether an event need not arrive. If it is nil, all must.
 	ignored func(i int) bool
 }
 
-// measure gives how long events took from before they were sent until they
+// measure returns how long events took from just before they were sent until they
 // arrived, sorted.
 func (l steady) measure(ctx context.Context, r *rig) ([]time.Duration, error) {
 	count := int(l.time.Seconds() * float64(l.rate))
@@ -78,7 +78,7 @@ func (l steady) measure(ctx context.Context, r *rig) ([]time.Duration, error) {
 	return took, nil
 }
 
-// milliseconds gives a percentile of sorted durations.
+// milliseconds returns a percentile of sorted durations.
 func milliseconds(sorted []time.Duration, percent float64) float64 {
 	if len(sorted) == 0 {
 		return 0
@@ -87,7 +87,7 @@ func milliseconds(sorted []time.Duration, percent float64) float64 {
 	return float64(sorted[i]) / float64(time.Millisecond)
 }
 
-// latencies adds three percentiles of sorted durations, by the names given.
+// latencies adds three percentiles of sorted durations under the given names.
 func (f figures) latencies(sorted []time.Duration, median, most, almostAll figure) {
 	f[median] = milliseconds(sorted, 50)
 	f[most] = milliseconds(sorted, 99)

@@ -8,8 +8,8 @@ import (
 	"text/tabwriter"
 )
 
-// printFigures prints what this run measured, and for each store what the run
-// before did and how many times that it is now.
+// printFigures prints the figures of this run. Beside each are the figure of the run
+// before, and the ratio of the two.
 func printFigures(out io.Writer, before, now *results) {
 	table := newTable(out)
 	fmt.Fprint(table, "\t")
@@ -47,7 +47,7 @@ func printFigures(out io.Writer, before, now *results) {
 			}
 		}
 	}
-	_ = table.Flush() // what a person reads on a terminal
+	_ = table.Flush() // an error leaves nobody to tell
 	fmt.Fprintln(out)
 }
 

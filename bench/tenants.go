@@ -8,12 +8,12 @@ import (
 const (
 	manyTenants       = 1000
 	webhooksPerTenant = 10
-	// powerLaw is the exponent: the n-th tenant has n^-powerLaw of what the first
-	// has; of a tenant's webhooks likewise.
+	// powerLaw is an exponent: the n-th tenant has n^-powerLaw as many events as the
+	// first. The same goes for the webhooks of a tenant.
 	powerLaw = 1.1
 )
 
-// measureTenants: M. Each event has one webhook that wants it.
+// measureTenants measures M. Each event is wanted by one webhook.
 func measureTenants(ctx context.Context, r *rig) (figures, error) {
 	if err := r.subscribeTenants(ctx, manyTenants, webhooksPerTenant, allOK); err != nil {
 		return nil, err

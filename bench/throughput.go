@@ -11,20 +11,20 @@ const (
 	fanOut        = 20
 )
 
-// arrays is the load that others are compared with.
+// arrays is the load of E, which other workloads are compared with.
 var arrays = load{connections: emitters, events: eventsPerCall, fanOut: 1}
 
-// measureArrays: E.
+// measureArrays measures E.
 func measureArrays(ctx context.Context, r *rig) (figures, error) {
 	return r.toOne(ctx, r.sink.url, arrays)
 }
 
-// measureSingles: E1.
+// measureSingles measures E1.
 func measureSingles(ctx context.Context, r *rig) (figures, error) {
 	return r.toOne(ctx, r.sink.url, load{connections: singles, events: 1, fanOut: 1})
 }
 
-// measureFanOut: F.
+// measureFanOut measures F.
 func measureFanOut(ctx context.Context, r *rig) (figures, error) {
 	for range fanOut {
 		url, err := r.sink.listen()

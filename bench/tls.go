@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// measureHTTP1: T1, E to an endpoint with TLS and HTTP/1.1.
+// measureHTTP1 measures T1: E with an endpoint that has TLS and HTTP/1.1.
 func measureHTTP1(ctx context.Context, r *rig) (figures, error) { return r.overTLS(ctx, 1) }
 
-// measureHTTP2: T2, the same with HTTP/2.
+// measureHTTP2 measures T2: the same with HTTP/2.
 func measureHTTP2(ctx context.Context, r *rig) (figures, error) { return r.overTLS(ctx, 2) }
 
 func (r *rig) overTLS(ctx context.Context, version int64) (figures, error) {
@@ -18,7 +18,7 @@ func (r *rig) overTLS(ctx context.Context, version int64) (figures, error) {
 	}
 	f, err := r.toOne(ctx, url, arrays)
 	if proto := r.sink.proto.Load(); err == nil && proto != version {
-		err = fmt.Errorf("deliveries came by HTTP/%d", proto)
+		err = fmt.Errorf("deliveries came over HTTP/%d, not HTTP/%d", proto, version)
 	}
 	return f, err
 }

@@ -12,22 +12,23 @@ import (
 	"time"
 )
 
-// usage is what was used up to a moment.
+// usage is what has arrived and what was used up to a moment.
 type usage struct {
 	at                  time.Time
-	arrived             int64         // at the sink
+	arrived             int64         // requests at the sink
 	bench, caddy, redis time.Duration // CPU time
 	allocated           float64       // bytes, by Caddy
 }
 
-// sinkUsage is of this process alone, which makes the load and has the sink.
+// sinkUsage returns the usage of this process alone, which makes the load and runs the
+// sink.
 func (r *rig) sinkUsage(context.Context) (u usage, err error) {
 	u.at, u.arrived = time.Now(), r.sink.arrived.Load()
 	u.bench, err = cpuTime(os.Getpid())
 	return u, err
 }
 
-// usage is of all processes.
+// usage returns the usage of all processes.
 func (r *rig) usage(ctx context.Context) (usage, error) {
 	allocated, err := r.caddyMetric(ctx, "go_memstats_alloc_bytes_total")
 	if err != nil {
@@ -45,7 +46,7 @@ func (r *rig) usage(ctx context.Context) (usage, error) {
 	return u, err
 }
 
-// since gives what each delivery cost between two moments.
+// since returns what a delivery cost on average between two moments.
 func (r *rig) since(before, after usage) figures {
 	n := float64(after.arrived - before.arrived)
 	thousands := func(d time.Duration) float64 { return d.Seconds() * 1000 / n }
@@ -60,8 +61,8 @@ func (r *rig) since(before, after usage) figures {
 	return f
 }
 
-// during lets a group work for a while and gives what was used before and after,
-// once it has warmed up. It ends early if the group fails.
+// during lets a group work for the duration d, after it has warmed up, and returns the
+// usage before and after. It ends early if the group fails.
 func during(g *group, d time.Duration, measure func(context.Context) (usage, error)) (before, after usage, err error) {
 	pause(g.ctx, d/5)
 	if before, err = measure(g.ctx); err != nil {
@@ -72,7 +73,7 @@ func during(g *group, d time.Duration, measure func(context.Context) (usage, err
 	return before, after, err
 }
 
-// peaks adds what memory was needed at most.
+// peaks adds the most memory that each process has needed.
 func (r *rig) peaks(ctx context.Context, f figures) error {
 	const mega = 1e6
 	caddy, err := peakMemory(r.caddy.PID())
@@ -88,14 +89,15 @@ func (r *rig) peaks(ctx context.Context, f figures) error {
 	return err
 }
 
-// cpuTime of a process and of the children that it has waited for, from proc(5).
+// cpuTime returns the CPU time of a process and of the children that it has waited for, as
+// in proc(5).
 func cpuTime(pid int) (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, fmt.Errorf("CPU time is measured on Linux only: %w", err)
 	}
-	// The name, in parentheses, may contain anything; utime, stime, cutime and
-	// cstime are the 12th to 15th fields after it, in hundredths of a second.
+	// The name, in parentheses, may contain anything. After it, utime, stime, cutime and
+	// cstime are the 12th to 15th fields, in hundredths of a second.
 	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
 	var ticks int64
 	for _, field := range fields[11:15] {
@@ -108,7 +110,7 @@ func cpuTime(pid int) (time.Duration, error) {
 	return time.Duration(ticks) * 10 * time.Millisecond, nil
 }
 
-// peakMemory is the most that was resident of a process, in bytes.
+// peakMemory returns the peak resident memory of a process, in bytes.
 func peakMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -120,7 +122,7 @@ func peakMemory(pid int) (int64, error) {
 	return n << 10, err
 }
 
-// caddyMetric reads one of Caddy's metrics that has no labels.
+// caddyMetric reads a metric of Caddy's that has no labels.
 func (r *rig) caddyMetric(ctx context.Context, name string) (value float64, err error) {
 	err = r.adminGet(ctx, "/metrics", func(lines *bufio.Scanner) error {
 		for lines.Scan() {
@@ -134,13 +136,13 @@ func (r *rig) caddyMetric(ctx context.Context, name string) (value float64, err 
 	return value, err
 }
 
-// caddyHeap is how many bytes Caddy's memory holds once garbage is collected.
+// caddyHeap returns how many bytes Caddy's heap holds after a garbage collection.
 func (r *rig) caddyHeap(ctx context.Context) (float64, error) {
-	// What a first collection finalises, a second one frees.
+	// A second collection frees what the first has finalised.
 	for range 2 {
 		err := r.adminGet(ctx, "/debug/pprof/heap?gc=1&debug=1", func(lines *bufio.Scanner) error {
 			for lines.Scan() {
-				continue // it is the collection that is asked for
+				continue // only the collection is wanted, not the profile
 			}
 			return lines.Err()
 		})
