@@ -1,5 +1,5 @@
-// Package openapitest holds exchanges with the API against its OpenAPI document, in
-// tests.
+// Package openapitest checks, in tests, that exchanges with the API are as its OpenAPI
+// document says.
 package openapitest
 
 import (
@@ -18,18 +18,18 @@ import (
 
 // Document is the OpenAPI document of an API.
 type Document struct {
-	Root map[string]any // decoded, its objects closed
+	Root map[string]any // the decoded document, in which objects take no unknown members
 
 	compiler *jsonschema.Compiler
 	mu       sync.Mutex
-	schemas  map[string]*jsonschema.Schema // compiled, by place
+	schemas  map[string]*jsonschema.Schema // compiled schemas, by place
 }
 
 // StreamType is the media type of a stream of events.
 const StreamType = "text/event-stream"
 
-// Raw is the document of an API whose events may have these types; no names stand for
-// the default ones.
+// Raw returns the document of an API with these event types, or with the default ones if
+// there are no names.
 func Raw(names ...string) ([]byte, error) {
 	types, err := api.NewEventTypes(names)
 	if err != nil {
@@ -43,7 +43,7 @@ func Raw(names ...string) ([]byte, error) {
 	return w.Body.Bytes(), nil
 }
 
-// New reads a document.
+// New decodes a document.
 func New(raw []byte) (*Document, error) {
 	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
 	if err != nil {
@@ -86,8 +86,8 @@ func Operations() ([]string, error) {
 	return operations, nil
 }
 
-// closeObjects makes schemas refuse members that they do not name. Clients must
-// take members that are added one day, but each must be documented.
+// closeObjects makes schemas refuse members that they do not name. Clients must accept
+// members that are added later, but each must be documented.
 func closeObjects(v any) {
 	switch v := v.(type) {
 	case []any:
@@ -105,7 +105,8 @@ func closeObjects(v any) {
 	}
 }
 
-// At finds a value of the document, following references.
+// At follows a path from a value of the document, and references on the way. It returns
+// the value there and its place.
 func (d *Document) At(from any, path ...string) (any, string) {
 	place := ""
 	for _, key := range path {
@@ -121,7 +122,7 @@ func (d *Document) At(from any, path ...string) (any, string) {
 	return from, place
 }
 
-// validate holds a value against the schema at a place.
+// validate checks a value against the schema at a place.
 func (d *Document) validate(place string, value any) error {
 	schema, err := d.Compile(place)
 	if err != nil {
@@ -130,7 +131,7 @@ func (d *Document) validate(place string, value any) error {
 	return schema.Validate(value)
 }
 
-// Compile reads the schema at a place.
+// Compile compiles the schema at a place.
 func (d *Document) Compile(place string) (*jsonschema.Schema, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -144,7 +145,7 @@ func (d *Document) Compile(place string) (*jsonschema.Schema, error) {
 	return schema, err
 }
 
-// CheckJSON holds JSON against the schema at a place.
+// CheckJSON checks JSON against the schema at a place.
 func (d *Document) CheckJSON(place string, body []byte) error {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
 	if err != nil {

@@ -22,11 +22,11 @@ type Exchange struct {
 
 	Status         int
 	ResponseHeader http.Header
-	ResponseBody   []byte // of a stream, the first event
+	ResponseBody   []byte // only the first event of a stream
 }
 
-// Check says what of an exchange with the API the document does not say. What is
-// not the API's, such as a refusal by Caddy itself, it leaves alone.
+// Check returns an error if an exchange with the API is not as the document says. It
+// ignores exchanges with others, such as a refusal by Caddy itself.
 func (d *Document) Check(e *Exchange) error {
 	u, err := url.Parse(e.URL)
 	if err != nil {
@@ -47,13 +47,13 @@ func (d *Document) Check(e *Exchange) error {
 	}
 	place := []string{"paths", template, method}
 	if err := d.checkResponse(e, place); err != nil {
-		return fmt.Errorf("%s %s answers %d with what is not documented: %w: %s", e.Method, u.Path, e.Status, err, e.ResponseBody)
+		return fmt.Errorf("%s %s answers %d in a way that is not documented: %w: %s", e.Method, u.Path, e.Status, err, e.ResponseBody)
 	}
 	if e.Status >= 300 {
 		return nil
 	}
 	if err := errors.Join(d.checkBody(e, place), d.checkQuery(u.Query(), operation)); err != nil {
-		return fmt.Errorf("%s %s takes what is not documented: %w: %.1000s", e.Method, u.Path, err, e.Body)
+		return fmt.Errorf("%s %s accepts a request that is not documented: %w: %.1000s", e.Method, u.Path, err, e.Body)
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (d *Document) Check(e *Exchange) error {
 func (d *Document) findPath(path string) string {
 	paths, _ := d.Root["paths"].(map[string]any)
 	if _, ok := paths[path]; ok {
-		return path // before the templates that match, too
+		return path // it goes before templates that match as well
 	}
 	parts := strings.Split(path, "/")
 	for template := range paths {
@@ -77,7 +77,8 @@ func (d *Document) findPath(path string) string {
 	return ""
 }
 
-// checkUndocumented checks the response to what is not in the document.
+// checkUndocumented checks the response to a request that is not in the document. The
+// path may be known for other methods.
 func (d *Document) checkUndocumented(e *Exchange, known bool) error {
 	want := http.StatusNotFound
 	if known {
@@ -93,19 +94,19 @@ func (d *Document) checkResponse(e *Exchange, place []string) error {
 	place = append(place[:len(place):len(place)], "responses", strconv.Itoa(e.Status))
 	response, _ := d.At(d.Root, place...)
 	if response == nil {
-		return errors.New("no such status")
+		return errors.New("the status is not documented")
 	}
 	headers, _ := d.At(response, "headers")
 	names, _ := headers.(map[string]any)
 	for name := range names {
 		if required, _ := d.At(headers, name, "required"); required == true && e.ResponseHeader.Get(name) == "" {
-			return fmt.Errorf("there is no header %s", name)
+			return fmt.Errorf("the header %s is missing", name)
 		}
 	}
 	content, _ := d.At(response, "content")
 	if content == nil {
 		if len(e.ResponseBody) > 0 || e.ResponseHeader.Get("Content-Type") != "" {
-			return errors.New("a body")
+			return errors.New("a body is not documented")
 		}
 		return nil
 	}
@@ -113,7 +114,7 @@ func (d *Document) checkResponse(e *Exchange, place []string) error {
 	schema, at := d.At(d.Root, append(place, "content", contentType, "schema")...)
 	switch {
 	case schema == nil:
-		return fmt.Errorf("no such type: %q", contentType)
+		return fmt.Errorf("the content type %q is not documented", contentType)
 	case e.Method == http.MethodHead:
 		return nil
 	case contentType == StreamType:
@@ -126,11 +127,11 @@ func (d *Document) checkBody(e *Exchange, place []string) error {
 	place = append(place[:len(place):len(place)], "requestBody")
 	body, _ := d.At(d.Root, place...)
 	if body == nil {
-		return nil // whatever is sent is left alone
+		return nil // the API ignores the body
 	}
 	if e.Body == "" {
 		if required, _ := d.At(body, "required"); required != false {
-			return errors.New("no body")
+			return errors.New("the body is missing")
 		}
 		return nil
 	}
@@ -140,7 +141,7 @@ func (d *Document) checkBody(e *Exchange, place []string) error {
 	}
 	schema, at := d.At(d.Root, append(place, "content", mediaType, "schema")...)
 	if schema == nil {
-		return fmt.Errorf("no such type: %q", mediaType)
+		return fmt.Errorf("the content type %q is not documented", mediaType)
 	}
 	return d.CheckJSON(at, []byte(e.Body))
 }
@@ -158,7 +159,7 @@ func (d *Document) checkQuery(query url.Values, operation any) error {
 	for name := range query {
 		schema, ok := places[name].(map[string]any)
 		if !ok {
-			return fmt.Errorf("no such parameter: %s", name)
+			return fmt.Errorf("the parameter %s is not documented", name)
 		}
 		var value any = query.Get(name)
 		switch schema["type"] {
@@ -196,8 +197,8 @@ var undocumented struct {
 	errs []error
 }
 
-// Check holds an exchange against the document for the default types, and notes what
-// that does not allow.
+// Check checks an exchange against the document for the default event types, and notes
+// the error for Undocumented.
 func Check(e *Exchange) error {
 	d, err := Standard()
 	if err == nil {
@@ -211,14 +212,14 @@ func Check(e *Exchange) error {
 	return err
 }
 
-// Undocumented are the exchanges that Check noted, whatever tests made of them.
+// Undocumented returns the errors that Check has noted, whatever tests did about them.
 func Undocumented() []error {
 	undocumented.Lock()
 	defer undocumented.Unlock()
 	return undocumented.errs
 }
 
-// ReadEvent reads the first event of a stream, up to an empty line.
+// ReadEvent reads the first event of a stream, including the empty line that ends it.
 func ReadEvent(r *bufio.Reader) ([]byte, error) {
 	var event []byte
 	for {

@@ -8,22 +8,22 @@ import (
 	"sync/atomic"
 )
 
-// Ports are given from below those that systems give to connections and to whoever
-// asks for any port: else one of these might take a port before the program that it
-// is meant for does, or while that is started again.
+// Ports are below those that systems choose for connections, and for programs that ask for
+// any port. Otherwise one of these might take a port before the program that it is meant
+// for, or while that program is started again.
 const (
 	firstPort = 15_000
 	ports     = 15_000
 	maxTries  = 100
 )
 
-// nextPort begins anywhere, since other processes look for ports at the same time.
+// nextPort begins at a random port, since other processes look for ports at the same time.
 var nextPort atomic.Uint32
 
 func init() { nextPort.Store(rand.Uint32N(ports)) }
 
-// FreeAddress is a loopback address with a port that nobody listens on, another one
-// with each call.
+// FreeAddress returns a loopback address with a port that nothing listens on. Each call
+// returns another one.
 func FreeAddress() (address string, err error) {
 	for range maxTries {
 		port := firstPort + nextPort.Add(1)%ports

@@ -15,10 +15,10 @@ func TestFreeAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		if taken[address] {
-			t.Fatalf("%s was given twice", address)
+			t.Fatalf("%s was returned twice", address)
 		}
 		taken[address] = true
-		// What is in use is passed over.
+		// An address in use must be passed over.
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			t.Fatal(err)

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 )
 
-// StartCaddy runs the Caddy at the path binary with a Caddyfile. What it keeps
-// and prints goes to the folder; env is added to this process's environment.
+// StartCaddy runs the Caddy at the path binary with a Caddyfile. Caddy's data and output
+// go to the folder dir. Its environment is that of this process, with env added.
 func StartCaddy(binary, dir string, caddyfile []byte, env ...string) (*Process, error) {
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, caddyfile, 0o600); err != nil {

@@ -1,5 +1,5 @@
-// Package process runs another program as a child, for examples, benchmarks and
-// tests: with its output in a file, and out of reach of the terminal's Ctrl-C.
+// Package process runs other programs as children, for examples, benchmarks and tests. A
+// child's output goes to a file, and the terminal's Ctrl-C does not reach it.
 package process
 
 import (
@@ -13,32 +13,32 @@ import (
 	"time"
 )
 
-// stopTimeout is how long a child that was asked to end may take.
+// stopTimeout is how long a child may take to end after it was asked to.
 const stopTimeout = 10 * time.Second
 
 // Process is a running child.
 type Process struct {
-	// Done is closed when it has ended.
+	// Done is closed when the child has ended.
 	Done <-chan struct{}
-	// Err is how it ended. Read it after Done.
+	// Err is how the child ended. Read it after Done is closed.
 	Err error
-	// Log is the path of what it prints.
+	// Log is the path of the file that has the child's output.
 	Log string
 
 	cmd *exec.Cmd
 }
 
-// Start starts a command whose output goes to the file at the path log. Whoever
-// starts it must Stop or Kill it.
+// Start starts a command, whose output goes to the file at the path log. The caller must
+// Stop or Kill it.
 func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	file, err := os.Create(log)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }() // the child has its own
+	defer func() { _ = file.Close() }() // the child has the file open itself
 	cmd.Stdout, cmd.Stderr = file, file
-	// Ctrl-C goes to the whole process group; the child is to end when its
-	// parent says so.
+	// Ctrl-C goes to the whole process group. The child has a group of its own, so that
+	// it ends when its parent says so.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return nil, err
@@ -54,16 +54,16 @@ func Start(cmd *exec.Cmd, log string) (*Process, error) {
 	return p, nil
 }
 
-// PID is the child's.
+// PID is the process id of the child.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 
 // Signal sends the child a signal.
 func (p *Process) Signal(s os.Signal) error { return p.cmd.Process.Signal(s) }
 
-// Stop asks the child to end, and returns when it has: an error if it had to be
+// Stop asks the child to end, and waits until it has. The error says that it had to be
 // killed.
 func (p *Process) Stop() error {
-	_ = p.Signal(syscall.SIGTERM) // fails if it has ended
+	_ = p.Signal(syscall.SIGTERM) // fails if the child has ended
 	select {
 	case <-p.Done:
 		return nil
@@ -75,7 +75,7 @@ func (p *Process) Stop() error {
 
 // Kill ends the child as a crash would.
 func (p *Process) Kill() {
-	_ = p.cmd.Process.Kill() // fails if it has ended
+	_ = p.cmd.Process.Kill() // fails if the child has ended
 	<-p.Done
 }
 
