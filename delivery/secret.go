@@ -61,8 +61,8 @@ func SecretWarning(secret string, standard bool) string {
 	return ""
 }
 
-// isStandardSecret says whether a secret has the form of Standard Webhooks. It makes no
-// garbage, since requests are held against it one by one.
+// isStandardSecret says whether a secret has the form of Standard Webhooks. It does not
+// allocate, since it is called for each request.
 func isStandardSecret(secret string) bool {
 	encoded, ok := strings.CutPrefix(secret, standardPrefix)
 	digits := strings.TrimRight(encoded, "=")
@@ -95,8 +95,8 @@ type secretWarnings struct {
 	warned map[uuid.UUID]bool
 }
 
-// warn logs, once for each webhook, that receivers may not be able to verify the
-// signature of Standard Webhooks.
+// warn logs, once for each webhook that it remembers, that receivers may not be able to
+// verify the signature of Standard Webhooks.
 func (s *secretWarnings) warn(w *Webhook, log *zap.Logger) {
 	if w.Secret == "" || isStandardSecret(w.Secret) {
 		return
@@ -106,7 +106,7 @@ func (s *secretWarnings) warn(w *Webhook, log *zap.Logger) {
 	if s.warned[w.ID] {
 		return
 	}
-	if s.warned == nil {
+	if s.warned == nil || len(s.warned) >= maxRemembered {
 		s.warned = make(map[uuid.UUID]bool)
 	}
 	s.warned[w.ID] = true
