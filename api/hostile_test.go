@@ -138,7 +138,7 @@ func TestHostileWebhooks(t *testing.T) {
 		"host of dots":                  {`"url":"https://..../"`, 201},
 		"long label":                    {`"url":"https://` + strings.Repeat("x", 1000) + `/"`, 201},
 		"host that is not ASCII":        {`"url":"https://127。0。0。1:1/"`, 201},
-		"host with direction":           {`"url":"https://\u202e1.0.0.127:1/"`, 201},
+		"host with direction":           {`"url":"https://\u202e1.0.0.127:1/"`, 422},
 		"path that is not ASCII":        {`"url":"https://127.0.0.1:1/ü?ü=\u2028"`, 201},
 		"placeholders are not replaced": {`"url":"https://127.0.0.1:1/{env.HOME}","description":"{env.HOME}{http.request.host}"`, 201},
 	} {
