@@ -113,13 +113,13 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	op, ok := route.operation(r.Method)
 	if !ok {
 		w.Header().Set("Allow", route.allow)
-		return response{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path takes " + route.allow + "."}
+		return response{}, &problem{Status: http.StatusMethodNotAllowed, Detail: "This path accepts only " + route.allow + "."}
 	}
 	if op.body == eventsBody {
 		c.events = 1
 	}
 	if err := crossOrigin.Check(r); err != nil {
-		return response{}, &problem{Status: http.StatusForbidden, Detail: "A page of another origin must not do this."}
+		return response{}, &problem{Status: http.StatusForbidden, Detail: "Pages of other origins may not change anything here: call the API from its own origin, or from outside a browser."}
 	}
 	if c.Role < op.who {
 		return response{}, c.Role.refuse(w)

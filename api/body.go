@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -44,24 +45,24 @@ func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSiz
 		limit = MaxArraySize
 	}
 	if r.ContentLength > limit {
-		return nil, tooLarge()
+		return nil, tooLarge(kind, limit)
 	}
 	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	if err == nil && kind == eventsBody && !isArray(body) && int64(len(body)) > maxEventSize {
-		return nil, tooLarge()
+		return nil, eventTooLarge(maxEventSize)
 	}
 	if err == nil {
 		return body, checkNotEmpty(body)
 	}
-	return nil, unread(err)
+	return nil, unread(kind, err)
 }
 
 // unread is the problem of a body that could not be read to its end.
-func unread(err error) *problem {
-	_, large := errors.AsType[*http.MaxBytesError](err) // also of a limit that the server has
+func unread(kind bodyKind, err error) *problem {
+	large, isLarge := errors.AsType[*http.MaxBytesError](err) // also of a limit that the server has
 	switch {
-	case large:
-		return tooLarge()
+	case isLarge:
+		return tooLarge(kind, large.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &problem{Status: http.StatusRequestTimeout, Detail: "The body did not arrive in time, and nothing was stored. Send the request again."}
 	default:
@@ -139,7 +140,7 @@ func (k bodyKind) mediaTypes() []string {
 
 func checkNotEmpty(body []byte) error {
 	if len(bytes.TrimLeft(body, jsonSpace)) == 0 {
-		return &problem{Status: http.StatusBadRequest, Detail: "The body is empty."}
+		return &problem{Status: http.StatusBadRequest, Detail: "The body is empty: it must be JSON."}
 	}
 	return nil
 }
@@ -152,6 +153,24 @@ func isArray(body []byte) bool {
 	return len(body) > 0 && body[0] == '['
 }
 
-func tooLarge() *problem {
-	return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The body is larger than may be."}
+// tooLarge refuses a body for its size, whatever is in it.
+func tooLarge(kind bodyKind, limit int64) *problem {
+	detail := fmt.Sprintf("The body is larger than %d bytes, the most that is allowed.", limit)
+	if kind == eventsBody {
+		detail += " Emit fewer events in one call."
+	}
+	return &problem{Status: http.StatusRequestEntityTooLarge, Detail: detail}
+}
+
+// eventTooLarge refuses an event for its size; fields name it, unless it is the only
+// one.
+func eventTooLarge(limit int64, fields ...string) *problem {
+	p := &problem{
+		Status: http.StatusRequestEntityTooLarge,
+		Detail: fmt.Sprintf("The event is larger than %d bytes, the most that max_event_size allows.", limit),
+	}
+	for _, field := range fields {
+		p.Errors = append(p.Errors, fieldError{field, "This event is too large."})
+	}
+	return p
 }

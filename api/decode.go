@@ -59,16 +59,16 @@ func decodeError(err error) fieldError {
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		field := fieldPath(syntactic.JSONPointer)
 		if errors.Is(err, jsontext.ErrDuplicateName) {
-			return fieldError{field, "This member is given twice."}
+			return fieldError{field, "This member appears more than once."}
 		}
-		return fieldError{field, "This cannot be read."}
+		return fieldError{field, "This value is not valid."}
 	}
 	semantic, ok := errors.AsType[*json.SemanticError](err)
 	switch {
 	case !ok:
-		return fieldError{"", "This cannot be read."}
+		return fieldError{"", "This value is not valid."}
 	case errors.Is(err, json.ErrUnknownName):
-		return fieldError{fieldPath(semantic.JSONPointer), "There is no such member, or it cannot be changed."}
+		return fieldError{fieldPath(semantic.JSONPointer), "There is no such member, or it cannot be set."}
 	default:
 		return fieldError{fieldPath(semantic.JSONPointer), "This must be " + typeName(semantic.GoType) + "."}
 	}

@@ -102,7 +102,7 @@ func decodeEvents(body []byte, maxEventSize int64) ([]eventInput, error) {
 	}
 	switch {
 	case errors.Is(err, errTooManyEvents):
-		return nil, invalid(fieldError{"", fmt.Sprintf("One call takes at most %d events.", maxEvents)})
+		return nil, invalid(fieldError{"", fmt.Sprintf("A call may emit at most %d events: emit the rest in further calls.", maxEvents)})
 	case err != nil:
 		return nil, bodyProblem(body, err)
 	}
@@ -111,7 +111,7 @@ func decodeEvents(body []byte, maxEventSize int64) ([]eventInput, error) {
 
 func checkCount(inputs []eventInput) ([]eventInput, error) {
 	if len(inputs) == 0 {
-		return nil, invalid(fieldError{"", "There must be at least one event."})
+		return nil, invalid(fieldError{"", "The array must contain at least one event."})
 	}
 	return inputs, nil
 }
@@ -123,10 +123,10 @@ func onlySpace(b []byte) bool { return len(bytes.TrimLeft(b, jsonSpace)) == 0 }
 func checkElements(body []byte, maxEventSize int64) error {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
 	_, err := dec.ReadToken()
-	for err == nil && dec.PeekKind() != jsontext.KindEndArray {
+	for i := 0; err == nil && dec.PeekKind() != jsontext.KindEndArray; i++ {
 		var element jsontext.Value
 		if element, err = dec.ReadValue(); int64(len(element)) > maxEventSize {
-			return tooLarge()
+			return eventTooLarge(maxEventSize, strconv.Itoa(i))
 		}
 	}
 	if p := syntaxProblem(body); p != nil {
@@ -147,13 +147,13 @@ func (in *eventInput) check(types *EventTypes, errs *fieldErrors) delivery.NewEv
 	if errs.given("event_id", in.EventID.Set, in.EventID.Null) {
 		var ok bool
 		if ev.ID, ok = parseID(in.EventID.Value); !ok || ev.ID == uuid.Nil {
-			errs.add("event_id", "This must be a UUID of 36 characters, and not the nil one.")
+			errs.add("event_id", "This must be a UUID of 36 characters other than the nil UUID.")
 		}
 	}
 	if errs.given("occurred_at", in.OccurredAt.Set, in.OccurredAt.Null) {
 		var ok bool
 		if ev.OccurredAt, ok = parseTime(in.OccurredAt.Value); !ok {
-			errs.add("occurred_at", "This must be a time of RFC 3339 such as 2026-03-13T18:30:00Z.")
+			errs.add("occurred_at", "This must be an RFC 3339 time, such as 2026-03-13T18:30:00Z.")
 		}
 	}
 	return ev

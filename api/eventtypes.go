@@ -31,7 +31,7 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 	}
 	if slices.Contains(names, delivery.AllEventTypes) {
 		if len(names) > 1 {
-			return nil, errors.New("event_types: * accepts every name, so it stands alone")
+			return nil, errors.New("event_types: * accepts every name, so it must stand alone")
 		}
 		return &EventTypes{any: true}, nil
 	}
@@ -52,15 +52,15 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 func checkEventType(name string) error {
 	switch {
 	case name == "" || len(name) > maxEventTypeLength:
-		return fmt.Errorf("the name of an event type has 1 to %d bytes", maxEventTypeLength)
+		return fmt.Errorf("the name of an event type must have 1 to %d bytes", maxEventTypeLength)
 	case name == delivery.AllEventTypes:
-		return errors.New("* is not an event type")
+		return errors.New("* cannot be an event type")
 	case !utf8.ValidString(name):
-		return errors.New("the name of an event type is UTF-8")
+		return errors.New("the name of an event type must be UTF-8")
 	}
 	for _, r := range name {
 		if !unicode.IsPrint(r) {
-			return errors.New("the name of an event type has only printable characters")
+			return errors.New("the name of an event type must have only printable characters")
 		}
 	}
 	return nil
@@ -72,7 +72,7 @@ func (t *EventTypes) check(name string) error {
 		return checkEventType(name)
 	}
 	if !t.known[name] {
-		return errors.New("there is no such event type; GET api/event-types lists them")
+		return errors.New("this event type is not configured: GET api/event-types lists those that are")
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func (f *fieldErrors) check(field string, err error) {
 // required says whether a member is there to be checked, and notes if not.
 func (f *fieldErrors) required(field string, set, null bool) bool {
 	if !set {
-		f.add(field, "This is missing.")
+		f.add(field, "This member is required.")
 		return false
 	}
 	return f.given(field, set, null)

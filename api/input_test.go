@@ -73,7 +73,7 @@ func TestEventInput(t *testing.T) {
 
 		{"large object", large, 413, ""},
 		{"large by space", ok + strings.Repeat(" ", 1024), 413, ""},
-		{"large element", "[" + ok + "," + large + "]", 413, ""},
+		{"large element", "[" + ok + "," + large + "]", 413, "1"},
 		{"large element and invalid", `[{"event_type":1},` + large + `]`, 413, ""},
 		{"large element and not JSON", "[" + large + ",", 413, ""},
 		{"space between", "[" + ok + "," + strings.Repeat(" ", 2048) + ok + "]", 202, ""},

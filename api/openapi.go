@@ -114,7 +114,7 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 	}
 	if doc.stream {
 		described.Parameters = append(described.Parameters, openapiParameter{
-			Name: "Last-Event-ID", In: "header", Description: "The id of the last event that came. An EventSource sends it by itself.",
+			Name: "Last-Event-ID", In: "header", Description: "The id of the last event received. An EventSource sends it by itself.",
 			Schema: &jsonschema.Schema{Type: "string"},
 		})
 	}

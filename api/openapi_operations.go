@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-const openapiDescription = "Takes events and delivers them to webhooks. Times are RFC 3339 in UTC, ids are UUIDs. " +
-	"Errors are problems as in RFC 9457. Beside the tokens, whoever the site's own authentication let in may be an admin."
+const openapiDescription = "Accepts events and delivers them to webhooks. Times are RFC 3339 in UTC, ids are UUIDs. " +
+	"Errors are RFC 9457 problems. Besides the holders of tokens, users whom the site itself has authenticated may be admins."
 
 // operationDoc is what the OpenAPI document says of an operation beyond what its route
 // does.
@@ -30,34 +30,34 @@ type operationDoc struct {
 var operationDocs = map[string]operationDoc{
 	"POST api/events": {
 		id: "emitEvents", summary: "Emit one event, or up to 1,000",
-		description: "\n\nAnswered once every event is durably stored with its deliveries: an object with a receipt, an array " +
-			"with an array of receipts in its order. An array is taken as a whole or not at all. An event whose event_id is known is a duplicate: nothing is sent anew.",
+		description: "\n\nThe response comes once every event is durably stored with its deliveries: a receipt for an object, and for an array " +
+			"an array of receipts in the same order. An array is accepted as a whole or not at all. An event whose event_id is known already is a duplicate: nothing new is sent.",
 		input: "Emit", status: http.StatusAccepted, output: "Receipts", refusals: []int{http.StatusTooManyRequests},
 	},
 	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
-	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " Empty if any name will do.", status: http.StatusOK, output: "EventTypeList"},
+	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
 	"GET api/webhooks":    {id: "listWebhooks", summary: "List the webhooks, oldest first", status: http.StatusOK, output: "WebhookList"},
 	"POST api/webhooks": {
 		id: "createWebhook", summary: "Create a webhook",
-		description: fmt.Sprintf(" Refused with 409 when there are %d already.", delivery.MaxWebhooks),
+		description: fmt.Sprintf(" Refused with 409 once there are %d.", delivery.MaxWebhooks),
 		input:       "NewWebhook", status: http.StatusCreated, output: "Webhook", location: true, refusals: []int{http.StatusConflict},
 	},
 	"GET api/webhooks/*": {id: "getWebhook", summary: "Read a webhook", status: http.StatusOK, output: "Webhook"},
 	"PATCH api/webhooks/*": {
-		id: "changeWebhook", summary: "Change members of a webhook", description: " The body is a merge patch (RFC 7396); what it leaves out stays.",
+		id: "changeWebhook", summary: "Change members of a webhook", description: " The body is a merge patch (RFC 7396); what it leaves out stays as it is.",
 		input: "WebhookPatch", status: http.StatusOK, output: "Webhook", refusals: []int{http.StatusConflict},
 	},
 	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", status: http.StatusNoContent},
 	"POST api/webhooks/*/test": {
-		id: "testWebhook", summary: "Send an example event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants no event that can be emitted.",
+		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
 	},
 	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
 	"GET api/requests/stream": {
-		id: "followRequests", summary: "Follow the log: each request when it has ended",
+		id: "followRequests", summary: "Follow the log: each request as it ends",
 		description: " A stream for an EventSource. The first event is `start`; each request is an event without a name, whose data is a RequestRow and whose id is its " +
-			"place in the log. With the id of the last event, what came since is sent first. An event `reset` says that this cannot be, since the place is not known any more or " +
-			"the client is too slow: requests may be missing before it. The stream ends whenever the server's configuration changes; the client comes back.",
+			"place in the log. A client that gives the id of the last event first gets what it has missed since. An event `reset` says that this is not possible, because the place is no longer known or " +
+			"the client is too slow: requests may be missing before it. The stream ends whenever the server's configuration changes; the client then reconnects.",
 		status: http.StatusOK, output: "RequestStream", stream: true, refusals: []int{http.StatusTooManyRequests},
 	},
 	"GET api/requests/*": {id: "getRequest", summary: "Read a request with its bodies", status: http.StatusOK, output: "Request"},
@@ -69,15 +69,15 @@ var operationDocs = map[string]operationDoc{
 	"GET api/stats": {
 		id: "getStats", summary: "Count the requests of the last hour, day or week, and what is pending now",
 		description: "\n\nRequests are counted by when they started, in slices that begin at multiples of their length in UTC: " +
-			"12 of 5 minutes, 24 of an hour, or 28 of 6 hours. The last one is under way. The requests of deleted webhooks stay counted. " +
-			"p50_ms and p99_ms are off by an eighth at most, from 128 µs to 18 minutes.",
+			"12 of 5 minutes, 24 of an hour, or 28 of 6 hours. The last slice is still in progress. Requests of deleted webhooks stay counted. " +
+			"p50_ms and p99_ms are accurate to an eighth, between 128 µs and 18 minutes.",
 		status: http.StatusOK, output: "Stats",
 	},
 	"GET api/stats/webhooks": {
-		id: "getWebhookStats", summary: "Say how things stand with each webhook, oldest first",
+		id: "getWebhookStats", summary: "Read the state of each webhook, oldest first",
 		status: http.StatusOK, output: "WebhookStatsList",
 	},
-	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be taken now", description: " Only admins are told why not.", status: http.StatusOK, output: "Health"},
+	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be accepted now", description: " Only admins are told why not.", status: http.StatusOK, output: "Health"},
 	"GET api/openapi.json": {id: "getOpenAPI", summary: "Read this document", status: http.StatusOK, output: "OpenAPI"},
 }
 
@@ -93,7 +93,7 @@ func (d *operationDoc) response() openapiResponse {
 	}
 	if d.location {
 		response.Headers = map[string]openapiHeader{"Location": {
-			Description: "Where the new thing is, relative to this path.", Required: true,
+			Description: "Where the new webhook is, relative to this path.", Required: true,
 			Schema: &jsonschema.Schema{Type: "string", Format: "uri-reference"},
 		}}
 	}
@@ -108,20 +108,20 @@ func queryParameters() map[string]openapiParameter {
 	return map[string]openapiParameter{
 		"webhook_id":  {Description: "Only requests to this webhook.", Schema: uuidSchema()},
 		"event_id":    {Description: "Only requests of this event.", Schema: uuidSchema()},
-		"event_type":  {Description: "Only requests of events of this type, also of one that is no longer configured.", Schema: name},
-		"status":      {Description: "Only requests that ended so.", Schema: enumSchema(delivery.RequestSuccess, delivery.RequestFailed)},
-		"since":       {Description: "Only requests that started then or later.", Schema: timeSchema()},
-		"until":       {Description: "Only requests that started before.", Schema: timeSchema()},
-		"webhook_ids": {Description: "Only these webhooks, with a comma between them; those that are not there are left out.", Schema: webhookIDsSchema(), Explode: new(false)},
+		"event_type":  {Description: "Only requests of events of this type, which may be one that is no longer configured.", Schema: name},
+		"status":      {Description: "Only requests that ended like this.", Schema: enumSchema(delivery.RequestSuccess, delivery.RequestFailed)},
+		"since":       {Description: "Only requests that started at this time or later.", Schema: timeSchema()},
+		"until":       {Description: "Only requests that started before this time.", Schema: timeSchema()},
+		"webhook_ids": {Description: "Only these webhooks, separated by commas; ids that do not exist are ignored.", Schema: webhookIDsSchema(), Explode: new(false)},
 		"period":      {Description: "How far back to count.", Schema: periodSchema()},
-		"limit":       {Description: "How many there may be on a page.", Schema: limit},
-		"cursor":      {Description: "The next_cursor of the page before.", Schema: cursor},
-		lastEventID:   {Description: "The header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
+		"limit":       {Description: "How many requests a page may have.", Schema: limit},
+		"cursor":      {Description: "The next_cursor of the previous page.", Schema: cursor},
+		lastEventID:   {Description: "Like the header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
 	}
 }
 
 var securitySchemes = map[string]openapiSecurityScheme{
-	"Bearer": {Type: "http", Scheme: "bearer", Description: "An emit token, or an admin token, with which all is allowed."},
+	"Bearer": {Type: "http", Scheme: "bearer", Description: "An emit token, or an admin token, which allows everything."},
 	"Basic":  {Type: "http", Scheme: "basic", Description: "An admin token as the password, under any user name."},
 }
 
@@ -152,7 +152,7 @@ func problemResponses() map[string]openapiResponse {
 	}}
 	accepted := map[string]openapiHeader{
 		"Accept":          {Description: "The media types that are accepted, if the body's is not.", Schema: text},
-		"Accept-Patch":    {Description: "The same, of PATCH.", Schema: text},
+		"Accept-Patch":    {Description: "The same, for PATCH.", Schema: text},
 		"Accept-Encoding": {Description: "The encodings that are accepted, if the body's is not.", Schema: text},
 	}
 	headers := map[int]map[string]openapiHeader{

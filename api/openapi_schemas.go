@@ -53,7 +53,7 @@ func (b *schemas) inputs() {
 	b.set(ev, "event_type", schemaRef("EventTypeName"))
 	b.set(ev, "event_id", uuidSchema())
 	b.set(ev, "occurred_at", timeSchema())
-	b.member(ev, "event_id").Description = "Given again within the retention, the event is a duplicate. Default: a new one."
+	b.member(ev, "event_id").Description = "An event with an id that was emitted before, within the retention, is a duplicate. Default: a new id."
 	b.member(ev, "occurred_at").Description = "Default: now."
 	b.member(ev, "event_id").Not = &jsonschema.Schema{Const: new(any(uuid.Nil))}
 	b.defined["Emit"] = oneOrMany("NewEvent")
@@ -64,9 +64,9 @@ func (b *schemas) inputs() {
 		url, secret, description := b.member(w, "url"), b.member(w, "secret"), b.member(w, "description")
 		// No format: what is taken, and answered, need not be ASCII as a "uri" must.
 		url.MinLength, url.MaxLength = new(1), new(sender.MaxURLLength)
-		url.Description = "Absolute, https unless http is allowed, without userinfo and fragment, to an address that is allowed."
+		url.Description = "An absolute URL: https, unless the configuration allows http; without userinfo or fragment; to an address that is allowed."
 		secret.MinLength, secret.MaxLength, secret.WriteOnly = new(1), new(maxSecretLength), true
-		secret.Description = fmt.Sprintf("Signs the requests. 1 to %d bytes; null is none. In no answer.", maxSecretLength)
+		secret.Description = fmt.Sprintf("Signs the requests; null for none. 1 to %d bytes. No response contains it.", maxSecretLength)
 		description.MaxLength = new(maxDescriptionLength)
 		nullable(secret)
 		nullable(description)
@@ -97,7 +97,7 @@ func (b *schemas) outputs() {
 	defineOutput[eventType](b, "EventType")
 	defineOutput[list[eventType]](b, "EventTypeList")
 	warnings := b.member(defineOutput[webhook](b, "Webhook"), "warnings")
-	warnings.Description, warnings.MinItems = "Sentences about what may be a mistake; missing if nothing is.", new(1)
+	warnings.Description, warnings.MinItems = "Sentences about what may be a mistake; absent if there is nothing to say.", new(1)
 	defineOutput[list[webhook]](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.
@@ -107,17 +107,17 @@ func (b *schemas) outputs() {
 		b.atLeast(r, 1, "attempt", "max_attempts")
 		b.atLeast(r, 0, "duration_ms")
 		b.member(r, "attempt").Description = "Null for re-runs and tests."
-		b.member(r, "status_code").Description = "Null only if no status line came."
+		b.member(r, "status_code").Description = "Null only if no status line was received."
 		b.member(r, "error").Description = "What went wrong, as a sentence; empty on success."
 		b.member(r, "next_attempt_at").Description = "Null if there is none."
 	}
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
-	b.member(b.defined["Request"], "request_headers").Description = "By name, beside Host and Content-Length; each signature is masked. Empty if a version sent the request that did not keep them."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Empty for requests that were sent before this was recorded."
 	defineOutput[requestList](b, "RequestList")
 
 	b.stats()
 	b.enum(defineOutput[health](b, "Health"), "status", "ok")
-	b.member(defineOutput[fieldError](b, "FieldError"), "field").Description = "The path with dots, such as event_types.0, or 3.event_id in an array."
+	b.member(defineOutput[fieldError](b, "FieldError"), "field").Description = "The path to the member with dots, such as event_types.0, or 3.event_id for the fourth event of an array; or the name of a query parameter."
 	p := defineOutput[problem](b, "Problem")
 	b.member(p, "type").Format = "uri-reference"
 	b.atLeast(p, 400, "status")
@@ -187,7 +187,7 @@ func (t *EventTypes) schema() *jsonschema.Schema {
 func wantedSchema() *jsonschema.Schema {
 	all := &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))}
 	return &jsonschema.Schema{
-		Description: "A single * stands for every type, those added later included.",
+		Description: "A single * stands for every type, including those added later.",
 		OneOf: []*jsonschema.Schema{
 			{Type: "array", Items: all, MinItems: new(1), MaxItems: new(1)},
 			{Type: "array", Items: schemaRef("EventTypeName"), MinItems: new(1), MaxItems: new(maxWebhookTypes)},

@@ -50,7 +50,7 @@ func invalid(errs ...fieldError) *problem {
 
 // missing is an id that is not there.
 func missing(what string) *problem {
-	return &problem{Status: http.StatusNotFound, Detail: "There is no such " + what + "."}
+	return &problem{Status: http.StatusNotFound, Detail: "There is no " + what + " with this id."}
 }
 
 // engineProblem turns an error of the engine into a problem. What is inside, such
@@ -58,19 +58,19 @@ func missing(what string) *problem {
 func (a *API) engineProblem(err error) *problem {
 	switch {
 	case errors.Is(err, delivery.ErrNotFound):
-		return missing("thing")
+		return &problem{Status: http.StatusNotFound, Detail: "There is nothing with this id."}
 	case errors.Is(err, delivery.ErrWebhookDisabled):
 		return &problem{Status: http.StatusConflict, Detail: "The webhook is disabled: enable it first."}
 	case errors.Is(err, delivery.ErrEventGone):
-		return &problem{Status: http.StatusConflict, Detail: "The event of this request is no longer kept, so there is nothing to send again."}
+		return &problem{Status: http.StatusConflict, Detail: "The event of this request is no longer kept, so it cannot be sent again."}
 	case errors.Is(err, delivery.ErrTooManyWebhooks):
-		return &problem{Status: http.StatusConflict, Detail: "The tenant has " + strconv.Itoa(delivery.MaxWebhooks) + " webhooks, which is the most it may have."}
+		return &problem{Status: http.StatusConflict, Detail: "This tenant already has " + strconv.Itoa(delivery.MaxWebhooks) + " webhooks, the most that are allowed: delete one first."}
 	case errors.Is(err, delivery.ErrConflict):
-		return &problem{Status: http.StatusConflict, Detail: "Somebody else is changing this too. Try again."}
+		return &problem{Status: http.StatusConflict, Detail: "Another change was being made at the same time. Try again."}
 	case errors.Is(err, delivery.ErrTooManyDeliveries):
-		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "These events would make more than " + strconv.Itoa(delivery.MaxDeliveries) + " deliveries: send fewer at once."}
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "These events would make more than " + strconv.Itoa(delivery.MaxDeliveries) + " deliveries: emit fewer in one call."}
 	case errors.Is(err, delivery.ErrBusy):
-		return &problem{Status: http.StatusTooManyRequests, Detail: "Too many of these calls are in progress. Try again.", retryAfter: busyRetry}
+		return &problem{Status: http.StatusTooManyRequests, Detail: "Too many calls of this kind are in progress. Try again in a moment.", retryAfter: busyRetry}
 	case errors.Is(err, delivery.ErrFull):
 		a.Log.Debug("call refused", zap.Error(err))
 		return unavailable("The store is full.")
@@ -79,7 +79,7 @@ func (a *API) engineProblem(err error) *problem {
 		return unavailable("The store cannot be reached.")
 	default:
 		a.Log.Error("call failed", zap.Error(err))
-		return unavailable("The store did not do as asked.")
+		return unavailable("The store failed; Caddy's log says why. Try again in a moment.")
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 func badParameter(name, detail string) *problem {
 	return &problem{
 		Status: http.StatusBadRequest,
-		Detail: "A query parameter is not as it should be; see errors.",
+		Detail: "A query parameter is not valid; see errors.",
 		Errors: []fieldError{{Field: shorten(name), Detail: detail}},
 	}
 }
@@ -23,14 +23,14 @@ func parseQuery(raw string, known []string) (url.Values, error) {
 	}
 	values, err := url.ParseQuery(raw)
 	if err != nil {
-		return nil, &problem{Status: http.StatusBadRequest, Detail: "The query is malformed."}
+		return nil, &problem{Status: http.StatusBadRequest, Detail: "The query is malformed: check its percent-encoding, and separate parameters with &."}
 	}
 	for name, given := range values {
 		switch {
 		case !slices.Contains(known, name):
-			return nil, badParameter(name, "There is no such parameter.")
+			return nil, badParameter(name, "This path has no such parameter.")
 		case len(given) > 1:
-			return nil, badParameter(name, "This may be given once.")
+			return nil, badParameter(name, "This may be given only once.")
 		case given[0] == "":
 			return nil, badParameter(name, "This must not be empty.")
 		case !utf8.ValidString(given[0]):

@@ -50,16 +50,16 @@ func setFilter(f *delivery.RequestFilter, name, value string) error {
 		detail = "This must be success or failed."
 	case "since":
 		f.Since, ok = parseBound(value)
-		detail = "This must be a time of RFC 3339 such as 2026-03-13T18:30:00Z, with + written as %2B."
+		detail = "This must be an RFC 3339 time, such as 2026-03-13T18:30:00Z, with + written as %2B."
 	case "until":
 		f.Until, ok = parseBound(value)
-		detail = "This must be a time of RFC 3339 such as 2026-03-13T18:30:00Z, with + written as %2B."
+		detail = "This must be an RFC 3339 time, such as 2026-03-13T18:30:00Z, with + written as %2B."
 	case "limit":
 		f.Limit, ok = parseLimit(value)
 		detail = "This must be a number from 1 to 200."
 	case "cursor":
 		f.Before, ok = decodeCursor(value)
-		detail = "This is not a next_cursor."
+		detail = "This is not a cursor: use the next_cursor of a page."
 	}
 	if !ok {
 		return badParameter(name, detail)

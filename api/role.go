@@ -19,9 +19,9 @@ var crossOrigin = http.NewCrossOriginProtection()
 // refuse is the problem of a caller whose role is not enough.
 func (r Role) refuse(w http.ResponseWriter) *problem {
 	if r != Nobody {
-		return &problem{Status: http.StatusForbidden, Detail: "This needs an admin token; an emit token may only emit events."}
+		return &problem{Status: http.StatusForbidden, Detail: "This call needs an admin token: an emit token may only emit events and list their types."}
 	}
 	w.Header().Add("WWW-Authenticate", "Bearer")
 	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
-	return &problem{Status: http.StatusUnauthorized, Detail: "This needs a token: send it as \"Authorization: Bearer <token>\"."}
+	return &problem{Status: http.StatusUnauthorized, Detail: "This call needs a token: send it in the header \"Authorization: Bearer <token>\"."}
 }

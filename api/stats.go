@@ -108,7 +108,7 @@ func getWebhookStats(ctx context.Context, c *call) (response, error) {
 		for text := range strings.SplitSeq(c.query.Get("webhook_ids"), ",") {
 			id, ok := parseID(text)
 			if !ok || len(ids) == maxLimit {
-				return response{}, badParameter("webhook_ids", fmt.Sprintf("This must be up to %d UUIDs of 36 characters with a comma between them.", maxLimit))
+				return response{}, badParameter("webhook_ids", fmt.Sprintf("This must be 1 to %d UUIDs of 36 characters, separated by commas.", maxLimit))
 			}
 			ids = append(ids, id)
 		}
@@ -148,22 +148,22 @@ func (b *schemas) stats() {
 	slice, all := defineOutput[statsSlice](b, "StatsSlice"), defineOutput[stats](b, "Stats")
 	for _, s := range []*jsonschema.Schema{slice, all} {
 		b.atLeast(s, 0, "successes", "failures", "p50_ms", "p99_ms")
-		b.member(s, "p50_ms").Description = "What half of the requests did not exceed; null if there were none."
-		b.member(s, "p99_ms").Description = "What 99 of 100 requests did not exceed; null if there were none."
-		b.member(s, "since").Description = "When it began."
+		b.member(s, "p50_ms").Description = "The duration that half of the requests did not exceed; null if there were none."
+		b.member(s, "p99_ms").Description = "The duration that 99 of 100 requests did not exceed; null if there were none."
+		b.member(s, "since").Description = "When the period or slice began."
 	}
 	b.set(all, "period", enumSchema(periodHour, periodDay, periodWeek))
 	b.atLeast(all, 0, "pending", "disabled_pending")
 	b.member(all, "until").Description = "Now."
-	b.member(all, "pending").Description = "Deliveries that are pending now, those of disabled webhooks included."
-	b.member(all, "disabled_pending").Description = "Of these, the ones that wait for their webhook to be enabled."
+	b.member(all, "pending").Description = "Deliveries that are pending now, including those of disabled webhooks."
+	b.member(all, "disabled_pending").Description = "How many of these wait for their webhook to be enabled."
 	b.member(all, "slices").Description = "The whole period without gaps, oldest first."
 
 	b.atLeast(defineOutput[hourCount](b, "HourCount"), 0, "successes", "failures")
 	w := defineOutput[webhookStats](b, "WebhookStats")
 	b.atLeast(w, 0, "pending")
 	b.member(w, "disabled_since").Description = "When the webhook was disabled; null while it is enabled."
-	b.member(w, "last_request_at").Description = "When the newest of its requests started that is in the log; null if there is none."
-	b.member(w, "hours").Description = "Of the last 24 hours, the one under way included, those that had requests, oldest first."
+	b.member(w, "last_request_at").Description = "When its newest request in the log started; null if there is none."
+	b.member(w, "hours").Description = "Those of the last 24 hours, including the current one, that had requests, oldest first."
 	defineOutput[list[webhookStats]](b, "WebhookStatsList")
 }

@@ -17,9 +17,9 @@ func ValidTenant(name string) bool { return tenantPattern.MatchString(name) }
 func checkTenant(name string) error {
 	switch {
 	case name == "":
-		return &problem{Status: http.StatusBadRequest, Detail: "The request does not say which tenant it is about."}
+		return &problem{Status: http.StatusBadRequest, Detail: "The request does not name a tenant: what it is taken from, such as a header, is missing or empty."}
 	case !ValidTenant(name):
-		return &problem{Status: http.StatusBadRequest, Detail: "The name of the tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'."}
+		return &problem{Status: http.StatusBadRequest, Detail: "The name of a tenant must have 1 to 128 of the characters A-Z, a-z, 0-9, '.', '_' and '-'."}
 	}
 	return nil
 }

@@ -36,14 +36,14 @@ func (in *webhookInput) empty() bool {
 func (in *webhookInput) check(b *Backend, create bool) error {
 	var errs fieldErrors
 	if create && !in.URL.Set {
-		errs.add("url", "This is missing.")
+		errs.add("url", "This member is required.")
 	}
 	if errs.given("url", in.URL.Set, in.URL.Null) {
 		errs.check("url", b.CheckURL(in.URL.Value))
 	}
 	if in.Secret.Set && !in.Secret.Null {
 		if n := len(in.Secret.Value); n == 0 || n > maxSecretLength {
-			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; null is no secret.", maxSecretLength))
+			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; for no secret, send null or leave it out.", maxSecretLength))
 		} else {
 			errs.check("secret", delivery.CheckSecret(in.Secret.Value))
 		}
@@ -61,12 +61,12 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 func checkWanted(names []string, types *EventTypes, errs *fieldErrors) {
 	switch {
 	case len(names) == 0 || len(names) > maxWebhookTypes:
-		errs.add("event_types", fmt.Sprintf("This must have 1 to %d names.", maxWebhookTypes))
+		errs.add("event_types", fmt.Sprintf("This must contain 1 to %d event types.", maxWebhookTypes))
 		return
 	case slices.Equal(names, []string{delivery.AllEventTypes}):
 		return
 	case slices.Contains(names, delivery.AllEventTypes):
-		errs.add("event_types", "\"*\" stands for every event type, so it stands alone.")
+		errs.add("event_types", "\"*\" stands for every event type, so it must stand alone.")
 		return
 	}
 	for i, name := range names {
