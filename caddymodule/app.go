@@ -16,28 +16,29 @@ func init() {
 	caddy.RegisterModule(new(App))
 }
 
-// App sends webhooks: it keeps the events that the `webhooks` HTTP handler
-// takes, delivers each to every webhook that wants its type, tries again when
-// that fails, and logs every request.
+// App sends webhooks. It stores the events that the `webhooks` HTTP handler
+// accepts, delivers each one to every webhook that subscribes to its type, retries
+// deliveries that fail, and logs every request.
 //
-// Strings take global placeholders such as `{env.REDIS_PASSWORD}` or
-// `{file./run/secrets/redis}`; one that turns out empty is an error. Nothing is
-// connected to before the app starts, and it also starts while its store cannot
-// be reached: until it can, calls are answered with 503.
+// Strings can contain global placeholders such as `{file./run/secrets/redis}` or
+// `{env.REDIS_PASSWORD}`. A placeholder without a value is an error, and so is one
+// whose value has invisible characters. The app connects to nothing before it
+// starts. It also starts while its store cannot be reached: until then, calls are
+// answered with 503.
 type App struct {
-	// Where webhooks, events, the schedule and the log are kept. Default:
-	// `embedded`, in Caddy's data folder.
+	// The store, which keeps webhooks, events, pending deliveries and the log.
+	// Default: `embedded`, in Caddy's data folder.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=webhooks.stores inline_key=module"`
 
-	// The types of events that may be emitted, each of 1 to 128 printable
+	// The types of events that can be emitted, each of 1 to 128 printable
 	// characters. A single `*` accepts any name. Default: `alert_active`,
 	// `alert_resolved`, `device_created`, `device_deleted`, `device_updated`,
 	// `group_created`, `group_deleted`, `group_updated`.
 	EventTypes []string `json:"event_types,omitempty"`
 
-	// The header with the signature, `sha256=` and the hex HMAC-SHA256 of the
-	// body, of requests to webhooks that have a secret. Default:
-	// `X-Level-Signature`.
+	// The header with the signature, which is `sha256=` and the hex HMAC-SHA256 of
+	// the body. Only requests to webhooks with a secret have it. It must not be a
+	// header that means something else in a request. Default: `X-Level-Signature`.
 	SignatureHeader string `json:"signature_header,omitempty"`
 
 	// Whether requests also carry the headers of Standard Webhooks
@@ -45,35 +46,35 @@ type App struct {
 	// with a secret, `webhook-signature`. Default: false.
 	StandardWebhooks bool `json:"standard_webhooks,omitempty"`
 
-	// How often and when a failed delivery is tried again. Default: 3 attempts,
-	// 2 minutes and 1 to 60 seconds apart.
+	// How many attempts a delivery has, and when failed ones are repeated. Default:
+	// 3 attempts, each 2 minutes and 1 to 60 seconds after the one before.
 	Retry *Retry `json:"retry,omitempty"`
 
 	// How long one request may take, from connecting to the last byte of the
 	// response; at most 10m. Default: 15s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 
-	// How many requests this process has in flight, in all; 2 to 65536. More
-	// deliver faster to many endpoints and take more memory and sockets. Beside
-	// them there may be 64 re-runs and tests, which wait for none. Default: 512.
+	// How many requests this process has in flight at most; 2 to 65536. A higher
+	// number delivers faster to many endpoints, and takes more memory and sockets.
+	// Up to 64 re-runs and tests are extra. Default: 512.
 	Concurrency int `json:"concurrency,omitempty"`
 
-	// How many of these may go to one webhook. Default: 32, or `concurrency` if
-	// that is less.
+	// How many of these requests can go to one webhook. Default: 32, or
+	// `concurrency` if that is less.
 	ConcurrencyPerWebhook int `json:"concurrency_per_webhook,omitempty"`
 
 	// How long events and requests are kept; at least 1h. Default: 14d.
 	Retention caddy.Duration `json:"retention,omitempty"`
 
-	// How many bytes one event may have; at most 16 MiB, which is also the limit
-	// of an array of events. Default: 1 MiB.
+	// The largest event, in bytes; at most 16 MiB, which is also the limit of an
+	// array of events. Default: 1 MiB.
 	MaxEventSize int64 `json:"max_event_size,omitempty"`
 
-	// How many bytes of a response body the log keeps; 0 keeps none. At most 16
-	// MiB. Default: 16 KiB.
+	// How many bytes of a response body the log keeps; 0 to 16 MiB. Default: 16
+	// KiB.
 	MaxResponseSize *int64 `json:"max_response_size,omitempty"`
 
-	// Where requests may go. Default: https to public addresses.
+	// Where requests can go. Default: to https URLs at public addresses.
 	Destinations *Destinations `json:"destinations,omitempty"`
 
 	settings     delivery.Settings

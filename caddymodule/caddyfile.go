@@ -16,7 +16,7 @@ func init() {
 	httpcaddyfile.RegisterGlobalOption("webhooks", parseApp)
 }
 
-// parseApp sets the app up from the global option:
+// parseApp sets up the app from the global option:
 //
 //	webhooks {
 //		store <module> ...
@@ -42,8 +42,8 @@ func init() {
 //		}
 //	}
 //
-// What can be checked without replacing placeholders is checked here, where the
-// file and the line are known.
+// Values without placeholders are checked here, where the file and the line are
+// known.
 func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 	d.Next() // consume option name
 	if existing != nil {
@@ -80,8 +80,8 @@ func (a *App) options() map[string]option {
 	}
 }
 
-// checked parses, and then checks the settings, so that an error is found on the
-// line that makes it.
+// checked parses and then checks the settings, so that an error is reported on the
+// line that causes it.
 func (a *App) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		if err := parse(d); err != nil {

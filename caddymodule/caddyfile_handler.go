@@ -11,7 +11,7 @@ import (
 
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("webhooks", parseHandler)
-	// Authentication of the same site comes first, and what answers last after.
+	// After the authentication of the same site, before its last handlers.
 	httpcaddyfile.RegisterDirectiveOrder("webhooks", httpcaddyfile.Before, "reverse_proxy")
 }
 
@@ -20,7 +20,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	return handler, handler.UnmarshalCaddyfile(h.Dispenser)
 }
 
-// UnmarshalCaddyfile sets the handler up from the Caddyfile:
+// UnmarshalCaddyfile sets up the handler from the Caddyfile:
 //
 //	webhooks [<matcher>] {
 //		emit_token <token>
@@ -30,7 +30,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //		insecure_no_auth
 //	}
 //
-// The tokens may be given several times, to rotate them.
+// Give a token option several times to rotate tokens.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {

@@ -18,12 +18,12 @@ type option struct {
 	repeat bool
 }
 
-// optionName is what may be repeated of a name that is none: anything else may be
-// a URL with a password, or a token, whose option was forgotten.
+// optionName matches what errors can repeat of an unknown option. Anything else may be
+// a token or a URL with a password whose option was forgotten.
 var optionName = regexp.MustCompile(`^([a-z_]{1,32}|\{)$`)
 
-// parseBlock reads the block that follows, if one does. It refuses what it does
-// not know and what is given twice, and says how many lines there were.
+// parseBlock reads the block that follows, if there is one. It refuses unknown options
+// and repeated ones, and returns the number of lines.
 func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) (lines int, err error) {
 	seen := make(map[string]bool)
 	for nesting := d.Nesting(); d.NextBlock(nesting); lines++ {
@@ -45,7 +45,7 @@ func parseBlock(d *caddyfile.Dispenser, what string, options map[string]option) 
 	return lines, nil
 }
 
-// parseNested reads an option that is nothing but its block.
+// parseNested reads an option that has only a block.
 func parseNested(d *caddyfile.Dispenser, options map[string]option) error {
 	what := d.Val()
 	if d.NextArg() {
@@ -72,8 +72,8 @@ func bare(target *bool) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// text parses an option that takes one text, which must not be empty. Its errors
-// do not repeat the text, as Dispenser.ArgErr would: it may be secret.
+// text parses an option that takes one text, which must not be empty. Unlike
+// Dispenser.ArgErr, its errors do not repeat the text, which may be secret.
 func text(d *caddyfile.Dispenser, target *string) error {
 	name := d.Val()
 	if !d.AllArgs(target) {
@@ -120,11 +120,11 @@ func prefixes(target *[]string) func(*caddyfile.Dispenser) error {
 	}
 }
 
-// scalar parses an option that takes one number of some kind, and says whether
-// it is zero.
+// scalar parses an option that takes one number of some kind, and tells whether it
+// is zero.
 type scalar func(*caddyfile.Dispenser) (zero bool, err error)
 
-// nonZero refuses zero, which in JSON means the default.
+// nonZero refuses zero, since in JSON it means the default.
 func nonZero(parse scalar) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
@@ -197,9 +197,9 @@ func parseSize(d *caddyfile.Dispenser, value string) (int64, error) {
 	return int64(parsed), nil
 }
 
-// resolveNow replaces placeholders while the Caddyfile is read. Numbers,
-// durations and sizes are numbers in JSON, where a placeholder has no place. What
-// comes of it is not for errors: the placeholder may be that of a password.
+// resolveNow replaces placeholders while the Caddyfile is read, since numbers,
+// durations and sizes are numbers in JSON. Errors do not show the result: somebody may
+// have put the placeholder of a password there.
 func resolveNow(d *caddyfile.Dispenser, value string) (string, error) {
 	if !hasPlaceholder(value) {
 		return value, nil

@@ -23,7 +23,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "webhooks",
 		Usage: "<command>",
-		Short: "Looks after the stores of the webhooks app",
+		Short: "Works with the stores of the webhooks app",
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.AddCommand(copyCommand())
 		},
@@ -35,28 +35,28 @@ func copyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "copy --from <store> --to <store> [--with-secrets]",
 		Short: "Copies all webhooks, events and requests from one store to another",
-		Long: `Copies what one store holds to another one: webhooks with their secrets, events,
-the deliveries that are pending with their attempts, how the others ended, and
-the log of requests, of all tenants.
+		Long: `Copies everything from one store to another, for all tenants: webhooks, events,
+pending deliveries with their attempts, the outcomes of the others, and the log
+of requests.
 
-A store is given as after "store" in the Caddyfile, in quotes; a block may have
-several lines. Placeholders such as {env.X} and {file./path} keep passwords off
-the command line.
+Write a store as after "store" in the Caddyfile, and put it in quotes. A block
+may have several lines. Use placeholders such as {file./path} and {env.NAME} to
+keep passwords off the command line.
 
-Stop every Caddy that uses either store first. While one has a file open, this
-command does not get it; a Caddy that uses Redis is not noticed, and what it
-changes meanwhile may be missing from the copy, or be sent twice.
+First stop every Caddy that uses one of the stores. The command cannot open a
+folder that a Caddy has open, but it does not notice a Caddy that uses Redis:
+what that one changes meanwhile may be missing from the copy or be sent twice.
 
-Webhooks' secrets go with them only if --with-secrets is given. Without it
-nothing is copied if there is a webhook that has one.
+Give --with-secrets to copy the secrets of webhooks, too. Without it, nothing is
+copied if any webhook has a secret.
 
-What is there already is passed over, and nothing is removed: after an
-interruption run the command again, and it goes on. In the end it counts what
-both stores hold, and fails if that differs. Events that expire within the hour
-are copied, but not counted.
+The command skips what the target already has, and removes nothing. If it was
+interrupted, run it again to continue. At the end it counts what both stores
+hold, and fails if the counts differ. Events that expire within the hour are
+copied but not counted.
 
-The source stays as it is. Do not use both: what is pending in the two is sent
-by each.`,
+The source does not change. Do not use both stores afterwards: each would send
+what is pending.`,
 		Example: `  caddy webhooks copy --from "embedded" --to "redis redis://localhost:6379" --with-secrets
   caddy webhooks copy --from "redis redis://:{env.REDIS_PASSWORD}@redis:6379" --to "embedded /srv/webhooks"`,
 		DisableFlagsInUseLine: true,
@@ -74,7 +74,7 @@ by each.`,
 			c.progress.out, c.out = cmd.ErrOrStderr(), cmd.OutOrStdout()
 			err := c.run(ctx)
 			if err != nil && ctx.Err() != nil {
-				return errors.New("interrupted: run the same command again, and it goes on")
+				return errors.New("interrupted: run the same command again to continue")
 			}
 			return err
 		},
@@ -82,7 +82,7 @@ by each.`,
 	flags := cmd.Flags()
 	flags.StringVar(&c.from, "from", "", "the store to copy from")
 	flags.StringVar(&c.to, "to", "", "the store to copy to")
-	flags.BoolVar(&c.withSecrets, "with-secrets", false, "copy webhooks' secrets, too")
+	flags.BoolVar(&c.withSecrets, "with-secrets", false, "copy the secrets of webhooks, too")
 	for _, name := range []string{"from", "to"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
 			panic(err) // they are defined above
@@ -148,7 +148,7 @@ func (c *copying) checkSecrets(ctx context.Context, from delivery.Copyable) erro
 	if err != nil || counts.Secrets == 0 {
 		return err
 	}
-	return fmt.Errorf("nothing was copied, for %d of %d webhooks have a secret: give --with-secrets if --to may hold them", counts.Secrets, counts.Webhooks)
+	return fmt.Errorf("nothing was copied, because %d of %d webhooks have a secret: give --with-secrets to copy secrets, too", counts.Secrets, counts.Webhooks)
 }
 
 // compare prints what both stores hold.
@@ -183,9 +183,9 @@ func (c *copying) compare(ctx context.Context, from, to delivery.Copyable) error
 	}
 	switch {
 	case len(different) > 0:
-		return fmt.Errorf("the stores do not hold the same %s: --to was not empty before, or a Caddy uses one of them; stop it and run the command again", strings.Join(different, ", "))
+		return fmt.Errorf("the stores differ in their %s: either --to was not empty before, or a Caddy uses one of the stores. Stop it and run the command again", strings.Join(different, ", "))
 	case there == delivery.Counts{}:
-		return errors.New("--from holds nothing that could be copied: is it the right one?")
+		return errors.New("--from is empty: is it the right store?")
 	}
 	return nil
 }
@@ -203,7 +203,7 @@ func loadStore(ctx caddy.Context, flag, text string) (StoreModule, error) {
 		return nil, err
 	}
 	if d.Next() {
-		return nil, d.Err("there is something behind the store")
+		return nil, d.Err("there is something after the store: put each store in quotes of its own")
 	}
 	module, err := ctx.LoadModule(&app, "StoreRaw")
 	if err != nil {
@@ -211,7 +211,7 @@ func loadStore(ctx caddy.Context, flag, text string) (StoreModule, error) {
 	}
 	store, ok := module.(StoreModule)
 	if !ok {
-		return nil, fmt.Errorf("%s: this module is no store", flag)
+		return nil, fmt.Errorf("%s: this module is not a store", flag)
 	}
 	return store, nil
 }

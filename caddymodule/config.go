@@ -14,27 +14,27 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Retry says how often and when a failed delivery is tried again.
+// Retry says how many attempts a delivery has, and when failed ones are repeated.
 type Retry struct {
-	// How often a delivery is tried in all, the first attempt included; 1 to
-	// 100. Default: 3.
+	// How many attempts a delivery has in all, including the first; 1 to 100.
+	// Default: 3.
 	Attempts int `json:"attempts,omitempty"`
 
-	// How long after the end of a failed attempt the next one is due. Default:
-	// 2m.
+	// The time from the end of a failed attempt until the next one is due.
+	// Default: 2m.
 	Delay *caddy.Duration `json:"delay,omitempty"`
 
-	// What is added to each delay, so that deliveries that failed together do
-	// not come back together. Default: 1s to 60s.
+	// A random time that is added to each delay, so that deliveries that failed
+	// together are not all repeated together. Default: 1s to 60s.
 	Jitter *Jitter `json:"jitter,omitempty"`
 }
 
 // Jitter bounds a random duration, drawn uniformly.
 type Jitter struct {
-	// The least. Default: 0.
+	// The shortest. Default: 0.
 	Min caddy.Duration `json:"min,omitempty"`
 
-	// The most. Default: 0.
+	// The longest. Default: 0.
 	Max caddy.Duration `json:"max,omitempty"`
 }
 

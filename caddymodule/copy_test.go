@@ -135,7 +135,7 @@ func TestCopyCommand(t *testing.T) {
 	}
 	stopSite(t)
 
-	wantRefused(t, "do not hold the same pending deliveries, requests", "--from", first, "--to", inRedis, "--with-secrets")
+	wantRefused(t, "the stores differ in their pending deliveries, requests", "--from", first, "--to", inRedis, "--with-secrets")
 	wantCopied(t, append(counts[:3:3], "pending deliveries             0           0"),
 		"--from", inRedis, "--to", second, "--with-secrets")
 	s = startSite(t, endpoint.withStore(second))
@@ -183,21 +183,21 @@ func TestCopyMistakes(t *testing.T) {
 	}
 	empty := "embedded " + folder
 	for why, args := range map[string][]string{
-		`required flag(s) "to" not set`:                          {"--from", nothing},
-		"wrong argument count or unexpected line":                {"--from", "", "--to", redis},
-		"store needs the name of a module first":                 {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
-		"the URL must begin with redis://":                       {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
-		"unrecognized redis option 'pass', at --to:2":            {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
-		"behind the store, at --to:2":                            {"--from", redis, "--to", "embedded /nowhere\nredis"},
-		"put each store in quotes":                               {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
-		"password is empty: {env.COPY_TEST_UNSET} has no":        {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
-		"--from and --to are the same store":                     {"--from", redis + "/0", "--to", redis},
-		"--from: there is no such store: embedded in " + missing: {"--from", nothing, "--to", redis + "/1"},
+		`required flag(s) "to" not set`:                                   {"--from", nothing},
+		"wrong argument count or unexpected line":                         {"--from", "", "--to", redis},
+		"store needs the name of a module first":                          {"--from", "redis://:" + storePassword + "@localhost:6379", "--to", redis},
+		"the URL must begin with redis://":                                {"--from", "redis http://:" + storePassword + "@localhost:6379", "--to", redis},
+		"unrecognized redis option 'pass', at --to:2":                     {"--from", redis, "--to", "redis {\npass " + storePassword + "\n}"},
+		"after the store: put each store in quotes of its own, at --to:2": {"--from", redis, "--to", "embedded /nowhere\nredis"},
+		"put each store in quotes":                                        {"--from", redis, "--to", "redis", "redis://:" + storePassword + "@localhost:6379"},
+		"password is empty: {env.COPY_TEST_UNSET} has no":                 {"--from", redis, "--to", "redis {\naddress localhost:6379\npassword {env.COPY_TEST_UNSET}\n}"},
+		"--from and --to are the same store":                              {"--from", redis + "/0", "--to", redis},
+		"--from: there is no such store: embedded in " + missing:          {"--from", nothing, "--to", redis + "/1"},
 		"--from: there is no such store: redis at " + addr + `, database 1, key prefix "hooks"`: {
 			"--from", "redis redis://:" + storePassword + "@" + addr + "/1 {\nkey_prefix hooks\n}", "--to", nothing,
 		},
 		"--from: the store is not available: Redis cannot":  {"--from", "redis redis://" + freeAddr(t), "--to", redis},
-		"--from holds nothing that could be copied":         {"--from", empty, "--to", empty + "/new"},
+		"--from is empty: is it the right store?":           {"--from", empty, "--to", empty + "/new"},
 		"--to: the store is not available: Redis cannot be": {"--from", empty, "--to", "redis redis://" + freeAddr(t)},
 	} {
 		wantRefused(t, why, args...)
@@ -236,7 +236,7 @@ func TestCopyInterrupted(t *testing.T) {
 		}
 		if err := cmd.Wait(); err == nil && try < 10 {
 			continue // it was quicker
-		} else if err == nil || last != "Error: interrupted: run the same command again, and it goes on" {
+		} else if err == nil || last != "Error: interrupted: run the same command again to continue" {
 			t.Fatalf("%v: %s", err, last)
 		}
 		out, err := caddyCommand(t, args...).CombinedOutput()

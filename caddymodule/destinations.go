@@ -11,30 +11,30 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// Destinations says where requests may go. The address is checked when the
-// connection is made, each time, after the name was looked up.
+// Destinations says where requests can go. Addresses are checked for each
+// connection, after DNS.
 type Destinations struct {
-	// Whether webhooks may have http URLs beside https ones. Default: false.
+	// Whether webhooks can have http URLs, too. Default: false, only https.
 	AllowHTTP bool `json:"allow_http,omitempty"`
 
-	// Ranges of addresses (CIDR) that are open beside the public ones, such as
+	// Ranges of addresses (CIDR) that are allowed beside the public ones, such as
 	// `10.0.0.0/8`. Default: none.
 	Allow []string `json:"allow,omitempty"`
 
-	// Ranges of addresses (CIDR) that are closed, whatever `allow` says.
+	// Ranges of addresses (CIDR) that are forbidden, even if `allow` has them.
 	// Default: none.
 	Deny []string `json:"deny,omitempty"`
 
-	// The URL (http, https or socks5) of a proxy that makes the connections.
-	// Its own address is not checked; the destinations' are. Default: none.
+	// The URL (http, https or socks5) of a proxy that makes the connections. The
+	// addresses of destinations are checked, its own is not. Default: none.
 	Proxy string `json:"proxy,omitempty"`
 
-	// PEM files with the certificates of the authorities to trust instead of the
+	// PEM files with the certificates of the authorities to trust, in place of the
 	// system's. Default: the system's.
 	TrustedCA []string `json:"trusted_ca,omitempty"`
 }
 
-// resolve replaces placeholders, checks, and reads the files.
+// resolve replaces placeholders, checks the values and reads the files.
 func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error) {
 	var out sender.Destinations
 	if d == nil {

@@ -1,3 +1,4 @@
-// Package caddymodule is all that knows Caddy: the app "webhooks" with its
-// configuration and life cycle, its stores, and the handler with the HTTP API.
+// Package caddymodule contains everything that knows Caddy: the app "webhooks" with its
+// configuration and life cycle, the modules of its stores, and the handler that serves
+// the HTTP API.
 package caddymodule

@@ -16,14 +16,15 @@ func init() {
 	caddy.RegisterModule(new(EmbeddedStore))
 }
 
-// EmbeddedStore keeps everything in a folder on this machine's disk, and needs no
-// server. What is answered with 202 is on the disk. One process can have the folder
-// at a time; another one waits for it, and answers calls with 503 until then.
+// EmbeddedStore keeps everything in a folder on this machine's disk and needs no
+// server. Events are on the disk before they are answered with 202. Only one process
+// can use the folder at a time. Another one waits for it, and answers calls with 503
+// until then.
 type EmbeddedStore struct {
-	// The folder, which is made if it is not there. It must be on a
-	// disk of this machine: what network file systems call durable and locked may
-	// be neither. Takes global placeholders. Default: `webhooks` in Caddy's data
-	// folder.
+	// The folder, which is created if it does not exist. It must be on a disk of
+	// this machine, since network file systems may not keep their promises about
+	// durability and locks. It can contain global placeholders. Default: `webhooks`
+	// in Caddy's data folder.
 	Folder string `json:"folder,omitempty"`
 
 	folder string // absolute

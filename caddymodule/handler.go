@@ -15,47 +15,48 @@ func init() {
 	caddy.RegisterModule(new(Handler))
 }
 
-// Handler serves the HTTP API of webhooks: applications emit events to it, and
-// admins manage webhooks and read the log of requests. Paths are relative to
-// where it is mounted; a path that it does not know is answered with 404, so
-// nothing that follows it in the route is ever reached.
+// Handler serves the HTTP API of webhooks and the page for admins. Applications
+// emit events to it, and admins manage webhooks and read the log of requests.
 //
-// Without a token, an admin user or `insecure_no_auth`, every call but
-// `GET /api/health` and `GET /api/openapi.json` is answered with 401.
+// Paths are relative to where the handler is mounted: put it into a `handle_path`.
+// It answers unknown paths with 404 and never calls the next handler. Without
+// tokens, an admin user or `insecure_no_auth`, it answers every call with 401,
+// except `GET /api/health` and `GET /api/openapi.json`.
 type Handler struct {
-	// Bearer tokens of emitters, who may emit events and nothing else. Several,
-	// to rotate them. Takes global placeholders such as `{env.EMIT_TOKEN}`; one
-	// that turns out empty is an error. Default: none.
+	// Bearer tokens for emitters, who can emit events and read which types there
+	// are. Set several to rotate them. They can contain global placeholders such as
+	// `{file./run/secrets/emit_token}`. Default: none.
 	EmitTokens []string `json:"emit_tokens,omitempty"`
 
-	// Bearer tokens of admins, who may do everything. They are also taken as the
-	// password of Basic credentials, under any user name. Takes global
+	// Bearer tokens for admins, who can do everything. Browsers can send them as
+	// the password of Basic credentials, with any user name. They can contain global
 	// placeholders. Default: none.
 	AdminTokens []string `json:"admin_tokens,omitempty"`
 
-	// A placeholder, replaced at each request: whenever it is not empty, the
-	// caller is an admin. It must be one that only authentication sets: of
-	// `{http.auth.user.*}`; a header, such as `{http.request.header.Remote-User}`,
-	// which clients must not be able to send themselves; a variable, such as
-	// `{http.vars.user}`; or a field of the client's certificate, such as
-	// `{http.request.tls.client.subject}`, if `client_auth` verifies certificates,
-	// since its modes `request` and `require` take anyone's. Default:
-	// `{http.auth.user.id}`, whoever Caddy's own authentication let in.
+	// A placeholder that is evaluated for each request: if it is not empty, the
+	// caller is an admin. It must be one that only authentication sets:
+	// one of `{http.auth.user.*}`; a header such as
+	// `{http.request.header.Remote-User}`, if clients cannot send it themselves; a
+	// variable such as `{http.vars.user}`; or a field of the client's certificate
+	// such as `{http.request.tls.client.subject}`, if `client_auth` verifies
+	// certificates, which its modes `request` and `require` do not. Default:
+	// `{http.auth.user.id}`, anyone who logged in through Caddy.
 	AdminUser string `json:"admin_user,omitempty"`
 
-	// Whose webhooks, events and requests the calls are about: 1 to 128 of
-	// `A-Za-z0-9._-`, or with placeholders, which are replaced at each request.
-	// Default: `default`.
+	// The tenant whose webhooks, events and requests the calls are about: 1 to 128
+	// characters of `A-Za-z0-9._-`. It can contain placeholders, which are evaluated
+	// for each request. Default: `default`.
 	Tenant string `json:"tenant,omitempty"`
 
-	// Whether everyone is an admin. For a laptop. Default: false.
+	// Whether everyone is an admin. Use it only to try things out on your own
+	// machine. Default: false.
 	InsecureNoAuth bool `json:"insecure_no_auth,omitempty"`
 
 	app    *App
 	access access
 	tenant string // with global placeholders replaced
-	// serving ends when the server begins to shut down, which is over only when all
-	// requests are.
+	// serving ends when the server begins to shut down. The shutdown then waits for
+	// all requests.
 	serving     context.Context
 	stopServing context.CancelFunc
 }
@@ -83,7 +84,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: %w", err)
 	}
 	if h.InsecureNoAuth {
-		ctx.Logger().Warn("insecure_no_auth is set: whoever reaches this handler is an admin")
+		ctx.Logger().Warn("insecure_no_auth is set: everyone who reaches this handler is an admin")
 	}
 	module, err := ctx.App("webhooks")
 	if err != nil {

@@ -11,9 +11,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// metrics counts what all engines of this process do. It is made once: each load
-// of a configuration has a registry of its own, in which it is registered anew,
-// so that counts go on over reloads.
+// metrics counts what all engines of this process do. It is made once and registered
+// in the registry of each configuration, so that counts go on across reloads.
 var metrics = newProcessMetrics()
 
 // processMetrics are this process's metrics. No label grows with what users
@@ -51,8 +50,8 @@ func newProcessMetrics() *processMetrics {
 		lag:       make(map[bool]prometheus.Observer),
 	}
 	m.accepted = m.counter("events_accepted_total", "Events stored with their deliveries, without duplicates and test events.")
-	m.duplicate = m.counter("events_duplicate_total", "Events whose event_id was known, so that nothing new was sent.")
-	m.refused = m.counters("events_refused_total", "Events not taken, by the status of the answer; a call whose body was not read as events counts as one.", "code")
+	m.duplicate = m.counter("events_duplicate_total", "Events whose event_id was already known, so nothing new was sent.")
+	m.refused = m.counters("events_refused_total", "Events answered with an error, by status; a call whose body was not read as events counts as one.", "code")
 	for _, code := range []string{"400", "401", "403", "408", "413", "415", "422", "429", "503"} {
 		m.refused.WithLabelValues(code)
 	}
@@ -64,7 +63,7 @@ func newProcessMetrics() *processMetrics {
 			m.requests[requestKind{trigger, status}] = requests.WithLabelValues(string(trigger), string(status))
 		}
 	}
-	lag := m.histograms("schedule_lag_seconds", "How late after its due time an attempt starts that waited in the store, by whether its webhook is kept apart as slow.", lagBuckets, "slow")
+	lag := m.histograms("schedule_lag_seconds", "How long after its due time an attempt started that had waited in the store, by whether its webhook is kept apart as slow.", lagBuckets, "slow")
 	for _, slow := range []bool{false, true} {
 		m.lag[slow] = lag.WithLabelValues(strconv.FormatBool(slow))
 	}

@@ -30,30 +30,30 @@ type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}
 
-// RedisStore keeps everything in Redis 7.0 or newer, or what speaks its
-// language. Many Caddy processes may share one. Redis should persist to disk and
-// have `maxmemory-policy noeviction`.
+// RedisStore keeps everything in Redis 7.0 or newer, or in a compatible server.
+// Several Caddy processes can share one. Redis should persist to disk and have
+// `maxmemory-policy noeviction`.
 //
-// Strings take global placeholders such as `{env.REDIS_PASSWORD}`.
+// Strings can contain global placeholders such as `{file./run/secrets/redis}`.
 type RedisStore struct {
 	// `redis://` or `rediss://` URLs, such as
 	// `redis://user:password@localhost:6379/0`. One is a standalone server;
-	// several are nodes of one cluster and agree in all but the address. Either
-	// this or `addresses` is needed.
+	// several are nodes of one cluster and must differ only in the address. Either
+	// this or `addresses` is required.
 	URLs []string `json:"urls,omitempty"`
 
 	// Addresses, as host and port. One is a standalone server; several are
-	// nodes of one cluster, or sentinels if `sentinel` is given.
+	// nodes of one cluster, or the sentinels if `sentinel` is set.
 	Addresses []string `json:"addresses,omitempty"`
 
 	// The name of the master that the sentinels at `addresses` watch. Default:
-	// none, there are no sentinels.
+	// none, no sentinels are used.
 	Sentinel string `json:"sentinel,omitempty"`
 
-	// The user name at the sentinels. Default: none.
+	// The user name for the sentinels. Default: none.
 	SentinelUsername string `json:"sentinel_username,omitempty"`
 
-	// The password at the sentinels. Default: none.
+	// The password for the sentinels. Default: none.
 	SentinelPassword string `json:"sentinel_password,omitempty"`
 
 	// The user name (ACL). Default: none.
@@ -65,17 +65,16 @@ type RedisStore struct {
 	// The number of the database; a cluster has only 0. Default: 0.
 	DB int `json:"db,omitempty"`
 
-	// Whether to connect by TLS. The server's certificate must be one that the
-	// system trusts. Default: false.
+	// Whether to connect with TLS. The system must trust the server's certificate.
+	// Default: false.
 	TLS bool `json:"tls,omitempty"`
 
-	// What the names of all keys begin with. Installations that share a Redis
-	// need different ones. Default: `webhooks`.
+	// The beginning of every key. Installations that share a Redis need different
+	// ones. Default: `webhooks`.
 	KeyPrefix string `json:"key_prefix,omitempty"`
 
-	// Over how many parts tenants are spread, each of which stays on one node of
-	// a cluster. Fixed when the store is first used. Default: 1, and 16 for a
-	// cluster.
+	// How many parts tenants are spread over. Each part stays on one node of a
+	// cluster. Fixed when the store is first used. Default: 1, and 16 in a cluster.
 	Partitions int `json:"partitions,omitempty"`
 
 	options redis.Options
@@ -160,11 +159,11 @@ func (s *RedisStore) resolveServers(repl *caddy.Replacer, o *redis.Options) erro
 func (s *RedisStore) checkServers() error {
 	switch {
 	case len(s.URLs) == 0 && len(s.Addresses) == 0:
-		return errors.New("there is no URL and no address")
+		return errors.New("give a URL or an address")
 	case len(s.URLs) == 0:
 		return nil
 	case len(s.Addresses) > 0, s.Sentinel != "", s.Username != "", s.Password != "", s.DB != 0, s.TLS:
-		return errors.New("a URL stands for address, username, password, db and tls: give either it or these")
+		return errors.New("a URL contains the address, username, password, db and tls: give either the URL or these options")
 	default:
 		return nil
 	}
@@ -181,7 +180,7 @@ func parseRedisURLs(urls []string, o *redis.Options) error {
 		}
 		parsed, err := goredis.ParseURL(raw)
 		if err != nil {
-			return errors.New("this is not a URL such as redis://user:password@localhost:6379/0")
+			return errors.New("the URL must be like redis://user:password@localhost:6379/0")
 		}
 		if err := checkAddress(parsed.Addr); err != nil {
 			return err
@@ -204,7 +203,7 @@ func parseRedisURLs(urls []string, o *redis.Options) error {
 func checkAddress(address string) error {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil || host == "" || port == "" {
-		return errors.New("an address is a host and a port, such as localhost:6379")
+		return errors.New("an address must be a host and a port, such as localhost:6379")
 	}
 	return nil
 }

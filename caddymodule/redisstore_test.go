@@ -63,14 +63,14 @@ func TestRedisErrorsKeepSecrets(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_URL", "redis://:hush@local host:1")
 	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
 	for want, s := range map[string]RedisStore{
-		"URL is incomplete":        {URLs: []string{"redis://:{env.WEBHOOKS_TEST_EMPTY}@localhost:6379"}},
-		"this is not a URL":        {URLs: []string{"{env.WEBHOOKS_TEST_URL}"}},
-		"an address is a host":     {Addresses: []string{"{env.WEBHOOKS_TEST_URL}"}},
-		"password is empty":        {Addresses: []string{"a:1"}, Password: "{env.WEBHOOKS_TEST_EMPTY}"},
-		"must begin with redis://": {URLs: []string{"hush@localhost"}},
-		"need sentinel":            {Addresses: []string{"a:1"}, SentinelPassword: "hush"},
-		"must not contain braces":  {Addresses: []string{"a:1"}, KeyPrefix: "{x}"},
-		"no URL and no address":    {},
+		"URL is incomplete":         {URLs: []string{"redis://:{env.WEBHOOKS_TEST_EMPTY}@localhost:6379"}},
+		"the URL must be like":      {URLs: []string{"{env.WEBHOOKS_TEST_URL}"}},
+		"an address must be a host": {Addresses: []string{"{env.WEBHOOKS_TEST_URL}"}},
+		"password is empty":         {Addresses: []string{"a:1"}, Password: "{env.WEBHOOKS_TEST_EMPTY}"},
+		"must begin with redis://":  {URLs: []string{"hush@localhost"}},
+		"need sentinel":             {Addresses: []string{"a:1"}, SentinelPassword: "hush"},
+		"must not contain braces":   {Addresses: []string{"a:1"}, KeyPrefix: "{x}"},
+		"give a URL or an address":  {},
 	} {
 		err := s.resolve(caddy.NewReplacer())
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {

@@ -6,17 +6,17 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// StoreModule is a module of the namespace webhooks.stores. Its Provision does
-// no I/O.
+// StoreModule is a module in the namespace webhooks.stores. Its Provision does no
+// I/O.
 type StoreModule interface {
-	// Identity names the place where the store keeps its data, and nothing else:
-	// configurations that only differ in how they get there share one engine.
-	// People read it in errors. It holds no credentials.
+	// Identity names the place where the store keeps its data. Configurations with
+	// the same identity share one engine, even if they differ in how they connect.
+	// Errors show it to users, so it contains no credentials.
 	Identity() string
-	// NewStore makes the store. It does no I/O; the store is opened once a
-	// configuration has started. The logger is good for the store's whole life.
+	// NewStore makes the store without any I/O. The store is opened after a
+	// configuration has started. It can use the logger as long as it lives.
 	NewStore(log *zap.Logger) (delivery.Store, error)
-	// Use makes a store of the same identity, which another configuration made,
-	// get to its data as this module's configuration says: with its credentials.
+	// Use changes how a store of the same identity, which another configuration
+	// made, connects: as this module's configuration says, with its credentials.
 	Use(store delivery.Store)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
-var errTenant = errors.New("tenant must have 1 to 128 of A-Z, a-z, 0-9, '.', '_' and '-'")
+var errTenant = errors.New("tenant must have 1 to 128 characters, each of A-Z, a-z, 0-9, '.', '_' or '-'")
 
 // newTenant checks a tenant that is the same for all requests.
 func (h *Handler) newTenant(repl *caddy.Replacer) (string, error) {

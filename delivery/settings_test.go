@@ -42,7 +42,7 @@ func TestValidate(t *testing.T) {
 		{"jitter beyond", func(s *Settings) { s.Retry.JitterMax = 169 * time.Hour }, "retry jitter must lie within 0 and 168h0m0s"},
 		{
 			"jitter backwards", func(s *Settings) { s.Retry.JitterMin, s.Retry.JitterMax = 60*time.Second, time.Second },
-			"retry jitter goes from the smaller to the larger, not from 1m0s to 1s",
+			"retry jitter must go from the shorter duration to the longer, not from 1m0s to 1s",
 		},
 		{"no timeout", func(s *Settings) { s.Timeout = 0 }, "timeout must be more than 0 and at most 10m0s, not 0s"},
 		{"a timeout before", func(s *Settings) { s.Timeout = -time.Second }, "timeout must be more than 0 and at most 10m0s, not -1s"},
@@ -54,7 +54,7 @@ func TestValidate(t *testing.T) {
 		{"two requests at a time", func(s *Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 2, 2 }, ""},
 		{"too many requests", func(s *Settings) { s.Concurrency = 65_537 }, "concurrency in all must be 2 to 65536, not 65537"},
 		{"none per webhook", func(s *Settings) { s.ConcurrencyPerWebhook = 0 }, "concurrency per webhook must be at least 1, not 0"},
-		{"more per webhook than in all", func(s *Settings) { s.Concurrency = 16 }, "concurrency per webhook (32) is more than in all (16)"},
+		{"more per webhook than in all", func(s *Settings) { s.Concurrency = 16 }, "concurrency per webhook (32) must not be more than in all (16)"},
 		{"a short retention", func(s *Settings) { s.Retention = time.Minute }, "retention must be 1h0m0s to 43920h0m0s, not 1m0s"},
 		{"a long retention", func(s *Settings) { s.Retention = 50_000 * time.Hour }, "retention must be 1h0m0s to 43920h0m0s, not 50000h0m0s"},
 		{"a response before nothing", func(s *Settings) { s.MaxResponseSize = -1 }, "max_response_size must be 0 to 16777216 bytes, not -1"},

@@ -68,7 +68,7 @@ func (o *Options) Validate() error {
 	case o.DB < 0:
 		return fmt.Errorf("db must not be less than 0, but is %d", o.DB)
 	case o.cluster() && o.DB != 0:
-		return errors.New("a cluster has no db but 0")
+		return errors.New("a cluster has only db 0")
 	case o.Partitions < 0 || o.Partitions > maxPartitions:
 		return fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, o.Partitions)
 	case o.SentinelMaster == "" && (o.SentinelUsername != "" || o.SentinelPassword != ""):
