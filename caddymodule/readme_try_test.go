@@ -14,7 +14,8 @@ import (
 func runCaddyfile(t *testing.T, file, site string) (stop func()) {
 	t.Helper()
 	cmd := caddyCommand(t, "run", "--config", file)
-	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+t.TempDir())
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(cmd.Env, "XDG_DATA_HOME="+cmd.Dir)
 	var output strings.Builder
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
