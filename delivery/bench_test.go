@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -31,7 +31,7 @@ func BenchmarkSignature(b *testing.B) {
 func BenchmarkEngine(b *testing.B) {
 	for _, events := range []int{1, 100} {
 		b.Run(fmt.Sprintf("events=%d", events), func(b *testing.B) {
-			store := memory.New()
+			store := flaky.New()
 			e := delivery.NewEngine(store)
 			var delivered sync.WaitGroup
 			e.SendWith(answering(func() { delivered.Done() }))

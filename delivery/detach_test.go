@@ -7,12 +7,12 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 func TestDetachHandsBackWhatDoesNotEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := flaky.New()
 		first := run(t, store, newEndpoints(hang))
 		first.webhook("https://a.example")
 		event := first.emit(1)[0].EventID
@@ -41,7 +41,7 @@ func TestDetachHandsBackWhatDoesNotEnd(t *testing.T) {
 // TestStoppedRerun detaches the engine while a re-run and a test are under way.
 func TestStoppedRerun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := flaky.New()
 		r := run(t, store, newEndpoints(status(500)))
 		w := r.webhook("https://a.example")
 		event := r.emit(1)[0].EventID
@@ -84,7 +84,7 @@ func TestStoppedRerun(t *testing.T) {
 
 func TestDetachLetsRequestsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(after(2*time.Second)))
+		r := run(t, flaky.New(), newEndpoints(after(2*time.Second)))
 		r.webhook("https://a.example")
 		event := r.emit(1)[0].EventID
 		synctest.Wait()
@@ -112,7 +112,7 @@ func TestDetachLetsRequestsEnd(t *testing.T) {
 
 func TestNewestAttachedSettingsWin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(status(500)))
+		r := run(t, flaky.New(), newEndpoints(status(500)))
 		r.webhook("https://a.example")
 		attempts := func(n int) delivery.Settings {
 			s := delivery.DefaultSettings()

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 func TestFreshEventsNeedNoClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		before, began := r.store.Calls("Claim"), time.Now()
@@ -53,7 +53,7 @@ func TestRetrySchedule(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var n int
-				r := run(t, memory.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
+				r := run(t, flaky.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
 					n++
 					return sender.Response{StatusCode: tt.answers[n-1]}
 				}), func(s *delivery.Settings) { s.Retry.Attempts = tt.attempts })
@@ -99,7 +99,7 @@ func TestRetrySchedule(t *testing.T) {
 
 func TestHangingEndpointsDelayNoOther(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(func(ctx context.Context, m sender.Message) sender.Response {
+		r := run(t, flaky.New(), newEndpoints(func(ctx context.Context, m sender.Message) sender.Response {
 			if m.URL == "https://healthy.example" {
 				return ok(ctx, m)
 			}
@@ -135,7 +135,7 @@ func TestHangingEndpointsDelayNoOther(t *testing.T) {
 func TestSlowWebhookGoesOneAtATimeUntilItAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url = "https://a.example"
-		r := run(t, memory.New(), newEndpoints(hang))
+		r := run(t, flaky.New(), newEndpoints(hang))
 		defer r.stop()
 		r.webhook(url)
 		r.emit(100)
@@ -166,7 +166,7 @@ func TestSlowWebhookGoesOneAtATimeUntilItAnswers(t *testing.T) {
 
 func TestConcurrencyLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(after(500*time.Millisecond)), func(s *delivery.Settings) {
+		r := run(t, flaky.New(), newEndpoints(after(500*time.Millisecond)), func(s *delivery.Settings) {
 			s.Concurrency, s.ConcurrencyPerWebhook = 20, 8
 		})
 		defer r.stop()
@@ -197,7 +197,7 @@ func TestConcurrencyLimits(t *testing.T) {
 
 func TestIdleEngineHardlyAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.emit(1)

@@ -6,13 +6,13 @@ import (
 	"testing/synctest"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 // TestFollowersAreBounded has as many followers as a tenant may have, and one more.
 func TestFollowersAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := flaky.New()
 		r := run(t, store, newEndpoints(ok))
 		defer r.stop()
 		defer store.Close()

@@ -6,14 +6,14 @@ import (
 	"testing/synctest"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 // Emits that wait for a store that fails are bounded. Once the store works again,
 // events are accepted again.
 func TestEmitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.store.Fail(failing("Accept", errLost))
 		const calls = 5000

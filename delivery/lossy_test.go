@@ -4,12 +4,12 @@ import (
 	"context"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 // lossy is a store whose next answers to Accept are lost on the way.
 type lossy struct {
-	*memory.Store
+	*flaky.Store
 	carryOut bool // whether the store carries out those Accepts all the same
 	losses   int
 }

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 // notes is an Observer that notes what it is told.
@@ -61,7 +61,7 @@ func (n *notes) want(t *testing.T, when string, want ...string) {
 	}
 }
 
-func runObserved(t *testing.T, told *notes, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+func runObserved(t *testing.T, told *notes, store *flaky.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
 	return runEngine(t, delivery.NewEngine(store, delivery.WithObserver(told)), store, sender, change...)
 }
@@ -69,7 +69,7 @@ func runObserved(t *testing.T, told *notes, store *memory.Store, sender *endpoin
 func TestObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := new(notes)
-		r := runObserved(t, told, memory.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) {
+		r := runObserved(t, told, flaky.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) {
 			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
 		})
 		defer r.stop()
@@ -151,7 +151,7 @@ func (r *running) wantPending(when string, want int64) {
 func TestLag(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := new(notes)
-		store := memory.New()
+		store := flaky.New()
 		away := run(t, store, newEndpoints(status(500)), func(s *delivery.Settings) { s.Retry.JitterMax = s.Retry.JitterMin })
 		away.webhook("https://a.example")
 		away.emit(1)
@@ -167,7 +167,7 @@ func TestLag(t *testing.T) {
 
 func TestStoreFailures(t *testing.T) {
 	told := new(notes)
-	inner := memory.New()
+	inner := flaky.New()
 	s := delivery.Observed(inner, told)
 	w := &delivery.Webhook{Tenant: tenant, ID: uuid.New()}
 	all := func(ctx context.Context) {
@@ -223,7 +223,7 @@ func TestLogLines(t *testing.T) {
 		core, lines := observer.New(zapcore.InfoLevel)
 		settings := delivery.DefaultSettings()
 		settings.Retry.Attempts = 2
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		defer r.Attach(settings, zap.New(core))()
 		w := r.webhook("https://a.example")

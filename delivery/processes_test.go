@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -63,14 +63,14 @@ func (c *chance) upTo(d time.Duration) time.Duration { return time.Duration(c.fl
 // processes are engines on one store, which fails at random, as the endpoints do.
 type processes struct {
 	chance    *chance
-	store     *memory.Store
+	store     *flaky.Store
 	endpoints *endpoints
 	running   []*running
 }
 
 func newProcesses(t *testing.T, c *chance) *processes {
 	t.Helper()
-	p := &processes{chance: c, store: memory.New(), endpoints: newEndpoints(oneAtATime(t, unreliable(c)))}
+	p := &processes{chance: c, store: flaky.New(), endpoints: newEndpoints(oneAtATime(t, unreliable(c)))}
 	p.store.Fail(func(op string) error {
 		if op != "Open" && op != "CreateWebhook" && op != "Close" && c.float() < 0.02 {
 			return errLost

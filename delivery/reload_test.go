@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // late is a store whose operations take time.
 type late struct {
-	*memory.Store
+	*flaky.Store
 	open, accept time.Duration
 }
 
@@ -55,7 +55,7 @@ func TestFirstCallsWaitForTheStore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &late{Store: memory.New(), open: test.open}
+				store := &late{Store: flaky.New(), open: test.open}
 				store.Fail(failing("Open", test.fault))
 				r := runOn(t, store, store.Store, newEndpoints(ok))
 				if name == "detached" {
@@ -75,7 +75,7 @@ func TestFirstCallsWaitForTheStore(t *testing.T) {
 // next engine can deliver at once.
 func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &late{Store: memory.New()}
+		store := &late{Store: flaky.New()}
 		sender := newEndpoints(ok)
 		first := runOn(t, store, store.Store, sender)
 		first.webhook("https://a.example")
@@ -103,7 +103,7 @@ func TestLeasesOfAnAcceptDuringDetach(t *testing.T) {
 // delivery is claimed again at once.
 func TestRaisedTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &late{Store: memory.New()}
+		store := &late{Store: flaky.New()}
 		sender := newEndpoints(ok)
 		r := runOn(t, store, store.Store, sender)
 		defer r.stop()
@@ -128,7 +128,7 @@ func TestRaisedTimeout(t *testing.T) {
 // A process can end although the store does not take its outcomes.
 func TestStopWithoutStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		r.webhook("https://a.example")
 		r.store.Fail(failing("Complete", delivery.ErrUnavailable))
 		r.emit(1)
@@ -160,7 +160,7 @@ func (c closing) Close() { *c.closed = append(*c.closed, c.name) }
 func TestSendersOfSettings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var closed []int
-		e := delivery.NewEngine(memory.New())
+		e := delivery.NewEngine(flaky.New())
 		e.SendFrom(func(c *sender.Config) delivery.Sender {
 			return closing{newEndpoints(ok), c.Concurrency, &closed}
 		})
@@ -217,7 +217,7 @@ func TestReloadKeepsConnections(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				senders := 0
-				e := delivery.NewEngine(memory.New())
+				e := delivery.NewEngine(flaky.New())
 				e.SendFrom(func(*sender.Config) delivery.Sender {
 					senders++
 					return newEndpoints(ok)

@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 const tenant = "default"
@@ -17,25 +17,25 @@ const tenant = "default"
 type running struct {
 	*delivery.Engine
 	t      *testing.T
-	store  *memory.Store
+	store  *flaky.Store
 	sender *endpoints
 	detach func()
 }
 
 var nopLog = zap.NewNop()
 
-func run(t *testing.T, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+func run(t *testing.T, store *flaky.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
 	return runOn(t, store, store, sender, change...)
 }
 
 // runOn runs an engine on front, a store that wraps the one in memory.
-func runOn(t *testing.T, front delivery.Store, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+func runOn(t *testing.T, front delivery.Store, store *flaky.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
 	return runEngine(t, delivery.NewEngine(front), store, sender, change...)
 }
 
-func runEngine(t *testing.T, engine *delivery.Engine, store *memory.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
+func runEngine(t *testing.T, engine *delivery.Engine, store *flaky.Store, sender *endpoints, change ...func(*delivery.Settings)) *running {
 	t.Helper()
 	s := delivery.DefaultSettings()
 	for _, c := range change {

@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -31,7 +31,7 @@ func TestRerun(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := run(t, memory.New(), newEndpoints(status(tt.before)))
+				r := run(t, flaky.New(), newEndpoints(status(tt.before)))
 				defer r.stop()
 				w := r.webhook("https://a.example")
 				event := r.emit(1)[0].EventID
@@ -63,7 +63,7 @@ func TestRerun(t *testing.T) {
 
 func TestRerunThatCannotBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		w := r.webhook("https://a.example")
 		r.emit(1)
@@ -93,7 +93,7 @@ func TestRerunThatCannotBe(t *testing.T) {
 
 func TestRerunOutlivesItsCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.emit(1)
@@ -114,7 +114,7 @@ func TestRerunOutlivesItsCaller(t *testing.T) {
 func TestTestEvent(t *testing.T) {
 	for _, code := range []int{200, 500} {
 		synctest.Test(t, func(t *testing.T) {
-			r := run(t, memory.New(), newEndpoints(status(code)))
+			r := run(t, flaky.New(), newEndpoints(status(code)))
 			defer r.stop()
 			w := r.webhook("https://a.example")
 			r.webhook("https://other.example")
@@ -145,7 +145,7 @@ func TestTestEvent(t *testing.T) {
 
 func TestManualSendsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.emit(1)
@@ -176,7 +176,7 @@ func TestManualSendsAreBounded(t *testing.T) {
 // A re-run counts until its outcome is written, so that outcomes that wait are bounded.
 func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.emit(1)
@@ -205,7 +205,7 @@ func TestManualSendsAreBoundedWhileOutcomesCannotBeWritten(t *testing.T) {
 // A test that is refused stores no event.
 func TestRefusedTestStoresNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(hang))
+		r := run(t, flaky.New(), newEndpoints(hang))
 		defer r.stop()
 		w := r.webhook("https://a.example")
 		other := *w
@@ -243,7 +243,7 @@ func TestRefusedTestStoresNothing(t *testing.T) {
 // TestFailureIsText has a failure quote bytes that are not text: rows are sent as JSON.
 func TestFailureIsText(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
+		r := run(t, flaky.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
 			return sender.Response{Failure: "the name \xc3 has no address"}
 		}))
 		defer r.stop()

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -25,7 +25,7 @@ func TestClaimAfterSlotsWereScarce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const webhooks = 460 // of 512 slots
 		endpoints := newEndpoints(status(500))
-		r := run(t, memory.New(), endpoints, func(s *delivery.Settings) {
+		r := run(t, flaky.New(), endpoints, func(s *delivery.Settings) {
 			s.Retry = delivery.RetryPolicy{Attempts: 3, Delay: 2 * time.Minute}
 		})
 		defer r.stop()
@@ -53,7 +53,7 @@ func TestOneFreeSlot(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				const url = "https://a.example"
 				endpoints := newEndpoints(after(10 * time.Millisecond))
-				r := run(t, memory.New(), endpoints, limits(total, total))
+				r := run(t, flaky.New(), endpoints, limits(total, total))
 				defer r.stop()
 				r.webhook(url)
 				r.emit(1000)
@@ -74,7 +74,7 @@ func TestOneFreeSlot(t *testing.T) {
 
 // gate is a store whose answers can take a while, and whose Accept can fail.
 type gate struct {
-	*memory.Store
+	*flaky.Store
 	mu     sync.Mutex
 	accept func() error
 	claim  func()
@@ -116,7 +116,7 @@ func (g *gate) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed,
 func TestEventDuringAClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url, wayBack = "https://a.example", 2 * time.Millisecond
-		g := &gate{Store: memory.New()}
+		g := &gate{Store: flaky.New()}
 		endpoints := newEndpoints(after(900 * time.Millisecond))
 		r := runOn(t, g, g.Store, endpoints)
 		defer r.stop()
@@ -140,7 +140,7 @@ func TestEventDuringAClaim(t *testing.T) {
 func TestRetryDuringAFailingAccept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const url = "https://a.example"
-		g := &gate{Store: memory.New()}
+		g := &gate{Store: flaky.New()}
 		endpoints := newEndpoints(status(500))
 		r := runOn(t, g, g.Store, endpoints, func(s *delivery.Settings) {
 			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
@@ -172,7 +172,7 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 // leased are due at once.
 func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &lossy{Store: memory.New(), carryOut: true}
+		store := &lossy{Store: flaky.New(), carryOut: true}
 		endpoints := newEndpoints(ok)
 		r := runOn(t, store, store.Store, endpoints)
 		defer r.stop()

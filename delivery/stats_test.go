@@ -9,14 +9,14 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 // TestTenantStats sends requests at known times, and looks in which slices they are
 // counted.
 func TestTenantStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) { s.Retry.Attempts = 1 })
+		r := run(t, flaky.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) { s.Retry.Attempts = 1 })
 		defer r.stop()
 		r.webhook("https://a.example")
 		midnight := time.Now().UTC() // when the test's clock begins
@@ -70,7 +70,7 @@ func TestTenantStats(t *testing.T) {
 // webhook to be enabled.
 func TestPendingStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(status(500)))
+		r := run(t, flaky.New(), newEndpoints(status(500)))
 		defer r.stop()
 		enabled, disabled := r.webhook("https://a.example"), r.webhook("https://b.example")
 		r.emit(1)
@@ -97,7 +97,7 @@ func TestPendingStats(t *testing.T) {
 // TestWebhookStats looks at a webhook's hours of the last day.
 func TestWebhookStats(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		w := r.webhook("https://a.example")
 		begin := time.Now().UTC()
@@ -122,7 +122,7 @@ func TestWebhookStats(t *testing.T) {
 // TestDisabledSince disables webhooks and changes them in other ways.
 func TestDisabledSince(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		begin := time.Now().UTC()
 		w := r.webhook("https://a.example")

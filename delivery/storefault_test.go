@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 var errLost = errors.New("connection lost")
@@ -26,7 +26,7 @@ func failing(op string, err error) func(string) error {
 
 func TestStoreThatIsAwayAtStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := memory.New()
+		store := flaky.New()
 		store.Fail(failing("Open", errors.New("nobody there")))
 		r := run(t, store, newEndpoints(ok))
 		defer r.stop()
@@ -62,7 +62,7 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				store := &lossy{Store: memory.New(), carryOut: tt.stored}
+				store := &lossy{Store: flaky.New(), carryOut: tt.stored}
 				endpoints := newEndpoints(ok)
 				r := runOn(t, store, store.Store, endpoints)
 				defer r.stop()
@@ -86,7 +86,7 @@ func TestAcceptWithUnknownOutcomeIsRepeated(t *testing.T) {
 // engine asks about what may have been stored until it knows.
 func TestAcceptWithUnknownOutcomeWhileTheStoreIsAway(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &lossy{Store: memory.New(), carryOut: true}
+		store := &lossy{Store: flaky.New(), carryOut: true}
 		endpoints := newEndpoints(ok)
 		r := runOn(t, store, store.Store, endpoints)
 		defer r.stop()
@@ -116,7 +116,7 @@ func TestAcceptThatFails(t *testing.T) {
 	for _, err := range []error{delivery.ErrFull, delivery.ErrUnavailable, errLost} {
 		t.Run(err.Error(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := run(t, memory.New(), newEndpoints(ok))
+				r := run(t, flaky.New(), newEndpoints(ok))
 				defer r.stop()
 				r.webhook("https://a.example")
 				r.store.Fail(failing("Accept", err))
@@ -139,7 +139,7 @@ func TestAcceptThatFails(t *testing.T) {
 
 func TestNothingIsSentWhileOutcomesCannotBeWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok))
+		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.store.Fail(failing("Complete", errLost))
@@ -165,7 +165,7 @@ func TestNothingIsSentWhileOutcomesCannotBeWritten(t *testing.T) {
 
 func TestClaimFailuresEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(ok), func(s *delivery.Settings) { s.ConcurrencyPerWebhook = 1 })
+		r := run(t, flaky.New(), newEndpoints(ok), func(s *delivery.Settings) { s.ConcurrencyPerWebhook = 1 })
 		defer r.stop()
 		r.webhook("https://a.example")
 		r.store.Fail(failing("Claim", errLost))
@@ -184,7 +184,7 @@ func TestClaimFailuresEnd(t *testing.T) {
 
 // cluttered is a store whose Sweep fails, and says that there is more to remove.
 type cluttered struct {
-	*memory.Store
+	*flaky.Store
 	sweeps atomic.Int64
 }
 
@@ -196,7 +196,7 @@ func (s *cluttered) Sweep(context.Context, time.Duration) (bool, error) {
 // TestSweepRests checks that housekeeping that fails is not tried again at once.
 func TestSweepRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store := &cluttered{Store: memory.New()}
+		store := &cluttered{Store: flaky.New()}
 		r := runOn(t, store, store.Store, newEndpoints(ok))
 		defer r.stop()
 		time.Sleep(time.Hour + time.Minute)

@@ -6,12 +6,12 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/memory"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
 func TestStaleWebhooksAreChosenAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, sender := memory.New(), newEndpoints(ok)
+		store, sender := flaky.New(), newEndpoints(ok)
 		a, b := run(t, store, sender), run(t, store, sender)
 		defer a.stop()
 		defer b.stop()
@@ -40,7 +40,7 @@ func TestStaleWebhooksAreChosenAgain(t *testing.T) {
 
 func TestDisabledWebhookWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(status(500)))
+		r := run(t, flaky.New(), newEndpoints(status(500)))
 		defer r.stop()
 		w := r.webhook("https://a.example")
 		event := r.emit(1)[0].EventID
@@ -74,7 +74,7 @@ func TestDisabledWebhookWaits(t *testing.T) {
 
 func TestRetriesUseTheChangedWebhook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, memory.New(), newEndpoints(status(500)))
+		r := run(t, flaky.New(), newEndpoints(status(500)))
 		defer r.stop()
 		w := r.webhook("https://old.example")
 		r.emit(1)

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 

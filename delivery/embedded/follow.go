@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
 )
 
 // Follow follows a tenant's log. Positions are known until the store is closed, or too
@@ -19,19 +18,12 @@ func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Foll
 	return s.hub.Follow(ctx, tenant, after)
 }
 
-// source is the ring with the rows of what is in it.
-type source struct {
-	*follow.Ring
-
-	store *Store
-}
-
-// Rows reads rows by their ids.
-func (s *source) Rows(_ context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
+// rows reads rows by their ids.
+func (s *Store) rows(_ context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
 	var rows []delivery.Request
-	err := s.store.read(func(tx *view) error {
+	err := s.read(func(tx *view) error {
 		for _, id := range ids {
-			r, _, err := s.store.row(tx, tenant, id)
+			r, _, err := s.row(tx, tenant, id)
 			switch {
 			case err == nil:
 				rows = append(rows, r)

@@ -11,7 +11,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
 // fileName is that of the file in the store's folder.
@@ -44,8 +44,9 @@ var _ delivery.Store = (*Store)(nil)
 
 // New makes a store in a folder, which Open makes if it is not there.
 func New(folder string) *Store {
-	s := &Store{folder: folder, journalSize: journalSize, ring: follow.NewRing(time.Now())}
-	s.hub = follow.NewHub(&source{s.ring, s})
+	s := &Store{folder: folder, journalSize: journalSize}
+	s.ring = follow.NewRing(s.rows)
+	s.hub = follow.NewHub(s.ring)
 	s.writer.batches.Commit = s.runAll
 	return s
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
 const (
@@ -71,7 +71,7 @@ func entryPosition(id string) (follow.Position, error) {
 
 // Read reads the entries behind a place, and waits for one while there is none. All
 // of them are known as long as the place's own entry is: the oldest go first.
-func (s *source) Read(ctx context.Context, after follow.Position, wait time.Duration) ([]follow.Done, follow.Position, error) {
+func (s *source) Read(ctx context.Context, after follow.Position, wait time.Duration) ([]follow.Entry, follow.Position, error) {
 	entry := after
 	entry.Index = follow.All
 	key, id := endedKey(s.partition.base), entry.String()
@@ -104,7 +104,7 @@ func (s *source) Read(ctx context.Context, after follow.Position, wait time.Dura
 }
 
 // decodeEnded reads entries, of which the first may have been read in part.
-func decodeEnded(entries []redis.XMessage, after follow.Position) (done []follow.Done, end follow.Position, err error) {
+func decodeEnded(entries []redis.XMessage, after follow.Position) (found []follow.Entry, end follow.Position, err error) {
 	for i := range entries {
 		if end, err = entryPosition(entries[i].ID); err != nil {
 			return nil, after, err
@@ -114,16 +114,16 @@ func decodeEnded(entries []redis.XMessage, after follow.Position) (done []follow
 			at := end
 			for at.Index = 1; len(ids) >= 16; at.Index++ {
 				if at.Compare(after) > 0 {
-					done = append(done, follow.Done{Position: at, Item: follow.Item{Tenant: tenant, ID: uuid.UUID([]byte(ids[:16]))}})
+					found = append(found, follow.Entry{Position: at, Item: follow.Item{Tenant: tenant, ID: uuid.UUID([]byte(ids[:16]))}})
 				}
 				ids = ids[16:]
 			}
 		}
-		if len(done) >= rowsPerRead {
+		if len(found) >= rowsPerRead {
 			break
 		}
 	}
-	return done, end, nil
+	return found, end, nil
 }
 
 // Rows reads rows by their ids.

@@ -11,7 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
 const (

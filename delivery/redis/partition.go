@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
 // never is a due time that does not come.

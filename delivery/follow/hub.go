@@ -1,7 +1,3 @@
-// Package follow hands the requests that a store writes to its log to those who
-// follow it. Each request is read once for all who follow its tenant; who cannot keep
-// up, or comes back, reads what it has missed from the store's record of what was
-// written, as far as that goes.
 package follow
 
 import (
@@ -27,33 +23,9 @@ const (
 
 func newBackoff() backoff.Backoff { return backoff.Backoff{First: firstBackoff, Most: maxBackoff} }
 
-// Source is a store's record of the requests that it wrote lately, in order. Its
-// methods are called by many at a time.
-type Source interface {
-	// Last is the place behind what was written last.
-	Last(ctx context.Context) (Position, error)
-	// Read returns the requests behind a place, as many as it likes, and the place
-	// behind these. While there are none, it waits, for at most so long.
-	// delivery.ErrLostPlace: not all that came behind that place is known.
-	Read(ctx context.Context, after Position, wait time.Duration) (done []Done, end Position, err error)
-	// Rows reads rows of the log as lists have them, in any order, without those
-	// that are gone.
-	Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error)
-}
-
-// Item is a request that was written.
-type Item struct {
-	Tenant string
-	ID     uuid.UUID
-}
-
-// Done is one with the place behind it.
-type Done struct {
-	Position
-	Item
-}
-
 // Hub has the followers of a source. While there are any, one goroutine reads it.
+//
+// A store makes it with NewHub, and calls Stop and then Wait when it is closed.
 type Hub struct {
 	source  Source
 	ctx     context.Context
@@ -67,26 +39,27 @@ type Hub struct {
 	at      Position
 }
 
-// NewHub makes a hub, which starts nothing and must be stopped all the same.
+// NewHub makes a hub. It starts nothing.
 func NewHub(source Source) *Hub {
 	h := &Hub{source: source, feeds: make(map[string]*feed)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
 
-// Stop ends all following.
+// Stop ends all following: a Next that waits returns an error. It does not wait for
+// what the source has begun.
 func (h *Hub) Stop() {
 	h.mu.Lock() // Follow may be about to start something
 	defer h.mu.Unlock()
 	h.cancel()
 }
 
-// Wait returns, after Stop, when the goroutine has ended.
+// Wait returns, after Stop, once the source is no longer read.
 func (h *Hub) Wait() { h.readers.Wait() }
 
 var errClosed = fmt.Errorf("%w: the store is closed", delivery.ErrUnavailable)
 
-// Follow is delivery.Store's.
+// Follow follows a tenant's log, as delivery.Store's Follow does.
 func (h *Hub) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
 	last, err := h.source.Last(ctx)
 	if err != nil {
@@ -143,7 +116,7 @@ func (h *Hub) read() {
 
 // step takes what there is behind a place into the feeds.
 func (h *Hub) step(at Position) error {
-	done, end, err := h.source.Read(h.ctx, at, lookEvery)
+	entries, end, err := h.source.Read(h.ctx, at, lookEvery)
 	if errors.Is(err, delivery.ErrLostPlace) {
 		if end, err = h.source.Last(h.ctx); err == nil {
 			h.push(nil, end)
@@ -153,20 +126,20 @@ func (h *Hub) step(at Position) error {
 	if err != nil {
 		return err
 	}
-	ids := make(map[string][]Done) // of the tenants that are followed
+	ids := make(map[string][]Entry) // of the tenants that are followed
 	h.mu.Lock()
 	for tenant := range h.feeds {
 		ids[tenant] = nil
 	}
 	h.mu.Unlock()
-	for _, d := range done {
-		if of, followed := ids[d.Tenant]; followed {
-			ids[d.Tenant] = append(of, d)
+	for _, e := range entries {
+		if of, followed := ids[e.Tenant]; followed {
+			ids[e.Tenant] = append(of, e)
 		}
 	}
 	rows := make(map[string][]row, len(ids))
-	for tenant, done := range ids {
-		if rows[tenant], err = h.rows(h.ctx, tenant, done); err != nil {
+	for tenant, entries := range ids {
+		if rows[tenant], err = h.rows(h.ctx, tenant, entries); err != nil {
 			return err
 		}
 	}
@@ -192,13 +165,13 @@ func (h *Hub) push(rows map[string][]row, end Position) {
 }
 
 // rows reads the rows of requests of a tenant, in the order of the requests.
-func (h *Hub) rows(ctx context.Context, tenant string, done []Done) ([]row, error) {
-	if len(done) == 0 {
+func (h *Hub) rows(ctx context.Context, tenant string, entries []Entry) ([]row, error) {
+	if len(entries) == 0 {
 		return nil, nil
 	}
-	ids := make([]uuid.UUID, len(done))
-	for i := range done {
-		ids[i] = done[i].ID
+	ids := make([]uuid.UUID, len(entries))
+	for i := range entries {
+		ids[i] = entries[i].ID
 	}
 	found, err := h.source.Rows(ctx, tenant, ids)
 	if err != nil {
@@ -209,9 +182,9 @@ func (h *Hub) rows(ctx context.Context, tenant string, done []Done) ([]row, erro
 		byID[found[i].ID] = &found[i]
 	}
 	rows := make([]row, 0, len(found))
-	for i := range done {
-		if r := byID[done[i].ID]; r != nil {
-			rows = append(rows, row{done[i].Position, delivery.Written{Request: *r, Position: done[i].String()}})
+	for i := range entries {
+		if r := byID[entries[i].ID]; r != nil {
+			rows = append(rows, row{entries[i].Position, delivery.Written{Request: *r, Position: entries[i].String()}})
 		}
 	}
 	return rows, nil

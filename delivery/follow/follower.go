@@ -144,7 +144,7 @@ func (f *follower) fromSource(ctx context.Context) ([]row, error) {
 }
 
 func (f *follower) readSource(ctx context.Context) error {
-	done, end, err := f.hub.source.Read(ctx, f.at, 0)
+	entries, end, err := f.hub.source.Read(ctx, f.at, 0)
 	if errors.Is(err, delivery.ErrLostPlace) {
 		last, failed := f.hub.source.Last(ctx)
 		if failed != nil {
@@ -156,8 +156,8 @@ func (f *follower) readSource(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	done = slices.DeleteFunc(done, func(d Done) bool { return d.Tenant != f.tenant })
-	rows, err := f.hub.rows(ctx, f.tenant, done)
+	entries = slices.DeleteFunc(entries, func(e Entry) bool { return e.Tenant != f.tenant })
+	rows, err := f.hub.rows(ctx, f.tenant, entries)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package memory
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"maps"
@@ -13,8 +12,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// counted is what requests have in common that are counted together. The webhook is
-// the nil UUID where those of a tenant are, and duration is 0 where it is not.
+// counted is what requests have in common that are counted together: those of a tenant,
+// whose webhook is the nil UUID here, in a slice with a duration; those of a webhook in an
+// hour.
 type counted struct {
 	ref      delivery.WebhookRef
 	since    time.Time
@@ -22,30 +22,23 @@ type counted struct {
 	duration int
 }
 
+// count counts a request whose row is new.
 func (s *Store) count(r *delivery.Request) {
-	at, ref := r.StartedAt(), delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}
-	s.counts[counted{delivery.WebhookRef{Tenant: r.Tenant}, at.Truncate(delivery.StatsSlice), r.Status, delivery.DurationBucket(r.Duration)}]++
-	s.counts[counted{ref, at.Truncate(time.Hour), r.Status, 0}]++
+	at := r.StartedAt()
+	s.counts[counted{
+		ref: delivery.WebhookRef{Tenant: r.Tenant}, since: at.Truncate(delivery.StatsSlice),
+		status: r.Status, duration: delivery.DurationBucket(r.Duration),
+	}]++
+	s.counts[counted{
+		ref: delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, since: at.Truncate(time.Hour),
+		status: r.Status,
+	}]++
 }
 
-// forgetCounts drops what is no longer kept.
-func (s *Store) forgetCounts() {
-	now := time.Now()
-	maps.DeleteFunc(s.counts, func(c counted, _ int64) bool {
-		kept := delivery.StatsKept
-		if c.ref.ID != uuid.Nil {
-			kept = delivery.HoursKept
-		}
-		return c.since.Before(now.Add(-kept))
-	})
-}
-
+// RequestCounts counts the requests of a tenant.
 func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time) ([]delivery.RequestCount, error) {
-	err := s.enter("RequestCounts")
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
 	var all []delivery.RequestCount
 	for c, n := range s.counts {
 		if c.ref == (delivery.WebhookRef{Tenant: tenant}) && !c.since.Before(since.Truncate(delivery.StatsSlice)) {
@@ -55,28 +48,26 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 	return all, nil
 }
 
+// WebhookRequests counts the requests of webhooks of a tenant by the hour.
 func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
-	err := s.enter("WebhookRequests")
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
-	all := make([]delivery.WebhookRequests, len(webhooks))
-	hours := slices.SortedFunc(maps.Keys(s.counts), func(a, b counted) int {
-		return cmp.Or(a.since.Compare(b.since), bytes.Compare(a.ref.ID[:], b.ref.ID[:]))
+	oldestFirst := slices.SortedFunc(maps.Keys(s.counts), func(a, b counted) int {
+		return cmp.Or(a.since.Compare(b.since), cmp.Compare(a.status, b.status))
 	})
+	all := make([]delivery.WebhookRequests, len(webhooks))
 	for i, id := range webhooks {
 		ref := delivery.WebhookRef{Tenant: tenant, ID: id}
 		if s.webhooks[ref] == nil {
 			continue
 		}
-		for _, c := range hours {
+		for _, c := range oldestFirst {
 			if c.ref == ref && !c.since.Before(since.Truncate(time.Hour)) {
 				all[i].Add(c.since, c.status, s.counts[c])
 			}
 		}
 		for _, r := range s.requests {
-			if at := r.StartedAt(); r.WebhookID == id && r.Tenant == tenant && at.After(all[i].LastAt) {
+			if at := r.StartedAt(); r.Tenant == tenant && r.WebhookID == id && at.After(all[i].LastAt) {
 				all[i].LastAt = at
 			}
 		}
@@ -84,17 +75,15 @@ func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uui
 	return all, nil
 }
 
+// WebhookPending counts the pending deliveries of webhooks of a tenant.
 func (s *Store) WebhookPending(_ context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error) {
-	err := s.enter("WebhookPending")
+	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil {
-		return nil, err
-	}
 	counts := make([]int64, len(webhooks))
-	for d, p := range s.pending {
-		i := slices.Index(webhooks, p.ref.ID)
-		if i >= 0 && p.ref.Tenant == tenant && s.isPending(d, p) {
-			counts[i]++
+	for i, id := range webhooks {
+		if w := s.webhooks[delivery.WebhookRef{Tenant: tenant, ID: id}]; w != nil {
+			s.dropExpired(w)
+			counts[i] = int64(len(w.pending))
 		}
 	}
 	return counts, nil

@@ -7,15 +7,16 @@ import (
 	"strings"
 )
 
-// Position is a place in the order in which requests were written. Its first two
-// numbers name an entry of the record; it is behind the first Index requests that the
-// tenant has there.
+// Position is a place in the order in which requests were written. Major and Minor are
+// the source's own: they name what was written in one step. Index is for a source that
+// writes many requests in a step: the position is behind the first Index requests of the
+// tenant in it.
 type Position struct {
 	Major, Minor uint64
 	Index        uint32
 }
 
-// All is the Index of a place behind a whole entry.
+// All is the Index of a position behind all of a step.
 const All = math.MaxUint32
 
 // Compare orders positions.
@@ -33,8 +34,8 @@ func (p Position) String() string {
 	return string(b)
 }
 
-// ParsePosition reads a position. What is none becomes the zero one, which no record
-// knows.
+// ParsePosition reads a position. What is none becomes the zero one, which no source may
+// know.
 func ParsePosition(s string) Position {
 	major, rest, _ := strings.Cut(s, "-")
 	minor, index, partial := strings.Cut(rest, "-")

@@ -2,8 +2,11 @@ package follow
 
 import (
 	"context"
+	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -15,10 +18,11 @@ const (
 	ringBatch = 256
 )
 
-// Ring is the record of a store that one process has: in memory. It is a Source but
-// for the rows. What was written before it was made it does not know.
+// Ring is the Source of a store that one process has to itself. It keeps the newest 16,384
+// requests of all tenants in memory, and knows no position of before it was made.
 type Ring struct {
-	epoch uint64
+	epoch uint64 // the Major of its positions, by which those of another ring are told
+	rows  RowsFunc
 
 	mu   sync.Mutex
 	last uint64        // how many were added
@@ -26,12 +30,16 @@ type Ring struct {
 	more chan struct{} // closed when something is added; nil if nobody waits
 }
 
-// NewRing makes a ring. The time is its own: the positions of one that was made
-// at another time are not known.
-func NewRing(made time.Time) *Ring { return &Ring{epoch: uint64(made.UnixNano())} }
+// RowsFunc reads rows of the log, as Source.Rows does.
+type RowsFunc func(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error)
 
-// Add adds requests that were written at the same time, so that whoever waits gets them
-// together.
+// NewRing makes a ring; rows reads the rows of what is added to it.
+func NewRing(rows RowsFunc) *Ring {
+	return &Ring{epoch: rand.Uint64(), rows: rows}
+}
+
+// Add adds requests in the order in which they were written. Those of one call are given
+// together to whoever waits.
 func (r *Ring) Add(items ...Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,7 +57,12 @@ func (r *Ring) Add(items ...Item) {
 	}
 }
 
-// Last is the place behind what was added last.
+// Rows is Source's.
+func (r *Ring) Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
+	return r.rows(ctx, tenant, ids)
+}
+
+// Last is the position behind what was added last.
 func (r *Ring) Last(context.Context) (Position, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,28 +73,28 @@ func (r *Ring) Last(context.Context) (Position, error) {
 func (r *Ring) position(n uint64) Position { return Position{r.epoch, n, All} }
 
 // Read is Source's.
-func (r *Ring) Read(ctx context.Context, after Position, wait time.Duration) ([]Done, Position, error) {
-	done, more, err := r.after(after)
+func (r *Ring) Read(ctx context.Context, after Position, wait time.Duration) ([]Entry, Position, error) {
+	entries, more, err := r.after(after)
 	if more != nil && wait > 0 {
 		timer := time.NewTimer(wait)
 		defer timer.Stop()
 		select {
 		case <-more:
-			done, _, err = r.after(after)
+			entries, _, err = r.after(after)
 		case <-timer.C:
 		case <-ctx.Done():
 			err = ctx.Err()
 		}
 	}
-	if err != nil || len(done) == 0 {
+	if err != nil || len(entries) == 0 {
 		return nil, after, err
 	}
-	return done, done[len(done)-1].Position, nil
+	return entries, entries[len(entries)-1].Position, nil
 }
 
 // after is what was added behind a place; if that is nothing, more is closed when
 // there is something.
-func (r *Ring) after(at Position) (done []Done, more <-chan struct{}, err error) {
+func (r *Ring) after(at Position) (entries []Entry, more <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if at != r.position(at.Minor) || at.Minor > r.last || at.Minor+ringSize < r.last {
@@ -94,7 +107,7 @@ func (r *Ring) after(at Position) (done []Done, more <-chan struct{}, err error)
 		return nil, r.more, nil
 	}
 	for n := at.Minor; n < min(r.last, at.Minor+ringBatch); n++ {
-		done = append(done, Done{r.position(n + 1), r.kept[n%ringSize]})
+		entries = append(entries, Entry{r.position(n + 1), r.kept[n%ringSize]})
 	}
-	return done, nil, nil
+	return entries, nil, nil
 }

@@ -1,0 +1,52 @@
+// Package flaky is the store in memory, made to fail: for tests of the engine, under a
+// fake clock, where no real store can be.
+package flaky
+
+import (
+	"sync"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/memory"
+)
+
+// Store is a delivery.Store in memory whose operations can be made to fail.
+type Store struct {
+	*memory.Store
+
+	mu    sync.Mutex
+	fault func(op string) error
+	calls map[string]int
+}
+
+var _ delivery.Store = (*Store)(nil)
+
+// New makes an empty store, whose operations do not fail.
+func New() *Store {
+	return &Store{Store: memory.New(), calls: make(map[string]int)}
+}
+
+// Fail makes operations fail: fault is asked before each, by its method's name. An
+// operation that fails does nothing.
+func (s *Store) Fail(fault func(op string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = fault
+}
+
+// Calls is how often an operation was called, by its method's name.
+func (s *Store) Calls(op string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls[op]
+}
+
+// enter begins an operation.
+func (s *Store) enter(op string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.calls[op]++
+	if s.fault == nil {
+		return nil
+	}
+	return s.fault(op)
+}

@@ -1,0 +1,163 @@
+package flaky
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Accept fails every call of a batch.
+func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	err := s.enter("Accept")
+	if err == nil {
+		return s.Store.Accept(ctx, batch)
+	}
+	results := make([]delivery.Accepted, len(batch.Calls))
+	for i := range results {
+		results[i].Err = err
+	}
+	return results
+}
+
+func (s *Store) Open(ctx context.Context) error {
+	if err := s.enter("Open"); err != nil {
+		return err
+	}
+	return s.Store.Open(ctx)
+}
+
+func (s *Store) Close() error {
+	if err := s.enter("Close"); err != nil {
+		return err
+	}
+	return s.Store.Close()
+}
+
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.enter("Ping"); err != nil {
+		return err
+	}
+	return s.Store.Ping(ctx)
+}
+
+func (s *Store) Claim(ctx context.Context, room delivery.Room) (claimed delivery.Claimed, err error) {
+	if err = s.enter("Claim"); err != nil {
+		return claimed, err
+	}
+	return s.Store.Claim(ctx, room)
+}
+
+func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
+	if err := s.enter("Complete"); err != nil {
+		return err
+	}
+	return s.Store.Complete(ctx, outcomes)
+}
+
+func (s *Store) Release(ctx context.Context, leases []delivery.Lease) error {
+	if err := s.enter("Release"); err != nil {
+		return err
+	}
+	return s.Store.Release(ctx, leases)
+}
+
+func (s *Store) Webhooks(ctx context.Context, tenant string) (all []*delivery.Webhook, version int64, err error) {
+	if err = s.enter("Webhooks"); err != nil {
+		return all, version, err
+	}
+	return s.Store.Webhooks(ctx, tenant)
+}
+
+func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (w *delivery.Webhook, version int64, err error) {
+	if err = s.enter("Webhook"); err != nil {
+		return w, version, err
+	}
+	return s.Store.Webhook(ctx, ref)
+}
+
+func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
+	if err := s.enter("CreateWebhook"); err != nil {
+		return err
+	}
+	return s.Store.CreateWebhook(ctx, w)
+}
+
+func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
+	if err := s.enter("UpdateWebhook"); err != nil {
+		return err
+	}
+	return s.Store.UpdateWebhook(ctx, w, version)
+}
+
+func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef) error {
+	if err := s.enter("DeleteWebhook"); err != nil {
+		return err
+	}
+	return s.Store.DeleteWebhook(ctx, ref)
+}
+
+func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (e *delivery.Event, all []delivery.Delivery, err error) {
+	if err = s.enter("Event"); err != nil {
+		return e, all, err
+	}
+	return s.Store.Event(ctx, tenant, id)
+}
+
+func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {
+	if err = s.enter("Request"); err != nil {
+		return r, err
+	}
+	return s.Store.Request(ctx, tenant, id)
+}
+
+func (s *Store) Requests(ctx context.Context, tenant string, f delivery.RequestFilter) (page delivery.RequestPage, err error) {
+	if err = s.enter("Requests"); err != nil {
+		return page, err
+	}
+	return s.Store.Requests(ctx, tenant, f)
+}
+
+func (s *Store) Follow(ctx context.Context, tenant, after string) (f delivery.Follower, err error) {
+	if err = s.enter("Follow"); err != nil {
+		return f, err
+	}
+	return s.Store.Follow(ctx, tenant, after)
+}
+
+func (s *Store) Pending(ctx context.Context) (n int64, err error) {
+	if err = s.enter("Pending"); err != nil {
+		return n, err
+	}
+	return s.Store.Pending(ctx)
+}
+
+func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Time) (all []delivery.RequestCount, err error) {
+	if err = s.enter("RequestCounts"); err != nil {
+		return all, err
+	}
+	return s.Store.RequestCounts(ctx, tenant, since)
+}
+
+func (s *Store) WebhookRequests(ctx context.Context, tenant string, ids []uuid.UUID, since time.Time) (all []delivery.WebhookRequests, err error) {
+	if err = s.enter("WebhookRequests"); err != nil {
+		return all, err
+	}
+	return s.Store.WebhookRequests(ctx, tenant, ids, since)
+}
+
+func (s *Store) WebhookPending(ctx context.Context, tenant string, ids []uuid.UUID) (all []int64, err error) {
+	if err = s.enter("WebhookPending"); err != nil {
+		return all, err
+	}
+	return s.Store.WebhookPending(ctx, tenant, ids)
+}
+
+func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
+	if err = s.enter("Sweep"); err != nil {
+		return more, err
+	}
+	return s.Store.Sweep(ctx, retention)
+}

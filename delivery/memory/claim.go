@@ -1,0 +1,107 @@
+package memory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Claim leases due deliveries, the longest due first, in turn between webhooks.
+func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := claim{store: s, room: &room, now: s.Now(), fast: room.Fast, slow: room.Slow}
+	c.claimed.Next = delivery.ClaimEvery
+	// Those served longest ago go first.
+	for _, w := range slices.SortedFunc(maps.Values(s.webhooks), func(a, b *webhook) int {
+		return cmp.Or(cmp.Compare(a.turn, b.turn), bytes.Compare(a.ID[:], b.ID[:]))
+	}) {
+		if w.Enabled {
+			c.serve(w)
+		}
+	}
+	return c.claimed, nil
+}
+
+// claim is one Claim.
+type claim struct {
+	store      *Store
+	room       *delivery.Room
+	now        time.Time
+	fast, slow int // how much room is left
+	claimed    delivery.Claimed
+}
+
+// serve leases what is due of one webhook, as far as there is room.
+func (c *claim) serve(w *webhook) {
+	given, left := c.room.Fast, &c.fast
+	if w.slow {
+		given, left = c.room.Slow, &c.slow
+	}
+	own := c.room.For(w.Ref(), w.slow)
+	if given == 0 || own == 0 {
+		return // Next passes over it
+	}
+	for _, e := range c.store.inOrder(w) {
+		d := w.pending[e]
+		if wait := time.UnixMilli(d.due).Sub(c.now); wait > 0 {
+			c.claimed.Next = min(c.claimed.Next, wait)
+			return
+		}
+		if own == 0 || *left == 0 {
+			c.claimed.Next = 0
+			return
+		}
+		own--
+		*left--
+		c.lease(w, e, d)
+	}
+}
+
+// lease gives a delivery out.
+func (c *claim) lease(w *webhook, e *event, d *scheduled) {
+	c.store.turn++
+	w.turn = c.store.turn
+	hook, sent, due := w.Webhook, e.Event, time.UnixMilli(d.due)
+	d.due = c.now.Add(c.room.Lease).UnixMilli()
+	c.claimed.Jobs = append(c.claimed.Jobs, delivery.Job{
+		Webhook: &hook, Event: &sent, Attempt: d.Attempts + 1, LeaseEnd: d.due, Slow: w.slow, Due: due,
+	})
+}
+
+// inOrder lists the events that a webhook has pending, the longest due first. Those that
+// have expired it drops.
+func (s *Store) inOrder(w *webhook) []*event {
+	s.dropExpired(w)
+	return slices.SortedFunc(maps.Keys(w.pending), func(a, b *event) int {
+		return cmp.Or(cmp.Compare(w.pending[a].due, w.pending[b].due), bytes.Compare(a.ID[:], b.ID[:]))
+	})
+}
+
+// dropExpired takes off the schedule what its event's retention has outlived.
+func (s *Store) dropExpired(w *webhook) {
+	maps.DeleteFunc(w.pending, func(e *event, _ *scheduled) bool {
+		return s.event(eventKey{e.Tenant, e.ID}) != e
+	})
+}
+
+// Release makes held deliveries due at once.
+func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, l := range leases {
+		e, w := s.event(eventKey{l.Webhook.Tenant, l.EventID}), s.webhooks[l.Webhook]
+		if e == nil || w == nil {
+			continue
+		}
+		if d := w.pending[e]; d != nil && d.due == l.LeaseEnd {
+			d.due = s.Now().UnixMilli()
+		}
+	}
+	return nil
+}

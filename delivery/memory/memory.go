@@ -1,0 +1,111 @@
+// Package memory is a delivery.Store in memory: for tests, and an example for whoever
+// writes another one.
+//
+// It is written to be read, not to be quick. A mutex makes each operation one atomic step,
+// where another store has a transaction or a script. Its files are in the order of
+// delivery.Store: accept, claim, complete, webhooks, read, follow, stats, sweep. Whether a
+// store keeps what that interface promises, the suite delivery/storetest tells; its use
+// here is in memory_test.go. How a store becomes a module of Caddy is in examples/store.
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
+)
+
+// Store is a delivery.Store in memory. What it holds ends with the process.
+type Store struct {
+	began time.Time
+	ring  *follow.Ring // the newest requests, in the order in which they were written
+	hub   *follow.Hub
+
+	mu       sync.Mutex // guards what follows
+	webhooks map[delivery.WebhookRef]*webhook
+	versions map[string]int64 // by tenant, of its webhooks
+	turn     int64            // the last that a webhook had
+	events   map[eventKey]*event
+	requests map[uuid.UUID]*delivery.Request
+	counts   map[counted]int64
+}
+
+var _ delivery.Store = (*Store)(nil)
+
+// webhook is one that exists, and what its deliveries go by.
+type webhook struct {
+	delivery.Webhook
+
+	slow bool
+	turn int64 // when it was served last
+	// pending are its deliveries on the schedule.
+	pending map[*event]*scheduled
+}
+
+type eventKey struct {
+	tenant string
+	id     uuid.UUID
+}
+
+// event is one that was accepted.
+type event struct {
+	delivery.Event
+
+	nonce      uuid.UUID // of the call that brought it, in which it has the place
+	place      int
+	expires    time.Time
+	deliveries map[uuid.UUID]*scheduled // by webhook
+}
+
+// scheduled is a delivery. Due is when it falls due, or when its lease ends, in
+// milliseconds; it counts only while the delivery is in its webhook's pending.
+type scheduled struct {
+	delivery.Delivery
+
+	due int64
+}
+
+// New makes an empty store.
+func New() *Store {
+	s := &Store{
+		began:    time.Now(),
+		webhooks: make(map[delivery.WebhookRef]*webhook),
+		versions: make(map[string]int64),
+		events:   make(map[eventKey]*event),
+		requests: make(map[uuid.UUID]*delivery.Request),
+		counts:   make(map[counted]int64),
+	}
+	s.ring = follow.NewRing(s.rows)
+	s.hub = follow.NewHub(s.ring)
+	return s
+}
+
+// Open does nothing: there is nothing to connect to.
+func (s *Store) Open(context.Context) error { return nil }
+
+// Close ends those who follow.
+func (s *Store) Close() error {
+	s.hub.Stop()
+	s.hub.Wait()
+	return nil
+}
+
+// Ping says that the store answers.
+func (s *Store) Ping(context.Context) error { return nil }
+
+// Now counts from when the store was made: setting this machine's clock moves nothing
+// that is due.
+func (s *Store) Now() time.Time { return s.began.Add(time.Since(s.began)) }
+
+// event finds an event that has not expired.
+func (s *Store) event(key eventKey) *event {
+	e := s.events[key]
+	if e == nil || !s.Now().Before(e.expires) {
+		return nil
+	}
+	return e
+}

@@ -1,0 +1,80 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Event reads an event and its deliveries.
+func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.event(eventKey{tenant, id})
+	if e == nil {
+		return nil, nil, delivery.ErrNotFound
+	}
+	var deliveries []delivery.Delivery
+	for _, d := range e.deliveries {
+		deliveries = append(deliveries, d.Delivery)
+	}
+	slices.SortFunc(deliveries, func(a, b delivery.Delivery) int { return bytes.Compare(a.WebhookID[:], b.WebhookID[:]) })
+	found := e.Event
+	return &found, deliveries, nil
+}
+
+// Request reads one row of the log, bodies included.
+func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.requests[id]
+	if r == nil || r.Tenant != tenant {
+		return nil, delivery.ErrNotFound
+	}
+	found := *r
+	if e := s.event(eventKey{tenant, r.EventID}); e != nil && e.SentBy(r) {
+		found.RequestBody = e.Payload
+	}
+	return &found, nil
+}
+
+// Requests reads a page of the log.
+func (s *Store) Requests(_ context.Context, tenant string, filter delivery.RequestFilter) (delivery.RequestPage, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var ids []uuid.UUID
+	for id, r := range s.requests {
+		if r.Tenant == tenant && filter.Matches(r) {
+			ids = append(ids, id)
+		}
+	}
+	var page delivery.RequestPage
+	ids, page.Next = filter.Newest(ids)
+	for _, id := range ids {
+		page.Requests = append(page.Requests, withoutBodies(s.requests[id]))
+	}
+	return page, nil
+}
+
+// withoutBodies is a row as lists have it.
+func withoutBodies(r *delivery.Request) delivery.Request {
+	row := *r
+	row.ResponseBody, row.RequestBody = "", nil
+	return row
+}
+
+// Pending counts the pending deliveries of all tenants.
+func (s *Store) Pending(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := int64(0)
+	for _, w := range s.webhooks {
+		s.dropExpired(w)
+		n += int64(len(w.pending))
+	}
+	return n, nil
+}

@@ -1,0 +1,94 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Webhooks reads all of a tenant's webhooks, oldest first, and the version of that set.
+func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []*delivery.Webhook
+	for ref, w := range s.webhooks {
+		if ref.Tenant == tenant {
+			found := w.Webhook // the caller's own
+			all = append(all, &found)
+		}
+	}
+	slices.SortFunc(all, delivery.OldestFirst)
+	return all, s.versions[tenant], nil
+}
+
+// Webhook reads one webhook and the version of its tenant's set.
+func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.webhooks[ref]
+	if w == nil {
+		return nil, 0, delivery.ErrNotFound
+	}
+	found := w.Webhook
+	return &found, s.versions[ref.Tenant], nil
+}
+
+// CreateWebhook adds a webhook.
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for ref := range s.webhooks {
+		if ref.Tenant == w.Tenant {
+			n++
+		}
+	}
+	if n >= delivery.MaxWebhooks {
+		return delivery.ErrTooManyWebhooks
+	}
+	s.webhooks[w.Ref()] = &webhook{Webhook: *w, pending: make(map[*event]*scheduled)}
+	s.versions[w.Tenant]++
+	return nil
+}
+
+// UpdateWebhook writes a changed webhook. Its pending deliveries stay on the schedule:
+// Claim passes over webhooks that are not enabled.
+func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.webhooks[changed.Ref()]
+	switch {
+	case w == nil:
+		return delivery.ErrNotFound
+	case s.versions[changed.Tenant] != version:
+		return delivery.ErrConflict
+	}
+	w.Webhook = *changed
+	s.versions[changed.Tenant]++
+	return nil
+}
+
+// DeleteWebhook removes a webhook and all that belonged to it, which a store that has
+// more of it would leave to Sweep.
+func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.webhooks[ref] == nil {
+		return delivery.ErrNotFound
+	}
+	delete(s.webhooks, ref)
+	s.versions[ref.Tenant]++
+	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool {
+		return r.Tenant == ref.Tenant && r.WebhookID == ref.ID
+	})
+	for key, e := range s.events {
+		if key.tenant == ref.Tenant {
+			delete(e.deliveries, ref.ID)
+		}
+	}
+	return nil
+}
