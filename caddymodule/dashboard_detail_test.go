@@ -98,15 +98,14 @@ func testDetail(t *testing.T, d *dashboard) {
 
 // testAttempts watches a delivery until it has failed for good.
 func testAttempts(_ *testing.T, d *dashboard) {
-	d.answer("/fails", http.StatusInternalServerError, "")
-	d.subscribe("/fails")
-	d.emit("device_created", 1)
-	d.logs("", 1)
+	webhook := d.subscribe("/fails")
+	d.failOnce(webhook, "/fails", "device_created", 1)
 	d.visit("#requests")
 	d.openNewest()
 	d.sees("Attempt 1/3")
 	d.sees("Next attempt")
 	d.screenshot("detail waiting")
+	d.api(http.MethodPatch, "webhooks/"+webhook, `{"enabled":true}`, http.StatusOK, nil)
 	d.sees("Attempt 2/3")
 	d.sees("Attempt 3/3")
 	d.seesNot("Next attempt")

@@ -46,6 +46,8 @@ func TestDashboardPage(t *testing.T) {
 		"live refused":         testLiveRefused,
 		"live signed out":      testLiveSignedOut,
 		"verify a signature":   testVerify,
+		"live pointer":         testLivePointer,
+		"place of the panel":   testPanelPlace,
 	}
 	for name, store := range dashboardStores {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ const delivery = element("div.delivery");
 const wide = window.matchMedia("(min-width: 64rem)");
 const again = 3000; // milliseconds from when an attempt was due until it is looked for
 
-let shown = null; // the id of the request, null if the panel is closed
+export let shown = null; // the id of the request, null if the panel is closed
 let request = null; // itself, null until it has been read
 let opener = null; // what has the focus when the panel is closed
 let timer; // of the countdown
@@ -70,7 +70,7 @@ wide.onchange = () => shown !== null && open();
 
 function close() {
 	address.go(address.changed({ request: "" }), true);
-	(opener?.isConnected ? opener : document.querySelector("#requests tr a[tabindex='0']"))?.focus();
+	(opener?.isConnected ? opener : document.querySelector("#requests tr a[tabindex='0']"))?.focus({ preventScroll: true });
 }
 
 async function load() {
@@ -97,7 +97,6 @@ async function load() {
 		verifySection(request),
 	);
 	content.scrollTop = 0;
-	panel.scrollIntoView({ block: "nearest" }); // with its button
 	readDelivery();
 }
 

@@ -1,12 +1,12 @@
 // What comes by itself: requests and figures.
 //
 // Requests that end come as server-sent events, and are put into the list a few times
-// a second. While somebody reads further down, or moves in it by the keyboard, it
-// stays as it is, and a button says how many came.
+// a second. While somebody points at it, reads further down, or moves in it by the
+// keyboard, it stays as it is, and a button says how many came.
 
 import * as address from "./address.js";
 import { call } from "./api.js";
-import { byId, chart, duration, element, outcomes, plural, whileSeen } from "./parts.js";
+import { byId, chart, duration, element, inPlace, outcomes, plural, pointed, whileSeen } from "./parts.js";
 
 const gather = 300; // milliseconds that one waits for others
 const rest = 2000; // milliseconds from one reading of the list to the next
@@ -132,8 +132,14 @@ function flush() {
 	}
 	const long = !anew && !list.add(arrived);
 	if (anew) {
+		const read = count;
 		readAt = performance.now();
-		list.restart();
+		list.renew().then((well) => {
+			if (!well) {
+				[anew, count] = [true, count + read];
+				plan(0);
+			}
+		});
 	} else if (behind) {
 		list.catchUp().then((done) => { behind ||= !done; });
 	}
@@ -151,7 +157,7 @@ function settle() {
 }
 
 // Whoever comes back to the top, or leaves the rows, has waiting ones put in.
-for (const sign of ["scroll", "focusin"]) {
+for (const sign of ["scroll", "focusin", "pointerout"]) {
 	document.addEventListener(sign, () => {
 		if (count > 0 || behind || anew) {
 			plan(gather);
@@ -208,7 +214,7 @@ function draw(stats) {
 	const rate = (of) => of.successes / (of.successes + of.failures || 1);
 	const percent = { style: "percent", maximumFractionDigits: 2, roundingMode: "floor" }; // all but one are not all
 	const latency = (of) => (of.p50_ms === null ? "none" : `${duration(of.p50_ms)} / ${duration(of.p99_ms)}`);
-	place.replaceChildren(
+	inPlace(pointed(), () => place.replaceChildren(
 		tile("Success rate", all === 0 ? "--" : rate(stats).toLocaleString(undefined, percent), plural(failures, "failure"), chart(
 			outcomes(stats), slices, { bad: (of) => of.failures && 1 - rate(of), good: rate },
 		)),
@@ -217,7 +223,7 @@ function draw(stats) {
 			"Latency", slices, { p50: (of) => of.p50_ms, p99: (of) => of.p99_ms - of.p50_ms }, latency,
 		)),
 		tile("Pending now", pending.toLocaleString(), waiting > 0 && `${waiting.toLocaleString()} for disabled webhooks`),
-	);
+	));
 }
 
 const tile = (name, figure, note, drawn) => element(

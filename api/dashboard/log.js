@@ -18,12 +18,15 @@ export class Log {
 	#problem = null;
 	#planned = false;
 	#focused = false; // the focus was in rows that others take the place of
+	#pointed = false; // a mouse or pen is on the list
 
 	constructor(of) {
 		this.#of = of;
 		this.#table = of.frame.querySelector("table");
 		const plan = () => this.#plan();
 		window.addEventListener("scroll", plan, { passive: true });
+		of.frame.onpointerenter = ({ pointerType }) => { this.#pointed = pointerType !== "touch"; };
+		of.frame.onpointerleave = () => { this.#pointed = false; };
 		new ResizeObserver(plan).observe(of.frame); // by the window, or by what stands beside it
 	}
 
@@ -33,9 +36,24 @@ export class Log {
 		if (forget) {
 			this.#replace([]);
 		}
+		this.#anew(() => true);
+	}
+
+	// renew does so for what came by itself, and says whether it is well: not if somebody
+	// holds the list by then.
+	async renew() {
+		let well = true;
+		await this.#anew(() => {
+			well = !this.held();
+			return well;
+		});
+		return well;
+	}
+
+	#anew(wanted) {
 		this.#run++;
 		this.restarting = true;
-		this.#load(null, (page) => this.#replace([page]));
+		return this.#load(null, (page) => wanted() && this.#replace([page]));
 	}
 
 	// again reads what could not be read.
@@ -64,19 +82,25 @@ export class Log {
 		return !(this.#pages[0]?.rows.length > long);
 	}
 
-	// catchUp adds what the first page has by now, and says whether it could be read.
+	// catchUp adds what the first page has by now, and says whether it could be read, and
+	// nobody holds the list by then.
 	async catchUp() {
 		const run = this.#run;
 		const page = await this.#of.read(null).catch(() => null);
-		if (page && run === this.#run) {
+		if (run !== this.#run) {
+			return true;
+		}
+		const well = page !== null && !this.held();
+		if (well) {
 			this.add(page.data);
 		}
-		return page !== null;
+		return well;
 	}
 
-	// held says whether somebody reads further down, or moves in it by the keyboard.
+	// held says whether somebody points at the list, reads further down, or moves in it by
+	// the keyboard.
 	held() {
-		return this.#of.frame.getBoundingClientRect().top < -1 || this.#table.querySelector("tbody :focus-visible") !== null;
+		return this.#pointed || this.#of.frame.getBoundingClientRect().top < -1 || this.#table.querySelector("tbody :focus-visible") !== null;
 	}
 
 	scrollToTop() {

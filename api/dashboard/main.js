@@ -2,7 +2,7 @@
 
 import { onConnection, retry } from "./api.js";
 import * as address from "./address.js";
-import { byId } from "./parts.js";
+import { byId, inPlace, pointed } from "./parts.js";
 import * as requests from "./requests.js";
 import * as webhooks from "./webhooks.js";
 
@@ -54,11 +54,12 @@ const connection = byId("connection");
 const [sentence, again] = connection.children;
 again.onclick = retry;
 onConnection((state, before) => {
-	connection.hidden = state === null;
-	if (state !== null) {
-		sentence.textContent = state.detail;
-		again.hidden = !state.button;
-	} else if (before !== null) {
+	inPlace(pointed(), () => {
+		connection.hidden = state === null;
+		sentence.textContent = state?.detail ?? "";
+		again.hidden = !state?.button;
+	});
+	if (state === null && before !== null) {
 		pages[shown].recover();
 	}
 });

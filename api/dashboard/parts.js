@@ -44,6 +44,19 @@ export function foreign(what, text, properties) {
 // scrolled is text that can be scrolled, by the keyboard too.
 export const scrolled = (ariaLabel, ...children) => element("pre", { tabIndex: 0, role: "region", ariaLabel }, ...children);
 
+// inPlace does something that lays the page out anew, and leaves an element where it is in
+// the window.
+export function inPlace(element, work) {
+	const before = element?.getBoundingClientRect().top;
+	work();
+	if (element?.isConnected) {
+		window.scrollBy(0, element.getBoundingClientRect().top - before);
+	}
+}
+
+// pointed is the row that the mouse is on, if it is on one.
+export const pointed = () => document.querySelector("#requests tbody tr:hover");
+
 const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
 
 // say shows a sentence for some seconds.

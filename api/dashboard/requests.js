@@ -6,7 +6,7 @@ import * as bulk from "./bulk.js";
 import * as detail from "./detail.js";
 import * as live from "./live.js";
 import { Log } from "./log.js";
-import { byId, element, head, plural, row } from "./parts.js";
+import { byId, element, head, inPlace, plural, pointed, row } from "./parts.js";
 import { load } from "./webhooks.js";
 
 const frame = document.querySelector(".window");
@@ -63,7 +63,15 @@ export function show() {
 		live.follow(now);
 	}
 	log.rows().forEach(mark);
-	detail.show();
+	// The panel takes its room from the list.
+	const id = address.read().query.get("request") ?? detail.shown;
+	const seen = log.rows().filter(inSight);
+	inPlace(seen.find(({ request }) => request.id === id) ?? seen[0], () => detail.show());
+}
+
+function inSight(made) {
+	const { top } = made.getBoundingClientRect();
+	return top >= 0 && top < window.innerHeight;
 }
 
 // mark has a row lead to its request, and says whether that is shown.
@@ -191,8 +199,10 @@ function selectNone() {
 
 function showSelected() {
 	const none = selected.size === 0;
-	byId("selected").textContent = none ? "" : `${plural(selected.size, "request")} selected`;
-	byId("rerun-selected").hidden = byId("clear-selected").hidden = none;
+	inPlace(pointed(), () => {
+		byId("selected").textContent = none ? "" : `${plural(selected.size, "request")} selected`;
+		byId("rerun-selected").hidden = byId("clear-selected").hidden = none;
+	});
 }
 
 byId("clear-selected").onclick = () => {
