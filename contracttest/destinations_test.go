@@ -54,7 +54,7 @@ func destinationTests(trust string) []destinationTest {
 		noHTTP    = "http URLs"
 		notPublic = "not public"
 		denied    = "denied"
-		untrusted = "not trusted"
+		untrusted = "self-signed"
 		some      = " " // which one depends on what other addresses localhost has here
 	)
 	ok := expected{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/url"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,12 +26,12 @@ type connection interface {
 }
 
 // dial makes a connection to the endpoint of a request, whose deadline is the
-// context's. An error comes with how far it got.
-func (s *Sender) dial(ctx context.Context, req *request) (connection, phase, error) {
-	to := address(req.url)
-	conn, err := s.dialer.DialContext(ctx, "tcp", to)
+// context's.
+func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
+	host, port := hostPort(req.url)
+	conn, err := s.dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
 	if err != nil {
-		return nil, connecting, err
+		return nil, err
 	}
 	line, err := newLine(conn)
 	if err == nil {
@@ -38,32 +39,44 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, phase, err
 	}
 	if err != nil {
 		_ = conn.Close()
-		return nil, connecting, err
+		return nil, err
 	}
 	if req.url.Scheme == "http" {
-		return newHTTP1Conn(line, line), waiting, nil
+		return newHTTP1Conn(line, line), nil
 	}
-	config := s.tls.Clone()
-	config.ServerName, _, _ = net.SplitHostPort(to)
-	secure := tls.Client(line, config)
+	secure := tls.Client(line, s.tlsConfig(host, &line.clientCertWanted))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = line.Close()
-		return nil, handshaking, err
+		return nil, s.handshakeError(err, &line.clientCertWanted)
 	}
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
-		return newHTTP1Conn(secure, line), waiting, nil
+		return newHTTP1Conn(secure, line), nil
 	}
-	client, err := s.transport.NewClientConn(context.WithValue(ctx, establishedKey{}, secure), "https", to)
+	ctx = context.WithValue(ctx, establishedKey{}, secure)
+	client, err := s.transport.NewClientConn(ctx, "https", net.JoinHostPort(host, port))
 	if err != nil {
 		_ = line.Close()
-		return nil, waiting, err
+		return nil, err
 	}
-	// The connection outlives this request.
-	if err := line.SetDeadline(time.Time{}); err != nil {
-		_ = client.Close()
-		return nil, waiting, err
+	// The connection outlives this request. If it has ended already, the request tells.
+	_ = line.SetDeadline(time.Time{})
+	return &clientConn{client: client, many: true, clientCertWanted: line.clientCertWanted.Load()}, nil
+}
+
+// tlsConfig is for one connection to a host. It notes whether the endpoint asks for a
+// client certificate, and sends none.
+func (s *Sender) tlsConfig(host string, clientCertWanted *atomic.Bool) *tls.Config {
+	config := s.tls.Clone()
+	config.ServerName = host
+	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		clientCertWanted.Store(true)
+		return new(tls.Certificate), nil
 	}
-	return &clientConn{client: client, many: true}, waiting, nil
+	return config
+}
+
+func (s *Sender) handshakeError(err error, clientCertWanted *atomic.Bool) error {
+	return &tlsError{err: err, ownCAs: s.destinations.TrustedCAs != nil, clientCertWanted: clientCertWanted.Load()}
 }
 
 // establishedKey is where the context of NewClientConn has the connection that is
@@ -79,9 +92,9 @@ func dialEstablished(ctx context.Context, _, _ string) (net.Conn, error) {
 	return conn, nil
 }
 
-// address is the host and port to dial.
-func address(u *url.URL) string {
-	host, port := u.Hostname(), u.Port()
+// hostPort is where to connect to.
+func hostPort(u *url.URL) (host, port string) {
+	host, port = u.Hostname(), u.Port()
 	switch {
 	case port != "":
 	case u.Scheme == "https":
@@ -89,5 +102,5 @@ func address(u *url.URL) string {
 	default:
 		port = "80"
 	}
-	return net.JoinHostPort(host, port)
+	return host, port
 }

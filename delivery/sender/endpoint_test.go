@@ -3,15 +3,10 @@ package sender
 import (
 	"bufio"
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
+	"fmt"
 	"io"
 	"log"
-	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -149,68 +144,6 @@ func refusing(t *testing.T) (address string) {
 	return address
 }
 
-// authority issues certificates.
-type authority struct {
-	t    testing.TB
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t testing.TB) *authority {
-	t.Helper()
-	a := &authority{t: t}
-	a.cert = &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: t.Name()},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	var der []byte
-	der, a.key = a.sign(a.cert)
-	var err error
-	if a.cert, err = x509.ParseCertificate(der); err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
-
-// pool is what trusts the authority.
-func (a *authority) pool() *x509.CertPool {
-	pool := x509.NewCertPool()
-	pool.AddCert(a.cert)
-	return pool
-}
-
-// issue makes a certificate for localhost and 127.0.0.1, unless changed.
-func (a *authority) issue(change ...func(*x509.Certificate)) tls.Certificate {
-	cert := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		NotBefore:    time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{{127, 0, 0, 1}},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	for _, c := range change {
-		c(cert)
-	}
-	der, key := a.sign(cert)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-}
-
-func (a *authority) sign(cert *x509.Certificate) (der []byte, key *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		a.t.Fatal(err)
-	}
-	signer := a.key
-	if signer == nil {
-		signer = key
-	}
-	if der, err = x509.CreateCertificate(rand.Reader, cert, a.cert, key.Public(), signer); err != nil {
-		a.t.Fatal(err)
-	}
-	return der, key
-}
-
 // serveTLS is a server of HTTP/2 and HTTP/1.1 with a certificate.
 func serveTLS(t *testing.T, cert tls.Certificate, handler http.HandlerFunc) *httptest.Server {
 	t.Helper()
@@ -274,6 +207,11 @@ func sendUntil(t *testing.T, s *Sender, m Message, happened func(Response) bool)
 			return r, m.Timeout
 		}
 	}
+}
+
+// tooLate is the failure of a request to an endpoint that says nothing.
+func tooLate(timeout time.Duration) string {
+	return fmt.Sprintf("no complete response within %s: an endpoint should answer first and work afterwards", timeout)
 }
 
 // incomplete says that the request was under way when the timeout passed.

@@ -2,48 +2,98 @@ package sender
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
+
+// maxFailure bounds a Response's Failure, in bytes.
+const maxFailure = 512
 
 // phase is how far a request got.
 type phase int32
 
 const (
-	connecting  phase = iota // DNS, TCP, a proxy
-	handshaking              // TLS
-	waiting                  // for the response
-	reading                  // the response's body
+	connecting phase = iota // DNS, TCP, a proxy, TLS
+	waiting                 // for the response's status and headers
+	reading                 // the response's body
 )
 
-// explain makes of an error of the network one sentence that tells an admin what
-// to mend.
-func explain(err error, u *url.URL, timeout time.Duration, at phase) Response {
-	r := Response{Cause: err}
-	if timedOut(err) {
-		r.TimedOut = true
-		r.Failure = timeoutFailure(u, timeout, at)
+// failed is the Response of a request that failed. Every Failure is made here: what
+// others wrote into it, such as names in a certificate, neither makes it long nor
+// has control characters.
+func failed(sentence string, cause error) Response {
+	sentence = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return utf8.RuneError
+		}
 		return r
+	}, sentence)
+	return Response{Failure: shorten(sentence, maxFailure), Cause: cause}
+}
+
+// shorten cuts a text of valid UTF-8 to at most limit bytes, the ellipsis included.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
 	}
-	for _, sentence := range []func(error, string) string{
-		explainAddress, explainProxy, explainName, explainTLS, explainHTTP, explainConnection,
+	const ellipsis = "…"
+	end := limit - len(ellipsis)
+	for !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + ellipsis
+}
+
+// fail says why a request failed, in which phase.
+func (req *request) fail(ctx context.Context, err error, at phase) Response {
+	if ctx.Err() != nil {
+		return failed("the request was cancelled because this server stopped", ctx.Err())
+	}
+	f := failure{
+		err: err, at: at, timeout: req.Timeout,
+		host: shorten(req.url.Hostname(), maxQuotedHost), address: shorten(req.url.Host, maxQuotedHost),
+	}
+	r := failed(f.sentence(), err)
+	r.TimedOut = timedOut(err)
+	return r
+}
+
+// maxQuotedHost bounds a URL's host in a sentence, in bytes.
+const maxQuotedHost = 128
+
+// failure is a request that failed.
+type failure struct {
+	err     error
+	at      phase
+	host    string // of the URL, without the port
+	address string // the same with the port, if the URL has one
+	timeout time.Duration
+}
+
+// sentence tells an admin what went wrong and, where that can be known, what to do.
+func (f *failure) sentence() string {
+	if timedOut(f.err) {
+		return f.timeoutSentence()
+	}
+	for _, explain := range []func(*failure) string{
+		(*failure).explainAddress, (*failure).explainProxy, (*failure).explainName,
+		(*failure).explainTLS, (*failure).explainHTTP, (*failure).explainConnection,
 	} {
-		if r.Failure = sentence(err, u.Hostname()); r.Failure != "" {
-			return r
+		if sentence := explain(f); sentence != "" {
+			return sentence
 		}
 	}
-	r.Failure = closedFailure(at)
-	return r
+	return f.closedSentence()
 }
 
 // timedOut says whether a request has used up its time: by its context, or by
@@ -52,35 +102,39 @@ func timedOut(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// timeoutFailure is the sentence for a timeout.
-func timeoutFailure(u *url.URL, timeout time.Duration, at phase) string {
-	switch at {
-	case connecting:
-		return fmt.Sprintf("no connection to %s within %s", u.Host, timeout)
-	case handshaking:
-		return fmt.Sprintf("no TLS handshake with %s within %s", u.Host, timeout)
-	default:
-		return fmt.Sprintf("no complete response within %s", timeout)
+func (f *failure) timeoutSentence() string {
+	var dns *net.DNSError
+	switch {
+	case f.at == reading:
+		return fmt.Sprintf("no complete response within %s", f.timeout)
+	case f.at == waiting:
+		return fmt.Sprintf("no complete response within %s: an endpoint should answer first and work afterwards", f.timeout)
+	case errors.As(f.err, &dns):
+		return fmt.Sprintf("the name %s could not be looked up within %s: no DNS server answered", f.host, f.timeout)
+	case f.tls() != nil:
+		return fmt.Sprintf("no TLS handshake with %s within %s", f.address, f.timeout)
 	}
+	return fmt.Sprintf("no connection to %s within %s: the endpoint is down, or a firewall is in the way", f.address, f.timeout)
 }
 
-// closedFailure is the sentence for a connection that ended.
-func closedFailure(at phase) string {
-	switch at {
-	case connecting:
-		return "the connection was closed before it was complete"
-	case handshaking:
-		return "the connection was closed during the TLS handshake"
-	case reading:
+// closedSentence is for connections that ended, and for what nobody has explained.
+func (f *failure) closedSentence() string {
+	switch e := f.tls(); {
+	case e != nil && e.clientCertWanted:
+		return noClientCert
+	case f.at == reading:
 		return "the connection was closed before the response was complete"
-	default:
+	case f.at == waiting:
 		return "the connection was closed before a response came"
+	case e != nil:
+		return "the connection was closed during the TLS handshake"
 	}
+	return "no connection to " + f.address + " could be made"
 }
 
-func explainAddress(err error, _ string) string {
+func (f *failure) explainAddress() string {
 	var forbidden *ForbiddenAddressError
-	if errors.As(err, &forbidden) {
+	if errors.As(f.err, &forbidden) {
 		return forbidden.Error()
 	}
 	return ""
@@ -89,100 +143,45 @@ func explainAddress(err error, _ string) string {
 // proxyStatusError says that a proxy did not make a connection.
 type proxyStatusError struct{ status int }
 
-func (e *proxyStatusError) Error() string {
-	return "the proxy of the configuration " + answered(e.status)
-}
+func (e *proxyStatusError) Error() string { return "the configured proxy " + answered(e.status) }
 
 // explainProxy says less than it could: an admin of webhooks need not know where
 // the proxy is.
-func explainProxy(err error, host string) string {
+func (f *failure) explainProxy() string {
 	var refused *proxyStatusError
 	var op *net.OpError
 	switch {
-	case errors.As(err, &refused):
+	case errors.As(f.err, &refused):
 		return refused.Error()
-	case !errors.As(err, &op):
-		return ""
-	case op.Op == "proxyconnect":
-		return "the proxy of the configuration could not be reached"
-	case op.Op == "socks connect":
-		return "the proxy of the configuration could not connect to " + host
+	case errors.As(f.err, &op) && op.Op == "proxyconnect":
+		return "the configured proxy could not be reached"
+	case errors.As(f.err, &op) && op.Op == "socks connect":
+		return "the configured proxy could not connect to " + f.host
+	case f.at == connecting && f.tls() == nil && isClosed(f.err):
+		return "the configured proxy closed the connection"
 	}
 	return ""
 }
 
-func explainName(err error, host string) string {
+// isClosed says whether the other side has closed a connection.
+func isClosed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
+
+func (f *failure) explainName() string {
 	var dns *net.DNSError
-	if !errors.As(err, &dns) {
+	switch {
+	case !errors.As(f.err, &dns):
 		return ""
-	}
-	name := dns.Name
-	if name == "" {
-		name = host
-	}
-	switch {
 	case dns.IsNotFound:
-		return fmt.Sprintf("the name %s has no address", name)
+		return "the name " + f.host + " has no address: check the host in the webhook's URL, or DNS"
 	case strings.Contains(dns.Err, "server misbehaving"):
-		return fmt.Sprintf("the name %s could not be looked up: the DNS server failed", name)
+		return "the name " + f.host + " could not be looked up: the DNS server failed"
 	}
-	return fmt.Sprintf("the name %s could not be looked up: no DNS server answered", name)
+	return "the name " + f.host + " could not be looked up: no DNS server answered"
 }
 
-func explainTLS(err error, host string) string {
-	var (
-		name         x509.HostnameError
-		issuer       x509.UnknownAuthorityError
-		invalid      x509.CertificateInvalidError
-		verification *tls.CertificateVerificationError
-		record       tls.RecordHeaderError
-		op           *net.OpError
-	)
-	switch {
-	case errors.As(err, &name):
-		return fmt.Sprintf("the TLS certificate is for %s, not %s", certificateNames(name.Certificate), host)
-	case errors.As(err, &issuer):
-		return "the TLS certificate is signed by an authority that is not trusted"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
-		if now := time.Now(); now.Before(invalid.Cert.NotBefore) {
-			return "the TLS certificate is not valid before " + invalid.Cert.NotBefore.UTC().Format(time.RFC3339)
-		}
-		return "the TLS certificate expired on " + invalid.Cert.NotAfter.UTC().Format(time.RFC3339)
-	case errors.As(err, &invalid):
-		return "the TLS certificate is not valid for a server"
-	case errors.As(err, &verification):
-		return "the TLS certificate could not be verified"
-	case errors.As(err, &record) && string(record.RecordHeader[:]) == "HTTP/":
-		return "the endpoint answered in plain HTTP, without TLS"
-	case errors.As(err, &record):
-		return "the endpoint does not speak TLS"
-	case errors.As(err, &op) && op.Op == "remote error": // an alert
-		return "the endpoint refused the TLS connection: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
-	}
-	// What the client itself finds wrong has no type.
-	if reason, ok := strings.CutPrefix(err.Error(), "tls: "); ok {
-		return "no TLS connection: " + reason
-	}
-	return ""
-}
-
-// certificateNames lists what a certificate is for, the first few.
-func certificateNames(cert *x509.Certificate) string {
-	const most = 3
-	names := append([]string(nil), cert.DNSNames...)
-	for _, ip := range cert.IPAddresses {
-		names = append(names, ip.String())
-	}
-	switch {
-	case len(names) == 0:
-		return "no host name"
-	case len(names) > most:
-		return strings.Join(names[:most], ", ") + " and others"
-	}
-	return strings.Join(names, ", ")
-}
-
-// notHTTP is in what net/http says of answers that break the protocol, over
+// notHTTP is in what net/http says of responses that break the protocol, over
 // HTTP/1 and HTTP/2: these errors have no types.
 var notHTTP = []string{
 	"malformed HTTP", "malformed MIME", "malformed response",
@@ -191,35 +190,37 @@ var notHTTP = []string{
 	"http2: frame too large", "failed reading the frame payload", "connection error: ",
 }
 
-func explainHTTP(err error, _ string) string {
-	text := err.Error()
+func (f *failure) explainHTTP() string {
+	text := f.err.Error()
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {
 	case says(`malformed HTTP response "\x15\x03`): // the first bytes of an alert
-		return "the endpoint speaks TLS: its URL should begin with https://"
+		return "the endpoint speaks TLS: the webhook's URL should begin with https://"
 	case says("response headers exceeded"), says("header list"):
-		return fmt.Sprintf("the response's headers are longer than %d KiB", maxResponseHeader>>10)
+		return fmt.Sprintf("the response headers are longer than %d KiB", maxResponseHeader>>10)
+	case slices.ContainsFunc(notHTTP, says) && f.at == connecting:
+		return "the configured proxy's response is not valid HTTP"
 	case slices.ContainsFunc(notHTTP, says):
-		return "the endpoint's answer is not valid HTTP"
+		return "the endpoint's response is not valid HTTP"
 	}
 	return ""
 }
 
-func explainConnection(err error, host string) string {
-	peer := host
+func (f *failure) explainConnection() string {
+	peer := f.host
 	var op *net.OpError
-	if errors.As(err, &op) && op.Addr != nil {
+	if errors.As(f.err, &op) && op.Addr != nil {
 		peer = op.Addr.String()
 	}
 	switch {
-	case errors.Is(err, syscall.ECONNREFUSED):
-		return "connection refused by " + peer
-	case errors.Is(err, syscall.ENETUNREACH), errors.Is(err, syscall.EHOSTUNREACH):
+	case errors.Is(f.err, syscall.ECONNREFUSED):
+		return "connection refused by " + peer + ": nothing listens there, or a firewall is in the way"
+	case errors.Is(f.err, syscall.ENETUNREACH), errors.Is(f.err, syscall.EHOSTUNREACH):
 		return "there is no route to " + peer
-	case errors.Is(err, syscall.ETIMEDOUT):
+	case errors.Is(f.err, syscall.ETIMEDOUT):
 		return "no connection: " + peer + " does not answer"
-	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
-		return "this server has no sockets left for another connection"
+	case errors.Is(f.err, syscall.EADDRNOTAVAIL), errors.Is(f.err, syscall.EMFILE), errors.Is(f.err, syscall.ENFILE):
+		return "this server has no sockets left for another connection: raise its limit of open files, or lower concurrency"
 	}
 	return ""
 }

@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-const notHTTPAnswer = "the endpoint's answer is not valid HTTP"
+const notHTTPAnswer = "the endpoint's response is not valid HTTP"
 
 const (
 	statusOK  = "HTTP/1.1 200 OK\r\n"
@@ -58,7 +58,7 @@ func TestClosedConnections(t *testing.T) {
 
 // Answers that break the protocol end the request at once.
 func TestBrokenAnswers(t *testing.T) {
-	const headers = "the response's headers are longer than 64 KiB"
+	const headers = "the response headers are longer than 64 KiB"
 	for _, tc := range []struct {
 		name   string
 		answer string
@@ -86,7 +86,7 @@ func TestBrokenAnswers(t *testing.T) {
 		{"an endless chunk line", chunkedOK + "2;" + strings.Repeat("x", 10_000) + "\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
 		{"a long trailer", chunkedOK + "0\r\n" + strings.Repeat("A: b\r\n", 1000) + "\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
 		{"a broken trailer", chunkedOK + "0\r\nnonsense\r\n\r\n", Response{StatusCode: 200, Failure: notHTTPAnswer}},
-		{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", Response{Failure: "the endpoint speaks TLS: its URL should begin with https://"}},
+		{"TLS", "\x15\x03\x01\x00\x02\x02\x0a", Response{Failure: "the endpoint speaks TLS: the webhook's URL should begin with https://"}},
 
 		{"a long header", statusOK + "A: " + strings.Repeat("a", maxResponseHeader) + "\r\n\r\n", Response{Failure: headers}},
 		{"many headers", statusOK + strings.Repeat("A: b\r\n", maxResponseHeader/6) + "\r\n", Response{Failure: headers}},
@@ -121,10 +121,10 @@ func TestEndlessAnswers(t *testing.T) {
 		{"half a body", holding(statusOK + "Content-Length: 9\r\n\r\nhalf"), 200, "half"},
 		{"half a body of a failure", holding("HTTP/1.1 503 No\r\nContent-Length: 9\r\n\r\nhalf"), 503, "half"},
 		{"a body without end", holding(statusOK + "\r\nhalf"), 200, "half"},
+		{"an endless body", repeating(statusOK+"\r\n", strings.Repeat("a", 64<<10)), 200, strings.Repeat("a", 1024)},
 		{"a dripping body", dripping(statusOK+"\r\n", "a"), 200, "a"},
 		{"dripping chunks", dripping(statusOK+"Transfer-Encoding: chunked\r\n\r\n", "1\r\na\r\n"), 200, "a"},
 		{"half a trailer", holding(chunkedOK + "2\r\nok\r\n0\r\nA: "), 200, "ok"},
-		{"an endless body", repeating(statusOK+"\r\n", strings.Repeat("a", 64<<10)), 200, strings.Repeat("a", 1024)},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,10 +138,11 @@ func TestEndlessAnswers(t *testing.T) {
 			if !strings.HasPrefix(r.Body, tc.body) || len(r.Body) > m.MaxResponse {
 				t.Errorf("kept %q", r.Body)
 			}
-			r.want(t, Response{
-				StatusCode: tc.status, TimedOut: true, Body: r.Body, Truncated: r.Truncated,
-				Failure: fmt.Sprintf("no complete response within %s", timeout),
-			})
+			want := Response{StatusCode: tc.status, TimedOut: true, Body: r.Body, Truncated: r.Truncated, Failure: tooLate(timeout)}
+			if tc.status != 0 {
+				want.Failure = fmt.Sprintf("no complete response within %s", timeout)
+			}
+			r.want(t, want)
 		})
 	}
 }
@@ -154,7 +155,7 @@ func TestRequestThatIsNotRead(t *testing.T) {
 	}))
 	m.Body = make([]byte, 16<<20)
 	r, timeout := sendUntil(t, newSender(t), m, incomplete)
-	r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+	r.want(t, Response{TimedOut: true, Failure: tooLate(timeout)})
 }
 
 // An endpoint may answer before it has read the request.
@@ -200,7 +201,7 @@ func TestBrokenHTTP2(t *testing.T) {
 			w.Header()["A"] = slices.Repeat([]string{"b"}, maxResponseHeader/30)
 		})
 		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
-			want(t, Response{Failure: "the response's headers are longer than 64 KiB"})
+			want(t, Response{Failure: "the response headers are longer than 64 KiB"})
 	})
 	t.Run("a single header beyond all bounds", func(t *testing.T) {
 		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
@@ -213,7 +214,7 @@ func TestBrokenHTTP2(t *testing.T) {
 		defer close(leave)
 		server := serveTLS(t, ca.issue(), func(http.ResponseWriter, *http.Request) { <-leave })
 		r, timeout := sendUntil(t, newSender(t, trusting(ca)), message(server.URL), incomplete)
-		r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+		r.want(t, Response{TimedOut: true, Failure: tooLate(timeout)})
 	})
 	for name, answer := range map[string]string{
 		"HTTP/1.1": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
@@ -265,8 +266,8 @@ func TestUnansweredConnection(t *testing.T) {
 	// How many connections the backlog holds is the kernel's affair.
 	for range 100 {
 		r := s.Send(t.Context(), m)
-		if r.Failure != "no complete response within 150ms" {
-			r.want(t, Response{TimedOut: true, Failure: "no connection to " + address + " within 150ms"})
+		if r.Failure != tooLate(m.Timeout) {
+			r.want(t, Response{TimedOut: true, Failure: "no connection to " + address + " within 150ms: the endpoint is down, or a firewall is in the way"})
 			return
 		}
 		var dialer net.Dialer
@@ -280,20 +281,24 @@ func TestUnansweredConnection(t *testing.T) {
 	t.Error("every connection was made")
 }
 
+const nobodyListens = ": nothing listens there, or a firewall is in the way"
+
 func TestRefusedConnection(t *testing.T) {
 	address := refusing(t)
-	newSender(t).Send(t.Context(), message("http://"+address)).want(t, Response{Failure: "connection refused by " + address})
+	newSender(t).Send(t.Context(), message("http://"+address)).want(t, Response{Failure: "connection refused by " + address + nobodyListens})
 	ca := newAuthority(t)
-	newSender(t, trusting(ca)).Send(t.Context(), message("https://"+address)).want(t, Response{Failure: "connection refused by " + address})
+	newSender(t, trusting(ca)).Send(t.Context(), message("https://"+address)).want(t, Response{Failure: "connection refused by " + address + nobodyListens})
 }
+
+const checkHost = ": check the host in the webhook's URL, or DNS"
 
 func TestNamesThatLeadNowhere(t *testing.T) {
 	dnsZone(t, map[string][]string{"empty.example": {}, "failing.example": {""}})
 	for _, tc := range []struct{ host, want string }{
-		{"hooks.invalid", "the name hooks.invalid has no address"},
-		{"hooks.invalid:8443", "the name hooks.invalid has no address"},
-		{"empty.example", "the name empty.example has no address"},
-		{"bücher.invalid", "the name xn--bcher-kva.invalid has no address"},
+		{"hooks.invalid", "the name hooks.invalid has no address" + checkHost},
+		{"hooks.invalid:8443", "the name hooks.invalid has no address" + checkHost},
+		{"empty.example", "the name empty.example has no address" + checkHost},
+		{"bücher.invalid", "the name xn--bcher-kva.invalid has no address" + checkHost},
 		{"failing.example", "the name failing.example could not be looked up: the DNS server failed"},
 	} {
 		t.Run(tc.host, func(t *testing.T) {
@@ -307,10 +312,33 @@ func TestNamesThatLeadNowhere(t *testing.T) {
 	})
 }
 
+// A DNS server that never answers is told from an endpoint that does not.
+func TestSilentDNS(t *testing.T) {
+	var config net.ListenConfig
+	silent, err := config.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	resolveAt(t, silent.LocalAddr().String())
+	m := message("https://hooks.example/")
+	m.Timeout = 50 * time.Millisecond
+	for _, proxied := range []bool{false, true} {
+		s := newSender(t, func(c *Config) {
+			if proxied {
+				c.Destinations.Proxy = newConnectProxy(t, http.StatusOK, nil).url
+			}
+		})
+		s.Send(t.Context(), m).want(t, Response{
+			TimedOut: true, Failure: "the name hooks.example could not be looked up within 50ms: no DNS server answered",
+		})
+	}
+}
+
 func TestPlainHTTPMustBeAllowed(t *testing.T) {
 	s := newSender(t, func(c *Config) { c.Destinations.AllowHTTP = false })
 	r := s.Send(t.Context(), message("http://"+refusing(t)))
-	if r.Failure != "the configuration no longer allows http URLs" || r.StatusCode != 0 {
+	if r.Failure != "the configuration no longer allows http URLs: change the webhook's URL to https" || r.StatusCode != 0 {
 		t.Errorf("got %+v", r)
 	}
 }

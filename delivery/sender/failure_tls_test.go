@@ -3,10 +3,13 @@ package sender
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +20,11 @@ func TestTLSFailures(t *testing.T) {
 	ca := newAuthority(t)
 	now := time.Now().UTC().Truncate(time.Second)
 	day := 24 * time.Hour
+	unknown := newAuthority(t)
+	below := func(a *authority) *authority { return a.subordinate() }
+	intermediate := ca.subordinate()
+	expired := ca.subordinate(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*day), now.Add(-day) })
+	other := ca.subordinate(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"other.example"} })
 	for _, tc := range []struct {
 		name string
 		cert tls.Certificate
@@ -25,35 +33,64 @@ func TestTLSFailures(t *testing.T) {
 		{"the right one", ca.issue(), ""},
 		{
 			"another name", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"other.example"}; c.IPAddresses = nil }),
-			"the TLS certificate is for other.example, not localhost",
+			"the TLS certificate is for other.example, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"several other names", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example"} }),
-			"the TLS certificate is for a.example, b.example, 127.0.0.1, not localhost",
+			"the TLS certificate is for a.example, b.example, 127.0.0.1, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"many other names", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example", "c.example", "d.example"} }),
-			"the TLS certificate is for a.example, b.example, c.example and others, not localhost",
+			"the TLS certificate is for a.example, b.example, c.example and others, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"no name", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }),
-			"the TLS certificate is for no host name, not localhost",
+			"the TLS certificate is for no host name, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
-			"an unknown authority", newAuthority(t).issue(),
-			"the TLS certificate is signed by an authority that is not trusted",
+			"an unknown authority", unknown.chained(unknown.issue()),
+			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there",
+		},
+		{
+			"an unknown authority, whose certificate is not sent", unknown.issue(),
+			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there; if it is an intermediate one, the endpoint must send its certificate",
+		},
+		{
+			"an unknown authority and its intermediate one", below(unknown).chained(below(unknown).issue()),
+			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there",
+		},
+		{"an intermediate one", intermediate.chained(intermediate.issue()), ""},
+		{
+			"a missing intermediate one", intermediate.issue(func(c *x509.Certificate) { c.IssuingCertificateURL = []string{"http://ca.example/"} }),
+			"the endpoint does not send the intermediate certificate that its TLS certificate needs: install the full chain there",
+		},
+		{
+			"self-signed", new(authority{t: t}).issue(func(c *x509.Certificate) { c.Subject.CommonName = "localhost" }),
+			"the TLS certificate is self-signed: get one from a trusted authority, or add this one to trusted_ca",
+		},
+		{
+			"an expired intermediate one", expired.chained(expired.issue()),
+			"the certificate of an authority, on which the TLS certificate relies, expired on " + now.Add(-day).Format(time.RFC3339) + ": renew it",
+		},
+		{
+			"an authority for other names", other.chained(other.issue()),
+			"the TLS certificate, or one of its authorities, is not valid",
+		},
+		{
+			"a name that is none", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"run: rm -rf"}, nil }),
+			"the TLS certificate is for other names, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"expired", ca.issue(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*day), now.Add(-day) }),
-			"the TLS certificate expired on " + now.Add(-day).Format(time.RFC3339),
+			"the TLS certificate expired on " + now.Add(-day).Format(time.RFC3339) + ": renew it",
 		},
 		{
 			"not valid yet", ca.issue(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(day), now.Add(2*day) }),
-			"the TLS certificate is not valid before " + now.Add(day).Format(time.RFC3339),
+			"the TLS certificate is not valid before " + now.Add(day).Format(time.RFC3339) + ": check the clocks of both servers",
 		},
 		{
 			"for clients", ca.issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
-			"the TLS certificate is not valid for a server",
+			"the TLS certificate is not one for servers",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -77,7 +114,7 @@ func TestTLSFailures(t *testing.T) {
 	t.Run("the system's authorities", func(t *testing.T) {
 		server := serveTLS(t, ca.issue(), func(http.ResponseWriter, *http.Request) {})
 		newSender(t).Send(t.Context(), message(server.URL)).
-			want(t, Response{Failure: "the TLS certificate is signed by an authority that is not trusted"})
+			want(t, Response{Failure: "the TLS certificate is signed by an authority that is not trusted: if it is your own, add it to trusted_ca; if it is an intermediate one, the endpoint must send its certificate"})
 	})
 }
 
@@ -97,34 +134,70 @@ func TestTLSHandshakeFailures(t *testing.T) {
 		handle func(net.Conn)
 		want   string
 	}{
-		{"plain HTTP", greeting("HTTP/1.1 400 Bad Request\r\n\r\n"), "the endpoint answered in plain HTTP, without TLS"},
-		{"another protocol", greeting("SSH-2.0-OpenSSH_9.6\r\n"), "the endpoint does not speak TLS"},
+		{"plain HTTP", greeting("HTTP/1.1 400 Bad Request\r\n\r\n"), "the endpoint answered in plain HTTP, without TLS: check the port in the webhook's URL"},
+		{"another protocol", greeting("SSH-2.0-OpenSSH_9.6\r\n"), "the endpoint does not speak TLS: check the port in the webhook's URL"},
 		{"closed", func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }, "the connection was closed during the TLS handshake"},
 		{
-			"a client certificate is asked for", secure(&tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}),
+			"no cipher in common", secure(&tls.Config{MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_RSA_WITH_RC4_128_SHA}}),
 			"the endpoint refused the TLS connection: handshake failure",
 		},
 		{
-			"a client certificate is asked for, TLS 1.3", secure(&tls.Config{ClientAuth: tls.RequireAnyClientCert}),
-			"the endpoint refused the TLS connection: certificate required",
+			"no certificate for the name", secure(&tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return nil, errors.New("none") }}),
+			"the endpoint refused the TLS connection (internal error): it may have no certificate for 127.0.0.1",
 		},
 		{
 			"an old version of TLS", secure(&tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}),
-			"the endpoint refused the TLS connection: protocol version not supported",
+			oldTLS,
 		},
 		{
 			"an old version of TLS, insisted on", greeting("\x16\x03\x01\x00\x2a\x02\x00\x00\x26\x03\x01" + strings.Repeat("r", 32) + "\x00\x00\x2f\x00"),
-			"no TLS connection: server selected unsupported protocol version 301",
+			oldTLS,
 		},
 		{
 			"no protocol in common", secure(&tls.Config{NextProtos: []string{"imap"}}),
-			"the endpoint refused the TLS connection: no application protocol",
+			"the endpoint speaks neither HTTP/1.1 nor HTTP/2 over TLS",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			newSender(t, trusting(ca)).Send(t.Context(), message("https://"+serve(t, tc.handle))).want(t, Response{Failure: tc.want})
 		})
+	}
+}
+
+// An endpoint may ask for a client certificate; that it wants one, it may say only when
+// the handshake is over.
+func TestClientCertificates(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
+			for _, proxied := range []bool{false, true} {
+				for _, auth := range []tls.ClientAuthType{tls.RequestClientCert, tls.RequireAnyClientCert} {
+					t.Run(fmt.Sprint(tls.VersionName(version), " ", protocol, " ", auth, " proxied: ", proxied), func(t *testing.T) {
+						t.Parallel()
+						server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }))
+						server.EnableHTTP2 = protocol == "HTTP/2.0"
+						server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}, ClientAuth: auth, MaxVersion: version}
+						server.Config.ErrorLog = log.New(io.Discard, "", 0)
+						server.StartTLS()
+						defer server.Close()
+						s := newSender(t, trusting(ca), func(c *Config) {
+							if proxied {
+								c.Destinations.Proxy = newConnectProxy(t, http.StatusOK, nil).url
+							}
+						})
+						want := Response{StatusCode: 200, Body: protocol}
+						if auth == tls.RequireAnyClientCert {
+							want = Response{Failure: "the endpoint wants a client certificate, which webhooks do not have: it must accept requests without one"}
+						}
+						for range 2 {
+							s.Send(t.Context(), message(server.URL)).want(t, want)
+						}
+					})
+				}
+			}
+		}
 	}
 }
 

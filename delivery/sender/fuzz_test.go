@@ -34,6 +34,9 @@ func FuzzResponse(f *testing.F) {
 		if r.TimedOut || len(r.Body) > m.MaxResponse || !utf8.ValidString(r.Body) {
 			t.Errorf("got %+v", r)
 		}
+		if r.Failure != "" {
+			checkSentence(t, r)
+		}
 		if r.StatusCode != 0 && (r.StatusCode < 100 || r.StatusCode > 999) || r.StatusCode == 0 && r.Failure == "" {
 			t.Errorf("the status is %d, the failure %q", r.StatusCode, r.Failure)
 		}

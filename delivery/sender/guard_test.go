@@ -1,20 +1,11 @@
 package sender
 
 import (
-	"bufio"
-	"crypto/tls"
-	"crypto/x509"
-	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
-	"strings"
 	"sync/atomic"
 	"testing"
-
-	"go.uber.org/goleak"
 )
 
 // The address is checked when the connection is made, after DNS.
@@ -33,6 +24,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		"mapped.example": {"::ffff:127.0.0.1"},
 		"nat64.example":  {"64:ff9b::7f00:1"},
 		"meta.example":   {"169.254.169.254"},
+		"local.example":  {"fe80::1", "127.0.0.1"},
 	})
 	const (
 		loopback = "the address 127.0.0.1 is not public, and not allowed by the configuration"
@@ -56,6 +48,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
 		{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
 		{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
+		{"link-local beside one allowed", "local.example", "127.0.0.0/8", "", ""},
 		{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
 		{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
 		{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},
@@ -124,286 +117,5 @@ func TestLocalhostIsForbidden(t *testing.T) {
 		"the address ::1 is not public, and not allowed by the configuration":
 	default:
 		t.Errorf("got %+v", r)
-	}
-}
-
-// connectProxy is a proxy that makes connections, and notes where to.
-type connectProxy struct {
-	url    *url.URL
-	status int // what it answers; 200 to connect
-	asked  chan string
-}
-
-// One of https has a TLS configuration.
-func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy {
-	t.Helper()
-	p := &connectProxy{status: status, asked: make(chan string, 10)}
-	p.url = &url.URL{Scheme: "http", Host: serve(t, func(conn net.Conn) {
-		if secure != nil {
-			conn = tls.Server(conn, secure)
-		}
-		in := bufio.NewReader(conn)
-		request, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		p.asked <- request.Method + " " + request.RequestURI
-		if p.status != 200 {
-			_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 %d No\r\n\r\n", p.status))
-			return
-		}
-		var dialer net.Dialer
-		onward, err := dialer.DialContext(t.Context(), "tcp", request.Host)
-		if err != nil {
-			return
-		}
-		defer func() { _ = onward.Close() }()
-		if request.Method == http.MethodConnect {
-			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\n\r\n")
-		} else if err := request.Write(onward); err != nil {
-			return
-		}
-		go func() {
-			_, _ = io.Copy(onward, in)
-			_ = onward.Close()
-		}()
-		_, _ = io.Copy(conn, onward)
-	})}
-	return p
-}
-
-// With a proxy, its own address needs no permission, but the destination's does.
-func TestProxy(t *testing.T) {
-	ca := newAuthority(t)
-	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
-	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) {
-		c.DNSNames = append(c.DNSNames, "inside.example", "two.example", "xn--bcher-kva.example")
-	}), answer)
-	plain := httptest.NewServer(http.HandlerFunc(answer))
-	defer plain.Close()
-	_, securePort, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
-	dnsZone(t, map[string][]string{
-		"inside.example": {"127.0.0.1"}, "mixed.example": {"8.8.8.8", "127.0.0.1"}, "two.example": {"::1", "127.0.0.1"},
-		"xn--bcher-kva.example": {"127.0.0.1"},
-	})
-	loopback := "the address 127.0.0.1 is not public, and not allowed by the configuration"
-
-	for _, tc := range []struct {
-		name, url, allow string
-		want             Response
-		asked            string
-	}{
-		{
-			"https", secure.URL, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT " + secure.Listener.Addr().String(),
-		},
-		{
-			"http", plain.URL + "/hooks", "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/1.1"},
-			"POST " + plain.URL + "/hooks",
-		},
-		{
-			"https, a name", "https://inside.example:" + securePort, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
-		},
-		{
-			"https, an international name", "https://bücher.example:" + securePort, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
-		},
-		{
-			"https, a name with two addresses", "https://two.example:" + securePort, "127.0.0.0/8 ::1/128",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
-		},
-		{
-			"http, a name", "http://inside.example:" + plainPort + "/hooks", "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/1.1"},
-			"POST http://inside.example:" + plainPort + "/hooks",
-		},
-		{"https, forbidden", secure.URL, "", Response{Failure: loopback}, ""},
-		{"http, forbidden", plain.URL, "", Response{Failure: loopback}, ""},
-		{"a name, forbidden", "https://inside.example:" + securePort, "", Response{Failure: loopback}, ""},
-		{"a name, partly forbidden", "https://mixed.example:" + securePort, "", Response{Failure: loopback}, ""},
-		{"an address, IPv4-mapped", "https://[::ffff:127.0.0.1]:" + securePort, "", Response{
-			Failure: "the address ::ffff:127.0.0.1 is not public, and not allowed by the configuration",
-		}, ""},
-		{"an address written as a number", "https://2130706433:" + securePort, "", Response{
-			Failure: "the name 2130706433 has no address",
-		}, ""},
-		{"a name without address", "https://hooks.invalid", "", Response{Failure: "the name hooks.invalid has no address"}, ""},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			proxy := newConnectProxy(t, http.StatusOK, nil)
-			s := newSender(t, trusting(ca), func(c *Config) {
-				c.Destinations.Proxy, c.Destinations.Allow = proxy.url, nil
-				if tc.allow != "" {
-					c.Destinations.Allow = prefixes(strings.Fields(tc.allow)...)
-				}
-			})
-			s.Send(t.Context(), message(tc.url)).want(t, tc.want)
-			asked := ""
-			if len(proxy.asked) > 0 {
-				asked = <-proxy.asked
-			}
-			if asked != tc.asked {
-				t.Errorf("the proxy was asked %q, not %q", asked, tc.asked)
-			}
-		})
-	}
-}
-
-// An HTTPS proxy is spoken to by HTTP/1.1, though it could do HTTP/2.
-func TestSecureProxy(t *testing.T) {
-	ca := newAuthority(t)
-	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
-	secure := serveTLS(t, ca.issue(), answer)
-	plain := httptest.NewServer(http.HandlerFunc(answer))
-	defer plain.Close()
-	proxy := newConnectProxy(t, http.StatusOK, &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2", "http/1.1"}})
-	proxy.url.Scheme = "https"
-	s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy.url })
-	s.Send(t.Context(), message(secure.URL)).want(t, Response{StatusCode: 200, Body: "HTTP/2.0"})
-	s.Send(t.Context(), message(plain.URL)).want(t, Response{StatusCode: 200, Body: "HTTP/1.1"})
-}
-
-// The proxy tries another address of a name when it cannot connect to one.
-func TestProxyTriesAddresses(t *testing.T) {
-	ca := newAuthority(t)
-	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "two.example") }), func(http.ResponseWriter, *http.Request) {})
-	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	dnsZone(t, map[string][]string{"two.example": {"127.0.0.2", "127.0.0.1", "127.0.0.3"}})
-	proxy := newConnectProxy(t, http.StatusOK, nil)
-	s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy.url })
-	s.Send(t.Context(), message("https://two.example:"+port)).want(t, Response{StatusCode: 200})
-}
-
-func TestProxyFailures(t *testing.T) {
-	ca := newAuthority(t)
-	dnsZone(t, nil)
-	unreachable := "the proxy of the configuration could not be reached"
-	for _, tc := range []struct{ name, proxy, want string }{
-		{"refuses", newConnectProxy(t, http.StatusForbidden, nil).url.String(), "the proxy of the configuration answered 403 Forbidden"},
-		{"cannot connect", newConnectProxy(t, http.StatusBadGateway, nil).url.String(), "the proxy of the configuration answered 502 Bad Gateway"},
-		{"wants a password", newConnectProxy(t, http.StatusProxyAuthRequired, nil).url.String(), "the proxy of the configuration answered 407 Proxy Authentication Required"},
-		{"is away", "http://" + refusing(t), unreachable},
-		{"is away, SOCKS", "socks5://" + refusing(t), unreachable},
-		{"has no address", "http://proxy.invalid", unreachable},
-		{"has a certificate that is not trusted", serveTLS(t, newAuthority(t).issue(), func(http.ResponseWriter, *http.Request) {}).URL, unreachable},
-		{"closes", "http://" + serve(t, answering("")), "the connection was closed before it was complete"},
-		{"speaks no HTTP", "http://" + serve(t, greeting("SSH-2.0-OpenSSH_9.6\r\n")), notHTTPAnswer},
-		// SOCKS 5 (RFC 1928): no authentication needed; then a failure, host unreachable.
-		{"cannot connect, SOCKS", "socks5://" + serve(t, func(conn net.Conn) {
-			for _, answer := range []string{"\x05\x00", "\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"} {
-				_, _ = conn.Read(make([]byte, 4096))
-				_, _ = io.WriteString(conn, answer)
-			}
-		}), "the proxy of the configuration could not connect to 127.0.0.1"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			proxy, err := url.Parse(tc.proxy)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy })
-			s.Send(t.Context(), message("https://127.0.0.1:8443")).want(t, Response{Failure: tc.want})
-		})
-	}
-}
-
-// Connections through a proxy are kept like others, and end with the sender.
-func TestProxyConnectionsAreKept(t *testing.T) {
-	ca := newAuthority(t)
-	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
-	plain := httptest.NewServer(http.HandlerFunc(answer))
-	defer plain.Close()
-	old := httptest.NewUnstartedServer(http.HandlerFunc(answer))
-	old.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
-	old.StartTLS()
-	defer old.Close()
-	proxy := newConnectProxy(t, http.StatusOK, nil)
-	for _, tc := range []struct{ name, url, protocol string }{
-		{"http", plain.URL, "HTTP/1.1"},
-		{"https", old.URL, "HTTP/1.1"},
-		{"HTTP/2", serveTLS(t, ca.issue(), answer).URL, "HTTP/2.0"},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			before := goleak.IgnoreCurrent()
-			s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy.url })
-			for range 3 {
-				s.Send(t.Context(), message(tc.url)).want(t, Response{StatusCode: 200, Body: tc.protocol})
-			}
-			<-proxy.asked
-			if n := len(proxy.asked); n > 0 {
-				t.Errorf("three requests took %d connections", n+1)
-			}
-			s.Close()
-			goleak.VerifyNone(t, before)
-		})
-	}
-}
-
-// socksProxy is a proxy of SOCKS 5 (RFC 1928) that reaches one place alone, and
-// notes where it was to connect to.
-func socksProxy(t *testing.T, to string) (address string, asked chan string) {
-	t.Helper()
-	asked = make(chan string, 10)
-	return serve(t, func(conn net.Conn) {
-		packet := make([]byte, 512)
-		if _, err := conn.Read(packet); err != nil { // which authentication
-			return
-		}
-		_, _ = io.WriteString(conn, "\x05\x00") // none is needed
-		n, err := conn.Read(packet)
-		if err != nil {
-			return
-		}
-		asked <- fmt.Sprintf("%x", packet[:n])
-		_, _ = io.WriteString(conn, "\x05\x00\x00\x01\x00\x00\x00\x00\x00\x00") // connected
-		var dialer net.Dialer
-		onward, err := dialer.DialContext(t.Context(), "tcp", to)
-		if err != nil {
-			return
-		}
-		defer func() { _ = onward.Close() }()
-		go func() {
-			_, _ = io.Copy(onward, conn)
-			_ = onward.Close()
-		}()
-		_, _ = io.Copy(conn, onward)
-	}), asked
-}
-
-// The proxy stands where no destination may be, and the destination, which need
-// not exist here, where they may.
-func TestSOCKSProxy(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
-	defer server.Close()
-	for _, tc := range []struct {
-		allow string
-		want  Response
-		asked string // version, connect, IPv4, address, port
-	}{
-		{"192.0.2.0/24", Response{StatusCode: 204}, "05010001c00002010050"},
-		{"127.0.0.0/8", Response{Failure: "the address 192.0.2.1 is not public, and not allowed by the configuration"}, ""},
-	} {
-		t.Run(tc.allow, func(t *testing.T) {
-			address, asked := socksProxy(t, server.Listener.Addr().String())
-			s := newSender(t, func(c *Config) {
-				c.Destinations.Proxy = &url.URL{Scheme: "socks5", Host: address}
-				c.Destinations.Allow = prefixes(tc.allow)
-			})
-			s.Send(t.Context(), message("http://192.0.2.1/")).want(t, tc.want)
-			got := ""
-			if len(asked) > 0 {
-				got = <-asked
-			}
-			if got != tc.asked {
-				t.Errorf("the proxy was asked %s, not %s", got, tc.asked)
-			}
-		})
 	}
 }

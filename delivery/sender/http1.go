@@ -76,22 +76,31 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) (r Response, kee
 	b := getBuffer()
 	defer putBuffer(b)
 	if err := appendRequestHeader(b, req); err != nil {
-		return Response{Failure: "this request cannot be sent: " + err.Error(), Cause: err}, true
+		return failed("this request cannot be sent: "+err.Error(), err), true
 	}
 	w := c.write(b, req.Body)
 	if w.err != nil && !c.line.sent {
-		return req.failure(ctx, w.err, waiting), false
+		return req.fail(ctx, c.refusal(w.err), waiting), false
 	}
 	in := newResponseReader(c.Conn)
 	defer in.free()
 	status, last, err := in.readHeader()
 	if err != nil {
 		_ = w.wait(0)
-		return req.failure(ctx, err, waiting), false
+		return req.fail(ctx, c.refusal(err), waiting), false
 	}
 	r = req.response(ctx, status, in)
 	keep = r.Failure == "" && !last && in.isDrained()
 	return r, w.wait(graceAfterResponse) == nil && keep
+}
+
+// refusal explains an error on a connection that has had no response yet: an endpoint
+// that wants a client certificate may say so only after the handshake.
+func (c *http1Conn) refusal(err error) error {
+	if c.used || !c.line.clientCertWanted.Load() {
+		return err
+	}
+	return &tlsError{err: err, clientCertWanted: true}
 }
 
 // write writes a request, whose header is in b, with room for more.

@@ -121,7 +121,7 @@ func TestDialledAddress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := address(u); got != want {
+		if got := net.JoinHostPort(hostPort(u)); got != want {
 			t.Errorf("%s: got %s, not %s", raw, got, want)
 		}
 	}
@@ -156,7 +156,7 @@ func TestHeadersThatCannotBeSent(t *testing.T) {
 func TestURLsThatCannotBeCalled(t *testing.T) {
 	t.Parallel()
 	for _, url := range []string{"", "hooks.example", "https:hooks.example", "https://", "https:///path", "ftp://127.0.0.1/", "https://[::1", "https://hooks.example/\x00", ":", "//127.0.0.1/", "https://a\"b.example/", "https://℀.example/"} {
-		if r := newSender(t).Send(t.Context(), message(url)); r.Failure != "the webhook's URL is not one" || r.StatusCode != 0 {
+		if r := newSender(t).Send(t.Context(), message(url)); r.Failure != "the webhook's URL is not a valid http or https URL: change it" || r.StatusCode != 0 {
 			t.Errorf("%q: got %+v", url, r)
 		}
 	}

@@ -23,7 +23,7 @@ type responseReader struct {
 	body   io.Reader
 }
 
-// limitedReader reads up to a limit, and notes why it ends.
+// limitedReader reads up to a limit, or the first error, and notes why it ends.
 type limitedReader struct {
 	io.Reader
 	left int
@@ -31,8 +31,10 @@ type limitedReader struct {
 }
 
 func (l *limitedReader) Read(p []byte) (n int, err error) {
-	if l.left <= 0 {
+	if l.err == nil && l.left <= 0 {
 		l.err = errLongHeader
+	}
+	if l.err != nil {
 		return 0, l.err
 	}
 	n, l.err = l.Reader.Read(p[:min(len(p), l.left)])
@@ -103,7 +105,7 @@ func (r *responseReader) isDrained() bool { return r.in.Buffered() == 0 }
 func (req *request) response(ctx context.Context, status int, body io.Reader) Response {
 	switch {
 	case status < 100:
-		return req.failure(ctx, errStatus, waiting)
+		return req.fail(ctx, errStatus, waiting)
 	case status == http.StatusSwitchingProtocols:
 		// No response but a connection, which no timeout ends.
 		return Response{StatusCode: status}
@@ -111,7 +113,7 @@ func (req *request) response(ctx context.Context, status int, body io.Reader) Re
 	text, truncated, err := readText(body, req.MaxResponse)
 	var r Response
 	if err != nil {
-		r = req.failure(ctx, err, reading)
+		r = req.fail(ctx, err, reading)
 	}
 	r.StatusCode, r.Body, r.Truncated = status, text, truncated
 	return r

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -17,6 +18,9 @@ import (
 type clientConn struct {
 	client *http.ClientConn
 	many   bool // requests at a time
+	// clientCertWanted says that the endpoint asked for a client certificate.
+	clientCertWanted bool
+	answered         atomic.Bool // a response has come on it
 }
 
 func (c *clientConn) shared() bool { return c.many }
@@ -43,8 +47,12 @@ func (c *clientConn) roundTrip(ctx context.Context, req *request) (r Response, k
 	}
 	resp, err := c.client.RoundTrip(post.WithContext(timed))
 	if err != nil {
-		return req.failure(ctx, err, waiting), c.many && c.client.Err() == nil, isUnprocessed(err)
+		if c.clientCertWanted && !c.answered.Load() {
+			err = &tlsError{err: err, clientCertWanted: true}
+		}
+		return req.fail(ctx, err, waiting), c.many && c.client.Err() == nil, isUnprocessed(err)
 	}
+	c.answered.Store(true)
 	defer resp.Body.Close()
 	r = req.response(ctx, resp.StatusCode, resp.Body)
 	if c.many {

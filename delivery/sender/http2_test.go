@@ -2,7 +2,6 @@ package sender
 
 import (
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -191,7 +190,7 @@ func TestTimeoutOverHTTP2(t *testing.T) {
 	})
 	s := newSender(t, trusting(ca))
 	r, timeout := sendUntil(t, s, message(url), incomplete)
-	r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+	r.want(t, Response{TimedOut: true, Failure: tooLate(timeout)})
 	answering.Store(true)
 	s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
 	if before.Load() == 0 {
@@ -224,5 +223,5 @@ func TestSilentHTTP2(t *testing.T) {
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2"}}
 	url := "https://" + serve(t, func(tcp net.Conn) { _, _ = io.Copy(io.Discard, tls.Server(tcp, config)) })
 	r, timeout := sendUntil(t, newSender(t, trusting(ca)), message(url), incomplete)
-	r.want(t, Response{TimedOut: true, Failure: fmt.Sprintf("no complete response within %s", timeout)})
+	r.want(t, Response{TimedOut: true, Failure: tooLate(timeout)})
 }

@@ -1,6 +1,9 @@
 package sender
 
-import "net"
+import (
+	"net"
+	"sync/atomic"
+)
 
 // line is the TCP connection below a connection of HTTP/1, with or without TLS. It
 // notes whether anything was sent, and can be read without waiting.
@@ -12,6 +15,8 @@ type line struct {
 	// fails as if the deadline had passed, after which TLS, too, can go on.
 	peeking bool
 	peeker  peeker
+	// clientCertWanted says that the endpoint asked for a client certificate.
+	clientCertWanted atomic.Bool
 }
 
 func newLine(conn net.Conn) (*line, error) {

@@ -23,7 +23,8 @@ type Response struct {
 	// Body is UTF-8 text, cut between characters at MaxResponse bytes.
 	Body      string
 	Truncated bool
-	// Failure is one sentence for an admin, or "" if the whole response came.
+	// Failure is one sentence for an admin, of at most 512 bytes and without control
+	// characters, or "" if the whole response came.
 	// The status is not judged here.
 	Failure string
 	// Cause is the error behind Failure, for the log of whoever runs this.

@@ -11,13 +11,82 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 )
+
+// resolveForProxy looks up and checks the addresses that the proxy may be asked for:
+// it makes the connection, out of the dialer's sight. Those of IPv4 come first: a
+// proxy may have no other network.
+func (s *Sender) resolveForProxy(ctx context.Context, req *request) error {
+	host, _ := hostPort(req.url)
+	if addr, err := netip.ParseAddr(host); err == nil {
+		req.resolved = []netip.Addr{addr}
+		return s.destinations.CheckAddr(addr)
+	}
+	ctx, cancel := context.WithDeadline(ctx, req.deadline)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return err
+	}
+	for i, addr := range addrs {
+		if err := s.destinations.CheckAddr(addr); err != nil {
+			return err
+		}
+		addrs[i] = addr.Unmap()
+	}
+	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
+	req.resolved = addrs
+	return nil
+}
+
+// proxyLooksUp says whether the proxy looks up the endpoint's name: that is so for a
+// request of http to an HTTP proxy, which must be told the name.
+func (s *Sender) proxyLooksUp(req *request) bool {
+	return req.url.Scheme == "http" && !strings.HasPrefix(s.destinations.Proxy.Scheme, "socks")
+}
+
+// dialThroughProxy makes a connection to the endpoint of a request through the proxy.
+// It asks for an address that was checked, since the proxy might find another one for
+// the name.
+func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection, error) {
+	host, port := hostPort(req.url)
+	if s.proxyLooksUp(req) {
+		return s.connectThroughProxy(ctx, "http", host, net.JoinHostPort(host, port))
+	}
+	var first error
+	for _, addr := range req.resolved {
+		c, err := s.connectThroughProxy(ctx, req.url.Scheme, host, net.JoinHostPort(addr.String(), port))
+		if err == nil {
+			return c, nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return nil, first
+}
+
+// connectThroughProxy asks the proxy for an address, where the host is.
+func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address string) (connection, error) {
+	var handshaking, clientCertWanted atomic.Bool
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		TLSHandshakeStart: func() { handshaking.Store(true) },
+	})
+	client, err := s.throughProxy(host, &clientCertWanted).NewClientConn(ctx, scheme, address)
+	switch {
+	case err != nil && handshaking.Load():
+		return nil, s.handshakeError(err, &clientCertWanted)
+	case err != nil:
+		return nil, err
+	}
+	// One of HTTP/1 takes one request at a time.
+	return &clientConn{client: client, many: client.Available() > 1, clientCertWanted: clientCertWanted.Load()}, nil
+}
 
 // throughProxy makes net/http's Transport, which knows the protocols of proxies,
 // connect through one to an endpoint whose certificate is for the host.
-func (s *Sender) throughProxy(host string) *http.Transport {
+func (s *Sender) throughProxy(host string, clientCertWanted *atomic.Bool) *http.Transport {
 	t := s.newTransport()
-	t.TLSClientConfig.ServerName = host
+	t.TLSClientConfig = s.tlsConfig(host, clientCertWanted)
 	t.DialContext = s.dialer.DialContext
 	t.DialTLSContext = s.dialProxyTLS
 	t.Proxy = http.ProxyURL(s.destinations.Proxy)
@@ -40,57 +109,4 @@ func (s *Sender) dialProxyTLS(ctx context.Context, network, address string) (net
 		return nil, err
 	}
 	return struct{ net.Conn }{conn}, nil // Transport is not to take it for the endpoint's
-}
-
-// dialThroughProxy makes a connection to the endpoint of a request through the proxy.
-// That is told an address that was checked, lest it find another one for the name;
-// only of http, an HTTP proxy must be told the name, and look after addresses by itself.
-func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection, phase, error) {
-	at := connecting
-	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		TLSHandshakeStart: func() { at = handshaking },
-	})
-	byName := address(req.url)
-	host, port, _ := net.SplitHostPort(byName)
-	to := []string{byName}
-	if req.url.Scheme == "https" || strings.HasPrefix(s.destinations.Proxy.Scheme, "socks") {
-		to = nil
-		for _, addr := range req.resolved {
-			to = append(to, net.JoinHostPort(addr.String(), port))
-		}
-	}
-	transport := s.throughProxy(host)
-	var first error
-	for _, each := range to {
-		client, err := transport.NewClientConn(traced, req.url.Scheme, each)
-		if err == nil {
-			// One of HTTP/1 takes one request at a time.
-			return &clientConn{client: client, many: client.Available() > 1}, waiting, nil
-		}
-		first = cmp.Or(first, err)
-	}
-	return nil, at, first
-}
-
-// resolve gives the addresses that the host of a request has, if all may be gone to.
-// Those of IPv4 come first: a proxy may have no other network.
-func (s *Sender) resolve(ctx context.Context, req *request) ([]netip.Addr, error) {
-	host, _, _ := net.SplitHostPort(address(req.url))
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{addr}, s.destinations.CheckAddr(addr)
-	}
-	ctx, cancel := context.WithDeadline(ctx, req.deadline)
-	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-	if err != nil {
-		return nil, err
-	}
-	for i, addr := range addrs {
-		if err := s.destinations.CheckAddr(addr); err != nil {
-			return nil, err
-		}
-		addrs[i] = addr.Unmap()
-	}
-	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
-	return addrs, nil
 }

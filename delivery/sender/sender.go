@@ -90,32 +90,21 @@ type request struct {
 	resolved []netip.Addr
 }
 
-// failure says what went wrong, in which phase.
-func (req *request) failure(ctx context.Context, err error, at phase) Response {
-	if ctx.Err() != nil {
-		return Response{Cause: ctx.Err(), Failure: "the request was cancelled because this server stopped"}
-	}
-	return explain(err, req.url, req.Timeout, at)
-}
-
 // Send makes one POST and reads the whole response. It returns no error: whatever
 // came of it is in the response. When the context ends, the request is cancelled.
 func (s *Sender) Send(ctx context.Context, m Message) Response {
 	req := &request{Message: m, deadline: time.Now().Add(m.Timeout)}
 	var err error
-	if req.url, err = parseURL(m.URL); err != nil || req.url.Host == "" {
-		return Response{Failure: "the webhook's URL is not one"}
-	}
-	if req.url.Scheme != "https" && !s.destinations.AllowHTTP {
-		return Response{Failure: "the configuration no longer allows http URLs"}
-	}
-	if req.url.Scheme != "https" && req.url.Scheme != "http" {
-		return Response{Failure: "the webhook's URL is not one"}
+	req.url, err = parseURL(m.URL)
+	switch {
+	case err != nil || req.url.Host == "" || req.url.Scheme != "https" && req.url.Scheme != "http":
+		return failed("the webhook's URL is not a valid http or https URL: change it", err)
+	case req.url.Scheme == "http" && !s.destinations.AllowHTTP:
+		return failed("the configuration no longer allows http URLs: change the webhook's URL to https", nil)
 	}
 	if s.destinations.Proxy != nil {
-		// The proxy makes the connection, out of the dialer's sight.
-		if req.resolved, err = s.resolve(ctx, req); err != nil {
-			return req.failure(ctx, err, connecting)
+		if err := s.resolveForProxy(ctx, req); err != nil {
+			return req.fail(ctx, err, connecting)
 		}
 	}
 	r, unsent := s.try(ctx, req)
@@ -128,21 +117,20 @@ func (s *Sender) Send(ctx context.Context, m Message) Response {
 // try makes the request once. Unsent means that it failed before the endpoint has
 // seen anything of it.
 func (s *Sender) try(ctx context.Context, req *request) (r Response, unsent bool) {
-	c, at, err := s.getConn(ctx, req)
+	c, err := s.getConn(ctx, req)
 	if err != nil {
-		return req.failure(ctx, err, at), false
+		return req.fail(ctx, err, connecting), false
 	}
 	r, keep, unsent := c.roundTrip(ctx, req)
 	s.pool.put(c, keep)
 	return r, unsent
 }
 
-// getConn takes a connection from the pool, or makes one. An error comes with how
-// far it got.
-func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, phase, error) {
+// getConn takes a connection from the pool, or makes one.
+func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, error) {
 	to := endpoint{req.url.Scheme, req.url.Host}
 	if c := s.pool.get(to, req.deadline); c != nil {
-		return c, waiting, nil
+		return c, nil
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
@@ -150,9 +138,9 @@ func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, phase,
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
 	}
-	c, at, err := dial(ctx, req)
+	c, err := dial(ctx, req)
 	if err != nil {
-		return nil, at, err
+		return nil, err
 	}
-	return s.pool.add(to, c), waiting, nil
+	return s.pool.add(to, c), nil
 }
