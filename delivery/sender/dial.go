@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"net/netip"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -29,7 +30,7 @@ type connection interface {
 // context's.
 func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	host, port := hostPort(req.url)
-	conn, err := s.dialer.DialContext(ctx, "tcp", net.JoinHostPort(host, port))
+	conn, err := s.dialTCP(ctx, req, host, port)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +62,27 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	// The connection outlives this request. If it has ended already, the request tells.
 	_ = line.SetDeadline(time.Time{})
 	return &clientConn{client: client, many: true, clientCertWanted: line.clientCertWanted.Load()}, nil
+}
+
+// dialTCP connects to an address of the host that requests may go to. What it checked
+// is what it dials.
+func (s *Sender) dialTCP(ctx context.Context, req *request, host, port string) (net.Conn, error) {
+	addrs, err := lookUp(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	addrs, refused := s.destinations.split(addrs)
+	if len(addrs) == 0 {
+		return nil, refused
+	}
+	addrs = alternate(addrs)
+	addrs = addrs[:min(len(addrs), maxAddresses)]
+	return dialAny(ctx, addrs, min(fallbackDelay, share(req.deadline, len(addrs))),
+		func(ctx context.Context, addr netip.Addr) (net.Conn, error) {
+			return s.dialer.DialContext(ctx, "tcp", net.JoinHostPort(addr.String(), port))
+		},
+		func(late net.Conn) { _ = late.Close() },
+	)
 }
 
 // tlsConfig is for one connection to a host. It notes whether the endpoint asks for a

@@ -25,6 +25,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		"nat64.example":  {"64:ff9b::7f00:1"},
 		"meta.example":   {"169.254.169.254"},
 		"local.example":  {"fe80::1", "127.0.0.1"},
+		"closed.example": {"fe80::1", "127.0.0.2"}, // where nothing listens
 	})
 	const (
 		loopback = "the address 127.0.0.1 is not public, and not allowed by the configuration"
@@ -49,6 +50,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
 		{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
 		{"link-local beside one allowed", "local.example", "127.0.0.0/8", "", ""},
+		{"forbidden beside one that refuses", "closed.example", "127.0.0.0/8", "", "connection refused by 127.0.0.2:" + port + nobodyListens},
 		{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
 		{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
 		{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},

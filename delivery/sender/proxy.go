@@ -18,25 +18,19 @@ import (
 // it makes the connection, out of the dialer's sight. Those of IPv4 come first: a
 // proxy may have no other network.
 func (s *Sender) resolveForProxy(ctx context.Context, req *request) error {
-	host, _ := hostPort(req.url)
-	if addr, err := netip.ParseAddr(host); err == nil {
-		req.resolved = []netip.Addr{addr}
-		return s.destinations.CheckAddr(addr)
-	}
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	host, _ := hostPort(req.url)
+	addrs, err := lookUp(ctx, host)
 	if err != nil {
 		return err
 	}
-	for i, addr := range addrs {
-		if err := s.destinations.CheckAddr(addr); err != nil {
-			return err
-		}
-		addrs[i] = addr.Unmap()
+	addrs, refused := s.destinations.split(addrs)
+	if len(addrs) == 0 || refused != nil && s.proxyLooksUp(req) {
+		return refused
 	}
 	slices.SortStableFunc(addrs, func(a, b netip.Addr) int { return cmp.Compare(a.BitLen(), b.BitLen()) })
-	req.resolved = addrs
+	req.resolved = addrs[:min(len(addrs), maxAddresses)]
 	return nil
 }
 
@@ -54,15 +48,12 @@ func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection
 	if s.proxyLooksUp(req) {
 		return s.connectThroughProxy(ctx, "http", host, net.JoinHostPort(host, port))
 	}
-	var first error
-	for _, addr := range req.resolved {
-		c, err := s.connectThroughProxy(ctx, req.url.Scheme, host, net.JoinHostPort(addr.String(), port))
-		if err == nil {
-			return c, nil
-		}
-		first = cmp.Or(first, err)
-	}
-	return nil, first
+	return dialAny(ctx, req.resolved, share(req.deadline, len(req.resolved)),
+		func(ctx context.Context, addr netip.Addr) (connection, error) {
+			return s.connectThroughProxy(ctx, req.url.Scheme, host, net.JoinHostPort(addr.String(), port))
+		},
+		connection.close,
+	)
 }
 
 // connectThroughProxy asks the proxy for an address, where the host is.

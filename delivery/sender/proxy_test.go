@@ -21,12 +21,14 @@ type connectProxy struct {
 	url    *url.URL
 	status int // what it answers; 200 to connect
 	asked  chan string
+	// waitsFor is what it never connects to, nor says that it cannot.
+	waitsFor string
 }
 
 // One of https has a TLS configuration.
 func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy {
 	t.Helper()
-	p := &connectProxy{status: status, asked: make(chan string, 10)}
+	p := &connectProxy{status: status, asked: make(chan string, 100)}
 	p.url = &url.URL{Scheme: "http", Host: serve(t, func(conn net.Conn) {
 		if secure != nil {
 			conn = tls.Server(conn, secure)
@@ -39,6 +41,10 @@ func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy
 		p.asked <- request.Method + " " + request.RequestURI
 		if p.status != 200 {
 			_, _ = io.WriteString(conn, fmt.Sprintf("HTTP/1.1 %d No\r\n\r\n", p.status))
+			return
+		}
+		if p.waitsFor != "" && request.Host == p.waitsFor {
+			_, _ = io.Copy(io.Discard, conn)
 			return
 		}
 		var dialer net.Dialer
@@ -117,11 +123,17 @@ func TestProxy(t *testing.T) {
 		{"http, forbidden", plain.URL, "", Response{Failure: loopback}, ""},
 		{"a name, forbidden", "https://inside.example:" + securePort, "", Response{Failure: loopback}, ""},
 		{"a name, all of it forbidden", "https://mixed.example:" + securePort, "", Response{Failure: loopback}, ""},
+		{
+			"https, a name that is partly forbidden", "https://mixed.example:" + securePort, "127.0.0.0/8",
+			Response{StatusCode: 200, Body: "HTTP/2.0"},
+			"CONNECT 127.0.0.1:" + securePort,
+		},
+		// Which address it is then is up to the proxy.
 		{"http, a name that is partly forbidden", "http://mixed.example:" + plainPort, "127.0.0.0/8", Response{
 			Failure: "the address fe80::1 is not public, and not allowed by the configuration",
 		}, ""},
 		{"an address, IPv4-mapped", "https://[::ffff:127.0.0.1]:" + securePort, "", Response{
-			Failure: "the address ::ffff:127.0.0.1 is not public, and not allowed by the configuration",
+			Failure: "the address 127.0.0.1 is not public, and not allowed by the configuration",
 		}, ""},
 		{"an address written as a number", "https://2130706433:" + securePort, "", Response{
 			Failure: "the name 2130706433 has no address" + checkHost,
@@ -171,6 +183,20 @@ func TestProxyTriesAddresses(t *testing.T) {
 	proxy := newConnectProxy(t, http.StatusOK, nil)
 	s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy.url })
 	s.Send(t.Context(), message("https://two.example:"+port)).want(t, Response{StatusCode: 200})
+}
+
+// A proxy that waits for one address, which drops packets, is asked for the next in
+// time.
+func TestProxyWaitsForAddress(t *testing.T) {
+	ca := newAuthority(t)
+	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "two.example") }), func(http.ResponseWriter, *http.Request) {})
+	_, port, _ := net.SplitHostPort(secure.Listener.Addr().String())
+	dnsZone(t, map[string][]string{"two.example": {"127.0.0.2", "127.0.0.1"}})
+	proxy := newConnectProxy(t, http.StatusOK, nil)
+	proxy.waitsFor = "127.0.0.2:" + port
+	s := newSender(t, trusting(ca), func(c *Config) { c.Destinations.Proxy = proxy.url })
+	r, _ := sendUntil(t, s, message("https://two.example:"+port), func(r Response) bool { return r.StatusCode == 200 })
+	r.want(t, Response{StatusCode: 200})
 }
 
 func TestProxyFailures(t *testing.T) {

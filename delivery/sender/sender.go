@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
-	"syscall"
 	"time"
 )
 
@@ -52,16 +51,6 @@ func New(c *Config) *Sender {
 	}
 	s.transport = s.newTransport()
 	s.transport.DialTLSContext = dialEstablished
-	if c.Destinations.Proxy == nil {
-		// The address that is really dialled, after DNS, each time.
-		s.dialer.ControlContext = func(_ context.Context, _, address string, _ syscall.RawConn) error {
-			ap, err := netip.ParseAddrPort(address)
-			if err != nil {
-				return err
-			}
-			return s.destinations.CheckAddr(ap.Addr())
-		}
-	}
 	s.pool.init(idlePerRequest * c.Concurrency)
 	return s
 }
