@@ -70,8 +70,8 @@ type App struct {
 	// array of events. Default: 1 MiB.
 	MaxEventSize int64 `json:"max_event_size,omitempty"`
 
-	// How many bytes of a response body the log keeps; 0 to 16 MiB. Default: 16
-	// KiB.
+	// How many bytes of a response body the log keeps; 0 to 16 MiB. A request
+	// fails if the body is longer than this and longer than 1 MiB. Default: 16 KiB.
 	MaxResponseSize *int64 `json:"max_response_size,omitempty"`
 
 	// Where requests can go. Default: to https URLs at public addresses.

@@ -72,6 +72,7 @@ func TestHostileEndpoints(t *testing.T) {
 		closed  = "closed before the response was complete"
 		invalid = "not valid HTTP"
 		long    = "longer than 64 KiB"
+		large   = "longer than 1024 KiB"
 	)
 	s := start(t, ownStore()+"timeout 2s\nmax_response_size 1KiB\n"+destinations("allow_http", "allow 127.0.0.0/8"))
 	for _, test := range []struct {
@@ -87,8 +88,9 @@ func TestHostileEndpoints(t *testing.T) {
 		{"headers by the byte", forever(ok, "a", 100*time.Millisecond), nil, late, ""},
 		{"a body by the byte", forever(ok+"\r\n", "a", 300*time.Millisecond), 200, late, "a"},
 		{"half a body", silent(ok + "Content-Length: 9\r\n\r\nhalf"), 200, late, "half"},
-		{"an endless body", forever(ok+"\r\n", strings.Repeat("a", 64<<10), 0), 200, late, strings.Repeat("a", 1024)},
-		{"endless chunks", forever(chunked, "1\r\na\r\n", 0), 200, late, "a"},
+		{"an endless body", forever(ok+"\r\n", strings.Repeat("a", 64<<10), 0), 200, large, strings.Repeat("a", 1024)},
+		{"endless chunks", forever(chunked, "1000\r\n"+strings.Repeat("a", 4096)+"\r\n", 0), 200, large, "a"},
+		{"chunks by the byte", forever(chunked, "1\r\na\r\n", 100*time.Millisecond), 200, late, "a"},
 		{"endless headers", forever(ok, "A: b\r\n", 0), nil, long, ""},
 		{"a huge header", silent(ok + "A: " + strings.Repeat("a", 1<<20) + "\r\n\r\n"), nil, long, ""},
 		{"endless informational answers", forever("", "HTTP/1.1 102 Processing\r\n\r\n", 0), nil, long, ""},

@@ -191,6 +191,10 @@ var notHTTP = []string{
 }
 
 func (f *failure) explainHTTP() string {
+	var long *longBodyError
+	if errors.As(f.err, &long) {
+		return long.Error() + ": an endpoint should answer with little or nothing"
+	}
 	text := f.err.Error()
 	says := func(part string) bool { return strings.Contains(text, part) }
 	switch {

@@ -62,7 +62,7 @@ func TestEveryFailureIsASentence(t *testing.T) {
 		errno := syscall.Errno(rapid.IntRange(1, 133).Draw(t, "errno"))
 		return rapid.SampledFrom([]error{
 			errors.New(said), io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, os.ErrDeadlineExceeded, errLongHeader, errStatus,
-			&proxyStatusError{rapid.Int().Draw(t, "status")},
+			&longBodyError{rapid.Int().Draw(t, "limit")}, &proxyStatusError{rapid.Int().Draw(t, "status")},
 			&ForbiddenAddressError{Addr: netip.IPv6LinkLocalAllNodes().WithZone(said)},
 			&net.DNSError{Err: said, Name: said, IsNotFound: rapid.Bool().Draw(t, "IsNotFound")}, &net.DNSError{Err: "server misbehaving"},
 			&net.OpError{Op: op, Err: errno, Addr: &net.UnixAddr{Name: said}}, &net.OpError{Op: op, Err: errors.New(said)}, errno,

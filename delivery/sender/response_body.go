@@ -2,12 +2,24 @@ package sender
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"sync"
 	"unicode/utf8"
 )
+
+// minBodyLimit is how much of a response's body is read at least, in bytes, however
+// little of it is kept: it costs nothing to be longer, but an end there must be.
+const minBodyLimit = 1 << 20
+
+// longBodyError says that a body is longer than is read, in bytes.
+type longBodyError struct{ limit int }
+
+func (e *longBodyError) Error() string {
+	return fmt.Sprintf("the response is longer than %d KiB", e.limit>>10)
+}
 
 // readText reads a body to its end, since only a whole response is a success,
 // and makes text of the first limit bytes.
@@ -22,8 +34,12 @@ func readText(body io.Reader, limit int) (text string, truncated bool, err error
 	}
 	if err == nil {
 		var rest int64
-		rest, err = io.Copy(io.Discard, body)
+		most := max(limit, minBodyLimit)
+		rest, err = io.Copy(io.Discard, io.LimitReader(body, int64(most-len(*b)+1)))
 		truncated = rest > 0
+		if len(*b)+int(rest) > most {
+			err = &longBodyError{most}
+		}
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil

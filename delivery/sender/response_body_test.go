@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -85,4 +86,64 @@ func TestCompressedResponseIsKeptAsItCame(t *testing.T) {
 	newSender(t).Send(t.Context(), m).want(t, Response{
 		StatusCode: 200, Body: strings.ToValidUTF8(packed.String(), "\uFFFD"),
 	})
+}
+
+// A response may be longer than what is kept, but not without end.
+func TestLongResponses(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	chunk := bytes.Repeat([]byte("a"), 64<<10)
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		length, err := strconv.Atoi(r.URL.Query().Get("length"))
+		if endless := err != nil; endless {
+			for err = nil; err == nil; {
+				_, err = w.Write(chunk)
+			}
+			return
+		}
+		_, _ = w.Write(bytes.Repeat([]byte("a"), length))
+	}
+	plain := httptest.NewServer(http.HandlerFunc(handler))
+	defer plain.Close()
+	secure := serveTLS(t, ca.issue(), handler)
+	old := "http://" + serve(t, repeating("HTTP/1.0 200 OK\r\n\r\n", string(chunk)))
+	for _, proxied := range []bool{false, true} {
+		s := newSender(t, trusting(ca), func(c *Config) {
+			if proxied {
+				c.Destinations.Proxy = newConnectProxy(t, http.StatusOK, nil).url
+			}
+		})
+		for _, tc := range []struct {
+			name, url string
+			keep      int
+			limit     int // beyond which it fails, 0 if it does not
+		}{
+			{"HTTP/1.0, endless", old, 1 << 10, 1 << 20},
+			{"HTTP/1.1, endless", plain.URL, 1 << 10, 1 << 20},
+			{"HTTP/1.1, as long as it may be", plain.URL + "?length=1048576", 1 << 10, 0},
+			{"HTTP/1.1, too long", plain.URL + "?length=1048577", 1 << 10, 1 << 20},
+			{"HTTP/1.1, nothing is kept", plain.URL + "?length=1048577", 0, 1 << 20},
+			{"HTTP/1.1, all is kept", plain.URL + "?length=3145728", 3 << 20, 0},
+			{"HTTP/1.1, more than is kept", plain.URL + "?length=3145729", 3 << 20, 3 << 20},
+			{"HTTP/2, endless", secure.URL, 1 << 10, 1 << 20},
+			{"HTTP/2, as long as it may be", secure.URL + "?length=1048576", 1 << 10, 0},
+			{"HTTP/2, too long", secure.URL + "?length=1048577", 1 << 10, 1 << 20},
+		} {
+			t.Run(fmt.Sprint(tc.name, ", proxied: ", proxied), func(t *testing.T) {
+				m := message(tc.url)
+				m.MaxResponse = tc.keep
+				want := Response{StatusCode: 200, Body: strings.Repeat("a", tc.keep), Truncated: true}
+				if tc.limit == 0 {
+					want.Truncated = tc.keep < 1<<20
+				} else {
+					want.Failure = fmt.Sprintf("the response is longer than %d KiB: an endpoint should answer with little or nothing", tc.limit>>10)
+				}
+				r := s.Send(t.Context(), m)
+				if r.Body == want.Body {
+					r.Body, want.Body = "", ""
+				}
+				r.want(t, want)
+			})
+		}
+	}
 }
