@@ -87,7 +87,12 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) (r Response, kee
 	status, last, err := in.readHeader()
 	if err != nil {
 		_ = w.wait(0)
-		return req.fail(ctx, c.refusal(err), waiting), false
+		if status == 0 {
+			return req.fail(ctx, c.refusal(err), waiting), false
+		}
+		r = req.fail(ctx, err, reading)
+		r.StatusCode = status
+		return r, false
 	}
 	r = req.response(ctx, status, in)
 	keep = r.Failure == "" && !last && in.isDrained()

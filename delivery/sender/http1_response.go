@@ -2,6 +2,7 @@ package sender
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -66,12 +67,14 @@ var post = &http.Request{Method: http.MethodPost}
 
 // readHeader reads up to the body. One limit is for the headers of all informational
 // responses and of the last, so that an endpoint cannot go on with them for ever.
-// Last says that no other response may come on this connection.
+// Last says that no other response may come on this connection. An error comes with
+// the status if the status line was good.
 func (r *responseReader) readHeader() (status int, last bool, err error) {
 	for {
+		status = r.peekStatus()
 		resp, err := http.ReadResponse(r.in, post) //nolint:bodyclose // to close the body is to read on
 		if err != nil {
-			return 0, true, r.cause(err)
+			return status, true, r.cause(err)
 		}
 		if status := resp.StatusCode; status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
 			r.source.left, r.body = math.MaxInt, resp.Body
@@ -79,6 +82,40 @@ func (r *responseReader) readHeader() (status int, last bool, err error) {
 		}
 	}
 }
+
+// peekStatus returns the status of the response that comes next, without reading it:
+// 0 if no status line comes, or that of an informational response.
+func (r *responseReader) peekStatus() int {
+	for n := 1; ; {
+		if _, err := r.in.Peek(n); err != nil {
+			return 0
+		}
+		buffered, _ := r.in.Peek(r.in.Buffered())
+		if line, _, whole := bytes.Cut(buffered, []byte("\n")); whole {
+			return finalStatus(line)
+		}
+		n = len(buffered) + 1
+	}
+}
+
+// finalStatus is the status in a status line, as http.ReadResponse understands it.
+func finalStatus(line []byte) int {
+	version, rest, _ := bytes.Cut(bytes.TrimSuffix(line, []byte("\r")), []byte(" "))
+	if len(version) != len("HTTP/1.1") || string(version[:5]) != "HTTP/" || version[6] != '.' || !isDigit(version[5]) || !isDigit(version[7]) {
+		return 0
+	}
+	code, _, _ := bytes.Cut(bytes.TrimLeft(rest, " "), []byte(" "))
+	if len(code) != 3 || !isDigit(code[0]) || !isDigit(code[1]) || !isDigit(code[2]) {
+		return 0
+	}
+	status := int(code[0]-'0')*100 + int(code[1]-'0')*10 + int(code[2]-'0')
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		return 0
+	}
+	return status
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // Read reads the body.
 func (r *responseReader) Read(p []byte) (int, error) {
