@@ -9,19 +9,20 @@ func TestDashboardPage(t *testing.T) {
 	browser := startChromium(t)
 	// What depends on what stores hold is tried with each.
 	each := map[string]func(*testing.T, *dashboard){
-		"add a webhook":     testAddWebhook,
-		"change a webhook":  testChangeWebhook,
-		"delete a webhook":  testDeleteWebhook,
-		"send a test event": testTestEvent,
-		"read the log":      testLog,
-		"filter the log":    testFilters,
-		"read a request":    testDetail,
-		"run again":         testRerun,
-		"run many again":    testBulk,
-		"live":              testLive,
-		"live burst":        testLiveBurst,
-		"overview":          testOverview,
-		"webhook facts":     testWebhookFacts,
+		"add a webhook":       testAddWebhook,
+		"change a webhook":    testChangeWebhook,
+		"delete a webhook":    testDeleteWebhook,
+		"send a test event":   testTestEvent,
+		"read the log":        testLog,
+		"filter the log":      testFilters,
+		"read a request":      testDetail,
+		"run again":           testRerun,
+		"run again and leave": testRerunLeft,
+		"run many again":      testBulk,
+		"live":                testLive,
+		"live burst":          testLiveBurst,
+		"overview":            testOverview,
+		"webhook facts":       testWebhookFacts,
 	}
 	// What depends on the page alone is tried once.
 	once := map[string]func(*testing.T, *dashboard){

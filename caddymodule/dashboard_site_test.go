@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -75,6 +76,7 @@ func (a *answering) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer = endpointAnswer{status: http.StatusOK, body: `{"ok":true}`}
 	}
 	if answer.held != nil {
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices that a client is gone only then
 		answer.held.asked <- struct{}{}
 		select {
 		case <-answer.held.ready:

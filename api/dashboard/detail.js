@@ -5,7 +5,7 @@ import * as address from "./address.js";
 import { call } from "./api.js";
 import { bodySection, headerSection, verifySection } from "./body.js";
 import { curlSection } from "./curl.js";
-import { attemptOf, badge, busy, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
+import { attemptOf, badge, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
 
 const panel = byId("detail");
 const content = panel.querySelector(".content");
@@ -32,9 +32,12 @@ export function show(id = address.read().query.get("request")) {
 		return;
 	}
 	clearTimeout(timer);
+	if (reruns.get(shown)?.refused) {
+		reruns.delete(shown); // it may be possible by now
+	}
 	[shown, request] = [id, null];
-	[rerun.hidden, rerun.ariaDisabled] = [true, null];
-	result.replaceChildren();
+	rerun.hidden = true;
+	showRerun();
 	if (id === null) {
 		panel.close();
 		return;
@@ -154,9 +157,11 @@ function attempt(each) {
 	return element(
 		`li.${each.status}`,
 		each.id === shown ? element("b", { "aria-current": "true" }, name) : element("a", { href: address.toRequest(each.id) }, name),
-		" ", badge(each.status), ` ${codeOf(each)} · ${duration(each.duration_ms)} · `, timeElement(each.started_at),
+		" ", ...summary(each),
 	);
 }
+
+const summary = (of) => [badge(of.status), ` ${codeOf(of)} · ${duration(of.duration_ms)} · `, timeElement(of.started_at)];
 
 // next is the entry of the attempt that is to come.
 function next(time) {
@@ -174,21 +179,35 @@ function next(time) {
 // outcome sums up a request that has just been sent, with a link to it.
 export function outcome(sent) {
 	return [
-		badge(sent.status), ` ${codeOf(sent)} · ${duration(sent.duration_ms)} `,
-		foreign("span", sent.error), " ",
+		...summary(sent), " ", foreign("span", sent.error), " ",
 		element("a", { href: address.toRequest(sent.id) }, "Show request"),
 	];
 }
 
-rerun.onclick = () => busy(rerun, async () => {
+// Re-runs that were asked for here go on while another request is shown: by the request's
+// id, {sent: the new request} or {refused: why}, and running until there is either.
+const reruns = new Map();
+const running = {};
+
+function showRerun() {
+	const state = reruns.get(shown);
+	rerun.ariaDisabled = state === running ? "true" : null;
+	result.replaceChildren(...state?.sent ? outcome(state.sent) : [state === running ? "Sending…" : state?.refused ?? ""]);
+}
+
+rerun.onclick = async () => {
 	const id = shown;
-	result.textContent = "Sending…";
-	const says = await call(`requests/${id}/rerun`, { method: "POST" }).then(outcome, (problem) => [problem.message]);
+	if (reruns.get(id) === running) {
+		return;
+	}
+	reruns.set(id, running);
+	showRerun();
+	reruns.set(id, await call(`requests/${id}/rerun`, { method: "POST" }).then((sent) => ({ sent }), ({ message }) => ({ refused: message })));
 	if (id === shown) {
-		result.replaceChildren(...says);
+		showRerun();
 		readDelivery();
 	}
-});
+};
 
 panel.querySelector(".close").onclick = close;
 panel.oncancel = (event) => {
