@@ -25,7 +25,7 @@ type schemas struct {
 
 // newSchemas makes the schemas of all requests and responses.
 func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
-	object := &jsonschema.Schema{Type: "object"}
+	object := &jsonschema.Schema{Type: "object", AdditionalProperties: new(jsonschema.Schema)}
 	b := &schemas{
 		known: map[reflect.Type]*jsonschema.Schema{
 			reflect.TypeFor[uuid.UUID]():                uuidSchema(),
@@ -37,7 +37,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 		},
 		defined: map[string]*jsonschema.Schema{
-			"EventTypeName": types.schema(), "OpenAPI": object,
+			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,
 			"RequestStream": {Type: "string", Description: "Server-sent events."},
 		},
 	}
@@ -70,10 +70,10 @@ func (b *schemas) inputs() {
 		description.MaxLength = new(maxDescriptionLength)
 		nullable(secret)
 		nullable(description)
-		b.set(w, "event_types", wantedSchema())
+		b.set(w, "event_types", wantedTypesSchema())
 		if required != nil {
-			b.member(w, "enabled").Default = jsonOf(true)
-			b.member(w, "event_types").Default = jsonOf([]string{delivery.AllEventTypes})
+			b.member(w, "enabled").Description = "Default: true."
+			b.member(w, "event_types").Description += " Default: [\"*\"]."
 		}
 	}
 
@@ -183,15 +183,22 @@ func (t *EventTypes) schema() *jsonschema.Schema {
 	}
 }
 
-// wantedSchema is that of the event types that a webhook wants.
-func wantedSchema() *jsonschema.Schema {
-	all := &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))}
+// wantedSchema is that of one of the event types that a webhook wants.
+func (t *EventTypes) wantedSchema() *jsonschema.Schema {
+	if t.any {
+		return &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxEventTypeLength)}
+	}
+	return enumSchema(append([]string{delivery.AllEventTypes}, t.names...)...)
+}
+
+// wantedTypesSchema is that of all of them. That * stands alone is said by keywords that
+// generators of clients pass over; an alternative of two arrays they cannot express.
+func wantedTypesSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{
+		Type: "array", Items: schemaRef("WantedEventType"), MinItems: new(1), MaxItems: new(maxWebhookTypes),
 		Description: "A single * stands for every type, including those added later.",
-		OneOf: []*jsonschema.Schema{
-			{Type: "array", Items: all, MinItems: new(1), MaxItems: new(1)},
-			{Type: "array", Items: schemaRef("EventTypeName"), MinItems: new(1), MaxItems: new(maxWebhookTypes)},
-		},
+		If:          &jsonschema.Schema{Contains: &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))}},
+		Then:        &jsonschema.Schema{MaxItems: new(1)},
 	}
 }
 

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -118,5 +119,54 @@ func TestOpenAPIRefuses(t *testing.T) {
 		if err := o.CheckJSON("/components/schemas/"+tc.schema, []byte(tc.value)); (err == nil) != tc.ok {
 			t.Errorf("%s, %s: got %v", tc.schema, tc.value, err)
 		}
+	}
+}
+
+// TestOpenAPIForTypedClients holds the schemas to what generators of typed clients can
+// make something of. TestGeneratedClients tries those for Go; openapi-typescript has no
+// place here, and is the reason for the first two rules.
+func TestOpenAPIForTypedClients(t *testing.T) {
+	for _, names := range [][]string{nil, {"*"}} {
+		raw, err := openapitest.Raw(names...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(raw))
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkForTypedClients(t, "", decoded.(map[string]any)["components"].(map[string]any)["schemas"])
+	}
+}
+
+// checkForTypedClients checks a schema and those in it.
+func checkForTypedClients(t *testing.T, place string, v any) {
+	t.Helper()
+	schema, ok := v.(map[string]any)
+	if !ok {
+		if list, ok := v.([]any); ok {
+			for i, element := range list {
+				checkForTypedClients(t, fmt.Sprint(place, "/", i), element)
+			}
+		}
+		return
+	}
+	if _, ok := schema["properties"]; schema["type"] == "object" && !ok && schema["additionalProperties"] == nil {
+		t.Errorf("%s: an object that says nothing of its members is taken for one without any", place)
+	}
+	if _, ok := schema["default"]; ok {
+		t.Errorf("%s: a member with a default is taken for one that must be there", place)
+	}
+	kinds := make(map[any]bool)
+	alternatives, _ := schema["oneOf"].([]any)
+	for _, alternative := range alternatives {
+		kind := alternative.(map[string]any)["type"]
+		if kinds[kind] {
+			t.Errorf("%s: no client can tell two alternatives of the same type apart", place)
+		}
+		kinds[kind] = true
+	}
+	for name, member := range schema {
+		checkForTypedClients(t, place+"/"+name, member)
 	}
 }
