@@ -105,10 +105,10 @@ func testLateResults(t *testing.T, d *dashboard) {
 	d.pressIn(0, testButton)
 	d.asked(1)
 	d.click("switch", "Enabled")
-	d.sees("Disabled: nothing is sent")
+	d.sees("Disabled. Pending deliveries wait")
 	d.sees("Sending a test event…")
 	d.click("switch", "Enabled")
-	d.sees("Enabled: what waited is sent now.")
+	d.sees("Enabled. Deliveries that waited are sent now.")
 	release()
 	d.sees("success 200")
 	// The second change of the switch waits for the first, and is dropped.
@@ -116,7 +116,7 @@ func testLateResults(t *testing.T, d *dashboard) {
 	d.pressIn(0, "[role=switch]")
 	d.pressIn(0, "[role=switch]")
 	release()
-	d.sees("Disabled: nothing is sent")
+	d.sees("Disabled. Pending deliveries wait")
 	checked := func(want string) {
 		t.Helper()
 		if got := d.text(`document.querySelector("#webhook-list [role=switch]").checked`); got != want || fmt.Sprint(d.webhooks()[0].Enabled) != want {

@@ -47,6 +47,8 @@ func TestDashboardPage(t *testing.T) {
 		"live refused":         testLiveRefused,
 		"live signed out":      testLiveSignedOut,
 		"verify a signature":   testVerify,
+		"refresh":              testRefresh,
+		"late refresh":         testRefreshLate,
 		"live pointer":         testLivePointer,
 		"place of the panel":   testPanelPlace,
 	}

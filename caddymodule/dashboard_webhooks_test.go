@@ -138,7 +138,7 @@ func testChangeWebhook(t *testing.T, d *dashboard) {
 	}
 	d.screenshot("webhooks disabled")
 	d.click("switch", "Enabled")
-	d.sees("Enabled: what waited is sent now.")
+	d.sees("Enabled. Deliveries that waited are sent now.")
 	d.click("button", "Edit")
 	d.click("checkbox", "Remove the secret: requests are no longer signed")
 	d.click("button", "Save webhook")

@@ -78,10 +78,15 @@ export function showFilters() {
 }
 
 // fillFilters offers the webhooks and event types that there are.
+let offered;
 export function fillFilters({ webhooks, types }) {
-	field.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...webhooks.map(({ id, url, description }) => (
-		element("option", { value: id }, description ? `${description} (${url})` : url)
-	)));
+	const choices = webhooks.map(({ id, url, description }) => [id, description ? `${description} (${url})` : url]);
+	const offer = JSON.stringify([choices, types]);
+	if (offer === offered) {
+		return; // somebody may be choosing
+	}
+	offered = offer;
+	field.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...choices.map(([value, name]) => element("option", { value }, name)));
 	byId("event-types").replaceChildren(...types.map(({ name }) => element("option", name)));
 	showFilters();
 }

@@ -54,8 +54,8 @@ export function inPlace(element, work) {
 	}
 }
 
-// pointed is the row that the mouse is on, if it is on one.
-export const pointed = () => document.querySelector("#requests tbody tr:hover");
+// pointed is the row, or the webhook's entry, that the mouse is on, if it is on one.
+export const pointed = () => document.querySelector(":is(#requests tbody tr, #webhook-list > li):hover");
 
 const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
 
@@ -201,13 +201,18 @@ function svg(name, attributes, ...children) {
 	return made;
 }
 
-// whileSeen works every half a minute while somebody sees a place.
+// whileSeen works every half a minute while somebody sees a place, and when somebody comes
+// back to it.
 export function whileSeen(place, work) {
-	setInterval(() => {
-		if (!document.hidden && place.checkVisibility()) {
+	let last = 0;
+	const look = () => {
+		if (!document.hidden && place.checkVisibility() && performance.now() > last + 2000) {
+			last = performance.now();
 			work();
 		}
-	}, 30_000);
+	};
+	setInterval(look, 30_000);
+	document.addEventListener("visibilitychange", look);
 }
 
 // Requests, in the list and beside it.

@@ -6,7 +6,7 @@ import * as bulk from "./bulk.js";
 import * as detail from "./detail.js";
 import * as live from "./live.js";
 import { Log } from "./log.js";
-import { byId, element, head, inPlace, plural, pointed, row } from "./parts.js";
+import { byId, element, head, inPlace, plural, pointed, row, whileSeen } from "./parts.js";
 import { load } from "./webhooks.js";
 
 const frame = document.querySelector(".window");
@@ -98,6 +98,8 @@ export function recover() {
 async function fill() {
 	known = await load().then(address.fillFilters).then(() => true, () => false); // the list says what is wrong
 }
+
+whileSeen(byId("requests"), fill);
 
 // told shows how the list stands.
 function told({ pages, empty, whole, reading, problem }) {

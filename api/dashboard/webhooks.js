@@ -3,7 +3,7 @@
 import { link } from "./address.js";
 import { call } from "./api.js";
 import { outcome } from "./detail.js";
-import { busy, byId, chart, element, foreign, outcomes, plural, say, timeElement, visible, whileSeen } from "./parts.js";
+import { busy, byId, chart, element, foreign, inPlace, outcomes, plural, pointed, say, timeElement, visible, whileSeen } from "./parts.js";
 import * as form from "./webhookform.js";
 
 const list = byId("webhook-list");
@@ -19,26 +19,48 @@ export async function load() {
 
 let types = [];
 let run; // the newest reading of the list
-let failed = true; // there is no list yet
+let known = false; // the list has been read
 
+// enter reads the list, and changes what has changed since: what somebody does in the
+// other entries goes on.
 export async function enter() {
 	const mine = run = {};
 	const read = await load().catch((problem) => problem);
-	if (mine !== run) {
+	const lost = read instanceof Error;
+	if (mine !== run || (lost && known)) {
 		return;
 	}
-	failed = add.hidden = read instanceof Error; // the form needs the types
-	if (failed) {
+	known = !lost;
+	add.hidden = lost; // the form needs the types
+	if (lost) {
 		showState(element("p", read.message), element("button", { onclick: enter }, "Try again"));
 		return;
 	}
-	const { webhooks } = read;
 	types = read.types;
-	seen.disconnect();
-	inSight.clear();
-	list.replaceChildren(...webhooks.map(item));
+	const at = pointed();
+	inPlace(at, () => merge(read.webhooks, at));
+}
+
+function merge(webhooks, at) {
+	const old = new Map([...list.children].map((made) => [made.dataset.id, made]));
+	for (const webhook of webhooks) { // the newest last
+		const made = old.get(webhook.id);
+		if (!made) {
+			list.append(item(webhook));
+		} else if (made.updated !== webhook.updated_at) {
+			replace(webhook);
+		}
+		old.delete(webhook.id);
+	}
+	for (const made of old.values()) {
+		if (made === at) {
+			made.inert = true; // the one below must not come under the mouse
+		} else {
+			takeAway(made);
+		}
+	}
 	[list.hidden, state.hidden] = [false, true];
-	if (webhooks.length === 0) {
+	if (list.children.length === 0) {
 		showState(
 			element("h3", "No webhook yet"),
 			element("p", "Add one, and the events of your application are sent to its URL as they happen."),
@@ -47,12 +69,16 @@ export async function enter() {
 	}
 }
 
-// recover leaves a list that is there as it is, with what somebody is doing in it.
-export function recover() {
-	if (failed) {
-		enter();
+function takeAway(made) {
+	const focused = made.contains(document.activeElement);
+	forget(made);
+	made.remove();
+	if (focused) {
+		add.focus();
 	}
 }
+
+export const recover = enter;
 
 function showState(...children) {
 	[list.hidden, state.hidden] = [true, false];
@@ -84,12 +110,13 @@ function item(webhook) {
 		element("label.switch", enabled, "Enabled"),
 		element(
 			"div.actions",
-			button("quiet", "Send test", (event) => busy(event.currentTarget, () => test(webhook))),
-			button("quiet", "Edit", () => form.open(types, webhook, (changed) => replace(changed))),
+			button("quiet", "Send test", () => test(webhook)),
+			button("quiet", "Edit", () => form.open(types, webhook, (changed) => update(changed))),
 			button("quiet.danger", "Delete", () => askToRemove(webhook)),
 		),
 	);
 	made.dataset.id = webhook.id;
+	made.updated = webhook.updated_at;
 	enabled.onchange = () => busy(enabled, () => toggle(webhook, enabled));
 	seen.observe(made);
 	return made;
@@ -97,7 +124,19 @@ function item(webhook) {
 
 // What was asked of Caddy may be answered when others take the entry's place, or none.
 const entry = (id) => list.querySelector(`[data-id="${id}"]`);
-const tell = (id, ...says) => entry(id)?.querySelector(".result").replaceChildren(...says);
+
+// tell says something in an entry, until the webhook changes.
+function tell(id, ...says) {
+	entry(id)?.querySelector(".result").replaceChildren(...says);
+	showTesting(id);
+}
+
+// update shows what has just been changed here. A list that was asked for before may not
+// have it.
+function update(webhook) {
+	run = {};
+	replace(webhook);
+}
 
 // replace shows a webhook as it is now, with the focus where it was.
 function replace(webhook) {
@@ -108,12 +147,11 @@ function replace(webhook) {
 	const fresh = item(webhook);
 	const controls = (of) => [...of.querySelectorAll("a, button, input")];
 	const at = controls(old).indexOf(document.activeElement);
-	for (const part of [".facts", ".day", ".result"]) {
-		fresh.querySelector(part).replaceWith(old.querySelector(part).cloneNode(true));
-	}
-	seen.unobserve(old);
-	inSight.delete(old);
+	const kept = testing.has(webhook.id) ? [".facts", ".day", ".result"] : [".facts", ".day"];
+	kept.forEach((part) => fresh.querySelector(part).replaceWith(old.querySelector(part)));
+	forget(old);
 	old.replaceWith(fresh);
+	showTesting(webhook.id);
 	controls(fresh)[at]?.focus();
 }
 
@@ -127,21 +165,36 @@ function typesOf(webhook) {
 async function toggle(webhook, enabled) {
 	try {
 		const changed = await call(`webhooks/${webhook.id}`, { method: "PATCH", body: { enabled: enabled.checked } });
-		replace(changed);
-		say(changed.enabled ? "Enabled: what waited is sent now." : "Disabled: nothing is sent, and what is pending waits.");
-	} catch (problem) {
+		update(changed);
+		say(changed.enabled
+			? "Enabled. Deliveries that waited are sent now."
+			: "Disabled. Pending deliveries wait until you enable it. Events emitted in the meantime are not delivered to it.");
+	} catch ({ message }) {
 		enabled.checked = webhook.enabled;
-		tell(webhook.id, problem.message);
+		tell(webhook.id, message);
 	}
 }
 
+// The ids of webhooks that a test event is being sent to.
+const testing = new Set();
+
+function showTesting(id) {
+	entry(id)?.querySelector(".actions button").setAttribute("aria-disabled", testing.has(id));
+}
+
 async function test({ id }) {
+	if (testing.has(id)) {
+		return;
+	}
+	testing.add(id);
 	tell(id, "Sending a test event…");
-	try {
-		tell(id, "Test event: ", ...outcome(await call(`webhooks/${id}/test`, { method: "POST" })));
+	const sent = await call(`webhooks/${id}/test`, { method: "POST" }).catch((problem) => problem);
+	testing.delete(id);
+	if (sent instanceof Error) {
+		tell(id, sent.message);
+	} else {
+		tell(id, "Test event: ", ...outcome(sent));
 		readFacts();
-	} catch (problem) {
-		tell(id, problem.message);
 	}
 }
 
@@ -159,17 +212,27 @@ const seen = new IntersectionObserver((entries) => {
 });
 
 async function readFacts() {
-	const shown = new Map([...inSight].map((made) => [made.dataset.id, made]));
-	const stats = shown.size && await call(`stats/webhooks?webhook_ids=${[...shown.keys()]}`).catch(() => null);
-	stats?.data?.forEach((each) => showFacts(shown.get(each.webhook_id), each));
+	const ids = [...inSight].map((made) => made.dataset.id);
+	const stats = ids.length && await call(`stats/webhooks?webhook_ids=${ids}`).catch(() => null);
+	stats?.data?.forEach(showFacts);
 }
-whileSeen(list, readFacts);
 
-function showFacts(made, { pending, disabled_since: off, last_request_at: last, hours }) {
-	made.querySelector(".facts").replaceWith(element(
+function forget(made) {
+	seen.unobserve(made);
+	inSight.delete(made);
+}
+
+whileSeen(byId("webhooks"), () => {
+	enter();
+	readFacts();
+});
+
+function showFacts({ webhook_id: id, pending, disabled_since: off, last_request_at: last, hours }) {
+	const made = entry(id);
+	made?.querySelector(".facts").replaceWith(element(
 		"span.facts", ...(last ? [", last ", timeElement(last)] : [", none yet"]), " · ",
 		off
-			? element("span.warning", "disabled ", timeElement(off), `, ${plural(pending, "delivery waits", "deliveries wait")}`)
+			? element("span.warning", "disabled ", timeElement(off), `, ${plural(pending, "delivery waits", "deliveries wait")}, new events are not delivered`)
 			: `${pending.toLocaleString()} pending`,
 	));
 	const now = Math.floor(Date.now() / hour) * hour;
@@ -178,7 +241,7 @@ function showFacts(made, { pending, disabled_since: off, last_request_at: last, 
 		return hours.find((each) => Date.parse(each.since) === since) ?? { since, successes: 0, failures: 0 };
 	});
 	const sum = (name) => day.reduce((total, each) => total + each[name], 0);
-	made.querySelector(".day").replaceChildren(chart(`Last 24 hours: ${outcomes({ successes: sum("successes"), failures: sum("failures") })}`, day));
+	made?.querySelector(".day").replaceChildren(chart(`Last 24 hours: ${outcomes({ successes: sum("successes"), failures: sum("failures") })}`, day));
 }
 
 // Deleting, once the webhook's name was typed.
