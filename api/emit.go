@@ -103,8 +103,8 @@ func decodeEvents(body []byte, maxEventSize int64) ([]eventInput, error) {
 	switch {
 	case errors.Is(err, errTooManyEvents):
 		return nil, invalid(fieldError{"", fmt.Sprintf("A call may emit at most %d events: emit the rest in further calls.", maxEvents)})
-	case err != nil:
-		return nil, bodyProblem(body, err)
+	case err != nil: // and it is JSON, as checkElements has found
+		return nil, invalid(decodeError(err))
 	}
 	return checkCount(inputs)
 }

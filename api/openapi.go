@@ -18,9 +18,9 @@ import (
 
 const openapiPath = "/api/openapi.json"
 
-// getOpenAPI handles GET /api/openapi.json. The document is made when it is first
-// asked for, and kept; only where the API is
-// mounted is added each time, since one handler can be in many places.
+// getOpenAPI handles GET /api/openapi.json. The document is made when it is first asked
+// for, and kept. Only where the API is mounted is added each time, since one handler can
+// be in many places.
 func getOpenAPI(_ context.Context, c *call) (response, error) {
 	document, err := c.api.openapi()
 	if err != nil {
