@@ -106,7 +106,7 @@ func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted 
 			continue
 		}
 		perWebhook[ref]++
-		if perWebhook[ref] >= room.of(ref, w.Slow) {
+		if perWebhook[ref] >= room.For(ref, w.Slow) {
 			d.slots.lanes[ref].backlog = true
 		}
 		admitted = append(admitted, w)

@@ -6,17 +6,6 @@ type promise struct {
 	slots, ahead int
 }
 
-// of is how many deliveries of a webhook the claim may bring.
-func (p *promise) of(ref WebhookRef, slow bool) int {
-	if slow {
-		return 1
-	}
-	if n, known := p.Webhooks[ref]; known {
-		return n
-	}
-	return p.PerWebhook
-}
-
 // promise sets places aside for a claim: half of what is free, since what is emitted
 // meanwhile needs some, too.
 func (s *slots) promise(t *turns) promise {

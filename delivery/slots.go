@@ -37,7 +37,7 @@ const (
 //	start    → the goroutine that sends: finish or abandon. If the webhook turned
 //	           out to be slow, it keeps the slot until the outcome is written.
 //
-// TestSlotsAgainstAModel states what always holds between the counters.
+// checkInvariants, in the tests, states what always holds between the counters.
 type slots struct {
 	total      int // slots in all
 	perWebhook int // the same for each webhook
