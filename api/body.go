@@ -66,7 +66,7 @@ func unread(kind bodyKind, err error) *problem {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &problem{Status: http.StatusRequestTimeout, Detail: "The body did not arrive in time, and nothing was stored. Send the request again."}
 	default:
-		return &problem{Status: http.StatusBadRequest, Detail: "The body did not arrive whole. Send the request again."}
+		return &problem{Status: http.StatusBadRequest, Detail: "The body was cut off before its end. Send the request again."}
 	}
 }
 

@@ -131,7 +131,7 @@ func TestAdaptErrors(t *testing.T) {
 		{global("store redis http://localhost:6379"), "store redis: the URL must begin with redis:// or rediss://, at Caddyfile:3"},
 		{global("store redis redis://:hush@localhost:x"), "store redis: the URL must be like redis://user:password@localhost:6379/0, at Caddyfile:3"},
 		{global("store redis redis://:hush@localhost:6379?db=1"), "store redis: the URL must not have a query or a fragment, at Caddyfile:3"},
-		{global("store redis redis://:hush@a:1 redis://:other@b:1"), "store redis: the URLs of one cluster must agree in all but the address, at Caddyfile:3"},
+		{global("store redis redis://:hush@a:1 redis://:other@b:1"), "store redis: the URLs of one cluster must differ only in the address, at Caddyfile:3"},
 		{global("store redis redis://a:1/1 redis://b:1/1"), "store redis: a cluster has only db 0, at Caddyfile:3"},
 		{global("store redis {\n\t\t\taddress localhost\n\t\t}"), "an address must be a host and a port, such as localhost:6379, at Caddyfile:4"},
 		{global("store redis {\n\t\t\taddress redis://:hush@localhost:6379/1\n\t\t}"), "an address must be a host and a port, such as localhost:6379, at Caddyfile:4"},

@@ -243,7 +243,7 @@ func openStore(ctx context.Context, flag string, module StoreModule) (delivery.C
 	return store, nil
 }
 
-// copyProgress tells now and then how far the copy is.
+// copyProgress tells now and then how much has been copied.
 type copyProgress struct {
 	out    io.Writer
 	kind   string
@@ -261,7 +261,7 @@ func (p *copyProgress) tell(kind string, read, added int) {
 	}
 	p.line = fmt.Sprintf("%s: %d read, %d copied", kind, read, added)
 	if added < read {
-		p.line += fmt.Sprintf(", %d were there", read-added)
+		p.line += fmt.Sprintf(", %d were already there", read-added)
 	}
 	if time.Since(p.spoken) >= copyProgressEvery {
 		p.end()

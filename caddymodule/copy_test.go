@@ -111,7 +111,7 @@ func TestCopyCommand(t *testing.T) {
 	}
 	wantCopied(t, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied"),
 		"--from", first, "--to", inRedis, "--with-secrets")
-	wantCopied(t, append(counts, "webhooks: 2 read, 0 copied, 2 were there", "events: 2 read, 0 copied, 2 were there"),
+	wantCopied(t, append(counts, "webhooks: 2 read, 0 copied, 2 were already there", "events: 2 read, 0 copied, 2 were already there"),
 		"--from", first, "--to", inRedis, "--with-secrets")
 
 	// The pending delivery goes out, as the first would have been, and what went
@@ -241,7 +241,7 @@ func TestCopyInterrupted(t *testing.T) {
 		}
 		out, err := caddyCommand(t, args...).CombinedOutput()
 		want := fmt.Sprintf("events%26d%12d\n", events, events)
-		if err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), " were there\n") {
+		if err != nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), " were already there\n") {
 			t.Errorf("%v, want %q:\n%s", err, want, out)
 		}
 		return

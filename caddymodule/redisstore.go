@@ -192,7 +192,7 @@ func parseRedisURLs(urls []string, o *redis.Options) error {
 				o.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 			}
 		} else if parsed.Username != o.Username || parsed.Password != o.Password || parsed.DB != o.DB || withTLS != (o.TLS != nil) {
-			return errors.New("the URLs of one cluster must agree in all but the address")
+			return errors.New("the URLs of one cluster must differ only in the address")
 		}
 		o.Addresses = append(o.Addresses, parsed.Addr)
 	}

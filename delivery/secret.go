@@ -40,7 +40,7 @@ func SecretWarning(secret string, standard bool) string {
 		return ""
 	}
 	if err := CheckSecret(secret); err != nil { // of a secret that was stored before it was checked
-		return "Receivers that verify as Standard Webhooks does refuse all requests: " + err.Error() + "."
+		return "Receivers that use Standard Webhooks refuse all requests: " + err.Error() + "."
 	}
 	lower := strings.ToLower(secret)
 	switch {

@@ -38,7 +38,7 @@ type Settings struct {
 // lease is how long a delivery is held for one request.
 func (s *Settings) lease() time.Duration { return s.Timeout + leaseMargin }
 
-// sender is what of the settings the sender of requests reads.
+// sender is the part of the settings that the sender of requests reads.
 func (s *Settings) sender() *sender.Config {
 	return &sender.Config{Destinations: s.Destinations, Concurrency: s.Concurrency}
 }

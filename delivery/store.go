@@ -19,7 +19,7 @@ var (
 	// ErrConflict: somebody else changed it since it was read; nothing was written.
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrTooManyWebhooks: the tenant has MaxWebhooks already.
-	ErrTooManyWebhooks = errors.New("a tenant may have 10000 webhooks")
+	ErrTooManyWebhooks = errors.New("a tenant can have at most 10000 webhooks")
 	// ErrLostPlace: whoever follows the log may have missed requests.
 	ErrLostPlace = errors.New("the place in the log is not known any more")
 	// ErrFull: the store has no room; nothing was written.

@@ -92,7 +92,7 @@ func (s *Store) read(do func(*view) error) error {
 	}
 }
 
-var errDamaged = errors.New("the store is damaged: stop Caddy, then restore its folder from a backup, or move it away to begin anew")
+var errDamaged = errors.New("the store is damaged: stop Caddy, then restore its folder from a backup, or move it away to start with an empty store")
 
 // guarded turns what the database does when it comes upon a damaged page, which is
 // to panic or to touch what is not mapped, into an error.

@@ -269,7 +269,7 @@ func (s *Store) failure(err error, writing bool) error {
 	case !writing:
 		return err
 	default:
-		s.broken = fmt.Errorf("%w: writing failed, and the disk may be failing: %w; restart Caddy once it is well", delivery.ErrUnavailable, err)
+		s.broken = fmt.Errorf("%w: writing failed, and the disk may be failing: %w; restart Caddy when the disk works again", delivery.ErrUnavailable, err)
 		return fmt.Errorf("write to the disk: %w", err)
 	}
 }

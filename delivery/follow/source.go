@@ -6,8 +6,8 @@
 // number. A Hub on the Source does the rest: its Follow is the store's.
 //
 // While anybody follows, the Hub reads the record, and each row of the log once for all
-// who follow its tenant. Who cannot keep up, or comes back, reads by itself what it has
-// missed, as far as the record goes. While nobody follows, nothing is read.
+// who follow its tenant. A follower that cannot keep up, or comes back, reads what it has
+// missed by itself, as far back as the record goes. While nobody follows, nothing is read.
 package follow
 
 import (
@@ -22,8 +22,8 @@ import (
 // Source is a store's record of the requests that it wrote lately, in their order. Its
 // methods are called by many goroutines at a time. The Hub repeats those that fail.
 type Source interface {
-	// Last is the position behind the newest entry. It must be known to Read until so
-	// much was written that the record has lost it, also when the record is empty.
+	// Last is the position behind the newest entry. Read must know it until the record
+	// has dropped it for newer ones, even if the record was empty.
 	Last(ctx context.Context) (Position, error)
 	// Read returns entries behind a position, as many as it likes, and the position
 	// behind them. While there are none it waits, but no longer than told, and then

@@ -3,9 +3,9 @@
 //
 // It is written to be read, not to be quick. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
-// delivery.Store: accept, claim, complete, webhooks, read, follow, stats, sweep. Whether a
-// store keeps what that interface promises, the suite delivery/storetest tells; its use
-// here is in memory_test.go. How a store becomes a module of Caddy is in examples/store.
+// delivery.Store: accept, claim, complete, webhooks, read, follow, stats, sweep. The suite
+// delivery/storetest checks that a store keeps the promises of that interface, and
+// memory_test.go shows how to run it. examples/store makes a store a module of Caddy.
 package memory
 
 import (

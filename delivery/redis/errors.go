@@ -20,18 +20,18 @@ var refusals = []struct {
 	advice string
 }{
 	{"OOM", delivery.ErrFull, "Redis has reached its maxmemory"},
-	{"MISCONF", delivery.ErrFull, "Redis cannot save to its disk and takes no writes"},
+	{"MISCONF", delivery.ErrFull, "Redis cannot save to its disk, so it refuses writes"},
 	{"LOADING", delivery.ErrUnavailable, "Redis is loading its data"},
 	{"MASTERDOWN", delivery.ErrUnavailable, "the Redis replica has lost its master"},
-	{"READONLY", delivery.ErrUnavailable, "this Redis is a replica, which takes no writes"},
-	{"NOREPLICAS", delivery.ErrUnavailable, "Redis has too few replicas to take writes"},
+	{"READONLY", delivery.ErrUnavailable, "this Redis is a replica, which refuses writes"},
+	{"NOREPLICAS", delivery.ErrUnavailable, "Redis has too few replicas to accept writes"},
 	{"CLUSTERDOWN", delivery.ErrUnavailable, "the Redis Cluster is down"},
 	{"TRYAGAIN", delivery.ErrUnavailable, "the Redis Cluster is moving data"},
-	{"BUSY", delivery.ErrUnavailable, "Redis is busy running a script of somebody else's"},
-	{"NOAUTH", delivery.ErrUnavailable, "Redis wants a password; set it in the store's configuration"},
-	{"WRONGPASS", delivery.ErrUnavailable, "Redis refuses the user name or password"},
+	{"BUSY", delivery.ErrUnavailable, "Redis is busy with a script that is not ours"},
+	{"NOAUTH", delivery.ErrUnavailable, "Redis requires a password; set it in the store's configuration"},
+	{"WRONGPASS", delivery.ErrUnavailable, "Redis does not accept the user name or password"},
 	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission: README.md shows a user with all that it needs"},
-	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has as many clients as it takes"},
+	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has reached its maxclients"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 	// The rest of this one repeats the arguments, which may be a password.
 	{"ERR unknown command", delivery.ErrUnavailable, "Redis does not know a command that the store needs; it must be Redis 7.0 or newer, with no command renamed"},
@@ -80,7 +80,7 @@ func dialAdvice(err error) string {
 	case errors.Is(err, redis.ErrPoolTimeout):
 		return "all connections to Redis are busy"
 	case errors.Is(err, context.DeadlineExceeded):
-		return "Redis does not take connections in time"
+		return "Redis does not accept connections in time"
 	default:
 		return "Redis cannot be reached: " + err.Error()
 	}

@@ -89,7 +89,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 			first = defaultPartitions
 		}
 		if first > maxPartitions {
-			return 0, fmt.Errorf("there can be %d partitions at most, not %d", maxPartitions, first)
+			return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, first)
 		}
 		// Several processes may be the first; one of them is.
 		pipe := s.client().Pipeline()
@@ -114,7 +114,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 // checkPartitions says whether as many partitions are wanted as there are.
 func (s *Store) checkPartitions(n int) error {
 	if want := int(s.wanted.Load()); want != 0 && want != n {
-		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but another key_prefix begins anew", s.options.KeyPrefix, n, want)
+		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but you can start with an empty store under another key_prefix", s.options.KeyPrefix, n, want)
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ var errNoSetting = errors.New("no such setting")
 func (s *Store) setting(ctx context.Context, name string) (string, error) {
 	values, err := s.client().ConfigGet(ctx, name).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
-		s.log.Debug("Redis does not tell a setting", zap.String("setting", name), zap.Error(s.wrap(err)))
+		s.log.Debug("cannot read a setting of Redis", zap.String("setting", name), zap.Error(s.wrap(err)))
 		return "", err
 	}
 	value, ok := values[name]
