@@ -121,7 +121,7 @@ func TestPatchWebhook(t *testing.T) {
 // badMembers are members of a webhook that both POST and PATCH refuse.
 var badMembers = []string{
 	`"url":1`, `"url":null`, `"url":""`, `"url":"/hook"`, `"url":"//127.0.0.1/"`, `"url":"127.0.0.1"`,
-	`"url":"https://"`, `"url":"ftp://127.0.0.1/"`, `"url":"https:127.0.0.1"`, `"url":"http://127.0.0.1:99999/"`,
+	`"url":"https://"`, `"url":"https://℀.example/"`, `"url":"https://<host>/"`, `"url":"ftp://127.0.0.1/"`, `"url":"https:127.0.0.1"`, `"url":"http://127.0.0.1:99999/"`,
 	`"url":"http://u@127.0.0.1/"`, `"url":"http://u:p@127.0.0.1/"`, `"url":"http://127.0.0.1/#f"`,
 	`"url":"https://10.0.0.1/"`, `"url":"https://192.168.0.1/"`, `"url":"https://169.254.169.254/"`, `"url":"https://[::1]/"`,
 	`"url":"https://0.0.0.0/"`, `"url":"https://224.0.0.1/"`, `"url":"https://[fe80::1]/"`, `"url":"https://[::ffff:10.0.0.1]/"`,
