@@ -22,10 +22,8 @@ type Backend struct {
 	EventTypes   *EventTypes
 	MaxEventSize int64                  // in bytes, at most MaxArraySize
 	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
-	// StandardWebhooks says whether requests carry that specification's signature.
-	StandardWebhooks bool
-	InForce          context.Context // ends when this configuration is replaced
-	Log              *zap.Logger
+	InForce      context.Context        // ends when this configuration is replaced
+	Log          *zap.Logger
 	// EventsRefused is told how many events were refused, and with which status.
 	EventsRefused func(n, status int)
 }

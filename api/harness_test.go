@@ -101,7 +101,7 @@ func start(t *testing.T, c config) *site {
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
 		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
-		StandardWebhooks: c.settings.StandardWebhooks, InForce: inForce, Log: zap.New(core),
+		InForce: inForce, Log: zap.New(core),
 		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },
 	})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -96,8 +96,7 @@ func (b *schemas) outputs() {
 
 	defineOutput[eventType](b, "EventType")
 	defineOutput[list[eventType]](b, "EventTypeList")
-	warnings := b.member(defineOutput[webhook](b, "Webhook"), "warnings")
-	warnings.Description, warnings.MinItems = "Sentences about what may be a mistake; absent if there is nothing to say.", new(1)
+	defineOutput[webhook](b, "Webhook")
 	defineOutput[list[webhook]](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.

@@ -92,6 +92,7 @@ type webhookStats struct {
 	Pending       int64       `json:"pending"`
 	DisabledSince *time.Time  `json:"disabled_since"`
 	LastRequestAt *time.Time  `json:"last_request_at"`
+	Warnings      []string    `json:"warnings"`
 	Hours         []hourCount `json:"hours"`
 }
 
@@ -122,7 +123,7 @@ func getWebhookStats(ctx context.Context, c *call) (response, error) {
 		w := &all[i]
 		out[i] = webhookStats{
 			WebhookID: w.WebhookID, Pending: w.Pending, DisabledSince: timeOrNull(w.DisabledSince),
-			LastRequestAt: timeOrNull(w.LastAt), Hours: make([]hourCount, len(w.Hours)),
+			LastRequestAt: timeOrNull(w.LastAt), Warnings: w.Warnings, Hours: make([]hourCount, len(w.Hours)),
 		}
 		for j, h := range w.Hours {
 			out[i].Hours[j] = hourCount(h)
@@ -164,6 +165,7 @@ func (b *schemas) stats() {
 	b.atLeast(w, 0, "pending")
 	b.member(w, "disabled_since").Description = "When the webhook was disabled; null while it is enabled."
 	b.member(w, "last_request_at").Description = "When its newest request in the log started; null if there is none."
+	b.member(w, "warnings").Description = "Sentences about what may be a mistake, such as in its secret."
 	b.member(w, "hours").Description = "Those of the last 24 hours, including the current one, that had requests, oldest first."
 	defineOutput[list[webhookStats]](b, "WebhookStatsList")
 }

@@ -38,6 +38,7 @@ type webhookStats struct {
 	Pending       int64      `json:"pending"`
 	DisabledSince *time.Time `json:"disabled_since"`
 	LastRequestAt *string    `json:"last_request_at"`
+	Warnings      []string   `json:"warnings"`
 	Hours         []struct {
 		Since     time.Time `json:"since"`
 		Successes int64     `json:"successes"`

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -22,25 +21,12 @@ type webhook struct {
 	HasSecret   bool      `json:"has_secret"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
-	Warnings    []string  `json:"warnings,omitzero"`
 }
 
-func (a *API) newWebhook(w *delivery.Webhook) webhook {
-	out := webhook{
+func newWebhook(w *delivery.Webhook) webhook {
+	return webhook{
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
-	}
-	if warning := delivery.SecretWarning(w.Secret, a.StandardWebhooks); warning != "" {
-		out.Warnings = []string{warning}
-	}
-	return out
-}
-
-// logWarnings tells whoever reads the log of what may be a mistake in a webhook that was
-// just created or changed.
-func (a *API) logWarnings(w *delivery.Webhook, out *webhook) {
-	for _, warning := range out.Warnings {
-		a.Log.Warn("the secret of a webhook may be a mistake", zap.String("tenant", w.Tenant), zap.Stringer("webhook_id", w.ID), zap.String("warning", warning))
 	}
 }
 
@@ -61,7 +47,7 @@ func listWebhooks(ctx context.Context, c *call) (response, error) {
 	}
 	all := make([]webhook, len(webhooks))
 	for i, w := range webhooks {
-		all[i] = c.api.newWebhook(w)
+		all[i] = newWebhook(w)
 	}
 	return response{status: http.StatusOK, body: list[webhook]{all}}, nil
 }
@@ -81,10 +67,8 @@ func createWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	out := c.api.newWebhook(created)
-	c.api.logWarnings(created, &out)
 	return response{
-		status: http.StatusCreated, location: "webhooks/" + created.ID.String(), body: out,
+		status: http.StatusCreated, location: "webhooks/" + created.ID.String(), body: newWebhook(created),
 	}, nil
 }
 
@@ -98,7 +82,7 @@ func getWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}
-	return response{status: http.StatusOK, body: c.api.newWebhook(w)}, nil
+	return response{status: http.StatusOK, body: newWebhook(w)}, nil
 }
 
 // changeWebhook handles PATCH /api/webhooks/{id}.
@@ -121,11 +105,7 @@ func changeWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}
-	out := c.api.newWebhook(w)
-	if in.Secret.Set {
-		c.api.logWarnings(w, &out)
-	}
-	return response{status: http.StatusOK, body: out}, nil
+	return response{status: http.StatusOK, body: newWebhook(w)}, nil
 }
 
 // deleteWebhook handles DELETE /api/webhooks/{id}.

@@ -130,8 +130,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	a.api = api.New(api.Backend{
 		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
-		CheckURL: a.settings.Destinations.CheckURL, StandardWebhooks: a.settings.StandardWebhooks,
-		InForce: a.inForce, Log: a.log, EventsRefused: metrics.eventsRefused,
+		CheckURL: a.settings.Destinations.CheckURL,
+		InForce:  a.inForce, Log: a.log, EventsRefused: metrics.eventsRefused,
 	})
 	return nil
 }

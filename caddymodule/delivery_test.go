@@ -24,7 +24,6 @@ type webhook struct {
 	HasSecret   bool      `json:"has_secret"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
-	Warnings    []string  `json:"warnings"`
 }
 
 type receipt struct {

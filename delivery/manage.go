@@ -46,6 +46,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 		return nil, err
 	}
 	e.webhooks.forget(w.Tenant)
+	e.warnOfSecret(&w)
 	return &w, nil
 }
 
@@ -64,6 +65,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 			return nil, err
 		}
 		w.DisabledAt = w.DisabledSince()
+		secret := w.Secret
 		change(w)
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
 		w.DisabledAt = w.DisabledSince()
@@ -78,6 +80,9 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		e.dispatcher.recall(ref)
 		if w.Enabled {
 			e.dispatcher.claimIn(0) // it may have been disabled before
+		}
+		if w.Secret != secret {
+			e.warnOfSecret(w)
 		}
 		return w, nil
 	}

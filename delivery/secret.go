@@ -89,6 +89,19 @@ func standardKey(secret string) []byte {
 	return []byte(secret)
 }
 
+// warnOfSecret logs what may be a mistake about the secret of a webhook that was just
+// created or given a new one.
+func (e *Engine) warnOfSecret(w *Webhook) {
+	if warning := SecretWarning(w.Secret, e.settings().StandardWebhooks); warning != "" {
+		logSecretWarning(e.log(), w, warning)
+	}
+}
+
+func logSecretWarning(log *zap.Logger, w *Webhook, warning string) {
+	log.Warn("the secret of a webhook may be a mistake",
+		zap.String("tenant", w.Tenant), zap.Stringer("webhook_id", w.ID), zap.String("warning", warning))
+}
+
 // secretWarnings are the webhooks whose secrets were warned of.
 type secretWarnings struct {
 	mu     sync.Mutex
@@ -110,6 +123,5 @@ func (s *secretWarnings) warn(w *Webhook, log *zap.Logger) {
 		s.warned = make(map[uuid.UUID]bool)
 	}
 	s.warned[w.ID] = true
-	log.Warn("the secret of a webhook may be a mistake", zap.String("tenant", w.Tenant), zap.Stringer("webhook_id", w.ID),
-		zap.String("warning", SecretWarning(w.Secret, true)))
+	logSecretWarning(log, w, SecretWarning(w.Secret, true))
 }

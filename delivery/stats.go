@@ -85,6 +85,8 @@ type WebhookStats struct {
 	Pending   int64
 	// DisabledSince is zero while the webhook is enabled.
 	DisabledSince time.Time
+	// Warnings are sentences about what may be a mistake.
+	Warnings []string
 	// Of the last 24 hours, including the current one.
 	WebhookRequests
 }
@@ -134,10 +136,14 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UU
 	if err != nil {
 		return nil, err
 	}
+	standard := e.settings().StandardWebhooks
 	stats := make([]WebhookStats, len(webhooks))
 	for i, w := range webhooks {
 		stats[i] = WebhookStats{
 			WebhookID: w.ID, Pending: pending[i], DisabledSince: w.DisabledSince(), WebhookRequests: requests[i],
+		}
+		if warning := SecretWarning(w.Secret, standard); warning != "" {
+			stats[i].Warnings = []string{warning}
 		}
 	}
 	return stats, nil

@@ -103,7 +103,7 @@ function item(webhook) {
 				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
 				element("a", { href: link("requests", { webhook_id: webhook.id }), ...described }, "Requests"), element("span.facts"),
 			),
-			...(webhook.warnings ?? []).map((sentence) => element("p.warning", sentence)),
+			element("div.warnings"),
 			element("p.result", { role: "status" }),
 		),
 		element("div.day"),
@@ -147,7 +147,7 @@ function replace(webhook) {
 	const fresh = item(webhook);
 	const controls = (of) => [...of.querySelectorAll("a, button, input")];
 	const at = controls(old).indexOf(document.activeElement);
-	const kept = testing.has(webhook.id) ? [".facts", ".day", ".result"] : [".facts", ".day"];
+	const kept = [".facts", ".warnings", ".day", ...(testing.has(webhook.id) ? [".result"] : [])];
 	kept.forEach((part) => fresh.querySelector(part).replaceWith(old.querySelector(part)));
 	forget(old);
 	old.replaceWith(fresh);
@@ -227,7 +227,7 @@ whileSeen(byId("webhooks"), () => {
 	readFacts();
 });
 
-function showFacts({ webhook_id: id, pending, disabled_since: off, last_request_at: last, hours }) {
+function showFacts({ webhook_id: id, pending, disabled_since: off, last_request_at: last, hours, warnings }) {
 	const made = entry(id);
 	made?.querySelector(".facts").replaceWith(element(
 		"span.facts", ...(last ? [", last ", timeElement(last)] : [", none yet"]), " · ",
@@ -235,6 +235,7 @@ function showFacts({ webhook_id: id, pending, disabled_since: off, last_request_
 			? element("span.warning", "disabled ", timeElement(off), `, ${plural(pending, "delivery waits", "deliveries wait")}, new events are not delivered`)
 			: `${pending.toLocaleString()} pending`,
 	));
+	made?.querySelector(".warnings").replaceChildren(...warnings.map((sentence) => element("p.warning", sentence)));
 	const now = Math.floor(Date.now() / hour) * hour;
 	const day = Array.from({ length: 24 }, (_, i) => {
 		const since = now + (i - 23) * hour;
