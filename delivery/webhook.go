@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// AllEventTypes, as the only event type of a webhook, stands for every type, including
-// those added later.
+// AllEventTypes stands for every event type, including those added later, if it is the
+// only one of a webhook.
 const AllEventTypes = "*"
 
 // MaxWebhooks is how many webhooks a tenant may have.
