@@ -54,7 +54,7 @@ func destinationTests(trust string) []destinationTest {
 		noHTTP    = "http URLs"
 		notPublic = "not public"
 		denied    = "denied"
-		untrusted = "self-signed"
+		untrusted = "not trusted"
 		some      = " " // which one depends on what other addresses localhost has here
 	)
 	ok := expected{}

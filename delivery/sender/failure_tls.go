@@ -112,13 +112,13 @@ func (f *failure) explainIssuer(chain []*x509.Certificate) string {
 	leaf := chain[0]
 	switch {
 	case isSelfSigned(leaf):
-		return "the TLS certificate is self-signed: get one from a trusted authority, or add this one to trusted_ca"
+		return "the TLS certificate is self-signed and not trusted: get one from an authority, or add this one to trusted_ca"
 	case len(chain) == 1 && len(leaf.IssuingCertificateURL) > 0: // as public authorities have it
 		return "the endpoint does not send the intermediate certificate that its TLS certificate needs: install the full chain there"
 	}
 	sentence := "the TLS certificate is signed by an authority that is not trusted: if it is your own, add it to trusted_ca"
 	if ownCAs {
-		sentence = "the TLS certificate is signed by an authority that trusted_ca does not have: add it there"
+		sentence = "the TLS certificate is signed by an authority that is not trusted, since trusted_ca does not have it: add it there"
 	}
 	if len(chain) == 1 {
 		sentence += "; if it is an intermediate one, the endpoint must send its certificate"

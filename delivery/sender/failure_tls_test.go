@@ -49,15 +49,15 @@ func TestTLSFailures(t *testing.T) {
 		},
 		{
 			"an unknown authority", unknown.chained(unknown.issue()),
-			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there",
+			"the TLS certificate is signed by an authority that is not trusted, since trusted_ca does not have it: add it there",
 		},
 		{
 			"an unknown authority, whose certificate is not sent", unknown.issue(),
-			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there; if it is an intermediate one, the endpoint must send its certificate",
+			"the TLS certificate is signed by an authority that is not trusted, since trusted_ca does not have it: add it there; if it is an intermediate one, the endpoint must send its certificate",
 		},
 		{
 			"an unknown authority and its intermediate one", below(unknown).chained(below(unknown).issue()),
-			"the TLS certificate is signed by an authority that trusted_ca does not have: add it there",
+			"the TLS certificate is signed by an authority that is not trusted, since trusted_ca does not have it: add it there",
 		},
 		{"an intermediate one", intermediate.chained(intermediate.issue()), ""},
 		{
@@ -66,7 +66,7 @@ func TestTLSFailures(t *testing.T) {
 		},
 		{
 			"self-signed", new(authority{t: t}).issue(func(c *x509.Certificate) { c.Subject.CommonName = "localhost" }),
-			"the TLS certificate is self-signed: get one from a trusted authority, or add this one to trusted_ca",
+			"the TLS certificate is self-signed and not trusted: get one from an authority, or add this one to trusted_ca",
 		},
 		{
 			"an expired intermediate one", expired.chained(expired.issue()),
