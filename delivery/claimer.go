@@ -57,6 +57,10 @@ func (d *dispatcher) plan(now time.Time) (room promise, sleep time.Duration, ok 
 	d.lock()
 	defer d.unlock()
 	d.overdue = false
+	select { // whatever was to wake the claimer is considered now
+	case <-d.wake:
+	default:
+	}
 	if d.nextClaim.After(now) {
 		return promise{}, d.nextClaim.Sub(now), false
 	}
