@@ -13,9 +13,7 @@ import (
 
 // connection is one to an endpoint, of whatever protocol.
 type connection interface {
-	// roundTrip makes a request. It says whether the connection may be kept and, if
-	// the request failed, whether the endpoint has seen nothing of it.
-	roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool)
+	roundTrip(ctx context.Context, req *request) outcome
 	// shared says whether it takes several requests at a time.
 	shared() bool
 	// ready says whether it takes a request now, which then must follow. One that
@@ -61,7 +59,7 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	}
 	// The connection outlives this request. If it has ended already, the request tells.
 	_ = line.SetDeadline(time.Time{})
-	return &clientConn{client: client, many: true, clientCertWanted: line.clientCertWanted.Load()}, nil
+	return &http2Conn{client: client, line: line}, nil
 }
 
 // dialTCP connects to an address of the host that requests may go to. What it checked

@@ -17,7 +17,7 @@ const maxAtOnce = 16 << 10
 type http1Conn struct {
 	net.Conn // TLS on the line, or the line itself
 	line     *line
-	used     bool // it has served a request
+	used     bool // it has had a request
 	spent    bool // the last request left it unfit for another
 	cancel   func()
 	peeked   [1]byte // what ready reads; there should be nothing to read
@@ -56,56 +56,56 @@ func (c *http1Conn) close() {
 }
 
 // roundTrip relies on the deadline that is set already.
-func (c *http1Conn) roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool) {
+func (c *http1Conn) roundTrip(ctx context.Context, req *request) outcome {
 	c.line.sent = false
 	stop := context.AfterFunc(ctx, c.cancel)
-	r, keep = c.exchange(ctx, req)
+	o := c.exchange(ctx, req)
 	if !stop() {
-		keep = false // the connection is, or is about to be, past its deadline
+		o.keep = false // the connection is, or is about to be, past its deadline
 	}
-	c.spent = !keep
-	unsent = r.Failure != "" && c.used && !c.line.sent && !r.TimedOut && ctx.Err() == nil
+	c.spent = !o.keep
+	if !c.used || o.TimedOut || ctx.Err() != nil {
+		o.again = never
+	}
 	c.used = true
-	return r, keep, unsent
+	return o
 }
 
 // exchange writes the request and reads the response. If there is a response, it
 // does not matter whether the whole request could be written: endpoints answer
 // 413 and close.
-func (c *http1Conn) exchange(ctx context.Context, req *request) (r Response, keep bool) {
+func (c *http1Conn) exchange(ctx context.Context, req *request) outcome {
 	b := getBuffer()
 	defer putBuffer(b)
 	if err := appendRequestHeader(b, req); err != nil {
-		return failed("this request cannot be sent: "+err.Error(), err), true
+		return outcome{Response: failed("this request cannot be sent: "+err.Error(), err), keep: true}
 	}
 	w := c.write(b, req.Body)
 	if w.err != nil && !c.line.sent {
-		return req.fail(ctx, c.refusal(w.err), waiting), false
+		return outcome{Response: req.fail(ctx, c.line.refusal(w.err, !c.used), waiting), again: lost}
 	}
 	in := newResponseReader(c.Conn)
 	defer in.free()
 	status, last, err := in.readHeader()
+	var o outcome
+	switch {
+	case err == nil:
+		o.Response = req.response(ctx, status, in)
+	case status == 0:
+		o.Response = req.fail(ctx, c.line.refusal(err, !c.used), waiting)
+		if !in.hasBegun() {
+			o.again = lost
+		}
+	default:
+		o.Response = req.fail(ctx, err, reading)
+		o.StatusCode = status
+	}
 	if err != nil {
 		_ = w.wait(0)
-		if status == 0 {
-			return req.fail(ctx, c.refusal(err), waiting), false
-		}
-		r = req.fail(ctx, err, reading)
-		r.StatusCode = status
-		return r, false
+	} else if w.wait(graceAfterResponse) == nil && o.Failure == "" && !last && in.isDrained() {
+		o.keep = true
 	}
-	r = req.response(ctx, status, in)
-	keep = r.Failure == "" && !last && in.isDrained()
-	return r, w.wait(graceAfterResponse) == nil && keep
-}
-
-// refusal explains an error on a connection that has had no response yet: an endpoint
-// that wants a client certificate may say so only after the handshake.
-func (c *http1Conn) refusal(err error) error {
-	if c.used || !c.line.clientCertWanted.Load() {
-		return err
-	}
-	return &tlsError{err: err, clientCertWanted: true}
+	return o
 }
 
 // write writes a request, whose header is in b, with room for more.

@@ -135,6 +135,9 @@ func (r *responseReader) cause(err error) error {
 	return err
 }
 
+// hasBegun says, before the body, that anything of a response has come.
+func (r *responseReader) hasBegun() bool { return r.source.left < maxResponseHeader }
+
 // isDrained says, after the body, that nothing else has come.
 func (r *responseReader) isDrained() bool { return r.in.Buffered() == 0 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -13,30 +14,61 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// clientConn is a connection of net/http: one of HTTP/2, or one through a
-// proxy.
-type clientConn struct {
+// http2Conn is a connection of HTTP/2, which net/http speaks for us.
+type http2Conn struct {
 	client *http.ClientConn
-	many   bool // requests at a time
-	// clientCertWanted says that the endpoint asked for a client certificate.
-	clientCertWanted bool
-	answered         atomic.Bool // a response has come on it
+	line   *line
+	used   atomic.Bool // it has had a request
 }
 
-func (c *clientConn) shared() bool { return c.many }
+func (c *http2Conn) shared() bool { return true }
 
-func (c *clientConn) ready(time.Time) bool {
-	if c.many {
-		return c.client.Reserve() == nil
-	}
-	return c.client.Err() == nil
-}
+func (c *http2Conn) ready(time.Time) bool { return c.client.Reserve() == nil }
 
-func (c *clientConn) close() { _ = c.client.Close() }
+func (c *http2Conn) close() { _ = c.client.Close() }
 
-func (c *clientConn) roundTrip(ctx context.Context, req *request) (r Response, keep, unsent bool) {
+func (c *http2Conn) roundTrip(ctx context.Context, req *request) (o outcome) {
+	first := !c.used.Swap(true)
 	timed, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
+	resp, err := c.client.RoundTrip(req.post(timed))
+	if err == nil {
+		defer resp.Body.Close()
+		o.Response = req.response(ctx, resp.StatusCode, resp.Body)
+	} else {
+		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
+	}
+	o.keep = c.client.Err() == nil
+	if err != nil && !o.TimedOut && ctx.Err() == nil {
+		o.again = c.again(err, first)
+	}
+	return o
+}
+
+// again judges the error of a request without a response, by the rules of HTTP/2
+// (RFC 9113, section 8.7).
+func (c *http2Conn) again(err error, first bool) again {
+	var stream http2.StreamError
+	switch {
+	case errors.As(err, &stream) && stream.Code == http2.ErrCodeRefusedStream, isAfterGoAway(err):
+		return unprocessed
+	case errors.As(err, &stream), first, c.client.Err() == nil, (&failure{err: err}).explainHTTP() != "":
+		return never
+	}
+	return lost
+}
+
+// isAfterGoAway says that the endpoint was closing the connection already, and has
+// not processed the request. These errors of net/http have no types.
+func isAfterGoAway(err error) bool {
+	return slices.ContainsFunc([]string{
+		"http2: client conn not usable",
+		"http2: Transport received Server's graceful shutdown GOAWAY",
+	}, func(cause string) bool { return strings.HasPrefix(err.Error(), cause) })
+}
+
+// post makes the request one of net/http.
+func (req *request) post(ctx context.Context) *http.Request {
 	post := &http.Request{
 		Method:        http.MethodPost,
 		URL:           req.url,
@@ -45,30 +77,5 @@ func (c *clientConn) roundTrip(ctx context.Context, req *request) (r Response, k
 		Body:          io.NopCloser(bytes.NewReader(req.Body)),
 		ContentLength: int64(len(req.Body)),
 	}
-	resp, err := c.client.RoundTrip(post.WithContext(timed))
-	if err != nil {
-		if c.clientCertWanted && !c.answered.Load() {
-			err = &tlsError{err: err, clientCertWanted: true}
-		}
-		return req.fail(ctx, err, waiting), c.many && c.client.Err() == nil, isUnprocessed(err)
-	}
-	c.answered.Store(true)
-	defer resp.Body.Close()
-	r = req.response(ctx, resp.StatusCode, resp.Body)
-	if c.many {
-		return r, c.client.Err() == nil, false
-	}
-	return r, r.Failure == "" && !resp.Close && resp.StatusCode >= 200, false
-}
-
-// isUnprocessed says that by the rules of HTTP/2 (RFC 9113, section 8.7) the
-// endpoint has done nothing about a request: it refused the stream, or was
-// closing the connection already.
-func isUnprocessed(err error) bool {
-	var stream http2.StreamError
-	if errors.As(err, &stream) {
-		return stream.Code == http2.ErrCodeRefusedStream
-	}
-	return strings.HasPrefix(err.Error(), "http2: client conn not usable") ||
-		strings.HasPrefix(err.Error(), "http2: Transport received Server's graceful shutdown GOAWAY")
+	return post.WithContext(ctx)
 }

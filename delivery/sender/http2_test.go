@@ -13,9 +13,26 @@ import (
 	"golang.org/x/net/http2"
 )
 
+// stream is a request of HTTP/2 as its server sees it.
+type stream struct {
+	*http2.Framer
+	conn    net.Conn
+	id      uint32
+	earlier int // how many came before on the connection
+}
+
+func (s stream) answer204() {
+	_ = s.WriteHeaders(http2.HeadersFrameParam{
+		StreamID: s.id, EndHeaders: true, EndStream: true,
+		BlockFragment: []byte{0x80 | 9}, // :status 204, of HPACK's static table
+	})
+}
+
+func (s stream) reset(code http2.ErrCode) { _ = s.WriteRSTStream(s.id, code) }
+
 // frames is a server of HTTP/2 that says what the test has it say. The handler
-// is told of each request, and of how many came before on its connection.
-func frames(t *testing.T, ca *authority, handle func(f *http2.Framer, stream uint32, earlier int)) (url string, connections *atomic.Int32) {
+// is given each request.
+func frames(t *testing.T, ca *authority, handle func(stream)) (url string, connections *atomic.Int32) {
 	t.Helper()
 	connections = new(atomic.Int32)
 	config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2"}}
@@ -43,7 +60,7 @@ func frames(t *testing.T, ca *authority, handle func(f *http2.Framer, stream uin
 				}
 			case *http2.DataFrame:
 				if frame.StreamEnded() {
-					handle(f, frame.StreamID, requests)
+					handle(stream{f, conn, frame.StreamID, requests})
 					requests++
 				}
 			}
@@ -51,28 +68,19 @@ func frames(t *testing.T, ca *authority, handle func(f *http2.Framer, stream uin
 	}), connections
 }
 
-// answer204 answers a request.
-func answer204(f *http2.Framer, stream uint32) {
-	_ = f.WriteHeaders(http2.HeadersFrameParam{
-		StreamID: stream, EndHeaders: true, EndStream: true,
-		BlockFragment: []byte{0x80 | 9}, // :status 204, of HPACK's static table
-	})
-}
-
 // A request that the endpoint has, by the protocol, done nothing about is sent
-// once more, and no other.
+// once more, as is one whose connection, an older one, has ended. No other is.
 func TestSecondTryOverHTTP2(t *testing.T) {
 	t.Parallel()
-	goAway := func(code http2.ErrCode) func(*http2.Framer, uint32) {
-		return func(f *http2.Framer, stream uint32) { _ = f.WriteGoAway(stream-1, code, nil) }
+	goAway := func(code http2.ErrCode) func(stream) {
+		return func(s stream) { _ = s.WriteGoAway(s.id-1, code, nil) }
 	}
-	reset := func(code http2.ErrCode) func(*http2.Framer, uint32) {
-		return func(f *http2.Framer, stream uint32) { _ = f.WriteRSTStream(stream, code) }
-	}
+	reset := func(code http2.ErrCode) func(stream) { return func(s stream) { s.reset(code) } }
+	end := func(s stream) { _ = s.conn.Close() }
 	const closed = "the connection was closed before a response came"
 	for _, tc := range []struct {
 		name                  string
-		refuse                func(*http2.Framer, uint32)
+		refuse                func(stream)
 		want                  Response
 		requests, connections int32
 	}{
@@ -82,16 +90,26 @@ func TestSecondTryOverHTTP2(t *testing.T) {
 		{"resets the stream", reset(http2.ErrCodeInternal), Response{Failure: closed}, 2, 1},
 		{"cancels the stream", reset(http2.ErrCodeCancel), Response{Failure: closed}, 2, 1},
 		{"finds the protocol broken", reset(http2.ErrCodeProtocol), Response{Failure: closed}, 2, 1},
+		{"closes the connection", end, Response{StatusCode: 204}, 3, 2},
+		{"resets the connection", func(s stream) {
+			_ = s.conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
+			end(s)
+		}, Response{StatusCode: 204}, 3, 2},
+		{"goes away, then closes the connection", func(s stream) {
+			_ = s.WriteGoAway(s.id, http2.ErrCodeNo, nil)
+			end(s)
+		}, Response{StatusCode: 204}, 3, 2},
+		{"breaks the protocol", func(s stream) { _ = s.WriteSettingsAck() }, Response{Failure: notHTTPAnswer}, 2, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			ca := newAuthority(t)
 			var requests atomic.Int32
-			url, connections := frames(t, ca, func(f *http2.Framer, stream uint32, _ int) {
+			url, connections := frames(t, ca, func(s stream) {
 				if requests.Add(1) == 2 {
-					tc.refuse(f, stream)
+					tc.refuse(s)
 				} else {
-					answer204(f, stream)
+					s.answer204()
 				}
 			})
 			s := newSender(t, trusting(ca))
@@ -106,12 +124,25 @@ func TestSecondTryOverHTTP2(t *testing.T) {
 		t.Parallel()
 		ca := newAuthority(t)
 		var requests atomic.Int32
-		url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, _ int) {
+		url, _ := frames(t, ca, func(s stream) {
 			requests.Add(1)
-			_ = f.WriteRSTStream(stream, http2.ErrCodeRefusedStream)
+			s.reset(http2.ErrCodeRefusedStream)
 		})
 		newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closed})
 		if n := requests.Load(); n != 2 {
+			t.Errorf("it was sent %d times", n)
+		}
+	})
+	t.Run("closes a new connection", func(t *testing.T) {
+		t.Parallel()
+		ca := newAuthority(t)
+		var requests atomic.Int32
+		url, _ := frames(t, ca, func(s stream) {
+			requests.Add(1)
+			end(s)
+		})
+		newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closed})
+		if n := requests.Load(); n != 1 {
 			t.Errorf("it was sent %d times", n)
 		}
 	})
@@ -182,10 +213,10 @@ func TestTimeoutOverHTTP2(t *testing.T) {
 	ca := newAuthority(t)
 	var answering atomic.Bool
 	var before atomic.Int32
-	url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, earlier int) {
-		before.Store(int32(earlier))
+	url, _ := frames(t, ca, func(s stream) {
+		before.Store(int32(s.earlier))
 		if answering.Load() {
-			answer204(f, stream)
+			s.answer204()
 		}
 	})
 	s := newSender(t, trusting(ca))
@@ -203,9 +234,9 @@ func TestHTTP2ConnectionOutlivesItsFirstRequest(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
 	var before atomic.Int32
-	url, _ := frames(t, ca, func(f *http2.Framer, stream uint32, earlier int) {
-		before.Store(int32(earlier))
-		answer204(f, stream)
+	url, _ := frames(t, ca, func(s stream) {
+		before.Store(int32(s.earlier))
+		s.answer204()
 	})
 	s := newSender(t, trusting(ca))
 	_, timeout := sendUntil(t, s, message(url), func(r Response) bool { return r.StatusCode == 204 })

@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// line is the TCP connection below a connection of HTTP/1, with or without TLS. It
-// notes whether anything was sent, and can be read without waiting.
+// line is the TCP connection below one of HTTP, with or without TLS. It notes what
+// goes over it, and can be read without waiting.
 type line struct {
 	net.Conn
 	// sent says that something was written since this was last set to false.
@@ -20,8 +20,22 @@ type line struct {
 }
 
 func newLine(conn net.Conn) (*line, error) {
-	l := &line{Conn: conn}
-	return l, l.peeker.init(conn)
+	l := new(line)
+	return l, l.init(conn)
+}
+
+func (l *line) init(conn net.Conn) error {
+	l.Conn = conn
+	return l.peeker.init(conn)
+}
+
+// refusal explains why a request got no response. If it was the first on this line,
+// the endpoint may want a client certificate, and say so only after the handshake.
+func (l *line) refusal(err error, first bool) error {
+	if first && l.clientCertWanted.Load() {
+		return &tlsError{err: err, clientCertWanted: true}
+	}
+	return err
 }
 
 func (l *line) Write(p []byte) (int, error) {

@@ -41,8 +41,9 @@ type endpointConns struct {
 // pooledConn is a connection in the pool.
 type pooledConn struct {
 	connection
-	siblings *endpointConns
-	inFlight int
+	siblings  *endpointConns
+	inFlight  int
+	available bool // among the siblings
 	// While idle, that is, with nothing in flight:
 	idleSince    time.Time
 	newer, older *pooledConn
@@ -88,11 +89,12 @@ func (p *pool) pick(to endpoint, deadline time.Time, onlyShared bool) (c *pooled
 	return nil, false
 }
 
-// add puts a new connection into the pool, with a request assigned to it. If there
-// is a shared one meanwhile, it returns that, and closes the new one: requests that
-// find none at the same time all dial.
-func (p *pool) add(to endpoint, conn connection) *pooledConn {
-	if conn.shared() {
+// add puts a new connection into the pool, with a request assigned to it. If that is
+// to be alone, no other request gets the connection before it is over. Otherwise, if
+// there is a shared connection meanwhile, add returns that and closes the new one:
+// requests that find none at the same time all dial.
+func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
+	if conn.shared() && !alone {
 		c, ready := p.pick(to, time.Time{}, true)
 		if ready {
 			conn.close()
@@ -113,7 +115,9 @@ func (p *pool) add(to endpoint, conn connection) *pooledConn {
 	c := &pooledConn{connection: conn, siblings: siblings, inFlight: 1}
 	if conn.shared() {
 		conn.ready(time.Time{}) // for its first request; if not, that will tell
-		siblings.available = append(siblings.available, c)
+		if !alone {
+			c.offer()
+		}
 	}
 	return c
 }
@@ -133,7 +137,7 @@ func (p *pool) assign(c *pooledConn) {
 	}
 	c.inFlight++
 	if !c.shared() {
-		c.siblings.withdraw(c)
+		c.withdraw()
 	}
 }
 
@@ -147,7 +151,7 @@ func (p *pool) unassign(c *pooledConn, keep bool) (surplus *pooledConn) {
 	case c.inFlight > 0 && keep:
 		return nil
 	case c.inFlight > 0:
-		c.siblings.withdraw(c)
+		c.withdraw()
 		return nil
 	case !keep || p.closed:
 		p.remove(c)
@@ -162,103 +166,26 @@ func (p *pool) unassign(c *pooledConn, keep bool) (surplus *pooledConn) {
 
 // remove takes a connection that is neither in use nor idle out of the pool.
 func (p *pool) remove(c *pooledConn) {
-	c.siblings.withdraw(c)
+	c.withdraw()
 	c.siblings.open--
 	if c.siblings.open == 0 {
 		delete(p.endpoints, c.siblings.endpoint)
 	}
 }
 
-// withdraw keeps further requests from a connection.
-func (e *endpointConns) withdraw(c *pooledConn) {
-	if i := slices.Index(e.available, c); i >= 0 {
-		e.available = slices.Delete(e.available, i, i+1)
-	}
-}
-
-// pushIdle makes a connection the newest of the idle ones.
-func (p *pool) pushIdle(c *pooledConn) {
-	if !c.shared() {
+// offer lets further requests have a connection.
+func (c *pooledConn) offer() {
+	if !c.available {
+		c.available = true
 		c.siblings.available = append(c.siblings.available, c)
 	}
-	c.idleSince = time.Now()
-	c.older = p.newest
-	if p.newest == nil {
-		p.oldest = c
-	} else {
-		p.newest.newer = c
-	}
-	p.newest = c
-	p.idle++
-	if !p.timerSet {
-		p.expireIn(p.idleTimeout)
-	}
 }
 
-// removeIdle takes a connection out of the list of idle ones.
-func (p *pool) removeIdle(c *pooledConn) {
-	if c.newer == nil {
-		p.newest = c.older
-	} else {
-		c.newer.older = c.older
-	}
-	if c.older == nil {
-		p.oldest = c.newer
-	} else {
-		c.older.newer = c.newer
-	}
-	c.newer, c.older = nil, nil
-	p.idle--
-}
-
-// popOldest takes the connection that has been idle for longest out of the pool.
-func (p *pool) popOldest() *pooledConn {
-	c := p.oldest
-	p.removeIdle(c)
-	p.remove(c)
-	return c
-}
-
-func (p *pool) expireIn(d time.Duration) {
-	p.timerSet = true
-	if p.timer == nil {
-		p.timer = time.AfterFunc(d, p.expire)
-	} else {
-		p.timer.Reset(d)
-	}
-}
-
-// expire closes what has been idle for too long.
-func (p *pool) expire() {
-	p.mu.Lock()
-	p.timerSet = false
-	var old []*pooledConn
-	for p.oldest != nil {
-		if left := p.idleTimeout - time.Since(p.oldest.idleSince); left > 0 {
-			p.expireIn(left)
-			break
-		}
-		old = append(old, p.popOldest())
-	}
-	p.mu.Unlock()
-	for _, c := range old {
-		c.close()
-	}
-}
-
-// close closes the idle connections now, and the others after their requests.
-func (p *pool) close() {
-	p.mu.Lock()
-	p.closed = true
-	if p.timer != nil {
-		p.timer.Stop()
-	}
-	var idle []*pooledConn
-	for p.oldest != nil {
-		idle = append(idle, p.popOldest())
-	}
-	p.mu.Unlock()
-	for _, c := range idle {
-		c.close()
+// withdraw keeps further requests from a connection.
+func (c *pooledConn) withdraw() {
+	if c.available {
+		c.available = false
+		i := slices.Index(c.siblings.available, c)
+		c.siblings.available = slices.Delete(c.siblings.available, i, i+1)
 	}
 }

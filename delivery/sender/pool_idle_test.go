@@ -264,7 +264,7 @@ func TestTimeOfIdleConnections(t *testing.T) {
 			time.Sleep(after)
 			conn := &timedConnection{began: time.Now()}
 			all = append(all, conn)
-			p.put(p.add(endpoint{}, conn), true)
+			p.put(p.add(endpoint{}, conn, false), true)
 		}
 		time.Sleep(idleConnTimeout)
 		synctest.Wait()

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,85 +127,6 @@ func eventually(t *testing.T, what string, happened func() bool) {
 			t.Fatalf("it never came to be that %s", what)
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-// A request of which anything may have reached the server is not sent again
-// behind the log's back.
-func TestRequestIsSentOnce(t *testing.T) {
-	var received atomic.Int32
-	first := make(chan struct{}, 1)
-	first <- struct{}{}
-	url := "http://" + serve(t, func(conn net.Conn) {
-		in := bufio.NewReader(conn)
-		for {
-			request, err := http.ReadRequest(in)
-			if err != nil {
-				return
-			}
-			_, _ = io.Copy(io.Discard, request.Body)
-			received.Add(1)
-			select {
-			case <-first:
-				_, _ = io.WriteString(conn, answerOK)
-			default:
-				return // closed without an answer
-			}
-		}
-	})
-	s := newSender(t)
-	s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 200, Body: "ok"})
-	s.Send(t.Context(), message(url)).want(t, Response{Failure: "the connection was closed before a response came"})
-	if n := received.Load(); n != 2 {
-		t.Errorf("two requests reached the server as %d", n)
-	}
-}
-
-// A dead connection of HTTP/2 serves no second request.
-func TestDeadHTTP2ConnectionIsGivenUp(t *testing.T) {
-	ca := newAuthority(t)
-	server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	// Between them is a network that drops everything when told to.
-	var dead atomic.Bool
-	relay := func(to, from net.Conn) {
-		packet := make([]byte, 64<<10)
-		for {
-			n, err := from.Read(packet)
-			if err != nil {
-				_ = to.Close()
-				return
-			}
-			if !dead.Load() {
-				_, _ = to.Write(packet[:n])
-			}
-		}
-	}
-	connections := make(chan struct{}, 10)
-	address := serve(t, func(conn net.Conn) {
-		connections <- struct{}{}
-		var dialer net.Dialer
-		onward, err := dialer.DialContext(t.Context(), "tcp", server.Listener.Addr().String())
-		if err != nil {
-			return
-		}
-		defer func() { _ = onward.Close() }()
-		go relay(onward, conn)
-		relay(conn, onward)
-	})
-	s := newSender(t, trusting(ca))
-	if pings := s.transport.HTTP2; pings.SendPingTimeout != pingAfter || pings.PingTimeout != pingTimeout {
-		t.Errorf("pings are set to %+v", pings)
-	}
-	s.transport.HTTP2.SendPingTimeout = 50 * time.Millisecond
-	s.transport.HTTP2.PingTimeout = time.Second
-	m := message("https://" + address)
-	s.Send(t.Context(), m).want(t, Response{StatusCode: 204})
-	dead.Store(true)
-	s.Send(t.Context(), m).want(t, Response{Failure: "the connection was closed before a response came"})
-	dead.Store(false)
-	s.Send(t.Context(), m).want(t, Response{StatusCode: 204})
-	if n := len(connections); n != 2 {
-		t.Errorf("it took %d connections", n)
 	}
 }
 

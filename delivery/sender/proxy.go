@@ -58,28 +58,52 @@ func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection
 
 // connectThroughProxy asks the proxy for an address, where the host is.
 func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address string) (connection, error) {
-	var handshaking, clientCertWanted atomic.Bool
+	var (
+		line        line
+		http2       bool
+		handshaking atomic.Bool
+	)
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { handshaking.Store(true) },
+		TLSHandshakeDone: func(state tls.ConnectionState, _ error) {
+			http2 = state.NegotiatedProtocol == "h2"
+		},
 	})
-	client, err := s.throughProxy(host, &clientCertWanted).NewClientConn(ctx, scheme, address)
+	client, err := s.throughProxy(host, &line).NewClientConn(ctx, scheme, address)
 	switch {
 	case err != nil && handshaking.Load():
-		return nil, s.handshakeError(err, &clientCertWanted)
+		return nil, s.handshakeError(err, &line.clientCertWanted)
 	case err != nil:
 		return nil, err
+	case http2:
+		return &http2Conn{client: client, line: &line}, nil
 	}
-	// One of HTTP/1 takes one request at a time.
-	return &clientConn{client: client, many: client.Available() > 1, clientCertWanted: clientCertWanted.Load()}, nil
+	return &proxiedConn{client: client, line: &line}, nil
 }
 
 // throughProxy makes net/http's Transport, which knows the protocols of proxies,
-// connect through one to an endpoint whose certificate is for the host.
-func (s *Sender) throughProxy(host string, clientCertWanted *atomic.Bool) *http.Transport {
+// connect through one, by a new line, to an endpoint whose certificate is for the host.
+func (s *Sender) throughProxy(host string, line *line) *http.Transport {
 	t := s.newTransport()
-	t.TLSClientConfig = s.tlsConfig(host, clientCertWanted)
-	t.DialContext = s.dialer.DialContext
-	t.DialTLSContext = s.dialProxyTLS
+	t.TLSClientConfig = s.tlsConfig(host, &line.clientCertWanted)
+	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := s.dialer.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		if err := line.init(conn); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		return line, nil
+	}
+	t.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := t.DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return s.proxyTLS(ctx, conn, address)
+	}
 	t.Proxy = http.ProxyURL(s.destinations.Proxy)
 	t.OnProxyConnectResponse = func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 		if answer.StatusCode != http.StatusOK {
@@ -90,14 +114,16 @@ func (s *Sender) throughProxy(host string, clientCertWanted *atomic.Bool) *http.
 	return t
 }
 
-// dialProxyTLS connects to a proxy of https. What Transport says to proxies is
-// HTTP/1.1, and it would offer them HTTP/2 as well.
-func (s *Sender) dialProxyTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	dialer := tls.Dialer{NetDialer: &s.dialer, Config: s.tls.Clone()}
-	dialer.Config.NextProtos = []string{"http/1.1"}
-	conn, err := dialer.DialContext(ctx, network, address)
-	if err != nil {
+// proxyTLS makes a TLS connection to a proxy of https. What Transport says to proxies
+// is HTTP/1.1, and it would offer them HTTP/2 as well.
+func (s *Sender) proxyTLS(ctx context.Context, conn net.Conn, address string) (net.Conn, error) {
+	config := s.tls.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	config.ServerName, _, _ = net.SplitHostPort(address)
+	secure := tls.Client(conn, config)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
 		return nil, err
 	}
-	return struct{ net.Conn }{conn}, nil // Transport is not to take it for the endpoint's
+	return struct{ net.Conn }{secure}, nil // Transport is not to take it for the endpoint's
 }

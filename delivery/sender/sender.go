@@ -96,30 +96,27 @@ func (s *Sender) Send(ctx context.Context, m Message) Response {
 			return req.fail(ctx, err, connecting)
 		}
 	}
-	r, unsent := s.try(ctx, req)
-	if unsent {
-		r, _ = s.try(ctx, req)
-	}
-	return r
+	return s.send(ctx, req)
 }
 
-// try makes the request once. Unsent means that it failed before the endpoint has
-// seen anything of it.
-func (s *Sender) try(ctx context.Context, req *request) (r Response, unsent bool) {
-	c, err := s.getConn(ctx, req)
+// try makes the request once. Alone means on a new connection, with no other beside it.
+func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
+	c, err := s.getConn(ctx, req, alone)
 	if err != nil {
-		return req.fail(ctx, err, connecting), false
+		return outcome{Response: req.fail(ctx, err, connecting)}
 	}
-	r, keep, unsent := c.roundTrip(ctx, req)
-	s.pool.put(c, keep)
-	return r, unsent
+	o := c.roundTrip(ctx, req)
+	s.pool.put(c, o.keep)
+	return o
 }
 
 // getConn takes a connection from the pool, or makes one.
-func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, error) {
+func (s *Sender) getConn(ctx context.Context, req *request, alone bool) (*pooledConn, error) {
 	to := endpoint{req.url.Scheme, req.url.Host}
-	if c := s.pool.get(to, req.deadline); c != nil {
-		return c, nil
+	if !alone {
+		if c := s.pool.get(to, req.deadline); c != nil {
+			return c, nil
+		}
 	}
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
@@ -127,9 +124,9 @@ func (s *Sender) getConn(ctx context.Context, req *request) (*pooledConn, error)
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
 	}
-	c, err := dial(ctx, req)
+	conn, err := dial(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	return s.pool.add(to, c), nil
+	return s.pool.add(to, conn, alone), nil
 }
