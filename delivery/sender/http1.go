@@ -61,9 +61,9 @@ func (c *http1Conn) roundTrip(ctx context.Context, req *request) outcome {
 	stop := context.AfterFunc(ctx, c.cancel)
 	o := c.exchange(ctx, req)
 	if !stop() {
-		o.keep = false // the connection is, or is about to be, past its deadline
+		o.keepFor = 0 // the connection is, or is about to be, past its deadline
 	}
-	c.spent = !o.keep
+	c.spent = o.keepFor == 0
 	if !c.used || o.TimedOut || ctx.Err() != nil {
 		o.again = never
 	}
@@ -78,7 +78,7 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) outcome {
 	b := getBuffer()
 	defer putBuffer(b)
 	if err := appendRequestHeader(b, req); err != nil {
-		return outcome{Response: failed("this request cannot be sent: "+err.Error(), err), keep: true}
+		return outcome{Response: failed("this request cannot be sent: "+err.Error(), err), keepFor: forever}
 	}
 	w := c.write(b, req.Body)
 	if w.err != nil && !c.line.sent {
@@ -86,7 +86,7 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) outcome {
 	}
 	in := newResponseReader(c.Conn)
 	defer in.free()
-	status, last, err := in.readHeader()
+	status, keepFor, err := in.readHeader()
 	var o outcome
 	switch {
 	case err == nil:
@@ -102,8 +102,8 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) outcome {
 	}
 	if err != nil {
 		_ = w.wait(0)
-	} else if w.wait(graceAfterResponse) == nil && o.Failure == "" && !last && in.isDrained() {
-		o.keep = true
+	} else if w.wait(graceAfterResponse) == nil && o.Failure == "" && in.isDrained() {
+		o.keepFor = keepFor
 	}
 	return o
 }

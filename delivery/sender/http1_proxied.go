@@ -41,6 +41,8 @@ func (c *proxiedConn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	}
 	defer resp.Body.Close()
 	o.Response = req.response(ctx, resp.StatusCode, resp.Body)
-	o.keep = o.Failure == "" && !resp.Close && resp.StatusCode >= 200
+	if o.Failure == "" && !resp.Close && resp.StatusCode >= 200 {
+		o.keepFor = keepAlive(resp.Header)
+	}
 	return o
 }

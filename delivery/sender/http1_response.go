@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 	"sync"
+	"time"
 )
 
 var (
@@ -67,18 +68,22 @@ var post = &http.Request{Method: http.MethodPost}
 
 // readHeader reads up to the body. One limit is for the headers of all informational
 // responses and of the last, so that an endpoint cannot go on with them for ever.
-// Last says that no other response may come on this connection. An error comes with
-// the status if the status line was good.
-func (r *responseReader) readHeader() (status int, last bool, err error) {
+// keepFor is how long the connection may be idle before its next request, or 0 if
+// this response is the last one on it. An error comes with the status if the status
+// line was good.
+func (r *responseReader) readHeader() (status int, keepFor time.Duration, err error) {
 	for {
 		status = r.peekStatus()
 		resp, err := http.ReadResponse(r.in, post) //nolint:bodyclose // to close the body is to read on
 		if err != nil {
-			return status, true, r.cause(err)
+			return status, 0, r.cause(err)
 		}
 		if status := resp.StatusCode; status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
 			r.source.left, r.body = math.MaxInt, resp.Body
-			return status, resp.Close || status < 200, nil
+			if resp.Close || status < 200 {
+				return status, 0, nil
+			}
+			return status, keepAlive(resp.Header), nil
 		}
 	}
 }

@@ -38,7 +38,9 @@ func (c *http2Conn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	} else {
 		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
 	}
-	o.keep = c.client.Err() == nil
+	if c.client.Err() == nil {
+		o.keepFor = forever
+	}
 	if err != nil && !o.TimedOut && ctx.Err() == nil {
 		o.again = c.again(err, first)
 	}

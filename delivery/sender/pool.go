@@ -1,10 +1,14 @@
 package sender
 
 import (
+	"math"
 	"slices"
 	"sync"
 	"time"
 )
+
+// forever is longer than the pool keeps any connection.
+const forever = time.Duration(math.MaxInt64)
 
 // pool is all connections of one sender. Between requests they are idle: the most
 // recently used is used first, and others are closed when there are too many, or
@@ -46,6 +50,7 @@ type pooledConn struct {
 	available bool // among the siblings
 	// While idle, that is, with nothing in flight:
 	idleSince    time.Time
+	keepFor      time.Duration
 	newer, older *pooledConn
 }
 
@@ -59,11 +64,17 @@ func (p *pool) init(maxIdle int) {
 func (p *pool) get(to endpoint, deadline time.Time) *pooledConn {
 	for {
 		c, ready := p.pick(to, deadline, false)
-		if c == nil || ready || !c.shared() && c.ready(deadline) {
+		if c == nil || ready || !c.shared() && !c.isStale() && c.ready(deadline) {
 			return c
 		}
-		p.put(c, false)
+		p.put(c, 0)
 	}
+}
+
+// isStale says that the connection, which was idle until now, has been so for too long:
+// the endpoint may be about to close it.
+func (c *pooledConn) isStale() bool {
+	return c.keepFor != forever && time.Since(c.idleSince) > c.keepFor
 }
 
 // pick assigns a request to a connection. If that is not said to be ready, it is
@@ -101,7 +112,7 @@ func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 			return c
 		}
 		if c != nil {
-			p.put(c, false)
+			p.put(c, 0)
 		}
 	}
 	p.mu.Lock()
@@ -122,10 +133,10 @@ func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 	return c
 }
 
-// put gives back a connection after a request, and closes it if it is not to be
-// kept.
-func (p *pool) put(c *pooledConn, keep bool) {
-	if surplus := p.unassign(c, keep); surplus != nil {
+// put gives back a connection after a request, to be idle for some time at most, or,
+// if that is 0, to be closed.
+func (p *pool) put(c *pooledConn, keepFor time.Duration) {
+	if surplus := p.unassign(c, keepFor); surplus != nil {
 		surplus.close()
 	}
 }
@@ -143,17 +154,18 @@ func (p *pool) assign(c *pooledConn) {
 
 // unassign ends a request on a connection. It returns the connection that the
 // caller must now close, which may be another one, or nil.
-func (p *pool) unassign(c *pooledConn, keep bool) (surplus *pooledConn) {
+func (p *pool) unassign(c *pooledConn, keepFor time.Duration) (surplus *pooledConn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c.inFlight--
+	c.keepFor = keepFor
 	switch {
-	case c.inFlight > 0 && keep:
+	case c.inFlight > 0 && keepFor > 0:
 		return nil
 	case c.inFlight > 0:
 		c.withdraw()
 		return nil
-	case !keep || p.closed:
+	case keepFor == 0 || p.closed:
 		p.remove(c)
 		return c
 	}

@@ -248,8 +248,9 @@ type timedConnection struct {
 	lived time.Duration
 }
 
-func (*timedConnection) shared() bool { return false }
-func (c *timedConnection) close()     { c.lived = time.Since(c.began) }
+func (*timedConnection) shared() bool         { return false }
+func (*timedConnection) ready(time.Time) bool { return true }
+func (c *timedConnection) close()             { c.lived = time.Since(c.began) }
 
 // Each idle connection is closed when its own time is up, by one timer that
 // rests when there is none. The network's time is not the test's, hence no
@@ -264,7 +265,7 @@ func TestTimeOfIdleConnections(t *testing.T) {
 			time.Sleep(after)
 			conn := &timedConnection{began: time.Now()}
 			all = append(all, conn)
-			p.put(p.add(endpoint{}, conn, false), true)
+			p.put(p.add(endpoint{}, conn, false), forever)
 		}
 		time.Sleep(idleConnTimeout)
 		synctest.Wait()

@@ -77,6 +77,7 @@ func TestConnectionsAreKept(t *testing.T) {
 			[]int{3},
 		},
 		{"Connection: close", answerClose, []int{1, 1, 1}},
+		{"Keep-Alive: timeout=0", "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=0\r\nContent-Length: 2\r\n\r\nok", []int{1, 1, 1}},
 		{"HTTP/1.0", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", []int{1, 1, 1}},
 		{"a redirect", "HTTP/1.1 302 Found\r\nLocation: /target\r\nContent-Length: 0\r\n\r\n", []int{3}},
 	} {

@@ -1,12 +1,17 @@
 package sender
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // outcome is what came of one try of a request.
 type outcome struct {
 	Response
-	keep  bool // the connection may have other requests
-	again again
+	// keepFor is how long the connection may be idle before its next request. If it
+	// is 0, the connection gets no other.
+	keepFor time.Duration
+	again   again
 }
 
 // again says whether, and why, a request that failed is sent again at once.

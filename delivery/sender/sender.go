@@ -106,7 +106,7 @@ func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
 		return outcome{Response: req.fail(ctx, err, connecting)}
 	}
 	o := c.roundTrip(ctx, req)
-	s.pool.put(c, o.keep)
+	s.pool.put(c, o.keepFor)
 	return o
 }
 
