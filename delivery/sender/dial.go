@@ -51,6 +51,7 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
 		return newHTTP1Conn(secure, line), nil
 	}
+	line.awaitSettings()
 	ctx = context.WithValue(ctx, establishedKey{}, secure)
 	client, err := s.transport.NewClientConn(ctx, "https", net.JoinHostPort(host, port))
 	if err != nil {

@@ -23,6 +23,19 @@ type http2Conn struct {
 
 func (c *http2Conn) shared() bool { return true }
 
+// settle waits until the endpoint has said how many requests it takes at a time. Until
+// then net/http would take a hundred, and if the limit turned out to be lower, it would
+// send none of those that wait. On an error, the connection is closed.
+func (c *http2Conn) settle(ctx context.Context) error {
+	select {
+	case <-c.line.settled:
+		return nil
+	case <-ctx.Done():
+		c.close()
+		return ctx.Err()
+	}
+}
+
 func (c *http2Conn) ready(time.Time) bool { return c.client.Reserve() == nil }
 
 func (c *http2Conn) close() { _ = c.client.Close() }
@@ -66,6 +79,7 @@ func isAfterGoAway(err error) bool {
 	return slices.ContainsFunc([]string{
 		"http2: client conn not usable",
 		"http2: Transport received Server's graceful shutdown GOAWAY",
+		"http2: Transport received GOAWAY from server", // with an error, and for the first stream
 	}, func(cause string) bool { return strings.HasPrefix(err.Error(), cause) })
 }
 

@@ -120,19 +120,6 @@ func TestSecondTryOverHTTP2(t *testing.T) {
 			}
 		})
 	}
-	t.Run("always refuses", func(t *testing.T) {
-		t.Parallel()
-		ca := newAuthority(t)
-		var requests atomic.Int32
-		url, _ := frames(t, ca, func(s stream) {
-			requests.Add(1)
-			s.reset(http2.ErrCodeRefusedStream)
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closed})
-		if n := requests.Load(); n != 2 {
-			t.Errorf("it was sent %d times", n)
-		}
-	})
 	t.Run("closes a new connection", func(t *testing.T) {
 		t.Parallel()
 		ca := newAuthority(t)

@@ -86,6 +86,7 @@ func TestStaleConnectionIsNotUsed(t *testing.T) {
 			{forever, idleConnTimeout - 1, true},
 		} {
 			conn := &timedConnection{began: time.Now()}
+			p.begin(endpoint{})
 			p.put(p.add(endpoint{}, conn, false), tc.keepFor)
 			time.Sleep(tc.idle)
 			c := p.get(endpoint{}, time.Time{})

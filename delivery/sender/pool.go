@@ -36,7 +36,7 @@ type endpoint struct{ scheme, host string }
 // endpointConns are the connections to one endpoint.
 type endpointConns struct {
 	endpoint
-	// open counts all of them, those that serve a request included.
+	// open counts all of them, including those that serve a request or are being made.
 	open int
 	// available are those that may be given to a request, the most recently used last.
 	available []*pooledConn
@@ -100,6 +100,32 @@ func (p *pool) pick(to endpoint, deadline time.Time, onlyShared bool) (c *pooled
 	return nil, false
 }
 
+// begin counts a connection that is about to be made. The caller must then add it, or
+// abandon it.
+func (p *pool) begin(to endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	siblings := p.endpoints[to]
+	if siblings == nil {
+		siblings = &endpointConns{endpoint: to}
+		p.endpoints[to] = siblings
+	}
+	siblings.open++
+}
+
+// isOnly says that there is no other connection beside the one that is being made.
+func (p *pool) isOnly(to endpoint) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endpoints[to].open == 1
+}
+
+func (p *pool) abandon(to endpoint) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.drop(p.endpoints[to])
+}
+
 // add puts a new connection into the pool, with a request assigned to it. If that is
 // to be alone, no other request gets the connection before it is over. Otherwise, if
 // there is a shared connection meanwhile, add returns that and closes the new one:
@@ -109,6 +135,7 @@ func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 		c, ready := p.pick(to, time.Time{}, true)
 		if ready {
 			conn.close()
+			p.abandon(to)
 			return c
 		}
 		if c != nil {
@@ -117,13 +144,7 @@ func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	siblings := p.endpoints[to]
-	if siblings == nil {
-		siblings = &endpointConns{endpoint: to}
-		p.endpoints[to] = siblings
-	}
-	siblings.open++
-	c := &pooledConn{connection: conn, siblings: siblings, inFlight: 1}
+	c := &pooledConn{connection: conn, siblings: p.endpoints[to], inFlight: 1}
 	if conn.shared() {
 		conn.ready(time.Time{}) // for its first request; if not, that will tell
 		if !alone {
@@ -179,9 +200,14 @@ func (p *pool) unassign(c *pooledConn, keepFor time.Duration) (surplus *pooledCo
 // remove takes a connection that is neither in use nor idle out of the pool.
 func (p *pool) remove(c *pooledConn) {
 	c.withdraw()
-	c.siblings.open--
-	if c.siblings.open == 0 {
-		delete(p.endpoints, c.siblings.endpoint)
+	p.drop(c.siblings)
+}
+
+// drop counts a connection less.
+func (p *pool) drop(from *endpointConns) {
+	from.open--
+	if from.open == 0 {
+		delete(p.endpoints, from.endpoint)
 	}
 }
 

@@ -265,6 +265,7 @@ func TestTimeOfIdleConnections(t *testing.T) {
 			time.Sleep(after)
 			conn := &timedConnection{began: time.Now()}
 			all = append(all, conn)
+			p.begin(endpoint{})
 			p.put(p.add(endpoint{}, conn, false), forever)
 		}
 		time.Sleep(idleConnTimeout)

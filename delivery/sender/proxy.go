@@ -66,7 +66,9 @@ func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address 
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { handshaking.Store(true) },
 		TLSHandshakeDone: func(state tls.ConnectionState, _ error) {
-			http2 = state.NegotiatedProtocol == "h2"
+			if http2 = state.NegotiatedProtocol == "h2"; http2 {
+				line.awaitSettings()
+			}
 		},
 	})
 	client, err := s.throughProxy(host, &line).NewClientConn(ctx, scheme, address)

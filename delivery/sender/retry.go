@@ -26,13 +26,30 @@ const (
 	unprocessed
 )
 
-// send tries once, or twice if the first try may have failed for the sake of its
-// connection alone. Both are one attempt. An endpoint that gets the event twice knows
-// it by its id.
+// firstPause is how long the sender waits when an endpoint leaves a request
+// unprocessed for the second time. The pause doubles each time.
+const firstPause = 50 * time.Millisecond
+
+// send tries until the endpoint has processed the request, within its timeout. All
+// tries are one attempt. An endpoint that gets the event twice knows it by its id.
 func (s *Sender) send(ctx context.Context, req *request) Response {
-	o := s.try(ctx, req, false)
-	if o.again != never {
-		o = s.try(ctx, req, o.again == lost)
+	// alone: on a new connection, which no other request can spoil.
+	for alone, pause := false, time.Duration(0); ; {
+		o := s.try(ctx, req, alone)
+		switch {
+		case o.again == never:
+			return o.Response
+		case o.again == lost:
+			alone = true // so it cannot happen again
+			continue
+		case time.Until(req.deadline) <= pause:
+			return failed("the endpoint kept refusing the request: it may be overloaded", o.Cause)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done(): // as the next try will find
+		}
+		alone = alone || pause > 0
+		pause = max(firstPause, 2*pause)
 	}
-	return o.Response
 }

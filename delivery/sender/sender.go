@@ -106,6 +106,9 @@ func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
 		return outcome{Response: req.fail(ctx, err, connecting)}
 	}
 	o := c.roundTrip(ctx, req)
+	if alone && o.again != never {
+		o.keepFor = 0 // it was made in vain
+	}
 	s.pool.put(c, o.keepFor)
 	return o
 }
@@ -124,8 +127,17 @@ func (s *Sender) getConn(ctx context.Context, req *request, alone bool) (*pooled
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
 	}
+	s.pool.begin(to)
 	conn, err := dial(ctx, req)
+	if c, ok := conn.(*http2Conn); ok && !alone {
+		// Where no other request would share the connection, to settle it would
+		// cost a round trip for nothing.
+		if alone = s.pool.isOnly(to); !alone {
+			err = c.settle(ctx)
+		}
+	}
 	if err != nil {
+		s.pool.abandon(to)
 		return nil, err
 	}
 	return s.pool.add(to, conn, alone), nil
