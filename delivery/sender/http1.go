@@ -58,6 +58,7 @@ func (c *http1Conn) close() {
 // roundTrip relies on the deadline that is set already.
 func (c *http1Conn) roundTrip(ctx context.Context, req *request) outcome {
 	c.line.sent = false
+	before := c.line.received.Load()
 	stop := context.AfterFunc(ctx, c.cancel)
 	o := c.exchange(ctx, req)
 	if !stop() {
@@ -67,6 +68,7 @@ func (c *http1Conn) roundTrip(ctx context.Context, req *request) outcome {
 	if !c.used || o.TimedOut || ctx.Err() != nil {
 		o.again = never
 	}
+	o.silent = o.TimedOut && c.line.received.Load() == before
 	c.used = true
 	return o
 }

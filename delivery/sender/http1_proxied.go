@@ -25,6 +25,7 @@ func (c *proxiedConn) close() { _ = c.client.Close() }
 func (c *proxiedConn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	first := !c.used
 	c.used = true
+	before := c.line.received.Load()
 	timed, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	var begun atomic.Bool
@@ -34,6 +35,7 @@ func (c *proxiedConn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	resp, err := c.client.RoundTrip(req.post(traced))
 	if err != nil {
 		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
+		o.silent = o.TimedOut && c.line.received.Load() == before
 		if !first && !begun.Load() && !o.TimedOut && ctx.Err() == nil {
 			o.again = lost
 		}

@@ -42,6 +42,7 @@ func (c *http2Conn) close() { _ = c.client.Close() }
 
 func (c *http2Conn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	first := !c.used.Swap(true)
+	before := c.line.received.Load()
 	timed, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	resp, err := c.client.RoundTrip(req.post(timed))
@@ -51,7 +52,8 @@ func (c *http2Conn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	} else {
 		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
 	}
-	if c.client.Err() == nil {
+	o.silent = o.TimedOut && c.line.received.Load() == before
+	if c.client.Err() == nil && !o.silent {
 		o.keepFor = forever
 	}
 	if err != nil && !o.TimedOut && ctx.Err() == nil {

@@ -194,7 +194,7 @@ func TestHTTP2ConnectionThatIsFull(t *testing.T) {
 	}
 }
 
-// A timeout ends a request, not the connection that others share.
+// A timeout ends a request, not the connection that others share, if that lives.
 func TestTimeoutOverHTTP2(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -204,6 +204,8 @@ func TestTimeoutOverHTTP2(t *testing.T) {
 		before.Store(int32(s.earlier))
 		if answering.Load() {
 			s.answer204()
+		} else {
+			_ = s.WriteWindowUpdate(0, 1)
 		}
 	})
 	s := newSender(t, trusting(ca))

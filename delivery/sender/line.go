@@ -11,6 +11,8 @@ type line struct {
 	net.Conn
 	// sent says that something was written since this was last set to false.
 	sent bool
+	// received is how many bytes were read.
+	received atomic.Int64
 	// settled is closed when the endpoint's first settings of HTTP/2 are known.
 	// Until then, unsettled counts the writes that come before.
 	settled   chan struct{}
@@ -67,5 +69,7 @@ func (l *line) Read(p []byte) (int, error) {
 	if l.peeking {
 		return l.peeker.Read(p)
 	}
-	return l.Conn.Read(p)
+	n, err := l.Conn.Read(p)
+	l.received.Add(int64(n))
+	return n, err
 }

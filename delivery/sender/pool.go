@@ -45,9 +45,11 @@ type endpointConns struct {
 // pooledConn is a connection in the pool.
 type pooledConn struct {
 	connection
-	siblings  *endpointConns
-	inFlight  int
-	available bool // among the siblings
+	siblings *endpointConns
+	inFlight int
+	// available says that it is among the available ones, and spent that it never
+	// will be again.
+	available, spent bool
 	// While idle, that is, with nothing in flight:
 	idleSince    time.Time
 	keepFor      time.Duration
@@ -180,13 +182,14 @@ func (p *pool) unassign(c *pooledConn, keepFor time.Duration) (surplus *pooledCo
 	defer p.mu.Unlock()
 	c.inFlight--
 	c.keepFor = keepFor
-	switch {
-	case c.inFlight > 0 && keepFor > 0:
-		return nil
-	case c.inFlight > 0:
+	if keepFor == 0 {
+		c.spent = true
 		c.withdraw()
+	}
+	switch {
+	case c.inFlight > 0:
 		return nil
-	case keepFor == 0 || p.closed:
+	case c.spent || p.closed:
 		p.remove(c)
 		return c
 	}

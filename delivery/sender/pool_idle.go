@@ -1,6 +1,9 @@
 package sender
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // pushIdle makes a connection the newest of the idle ones.
 func (p *pool) pushIdle(c *pooledConn) {
@@ -41,6 +44,24 @@ func (p *pool) popOldest() *pooledConn {
 	p.removeIdle(c)
 	p.remove(c)
 	return c
+}
+
+// closeIdle closes the connections to an endpoint that have been idle since before a
+// time.
+func (p *pool) closeIdle(to *endpointConns, before time.Time) {
+	p.mu.Lock()
+	var idle []*pooledConn
+	for _, c := range slices.Clone(to.available) {
+		if c.inFlight == 0 && c.idleSince.Before(before) {
+			p.removeIdle(c)
+			p.remove(c)
+			idle = append(idle, c)
+		}
+	}
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
 }
 
 func (p *pool) expireIn(d time.Duration) {

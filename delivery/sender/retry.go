@@ -11,7 +11,10 @@ type outcome struct {
 	// keepFor is how long the connection may be idle before its next request. If it
 	// is 0, the connection gets no other.
 	keepFor time.Duration
-	again   again
+	// silent: the request timed out, and nothing came on the connection meanwhile. A
+	// firewall or NAT on the way may have dropped it.
+	silent bool
+	again  again
 }
 
 // again says whether, and why, a request that failed is sent again at once.

@@ -109,6 +109,10 @@ func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
 	if alone && o.again != never {
 		o.keepFor = 0 // it was made in vain
 	}
+	if o.silent {
+		// What has been idle for as long is no more likely to live.
+		s.pool.closeIdle(c.siblings, req.deadline.Add(-req.Timeout))
+	}
 	s.pool.put(c, o.keepFor)
 	return o
 }
