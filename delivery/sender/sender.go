@@ -23,9 +23,10 @@ const (
 	pingTimeout = 5 * time.Second
 )
 
-// Sender makes HTTP requests to endpoints, and keeps connections to them. It
-// follows no redirect, and sends a second time only when the endpoint has seen
-// nothing of the first try. All methods are safe for concurrent use.
+// Sender makes HTTP requests to endpoints, and keeps connections to them. It follows no
+// redirect. It sends a request again, within its timeout, only if the endpoint has not
+// processed it, or if a connection that was used before is lost without a response. All
+// methods are safe for concurrent use.
 type Sender struct {
 	destinations Destinations
 	dialer       net.Dialer
