@@ -17,8 +17,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// limitFiles has the system refuse files to grow beyond a size, as a full disk
-// would, and gives a way back.
+// limitFiles has the system refuse to let files grow beyond a size, as a full disk would,
+// until lift is called.
 func limitFiles(t *testing.T, size uint64) (lift func()) {
 	t.Helper()
 	signal.Ignore(syscall.SIGXFSZ) // which would end the process
@@ -38,11 +38,11 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 	}
 }
 
-// limited is an environment variable: it is set where files are limited.
+// limited is an environment variable that is set in the process with the limit.
 const limited = "WEBHOOKS_TEST_LIMITED"
 
-// TestFull runs in a process of its own: the limit is one of all its files, those of
-// the testing package among them.
+// TestFull runs in a process of its own, since the limit holds for all files of a
+// process, those of the testing package included.
 func TestFull(t *testing.T) {
 	if os.Getenv(limited) != "" {
 		testFull(t)
@@ -59,97 +59,128 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// testFull fills the disk: what is accepted then is there, what is not is refused
-// as a whole, and all goes on when there is room again.
+// testFull fills the disk: events accepted then are there, others are refused as a
+// whole, and everything goes on when there is room again.
 func testFull(t *testing.T) {
-	folder := t.TempDir()
-	s := open(t, folder)
-	load := storetest.Load{Store: s}
-	load.Begin(t)
-	info, err := os.Stat(filepath.Join(folder, fileName))
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := newFilling(t)
 	// There is room for the journal, and for little more in the database.
-	lift := limitFiles(t, max(journalSize, uint64(info.Size()))+1<<20)
+	lift := limitFiles(t, max(journalSize, f.databaseSize())+1<<20)
 	lifted := false
 	defer func() {
 		if !lifted {
 			lift()
 		}
 	}()
-
-	var accepted delivery.Accepted // the first
-	accept := func(call delivery.AcceptCall) error {
-		batch := delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: time.Hour, Retention: 24 * time.Hour}
-		result := s.Accept(t.Context(), batch)[0]
-		if accepted.At.IsZero() {
-			accepted = result
-		}
-		return result.Err
-	}
-	var kept, refused []delivery.AcceptCall
-	for len(refused) < 3 {
-		call := load.Call(10, true)
-		switch err := accept(call); {
-		case err == nil:
-			kept = append(kept, call)
-		case errors.Is(err, delivery.ErrFull):
-			refused = append(refused, call)
-		default:
-			t.Fatal(err)
-		}
-		if len(kept) > 10_000 {
-			t.Fatal("the disk is never full")
-		}
-	}
-	check := func(s *Store) {
-		t.Helper()
-		for _, call := range kept {
-			for i := range call.Events {
-				if _, _, err := s.Event(t.Context(), call.Tenant, call.Events[i].ID); err != nil {
-					t.Fatalf("an accepted event: %v", err)
-				}
-			}
-		}
-		for _, call := range refused {
-			for i := range call.Events {
-				if _, _, err := s.Event(t.Context(), call.Tenant, call.Events[i].ID); !errors.Is(err, delivery.ErrNotFound) {
-					t.Fatalf("a refused event: %v", err)
-				}
-			}
-		}
-	}
-	check(s)
-	if err := s.Ping(t.Context()); err != nil {
+	f.fill()
+	f.check()
+	if err := f.store.Ping(t.Context()); err != nil {
 		t.Errorf("a full store does not answer: %v", err)
 	}
-	// An outcome is written, or refused and still the delivery's own.
-	o := outcome(s, &kept[0], &accepted)
+	// An outcome for which there is no room is refused, and can be written later.
+	o := outcome(f.store, &f.kept[0], &f.first)
 	o.Request.ResponseBody = strings.Repeat("x", 1<<20)
-	if err := s.Complete(t.Context(), []delivery.Outcome{o}); !errors.Is(err, delivery.ErrFull) {
+	if err := f.store.Complete(t.Context(), []delivery.Outcome{o}); !errors.Is(err, delivery.ErrFull) {
 		t.Errorf("an outcome for which there is no room: %v", err)
 	}
 	lift()
 	lifted = true
-	call := load.Call(10, true)
-	kept = append(kept, call)
-	if err := accept(call); err != nil {
+	if err := f.accept(f.load.Call(10, true)); err != nil {
 		t.Fatalf("with room again: %v", err)
 	}
-	check(s)
-	if err := s.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+	f.check()
+	if err := f.store.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
 		t.Errorf("the outcome, with room again: %v", err)
 	}
-	if _, deliveries, err := s.Event(t.Context(), o.Request.Tenant, o.Request.EventID); err != nil || deliveries[0].Status != delivery.DeliveryFailed {
+	if _, deliveries, err := f.store.Event(t.Context(), o.Request.Tenant, o.Request.EventID); err != nil || deliveries[0].Status != delivery.DeliveryFailed {
 		t.Errorf("its delivery is %+v, %v", deliveries, err)
 	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
+	f.reopen()
+	f.check()
+	if n, err := f.store.Pending(t.Context()); err != nil || int(n) != 10*len(f.kept)-1 {
+		t.Errorf("%d pending, %v, want %d", n, err, 10*len(f.kept)-1)
 	}
-	s = open(t, folder)
-	check(s)
-	if n, err := s.Pending(t.Context()); err != nil || int(n) != 10*len(kept)-1 {
-		t.Errorf("%d pending, %v, want %d", n, err, 10*len(kept)-1)
+}
+
+// filling is a store that is filled, and what it has accepted and refused.
+type filling struct {
+	*testing.T
+	folder        string
+	store         *Store
+	load          storetest.Load
+	first         delivery.Accepted // the answer to the first call that was kept
+	kept, refused []delivery.AcceptCall
+}
+
+func newFilling(t *testing.T) *filling {
+	t.Helper()
+	f := &filling{T: t, folder: t.TempDir()}
+	f.store = open(t, f.folder)
+	f.load.Store = f.store
+	f.load.Begin(t)
+	return f
+}
+
+func (f *filling) databaseSize() uint64 {
+	f.Helper()
+	info, err := os.Stat(filepath.Join(f.folder, fileName))
+	if err != nil {
+		f.Fatal(err)
 	}
+	return uint64(info.Size())
+}
+
+// accept calls Accept, and notes whether the call was kept or refused.
+func (f *filling) accept(call delivery.AcceptCall) error {
+	f.Helper()
+	batch := delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: time.Hour, Retention: 24 * time.Hour}
+	result := f.store.Accept(f.Context(), batch)[0]
+	if f.first.At.IsZero() {
+		f.first = result
+	}
+	if result.Err == nil {
+		f.kept = append(f.kept, call)
+	} else {
+		f.refused = append(f.refused, call)
+	}
+	return result.Err
+}
+
+// fill emits until the disk is full.
+func (f *filling) fill() {
+	f.Helper()
+	for len(f.refused) < 3 {
+		if err := f.accept(f.load.Call(10, true)); err != nil && !errors.Is(err, delivery.ErrFull) {
+			f.Fatal(err)
+		}
+		if len(f.kept) > 10_000 {
+			f.Fatal("the disk is never full")
+		}
+	}
+}
+
+// check checks that all events that were kept are there, and none that was refused.
+func (f *filling) check() {
+	f.Helper()
+	for _, call := range f.kept {
+		for i := range call.Events {
+			if _, _, err := f.store.Event(f.Context(), call.Tenant, call.Events[i].ID); err != nil {
+				f.Fatalf("an accepted event: %v", err)
+			}
+		}
+	}
+	for _, call := range f.refused {
+		for i := range call.Events {
+			if _, _, err := f.store.Event(f.Context(), call.Tenant, call.Events[i].ID); !errors.Is(err, delivery.ErrNotFound) {
+				f.Fatalf("a refused event: %v", err)
+			}
+		}
+	}
+}
+
+func (f *filling) reopen() {
+	f.Helper()
+	if err := f.store.Close(); err != nil {
+		f.Fatal(err)
+	}
+	f.store = open(f.T, f.folder)
 }
