@@ -16,8 +16,8 @@ const (
 	copyStepsAfter  = 500
 )
 
-// RunCopy copies from one kind of store to another, or to one of the same kind.
-// Both functions are as for Run.
+// RunCopy copies from one kind of store to another, or to the same kind. Both functions
+// are like that of Run.
 func RunCopy(t *testing.T, from, to func(t *testing.T) delivery.Copyable) {
 	for seed := range copyRuns {
 		t.Run("Model/"+string(rune('A'+seed)), func(t *testing.T) { testCopyModel(t, seed, from(t), to(t)) })
@@ -44,7 +44,7 @@ func filled(t *testing.T, seed int, store delivery.Store) *randomRun {
 	return r
 }
 
-// testCopyModel goes on with the copy as if nothing had happened.
+// testCopyModel goes on with the copy as if it were the store itself.
 func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	r := filled(t, seed, from)
 	r.copy(from, to)
@@ -64,8 +64,7 @@ func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	r.compareAll()
 }
 
-// testCopyInterrupted interrupts the copy in the middle of each batch, time and
-// again.
+// testCopyInterrupted interrupts the copy again and again, in the middle of batches.
 func testCopyInterrupted(t *testing.T, from, to delivery.Copyable) {
 	r := filled(t, copyRuns, from)
 	before := r.counts(from)
@@ -83,7 +82,7 @@ func testCopyInterrupted(t *testing.T, from, to delivery.Copyable) {
 	}
 	r.wantSame(from, to)
 	if after := r.counts(from); after != before {
-		t.Errorf("the source has %+v, and before had %+v", after, before)
+		t.Errorf("the source has %+v, but had %+v before", after, before)
 	}
 
 	stopped, stop := context.WithCancel(t.Context())
@@ -95,8 +94,7 @@ func testCopyInterrupted(t *testing.T, from, to delivery.Copyable) {
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is a store that takes a part of what it is given, and then fails; at
-// times it takes all.
+// interrupted is a store whose Import often takes a part of a batch, and then fails.
 type interrupted struct {
 	delivery.Copyable
 	rand *rand.Rand
@@ -118,8 +116,8 @@ func (i *interrupted) Import(ctx context.Context, batch *delivery.Batch) (int, e
 
 func (i *interrupted) some(n int) int { return i.rand.IntN(n + 1) }
 
-// testCopyAgain uses the copy before the store is copied again: what is there is
-// not touched.
+// testCopyAgain uses the copy before the store is copied again. The second copy must
+// change nothing that is there.
 func testCopyAgain(t *testing.T, from, to delivery.Copyable) {
 	f := &fixture{T: t, store: from}
 	w := f.webhook(tenant)
@@ -147,7 +145,7 @@ func testCopyAgain(t *testing.T, from, to delivery.Copyable) {
 		t.Errorf("the second copy added %d things", added)
 	}
 	if after := f.counts(to); after != before || after.Pending != 0 {
-		t.Errorf("the copy has %+v, and had %+v", after, before)
+		t.Errorf("the copy has %+v, but had %+v before", after, before)
 	}
 	f.nothingDue()
 	for i := range jobs {
@@ -161,9 +159,9 @@ func testCopyAgain(t *testing.T, from, to delivery.Copyable) {
 func testCopyNothing(t *testing.T, from, to delivery.Copyable) {
 	f := &fixture{T: t, store: from}
 	if added := f.copy(from, to); added != 0 {
-		t.Errorf("of an empty store %d things were copied", added)
+		t.Errorf("%d things were copied from an empty store", added)
 	}
-	// What is not there any more is not copied.
+	// Deleted webhooks and expired events are not copied.
 	w := f.webhook(tenant)
 	f.complete(f.outcome(f.bornLeased(w, held)))
 	f.accept(held, f.event(w))
@@ -180,90 +178,15 @@ func testCopyNothing(t *testing.T, from, to delivery.Copyable) {
 	}
 	want := delivery.Counts{Tenants: 1, Events: 2}
 	if got := f.counts(to); got != want || f.counts(from) != want {
-		t.Errorf("%+v was copied of %+v, want %+v", got, f.counts(from), want)
+		t.Errorf("the copy has %+v, and the source %+v, want %+v", got, f.counts(from), want)
 	}
 	if later, err := delivery.Count(t.Context(), to, to.Now().Add(2*retention)); err != nil || later != (delivery.Counts{}) {
-		t.Errorf("once all has expired there are %+v, %v", later, err)
+		t.Errorf("once everything has expired there are %+v, %v", later, err)
 	}
 }
 
-// testCopyLarge copies more than fits a batch, of each kind in number and in size.
-func testCopyLarge(t *testing.T, from, to delivery.Copyable) {
-	const many, large, size = delivery.BatchItems + 200, 12, 1 << 20
-	f := &fixture{T: t, store: from}
-	batch := new(delivery.Batch)
-	for range many {
-		batch.AddWebhook(delivery.StoredWebhook{Webhook: *f.newWebhook(tenant)})
-	}
-	_, err := from.Import(t.Context(), batch)
-	f.must(err)
-	hooks, _, err := from.Webhooks(t.Context(), tenant)
-	f.must(err)
-	first := f.event(hooks...) // to more webhooks than one reading asks for
-	f.accept(held, first)
-	var outcomes []delivery.Outcome
-	call := f.call(tenant)
-	for n := range many {
-		e := f.event(hooks[n])
-		if n < large {
-			e.Payload = make([]byte, size)
-		}
-		call.Events = append(call.Events, e)
-	}
-	accepted := f.acceptAll(held, call)[0]
-	f.must(accepted.Err)
-	for n := range call.Events {
-		e := &call.Events[n]
-		o := manual(f.outcome(&delivery.Job{Webhook: hooks[n], Event: &delivery.Event{
-			Tenant: tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, ReceivedAt: accepted.At,
-		}}), delivery.TriggerRerun)
-		if n < large {
-			o.Request.ResponseBody = string(e.Payload)
-		}
-		outcomes = append(outcomes, o)
-	}
-	f.complete(outcomes...)
-
-	seen := make(map[string]int) // batches
-	for b, err := range from.Export(t.Context()) {
-		f.must(err)
-		seen[b.Kind()]++
-		bytes := 0
-		for i := range b.Events {
-			bytes += len(b.Events[i].Payload)
-		}
-		for i := range b.Requests {
-			bytes += len(b.Requests[i].ResponseBody)
-		}
-		if b.Len() > delivery.BatchItems || bytes > delivery.BatchBytes+size {
-			t.Errorf("a batch has %d %s of %d bytes", b.Len(), b.Kind(), bytes)
-		}
-	}
-	for _, kind := range []string{"webhooks", "events", "requests"} {
-		if seen[kind] < 2 {
-			t.Errorf("%s came in %d batches", kind, seen[kind])
-		}
-	}
-	if added := f.copy(from, to); added != 3*many+1 {
-		t.Errorf("%d things were copied, want %d", added, 3*many+1)
-	}
-	want := delivery.Counts{Tenants: 1, Webhooks: many, Secrets: many, Events: many + 1, Pending: 2 * many, Requests: many}
-	if got := f.counts(to); got != want {
-		t.Errorf("the copy has %+v, want %+v", got, want)
-	}
-	f.store = to
-	for _, n := range []int{0, large - 1, many - 1} {
-		r := f.request(tenant, outcomes[n].Request.ID)
-		if r.ResponseBody != outcomes[n].Request.ResponseBody || string(r.RequestBody) != string(call.Events[n].Payload) {
-			t.Errorf("request %d has other bodies", n)
-		}
-	}
-	if jobs := f.drain(wideRoom); len(jobs) != 2*many {
-		t.Errorf("%d deliveries were due, want %d", len(jobs), 2*many)
-	}
-}
-
-// testCopySweep has the copy keep what is within the retention and drop the rest.
+// testCopySweep has the copy drop the rows that are older than the retention, and keep
+// the others.
 func testCopySweep(t *testing.T, from, to delivery.Copyable) {
 	const day = 24 * time.Hour
 	f := &fixture{T: t, store: from}
@@ -276,7 +199,7 @@ func testCopySweep(t *testing.T, from, to delivery.Copyable) {
 	f.sweep(14 * day)
 	for _, id := range old {
 		if _, err := to.Request(t.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
-			t.Errorf("a row past the retention: %v", err)
+			t.Errorf("a row older than the retention: %v", err)
 		}
 	}
 	for _, id := range kept {
@@ -287,16 +210,16 @@ func testCopySweep(t *testing.T, from, to delivery.Copyable) {
 	if rows := f.pages(tenant, delivery.RequestFilter{Limit: 2}); len(rows) != len(kept) {
 		t.Errorf("%d rows are left, want %d", len(rows), len(kept))
 	}
-	f.sweep(-4 * time.Hour) // as hours later
+	f.sweep(-4 * time.Hour) // as if hours later
 	want := delivery.Counts{Tenants: 1, Webhooks: 1, Secrets: 1}
 	got := f.counts(to)
-	got.Events = 0 // whether Sweep drops those is up to the store
+	got.Events = 0 // a store need not leave events to Sweep
 	if got != want {
 		t.Errorf("in the end there are %+v, want %+v", got, want)
 	}
 }
 
-// testCopyTooManyWebhooks joins two stores that have too many webhooks together.
+// testCopyTooManyWebhooks copies into a store that then would have too many webhooks.
 func testCopyTooManyWebhooks(t *testing.T, from, to delivery.Copyable) {
 	f := &fixture{T: t, store: from}
 	f.webhooks(tenant, 2)
@@ -309,7 +232,7 @@ func testCopyTooManyWebhooks(t *testing.T, from, to delivery.Copyable) {
 	added, err := to.Import(t.Context(), batch)
 	f.must(err)
 	if after := f.version(tenant); added != delivery.MaxWebhooks-1 || after <= before {
-		t.Fatalf("%d webhooks were added, the version went from %d to %d", added, before, after)
+		t.Fatalf("%d webhooks were added, and the version went from %d to %d", added, before, after)
 	}
 	if err := delivery.Copy(t.Context(), from, to, func(string, int, int) {}); !errors.Is(err, delivery.ErrTooManyWebhooks) {
 		t.Errorf("one webhook too many: %v", err)

@@ -1,9 +1,10 @@
-// Package storetest is the suite that every delivery.Store passes: one test for
-// each promise of the interface, and random operations against a model.
+// Package storetest is the suite that every delivery.Store must pass. It has a test for
+// each promise of the interface, and does random operations on a store and on a model of
+// it.
 //
-// No test waits for a fixed time. Where a lease must end, it is given a length
-// below zero, which is a lease whose holder died long ago; where time must pass,
-// the test asks until it has.
+// No test waits for a fixed time. Where a lease must have ended, it is given a negative
+// length, like the lease of a holder who died long ago. Where time must pass, the test
+// asks until it has.
 package storetest
 
 import (
@@ -17,76 +18,20 @@ import (
 )
 
 const (
-	// held is a lease that does not end while a test runs, ended one that has.
+	// held is a lease that does not end while a test runs, and ended is one that has.
 	held  = time.Hour
 	ended = -time.Hour
 	// retention is longer than anything that the tests date back.
 	retention = 400 * 24 * time.Hour
-	// patience is how long something that must happen may take on a machine that
-	// is busy with other things.
+	// patience is how long anything may take on a busy machine.
 	patience  = time.Minute
 	pollEvery = 2 * time.Millisecond
 )
 
-// Run runs the suite. open returns a store that is open and empty, and sees to
-// it that it is closed when the test ends.
+// Run runs the suite. open returns a store that is open and empty, and has it closed
+// when the test ends.
 func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
-	for _, test := range []struct {
-		name string
-		run  func(*fixture)
-	}{
-		{"Webhooks/Change", testWebhookChanges},
-		{"Webhooks/Conflict", testWebhookConflicts},
-		{"Webhooks/Absent", testWebhookAbsent},
-		{"Webhooks/Most", testMostWebhooks},
-		{"Accept/Store", testAcceptStores},
-		{"Accept/Duplicate", testAcceptDuplicates},
-		{"Accept/Stale", testAcceptStale},
-		{"Accept/Repeat", testAcceptRepeated},
-		{"Accept/Test", testAcceptTest},
-		{"Accept/Large", testAcceptLarge},
-		{"Accept/Expire", testEventExpires},
-		{"Accept/IDUsedAgain", testIDUsedAgain},
-		{"Accept/ExpirePaused", testPausedExpires},
-		{"Claim/Lease", testLeases},
-		{"Claim/LeaseEnds", testLeaseEnds},
-		{"Claim/Room", testRoom},
-		{"Claim/PassOver", testPassOver},
-		{"Claim/Turns", testTurns},
-		{"Claim/Slow", testSlow},
-		{"Claim/Next", testNext},
-		{"Claim/Pause", testPause},
-		{"Claim/Once", testClaimedOnce},
-		{"Claim/Pending", testPending},
-		{"Complete/Attempts", testAttempts},
-		{"Complete/Repeat", testCompleteRepeated},
-		{"Complete/LeaseLost", testLeaseLost},
-		{"Complete/Rerun", testRerun},
-		{"Complete/TestEvent", testTestEvent},
-		{"Complete/Gone", testCompleteGone},
-		{"Requests/Row", testRow},
-		{"Requests/Filter", testFilters},
-		{"Requests/Unknown", testUnknown},
-		{"Follow/Rows", testFollow},
-		{"Follow/Repeat", testFollowRepeated},
-		{"Follow/Resume", testFollowResume},
-		{"Follow/Idle", testFollowIdle},
-		{"Follow/Unknown", testFollowUnknown},
-		{"Follow/Late", testFollowLate},
-		{"Follow/Slow", testFollowSlow},
-		{"Follow/Gone", testFollowGone},
-		{"Follow/End", testFollowEnd},
-		{"Follow/Load", testFollowLoad},
-		{"Stats/Requests", testRequestCounts},
-		{"Stats/Webhooks", testWebhookRequests},
-		{"Stats/Pending", testWebhookPending},
-		{"Stats/Kept", testStatsKept},
-		{"Sweep/Retention", testSweepRetention},
-		{"Sweep/Deleted", testSweepDeleted},
-		{"Sweep/Between", testSweepBetween},
-		{"Sweep/Paused", testSweepPaused},
-		{"Sweep/Shortened", testSweepShortened},
-	} {
+	for _, test := range suite {
 		t.Run(test.name, func(t *testing.T) {
 			test.run(&fixture{T: t, store: open(t)})
 		})
@@ -94,7 +39,65 @@ func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
 	t.Run("Model", func(t *testing.T) { testModel(t, open) })
 }
 
-// fixture is a test and its store, with short ways to say common things.
+// suite has all tests but that against the model.
+var suite = []struct {
+	name string
+	run  func(*fixture)
+}{
+	{"Webhooks/Change", testWebhookChanges},
+	{"Webhooks/Conflict", testWebhookConflicts},
+	{"Webhooks/Absent", testWebhookAbsent},
+	{"Webhooks/Most", testMostWebhooks},
+	{"Accept/Store", testAcceptStores},
+	{"Accept/Duplicate", testAcceptDuplicates},
+	{"Accept/Stale", testAcceptStale},
+	{"Accept/Repeat", testAcceptRepeated},
+	{"Accept/Test", testAcceptTest},
+	{"Accept/Large", testAcceptLarge},
+	{"Accept/Expire", testEventExpires},
+	{"Accept/IDUsedAgain", testIDUsedAgain},
+	{"Accept/ExpirePaused", testPausedExpires},
+	{"Claim/Lease", testLeases},
+	{"Claim/LeaseEnds", testLeaseEnds},
+	{"Claim/Room", testRoom},
+	{"Claim/PassOver", testPassOver},
+	{"Claim/Turns", testTurns},
+	{"Claim/Slow", testSlow},
+	{"Claim/Next", testNext},
+	{"Claim/Pause", testPause},
+	{"Claim/Once", testClaimedOnce},
+	{"Claim/Pending", testPending},
+	{"Complete/Attempts", testAttempts},
+	{"Complete/Repeat", testCompleteRepeated},
+	{"Complete/LeaseLost", testLeaseLost},
+	{"Complete/Rerun", testRerun},
+	{"Complete/TestEvent", testTestEvent},
+	{"Complete/Gone", testCompleteGone},
+	{"Requests/Row", testRow},
+	{"Requests/Filter", testFilters},
+	{"Requests/Unknown", testUnknown},
+	{"Follow/Rows", testFollow},
+	{"Follow/Repeat", testFollowRepeated},
+	{"Follow/Resume", testFollowResume},
+	{"Follow/Idle", testFollowIdle},
+	{"Follow/Unknown", testFollowUnknown},
+	{"Follow/Late", testFollowLate},
+	{"Follow/Slow", testFollowSlow},
+	{"Follow/Gone", testFollowGone},
+	{"Follow/End", testFollowEnd},
+	{"Follow/Load", testFollowLoad},
+	{"Stats/Requests", testRequestCounts},
+	{"Stats/Webhooks", testWebhookRequests},
+	{"Stats/Pending", testWebhookPending},
+	{"Stats/Kept", testStatsKept},
+	{"Sweep/Retention", testSweepRetention},
+	{"Sweep/Deleted", testSweepDeleted},
+	{"Sweep/Between", testSweepBetween},
+	{"Sweep/Paused", testSweepPaused},
+	{"Sweep/Shortened", testSweepShortened},
+}
+
+// fixture is a test and its store, with short names for what tests do often.
 type fixture struct {
 	*testing.T
 	store delivery.Store
@@ -151,13 +154,13 @@ func (f *fixture) version(tenant string) int64 {
 	return version
 }
 
-// event makes an event for webhooks, unleased.
+// event makes an event for webhooks, whose deliveries are not born leased.
 func (f *fixture) event(webhooks ...*delivery.Webhook) delivery.AcceptEvent {
 	f.made++
 	e := delivery.AcceptEvent{
 		ID:   delivery.NewID(f.store.Now()),
 		Type: "alert_active",
-		// Whoever emits may know the time better than to the millisecond.
+		// An emitter's time may be finer than a millisecond.
 		OccurredAt: time.Date(2024, 2, 29, 12, 34, 56, 123456789, time.UTC),
 		Payload:    fmt.Appendf(nil, `{"n":%d,"bytes":"\x00\xff"}`, f.made),
 	}
@@ -175,7 +178,7 @@ func leased(e delivery.AcceptEvent) delivery.AcceptEvent {
 	return e
 }
 
-// call makes a call of the present version.
+// call makes a call that names the present version of the tenant's webhooks.
 func (f *fixture) call(tenant string, events ...delivery.AcceptEvent) delivery.AcceptCall {
 	f.Helper()
 	return delivery.AcceptCall{Tenant: tenant, Version: f.version(tenant), Nonce: uuid.New(), Events: events}
@@ -207,8 +210,8 @@ func (f *fixture) claim(room delivery.Room) delivery.Claimed {
 	return claimed
 }
 
-// claimSome claims until something is due. A lease of no length, or a retry a
-// moment ago, is due at once; but clocks have their grain.
+// claimSome claims until something is due. A lease of no length is due at once, as is a
+// retry of a moment ago, but only as precisely as the clock.
 func (f *fixture) claimSome(room delivery.Room) delivery.Claimed {
 	f.Helper()
 	var claimed delivery.Claimed
@@ -246,7 +249,7 @@ func (f *fixture) eventually(what string, done func() bool) {
 			time.Sleep(pollEvery)
 		}
 		if time.Now().After(deadline) {
-			f.Fatalf("after %s still not so: %s", patience, what)
+			f.Fatalf("after %s this has not happened: %s", patience, what)
 		}
 	}
 }
