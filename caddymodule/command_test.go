@@ -20,7 +20,7 @@ const (
 	passwordHash = "$2a$04$eHzyrhx0q2GtWRArwxDR9.cOhTjBYrjAETzHWVL.SEuT0WDuVI8oW"
 )
 
-// caddyCommand is the command caddy, as a process.
+// caddyCommand makes a process that runs the command caddy.
 func caddyCommand(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
@@ -32,8 +32,8 @@ func caddyCommand(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// TestExampleCommands runs what people run before they start Caddy. No store is
-// there.
+// TestExampleCommands runs the commands that people run before they start Caddy. They
+// need no store.
 func TestExampleCommands(t *testing.T) {
 	t.Parallel()
 	if out, err := caddyCommand(t, "validate", "--adapter", "caddyfile", "--config", example).CombinedOutput(); err != nil {
@@ -45,7 +45,7 @@ func TestExampleCommands(t *testing.T) {
 	}
 	for name, secret := range map[string]string{"EMIT_TOKEN": emitToken, "ADMIN_TOKEN": adminToken} {
 		if !bytes.Contains(out, []byte(`"{env.`+name+`}"`)) || bytes.Contains(out, []byte(secret)) {
-			t.Errorf("adapt does not leave %s for later:\n%s", name, out)
+			t.Errorf("adapt does not keep the placeholder of %s:\n%s", name, out)
 		}
 	}
 	want, err := os.ReadFile(example)
@@ -71,8 +71,8 @@ func TestExampleCommands(t *testing.T) {
 	}
 }
 
-// TestExampleRuns runs the example as it is but for its ports, and calls it as
-// its users do, with their mistakes.
+// TestExampleRuns runs the example, changed in its ports only, and calls it as its users
+// do, with the mistakes that they make.
 func TestExampleRuns(t *testing.T) {
 	t.Parallel()
 	product := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -118,8 +118,8 @@ func TestExampleRuns(t *testing.T) {
 	}
 }
 
-// exampleWith is a copy of the example in which each of some texts, which must
-// be there once, has been replaced.
+// exampleWith makes a copy of the example with some texts replaced, each of which must be
+// there exactly once.
 func exampleWith(t *testing.T, replaced map[string]string) string {
 	t.Helper()
 	raw, err := os.ReadFile(example)
@@ -129,7 +129,7 @@ func exampleWith(t *testing.T, replaced map[string]string) string {
 	text := string(raw)
 	for from, to := range replaced {
 		if strings.Count(text, from) != 1 {
-			t.Fatalf("%q is not once in the example", from)
+			t.Fatalf("%q is not in the example exactly once", from)
 		}
 		text = strings.Replace(text, from, to, 1)
 	}
@@ -140,62 +140,65 @@ func exampleWith(t *testing.T, replaced map[string]string) string {
 	return file
 }
 
-// Who challenges a caller for credentials.
+// The challenges for credentials, by who makes them.
 const (
 	byLogin    = `Basic realm="restricted"` // the example's basic_auth
 	byWebhooks = `Bearer, Basic realm="webhooks", charset="UTF-8"`
 )
 
+const exampleEvent = `{"event_type":"device_created","data":{}}`
+
+// asPerson is the header of the person who may log in.
+var asPerson = asBasic("admin", password)
+
+// exampleCalls are calls of those who use the example, and what they are answered.
+var exampleCalls = []struct {
+	who, auth          string
+	method, path, body string
+	want               int
+	challenge, answer  string
+}{
+	{"anyone", "", "GET", "/", "", 200, "", "the product at /"},
+	{"anyone", "", "GET", "/api/webhooks", "", 200, "", "the product at /api/webhooks"},
+	{"anyone", "", "GET", "/hooks/api/health", "", 200, "", `{"status":"ok"}`},
+	{"anyone", "", "GET", "/hooks/api/openapi.json", "", 200, "", `"openapi"`},
+	{"anyone", "", "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+	{"anyone", "", "GET", "/hooks/", "", 401, byLogin, ""},
+	{"anyone", "", "POST", "/hooks/api/events", exampleEvent, 401, byLogin, ""},
+	{"anyone", "", "GET", "/hooks/api/nothing", "", 401, byLogin, ""},
+	{"anyone by a detour", "", "GET", "/hooks/api/health/../webhooks", "", 401, byLogin, ""},
+	{"anyone by a detour", "", "GET", "/hooks/api/health%2f..%2fwebhooks", "", 401, byLogin, ""},
+	{"anyone by a detour", "", "GET", "/hooks//api/webhooks", "", 401, byLogin, ""},
+	{"anyone by a detour", "", "GET", "/hooks/api/Health", "", 404, "", ""},
+
+	{"product", asEmitter, "POST", "/hooks/api/events", exampleEvent, 202, "", `"deliveries":0`},
+	{"product, scheme in lower case", "bearer " + emitToken, "POST", "/hooks/api/events", exampleEvent, 202, "", ""},
+	{"product", asEmitter, "GET", "/hooks/api/webhooks", "", 403, "", "admin token"},
+	{"product", asEmitter, "GET", "/hooks/api/health", "", 200, "", ""},
+	{"product, token as password", asBasic("admin", emitToken), "POST", "/hooks/api/events", exampleEvent, 401, byLogin, ""},
+
+	{"script", "Bearer " + adminToken, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
+	{"script, token as password", asBasic("admin", adminToken), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+
+	{"person", asPerson, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
+	{"person", asPerson, "GET", "/hooks/", "", 200, "", "<title>Webhooks</title>"},
+	{"person", asPerson, "GET", "/hooks", "", 200, "", "<title>Webhooks</title>"},
+	{"person", asPerson, "POST", "/hooks/api/events", exampleEvent, 202, "", ""},
+	{"person", asPerson, "GET", "/hooks/api/health", "", 200, "", ""},
+	{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+	{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/health", "", 401, byLogin, ""},
+	{"person, no password", asBasic("admin", ""), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+
+	{"wrong token", "Bearer " + "guess", "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+	{"wrong token", "Bearer " + "guess", "POST", "/hooks/api/events", exampleEvent, 401, byWebhooks, ""},
+	{"empty token", "Bearer ", "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+	{"password as token", "Bearer " + password, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+	{"login as token", "Bearer" + asPerson, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
+	{"token without its scheme", adminToken, "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
+}
+
 func callExample(t *testing.T, site string) {
-	const (
-		event    = `{"event_type":"device_created","data":{}}`
-		asBearer = "Bearer "
-	)
-	asAdmin := asBasic("admin", password)
-	for _, tc := range []struct {
-		who, auth          string
-		method, path, body string
-		want               int
-		challenge, answer  string
-	}{
-		{"anyone", "", "GET", "/", "", 200, "", "the product at /"},
-		{"anyone", "", "GET", "/api/webhooks", "", 200, "", "the product at /api/webhooks"},
-		{"anyone", "", "GET", "/hooks/api/health", "", 200, "", `{"status":"ok"}`},
-		{"anyone", "", "GET", "/hooks/api/openapi.json", "", 200, "", `"openapi"`},
-		{"anyone", "", "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
-		{"anyone", "", "GET", "/hooks/", "", 401, byLogin, ""},
-		{"anyone", "", "POST", "/hooks/api/events", event, 401, byLogin, ""},
-		{"anyone", "", "GET", "/hooks/api/nothing", "", 401, byLogin, ""},
-		{"anyone by a way round", "", "GET", "/hooks/api/health/../webhooks", "", 401, byLogin, ""},
-		{"anyone by a way round", "", "GET", "/hooks/api/health%2f..%2fwebhooks", "", 401, byLogin, ""},
-		{"anyone by a way round", "", "GET", "/hooks//api/webhooks", "", 401, byLogin, ""},
-		{"anyone by a way round", "", "GET", "/hooks/api/Health", "", 404, "", ""},
-
-		{"product", asEmitter, "POST", "/hooks/api/events", event, 202, "", `"deliveries":0`},
-		{"product, bearer in small", "bearer " + emitToken, "POST", "/hooks/api/events", event, 202, "", ""},
-		{"product", asEmitter, "GET", "/hooks/api/webhooks", "", 403, "", "admin token"},
-		{"product", asEmitter, "GET", "/hooks/api/health", "", 200, "", ""},
-		{"product, token as password", asBasic("admin", emitToken), "POST", "/hooks/api/events", event, 401, byLogin, ""},
-
-		{"script", asBearer + adminToken, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
-		{"script, token as password", asBasic("admin", adminToken), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
-
-		{"person", asAdmin, "GET", "/hooks/api/webhooks", "", 200, "", `{"data":[]}`},
-		{"person", asAdmin, "GET", "/hooks/", "", 200, "", "<title>Webhooks</title>"},
-		{"person", asAdmin, "GET", "/hooks", "", 200, "", "<title>Webhooks</title>"},
-		{"person", asAdmin, "POST", "/hooks/api/events", event, 202, "", ""},
-		{"person", asAdmin, "GET", "/hooks/api/health", "", 200, "", ""},
-		{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
-		{"person, wrong password", asBasic("admin", "guess"), "GET", "/hooks/api/health", "", 401, byLogin, ""},
-		{"person, no password", asBasic("admin", ""), "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
-
-		{"wrong token", asBearer + "guess", "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
-		{"wrong token", asBearer + "guess", "POST", "/hooks/api/events", event, 401, byWebhooks, ""},
-		{"empty token", asBearer, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
-		{"password as token", asBearer + password, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
-		{"login as token", "Bearer" + asAdmin, "GET", "/hooks/api/webhooks", "", 401, byWebhooks, ""},
-		{"token without its scheme", adminToken, "GET", "/hooks/api/webhooks", "", 401, byLogin, ""},
-	} {
+	for _, tc := range exampleCalls {
 		var headers []string
 		if tc.auth != "" {
 			headers = []string{"Authorization", tc.auth}

@@ -9,52 +9,57 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestEveryOption gives each option of the contract once, twice and without its
-// value.
-func TestEveryOption(t *testing.T) {
-	nested := func(name, before string) func(string) string {
-		return func(lines string) string { return global(name + " {" + before + "\n\t\t\t" + lines + "\n\t\t}") }
-	}
-	for _, block := range []struct {
-		name string
-		in   func(lines string) string // a Caddyfile with the lines in the block
-		line int                       // of the first of them
+// nested makes Caddyfiles whose lines are in a block of the webhooks global option, after
+// those in before.
+func nested(name, before string) func(lines string) string {
+	return func(lines string) string { return global(name + " {" + before + "\n\t\t\t" + lines + "\n\t\t}") }
+}
 
-		bare     []string // take no value
-		single   []string // may be given once
-		repeated []string // may be given again
-	}{
-		{
-			name: "webhooks", in: global, line: 3,
-			bare: []string{"standard_webhooks"},
-			single: []string{
-				"store redis redis://a:1", "event_types a b", "signature_header X-A", "retry {\n\t\t\tattempts 3\n\t\t}", "timeout 15s",
-				"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "destinations {\n\t\t\tallow_http\n\t\t}",
-			},
+// optionBlocks are the blocks of the Caddyfile, and the options that each may have.
+var optionBlocks = []struct {
+	name string
+	in   func(lines string) string // makes a Caddyfile with the lines in the block
+	line int                       // the number of the first of these lines
+
+	bare     []string // options that take no value
+	single   []string // options that may be given once
+	repeated []string // options that may be given again
+}{
+	{
+		name: "webhooks", in: global, line: 3,
+		bare: []string{"standard_webhooks"},
+		single: []string{
+			"store redis redis://a:1", "event_types a b", "signature_header X-A", "retry {\n\t\t\tattempts 3\n\t\t}", "timeout 15s",
+			"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "destinations {\n\t\t\tallow_http\n\t\t}",
 		},
-		{
-			name: "retry", in: nested("retry", ""), line: 4,
-			single: []string{"attempts 3", "delay 2m", "jitter 1s 60s"},
-		},
-		{
-			name: "destinations", in: nested("destinations", ""), line: 4,
-			bare:     []string{"allow_http"},
-			single:   []string{"proxy http://proxy:3128"},
-			repeated: []string{"allow 127.0.0.0/8 10.0.0.0/8", "deny 198.51.100.0/24", "trusted_ca a.pem b.pem"},
-		},
-		{
-			name: "redis", in: nested("store redis", "\n\t\t\taddress a:1"), line: 5,
-			bare:     []string{"tls"},
-			single:   []string{"sentinel main", "username u", "password p", "db 1", "key_prefix p", "partitions 4"},
-			repeated: []string{"address b:1 c:1"},
-		},
-		{
-			name: "webhooks", in: site, line: 3,
-			bare:     []string{"insecure_no_auth"},
-			single:   []string{"admin_user {http.auth.user.id}", "tenant {labels.2}"},
-			repeated: []string{"emit_token {env.A}", "admin_token {env.A}"},
-		},
-	} {
+	},
+	{
+		name: "retry", in: nested("retry", ""), line: 4,
+		single: []string{"attempts 3", "delay 2m", "jitter 1s 60s"},
+	},
+	{
+		name: "destinations", in: nested("destinations", ""), line: 4,
+		bare:     []string{"allow_http"},
+		single:   []string{"proxy http://proxy:3128"},
+		repeated: []string{"allow 127.0.0.0/8 10.0.0.0/8", "deny 198.51.100.0/24", "trusted_ca a.pem b.pem"},
+	},
+	{
+		name: "redis", in: nested("store redis", "\n\t\t\taddress a:1"), line: 5,
+		bare:     []string{"tls"},
+		single:   []string{"sentinel main", "username u", "password p", "db 1", "key_prefix p", "partitions 4"},
+		repeated: []string{"address b:1 c:1"},
+	},
+	{
+		name: "webhooks", in: site, line: 3,
+		bare:     []string{"insecure_no_auth"},
+		single:   []string{"admin_user {http.auth.user.id}", "tenant {labels.2}"},
+		repeated: []string{"emit_token {env.A}", "admin_token {env.A}"},
+	},
+}
+
+// TestEveryOption gives each option of the contract once, twice, and without its value.
+func TestEveryOption(t *testing.T) {
+	for _, block := range optionBlocks {
 		taken := func(lines string) {
 			t.Helper()
 			if _, err := adapt(block.in(lines)); err != nil {
@@ -87,7 +92,7 @@ func TestEveryOption(t *testing.T) {
 	}
 }
 
-// TestRedisBlock resolves all that a block of store redis may have.
+// TestRedisBlock resolves all options of store redis.
 func TestRedisBlock(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_PASSWORD", "hush")
 	s := RedisStore{

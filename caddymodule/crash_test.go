@@ -20,9 +20,9 @@ const (
 	emitters = 4
 )
 
-// TestCrash kills Caddy at random moments under load. Whatever it had answered
-// 202 for is delivered all the same: by the same Caddy started again or, after
-// the last crash, by another one on the same store.
+// TestCrash kills Caddy at random moments under load. Every event that it has answered 202
+// is delivered all the same: by the same Caddy, started again, or after the last crash by
+// another one on the same store.
 func TestCrash(t *testing.T) {
 	t.Run("redis", func(t *testing.T) { testCrash(t, "redis redis://"+redistest.Start(t).Addr) })
 	t.Run("embedded", func(t *testing.T) { testCrash(t, "embedded "+t.TempDir()) })
@@ -38,37 +38,13 @@ func testCrash(t *testing.T, store string) {
 	}
 	got.want(t, http.StatusCreated, nil)
 
-	missing := make(map[string]bool) // acknowledged and not received
-	arrived := make(map[string]bool)
-	var lock sync.Mutex
-	emitUntil := func(stop <-chan struct{}) {
-		var all sync.WaitGroup
-		for range emitters {
-			all.Go(func() {
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-					}
-					got, err := try(http.MethodPost, first.url("events"), `{"event_type":"alert_active","data":{}}`, "Authorization", asEmitter)
-					var receipt struct {
-						EventID string `json:"event_id"`
-					}
-					if err == nil && got.status == http.StatusAccepted && json.Unmarshal(got.body, &receipt) == nil {
-						lock.Lock()
-						missing[receipt.EventID] = true
-						lock.Unlock()
-					}
-				}
-			})
-		}
-		all.Wait()
-	}
+	events := acknowledged{missing: make(map[string]bool), arrived: make(map[string]bool)}
 	for crash := range crashes {
 		stop := make(chan struct{})
 		var emitting sync.WaitGroup
-		emitting.Go(func() { emitUntil(stop) })
+		for range emitters {
+			emitting.Go(func() { events.emitUntil(stop, first) })
+		}
 		time.Sleep(time.Duration(50+rand.IntN(300)) * time.Millisecond) // the moment is the point
 		first.kill()
 		close(stop)
@@ -77,36 +53,68 @@ func testCrash(t *testing.T, store string) {
 			first.start()
 		}
 	}
-	if len(missing) == 0 {
+	if len(events.missing) == 0 {
 		t.Fatal("no event was acknowledged")
 	}
-	t.Logf("%d events acknowledged before %d crashes", len(missing), crashes)
+	t.Logf("%d events were acknowledged before %d crashes", len(events.missing), crashes)
 	second.start()
-	eventually(t, "all acknowledged events to arrive", func() bool {
-		for {
-			select {
-			case r := <-endpoint.got:
-				var envelope struct {
-					ID string `json:"event_id"`
-				}
-				if err := json.Unmarshal(r.body, &envelope); err != nil {
-					t.Fatal(err)
-				}
-				arrived[envelope.ID] = true
-			default:
-				for id := range missing {
-					if arrived[id] {
-						delete(missing, id)
-					}
-				}
-				return len(missing) == 0
-			}
-		}
-	})
+	eventually(t, "all acknowledged events to arrive", func() bool { return events.haveArrived(t, endpoint) })
 	second.kill()
 }
 
-// crasher is a Caddy in a process of its own, that can be killed.
+// acknowledged keeps account of events that were answered 202.
+type acknowledged struct {
+	mu      sync.Mutex
+	missing map[string]bool // the ids of those that have not arrived
+	arrived map[string]bool // the ids of all events that have arrived
+}
+
+// emitUntil emits one event after the other until stop is closed.
+func (a *acknowledged) emitUntil(stop <-chan struct{}, c *crasher) {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		got, err := try(http.MethodPost, c.url("events"), `{"event_type":"alert_active","data":{}}`, "Authorization", asEmitter)
+		var receipt struct {
+			EventID string `json:"event_id"`
+		}
+		if err == nil && got.status == http.StatusAccepted && json.Unmarshal(got.body, &receipt) == nil {
+			a.mu.Lock()
+			a.missing[receipt.EventID] = true
+			a.mu.Unlock()
+		}
+	}
+}
+
+// haveArrived takes what the endpoint has received, and reports whether no event is
+// missing any more.
+func (a *acknowledged) haveArrived(t *testing.T, endpoint *receiver) bool {
+	t.Helper()
+	for {
+		select {
+		case r := <-endpoint.got:
+			var envelope struct {
+				ID string `json:"event_id"`
+			}
+			if err := json.Unmarshal(r.body, &envelope); err != nil {
+				t.Fatal(err)
+			}
+			a.arrived[envelope.ID] = true
+		default:
+			for id := range a.missing {
+				if a.arrived[id] {
+					delete(a.missing, id)
+				}
+			}
+			return len(a.missing) == 0
+		}
+	}
+}
+
+// crasher is a Caddy in a process of its own, which can be killed.
 type crasher struct {
 	t      *testing.T
 	addr   string
@@ -119,8 +127,8 @@ func newCrasher(t *testing.T, endpoint *receiver, store string) *crasher {
 	t.Helper()
 	dir := t.TempDir()
 	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
-	// A lease lasts 15 s longer than the timeout: what was in flight when Caddy
-	// was killed is sent that much later.
+	// A lease lasts 15 s longer than the timeout. Requests in flight when Caddy is killed
+	// are sent again after that time.
 	text := site.caddyfile(siteConfig{webhooks: "timeout 1s\n" + endpoint.configOf(store)})
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
@@ -133,7 +141,7 @@ func newCrasher(t *testing.T, endpoint *receiver, store string) *crasher {
 
 func (c *crasher) url(call string) string { return "http://" + c.addr + "/hooks/api/" + call }
 
-// start returns when Caddy can take events.
+// start starts Caddy, and returns when it accepts events.
 func (c *crasher) start() {
 	c.t.Helper()
 	var err error

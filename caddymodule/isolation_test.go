@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
-// tenant is somebody who calls the API, and what is theirs there.
+// tenant calls the API, and has things there.
 type tenant struct {
 	*caddySite
 	name     string
@@ -26,9 +26,8 @@ func (n *tenant) call(method, path, body string) reply {
 	return n.admin(method, path, body, "X-Tenant", n.name)
 }
 
-// tenants starts a site with the tenants, each with a webhook and with two events,
-// of which the first has the same id everywhere. All that is theirs has their
-// name in it.
+// tenants starts a site with these tenants. Each has a webhook and two events, the first of
+// which has the same id in every tenant. Everything that a tenant has contains its name.
 func tenants(t *testing.T, names ...string) []*tenant {
 	t.Helper()
 	endpoint := newReceiver(t)
@@ -69,7 +68,7 @@ func tenants(t *testing.T, names ...string) []*tenant {
 	return all
 }
 
-// snapshot is all that a tenant can see.
+// snapshot is everything that a tenant can see.
 func (n *tenant) snapshot() string {
 	n.t.Helper()
 	var all strings.Builder
@@ -84,28 +83,25 @@ func (n *tenant) snapshot() string {
 	return all.String()
 }
 
-// TestTenantsAreIsolated makes every call as one tenant with what is another's:
-// it is answered as if that were not there, and changes nothing.
-func TestTenantsAreIsolated(t *testing.T) {
-	both := tenants(t, "one", "two")
-	one, two := both[0], both[1]
-	before := one.snapshot()
+// foreignCall is a call that one tenant makes with something of another's. If the path has
+// a %s, it is made with an id that the other tenant has, and with one that nobody has.
+type foreignCall struct{ path, body, id, none string }
 
-	var events requestList
-	one.call("GET", "api/requests?limit=1", "").want(t, 200, &events)
-	only := events.Data[0].EventID // the one that is not in both tenants
-
-	// %s is first an id of the other tenant's, and then one that nobody has.
+// foreignCalls are the calls to try of each operation. onlyOnes is an event that two does
+// not have.
+func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 	nobody := &tenant{webhook: noID[:35] + "0", event: noID[:35] + "1", request: noID[:35] + "2"}
-	type call struct{ path, body, id, none string }
-	calls := map[string][]call{
-		"POST api/events":           {{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"}}`, "", ""}},
-		"GET api/events/*":          {{"api/events/%s", "", only, nobody.event}},
-		"GET api/event-types":       {{"api/event-types", "", "", ""}},
-		"GET api/webhooks":          {{"api/webhooks", "", "", ""}},
-		"POST api/webhooks":         {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},
-		"GET api/webhooks/*":        {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
-		"PATCH api/webhooks/*":      {{"api/webhooks/%s", `{"enabled":false}`, one.webhook, nobody.webhook}, {"api/webhooks/%s", `{}`, one.webhook, nobody.webhook}},
+	return map[string][]foreignCall{
+		"POST api/events":     {{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"}}`, "", ""}},
+		"GET api/events/*":    {{"api/events/%s", "", onlyOnes, nobody.event}},
+		"GET api/event-types": {{"api/event-types", "", "", ""}},
+		"GET api/webhooks":    {{"api/webhooks", "", "", ""}},
+		"POST api/webhooks":   {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},
+		"GET api/webhooks/*":  {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
+		"PATCH api/webhooks/*": {
+			{"api/webhooks/%s", `{"enabled":false}`, one.webhook, nobody.webhook},
+			{"api/webhooks/%s", `{}`, one.webhook, nobody.webhook},
+		},
 		"DELETE api/webhooks/*":     {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
 		"POST api/webhooks/*/test":  {{"api/webhooks/%s/test", "{}", one.webhook, nobody.webhook}},
 		"GET api/requests/*":        {{"api/requests/%s", "", one.request, nobody.request}},
@@ -114,7 +110,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 			{"api/requests", "", "", ""},
 			{"api/requests?webhook_id=%s", "", one.webhook, nobody.webhook},
 			{"api/requests?webhook_id=%s&status=success&event_type=group_created", "", one.webhook, nobody.webhook},
-			{"api/requests?event_id=%s", "", only, nobody.event},
+			{"api/requests?event_id=%s", "", onlyOnes, nobody.event},
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
 		},
 		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
@@ -123,6 +119,19 @@ func TestTenantsAreIsolated(t *testing.T) {
 		"GET api/health":          {{"api/health", "", "", ""}},
 		"GET api/openapi.json":    {{"api/openapi.json", "", "", ""}},
 	}
+}
+
+// TestTenantsAreIsolated makes every call as one tenant with something of another's. The
+// answer must be as if that did not exist, and nothing may change.
+func TestTenantsAreIsolated(t *testing.T) {
+	both := tenants(t, "one", "two")
+	one, two := both[0], both[1]
+	before := one.snapshot()
+
+	var events requestList
+	one.call("GET", "api/requests?limit=1", "").want(t, 200, &events)
+	onlyOnes := events.Data[0].EventID // both tenants have the other event
+	calls := foreignCalls(one, two, onlyOnes)
 	operations, err := openapitest.Operations()
 	if err != nil {
 		t.Fatal(err)
@@ -131,33 +140,18 @@ func TestTenantsAreIsolated(t *testing.T) {
 		if len(calls[name]) == 0 {
 			t.Errorf("%s is not tried: add it", name)
 		}
-		method, _, _ := strings.Cut(name, " ")
 		for _, c := range calls[name] {
-			got := two.call(method, strings.Replace(c.path, "%s", c.id, 1), c.body)
-			for _, others := range []string{"of/one", one.webhook, one.request, only} {
-				if strings.Contains(string(got.body), others) {
-					t.Errorf("%s: %s is in %s", name, others, got.body)
-				}
-			}
-			if c.id == "" {
-				if got.status >= 300 {
-					t.Errorf("%s: %d %s", name, got.status, got.body)
-				}
-				continue
-			}
-			if none := two.call(method, strings.Replace(c.path, "%s", c.none, 1), c.body); none.status != got.status || !bytes.Equal(none.body, got.body) {
-				t.Errorf("%s: %d %s, and for what nobody has %d %s", name, got.status, got.body, none.status, none.body)
-			}
+			two.callForeign(name, c, "of/one", one.webhook, one.request, onlyOnes)
 		}
 	}
-	// The event that was emitted went to its own tenant's webhook alone.
+	// The event that was emitted went to its own tenant's webhook only.
 	if got := two.endpoint.next(t); got.path != "/of/two" {
 		t.Errorf("%s got %s", got.path, got.body)
 	}
 	if n := len(two.endpoint.got); n > 0 {
-		t.Errorf("%d requests more", n)
+		t.Errorf("%d requests more were sent", n)
 	}
-	// Another tenant's cursor is a place in time, in one's own log.
+	// Another tenant's cursor is a place in time in a tenant's own log.
 	var page requestList
 	two.call("GET", "api/requests?cursor="+one.cursor, "").want(t, 200, &page)
 	if len(page.Data) != 0 {
@@ -172,8 +166,30 @@ func TestTenantsAreIsolated(t *testing.T) {
 	}
 }
 
-// TestTenantsOfSimilarNames has tenants whose names begin alike, differ in case
-// alone, or look like parts of the names of the store's keys.
+// callForeign makes a call of an operation, and checks that the answer has nothing of the
+// other tenant's, and is the one for an id that nobody has.
+func (n *tenant) callForeign(operation string, c foreignCall, others ...string) {
+	n.t.Helper()
+	method, _, _ := strings.Cut(operation, " ")
+	got := n.call(method, strings.Replace(c.path, "%s", c.id, 1), c.body)
+	for _, other := range others {
+		if strings.Contains(string(got.body), other) {
+			n.t.Errorf("%s: %s is in %s", operation, other, got.body)
+		}
+	}
+	if c.id == "" {
+		if got.status >= 300 {
+			n.t.Errorf("%s: %d %s", operation, got.status, got.body)
+		}
+		return
+	}
+	if none := n.call(method, strings.Replace(c.path, "%s", c.none, 1), c.body); none.status != got.status || !bytes.Equal(none.body, got.body) {
+		n.t.Errorf("%s: %d %s, but %d %s for an id that nobody has", operation, got.status, got.body, none.status, none.body)
+	}
+}
+
+// TestTenantsOfSimilarNames has tenants whose names begin alike, differ only in case, or
+// look like parts of keys in the store.
 func TestTenantsOfSimilarNames(t *testing.T) {
 	long := strings.Repeat("a", 127)
 	all := tenants(t, "a", "A", "aa", "a.b", "a.B", "a-b", "a_b", "a_", "a.", ".", "..", "-", "_", "0", "a.0", "version",
@@ -200,7 +216,7 @@ func TestTenantsOfSimilarNames(t *testing.T) {
 			}
 		}
 	}
-	// What one deletes is gone for it alone.
+	// A tenant deletes only its own webhook.
 	all[0].call("DELETE", "api/webhooks/"+all[0].webhook, "").want(t, http.StatusNoContent, nil)
 	for _, n := range all[1:] {
 		var page requestList
