@@ -9,76 +9,85 @@ import (
 	"testing"
 )
 
+const okEvent = `{"event_type":"group_created","data":{}}`
+
+var largeEvent = `{"event_type":"group_created","data":{"x":"` + strings.Repeat("x", 1024) + `"}}`
+
+func manyEvents(n int) string {
+	return "[" + strings.TrimSuffix(strings.Repeat(okEvent+",", n), ",") + "]"
+}
+
+// eventInputs are bodies of emits, of which one may have 1 KiB, with their statuses and the fields
+// that are named.
+var eventInputs = []struct {
+	name, body string
+	want       int
+	fields     string
+}{
+	{"object", okEvent, 202, ""},
+	{"space around", " \n" + okEvent + "\t\r\n", 202, ""},
+	{"array of one", "[" + okEvent + "]", 202, ""},
+	{"array of 1000", manyEvents(1000), 202, ""},
+	{"all", `{"event_type":"group_created","event_id":"` + noID + `","occurred_at":"2026-03-13T18:30:00Z","data":{"a":null}}`, 202, ""},
+	{"unicode", `{"event_type":"group_created","data":{"ü":"\u00fc 😀"}}`, 202, ""},
+
+	{"empty", "", 415, ""},
+	{"only space", " \n", 400, ""},
+	{"not JSON", "hello", 400, ""},
+	{"cut off", okEvent[:20], 400, ""},
+	{"something behind", okEvent + "x", 400, ""},
+	{"two objects", okEvent + okEvent, 400, ""},
+	{"something behind an array", "[" + okEvent + "] x", 400, ""},
+	{"comma too many", "[" + okEvent + ",]", 400, "1"},
+	{"not UTF-8", "{\"event_type\":\"group_created\",\"data\":{\"x\":\"\xff\"}}", 400, ""},
+	{"lone surrogate", `{"event_type":"group_created","data":{"x":"\ud800"}}`, 400, "data.x"},
+	{"comment", okEvent + "// x", 400, ""},
+	{"invalid and not JSON", `[{"event_type":1},{]`, 400, ""},
+	{"not JSON after a duplicate", `{"data":{},"data":{},`, 400, ""},
+
+	{"string", `"group_created"`, 422, ""},
+	{"number", `1`, 422, ""},
+	{"null", `null`, 422, ""},
+	{"empty array", `[]`, 422, ""},
+	{"1001", manyEvents(1001), 422, ""},
+	{"array in array", `[[]]`, 422, "0"},
+	{"array of null", `[null]`, 422, "0.event_type 0.data"},
+	{"empty object", `{}`, 422, "event_type data"},
+	{"no data", `{"event_type":"group_created"}`, 422, "data"},
+	{"no type", `{"data":{}}`, 422, "event_type"},
+	{"null data", `{"event_type":"group_created","data":null}`, 422, "data"},
+	{"array data", `{"event_type":"group_created","data":[]}`, 422, "data"},
+	{"string data", `{"event_type":"group_created","data":"{}"}`, 422, "data"},
+	{"unknown type", `{"event_type":"other","data":{}}`, 422, "event_type"},
+	{"all types", `{"event_type":"*","data":{}}`, 422, "event_type"},
+	{"type is a number", `{"event_type":1,"data":{}}`, 422, "event_type"},
+	{"type is null", `{"event_type":null,"data":{}}`, 422, "event_type"},
+	{"unknown member", `{"event_type":"group_created","data":{},"tenant":"x"}`, 422, "tenant"},
+	{"other case", `{"Event_Type":"group_created","data":{}}`, 422, "Event_Type"},
+	{"duplicate member", `{"event_type":"group_created","event_type":"group_created","data":{}}`, 422, "event_type"},
+	{"duplicate within data", `{"event_type":"group_created","data":{"a":{"b":1,"b":2}}}`, 422, "data.a.b"},
+	{"id is short", `{"event_type":"group_created","event_id":"0190a1b2c3d47e5f8a9b0c1d2e3f4a5b","data":{}}`, 422, "event_id"},
+	{"id is nil", `{"event_type":"group_created","event_id":"00000000-0000-0000-0000-000000000000","data":{}}`, 422, "event_id"},
+	{"id is null", `{"event_type":"group_created","event_id":null,"data":{}}`, 422, "event_id"},
+	{"time is a date", `{"event_type":"group_created","occurred_at":"2026-03-13","data":{}}`, 422, "occurred_at"},
+	{"time is a number", `{"event_type":"group_created","occurred_at":1773426600,"data":{}}`, 422, "occurred_at"},
+	{"second of two", `[` + okEvent + `,{"event_type":"group_created","event_id":"x","data":{}}]`, 422, "1.event_id"},
+	{"several", `{"event_type":"other","event_id":"x","occurred_at":"x","data":1}`, 422, "event_type data event_id occurred_at"},
+
+	{"large object", largeEvent, 413, ""},
+	{"large by space", okEvent + strings.Repeat(" ", 1024), 413, ""},
+	{"large element", "[" + okEvent + "," + largeEvent + "]", 413, "1"},
+	{"large element and invalid", `[{"event_type":1},` + largeEvent + `]`, 413, ""},
+	{"large element and not JSON", "[" + largeEvent + ",", 413, ""},
+	{"space between", "[" + okEvent + "," + strings.Repeat(" ", 2048) + okEvent + "]", 202, ""},
+	{"large array", "[" + strings.Repeat(" ", 16<<20) + "]", 413, ""},
+}
+
 func TestEventInput(t *testing.T) {
 	c := newConfig()
 	c.maxEvent = 1024
 	s := start(t, c)
-	ok := `{"event_type":"group_created","data":{}}`
-	many := func(n int) string { return "[" + strings.TrimSuffix(strings.Repeat(ok+",", n), ",") + "]" }
-	large := `{"event_type":"group_created","data":{"x":"` + strings.Repeat("x", 1024) + `"}}`
-	for _, tc := range []struct {
-		name, body string
-		want       int
-		fields     string
-	}{
-		{"object", ok, 202, ""},
-		{"space around", " \n" + ok + "\t\r\n", 202, ""},
-		{"array of one", "[" + ok + "]", 202, ""},
-		{"array of 1000", many(1000), 202, ""},
-		{"all", `{"event_type":"group_created","event_id":"` + noID + `","occurred_at":"2026-03-13T18:30:00Z","data":{"a":null}}`, 202, ""},
-		{"unicode", `{"event_type":"group_created","data":{"ü":"\u00fc 😀"}}`, 202, ""},
-
-		{"empty", "", 415, ""},
-		{"only space", " \n", 400, ""},
-		{"not JSON", "hello", 400, ""},
-		{"cut off", ok[:20], 400, ""},
-		{"something behind", ok + "x", 400, ""},
-		{"two objects", ok + ok, 400, ""},
-		{"something behind an array", "[" + ok + "] x", 400, ""},
-		{"comma too many", "[" + ok + ",]", 400, "1"},
-		{"not UTF-8", "{\"event_type\":\"group_created\",\"data\":{\"x\":\"\xff\"}}", 400, ""},
-		{"lone surrogate", `{"event_type":"group_created","data":{"x":"\ud800"}}`, 400, "data.x"},
-		{"comment", ok + "// x", 400, ""},
-		{"invalid and not JSON", `[{"event_type":1},{]`, 400, ""},
-		{"not JSON after a duplicate", `{"data":{},"data":{},`, 400, ""},
-
-		{"string", `"group_created"`, 422, ""},
-		{"number", `1`, 422, ""},
-		{"null", `null`, 422, ""},
-		{"empty array", `[]`, 422, ""},
-		{"1001", many(1001), 422, ""},
-		{"array in array", `[[]]`, 422, "0"},
-		{"array of null", `[null]`, 422, "0.event_type 0.data"},
-		{"empty object", `{}`, 422, "event_type data"},
-		{"no data", `{"event_type":"group_created"}`, 422, "data"},
-		{"no type", `{"data":{}}`, 422, "event_type"},
-		{"null data", `{"event_type":"group_created","data":null}`, 422, "data"},
-		{"array data", `{"event_type":"group_created","data":[]}`, 422, "data"},
-		{"string data", `{"event_type":"group_created","data":"{}"}`, 422, "data"},
-		{"unknown type", `{"event_type":"other","data":{}}`, 422, "event_type"},
-		{"all types", `{"event_type":"*","data":{}}`, 422, "event_type"},
-		{"type is a number", `{"event_type":1,"data":{}}`, 422, "event_type"},
-		{"type is null", `{"event_type":null,"data":{}}`, 422, "event_type"},
-		{"unknown member", `{"event_type":"group_created","data":{},"tenant":"x"}`, 422, "tenant"},
-		{"other case", `{"Event_Type":"group_created","data":{}}`, 422, "Event_Type"},
-		{"duplicate member", `{"event_type":"group_created","event_type":"group_created","data":{}}`, 422, "event_type"},
-		{"duplicate within data", `{"event_type":"group_created","data":{"a":{"b":1,"b":2}}}`, 422, "data.a.b"},
-		{"id is short", `{"event_type":"group_created","event_id":"0190a1b2c3d47e5f8a9b0c1d2e3f4a5b","data":{}}`, 422, "event_id"},
-		{"id is nil", `{"event_type":"group_created","event_id":"00000000-0000-0000-0000-000000000000","data":{}}`, 422, "event_id"},
-		{"id is null", `{"event_type":"group_created","event_id":null,"data":{}}`, 422, "event_id"},
-		{"time is a date", `{"event_type":"group_created","occurred_at":"2026-03-13","data":{}}`, 422, "occurred_at"},
-		{"time is a number", `{"event_type":"group_created","occurred_at":1773426600,"data":{}}`, 422, "occurred_at"},
-		{"second of two", `[` + ok + `,{"event_type":"group_created","event_id":"x","data":{}}]`, 422, "1.event_id"},
-		{"several", `{"event_type":"other","event_id":"x","occurred_at":"x","data":1}`, 422, "event_type data event_id occurred_at"},
-
-		{"large object", large, 413, ""},
-		{"large by space", ok + strings.Repeat(" ", 1024), 413, ""},
-		{"large element", "[" + ok + "," + large + "]", 413, "1"},
-		{"large element and invalid", `[{"event_type":1},` + large + `]`, 413, ""},
-		{"large element and not JSON", "[" + large + ",", 413, ""},
-		{"space between", "[" + ok + "," + strings.Repeat(" ", 2048) + ok + "]", 202, ""},
-		{"large array", "[" + strings.Repeat(" ", 16<<20) + "]", 413, ""},
-	} {
+	for _, tc := range eventInputs {
 		t.Run(tc.name, func(t *testing.T) {
 			got := s.emit(tc.body)
 			if tc.want == 202 {
@@ -130,45 +139,49 @@ func (s *site) chunked(path, body string, headers ...string) int {
 	return res.StatusCode
 }
 
+func quote(s string) string {
+	b, _ := json.Marshal(s)
+	return string(b)
+}
+
+// webhookInputs are members of webhooks, with their statuses and the fields that are named.
+var webhookInputs = []struct {
+	name, members string
+	want          int // of a PATCH; POST with a URL gives 201 for 200
+	fields        string
+}{
+	{"nothing", ``, 200, ""},
+	{"all", `"secret":"s","enabled":false,"event_types":["group_created","group_deleted"],"description":"d"`, 200, ""},
+	{"all types", `"event_types":["*"]`, 200, ""},
+	{"repeated type", `"event_types":["group_created","group_created"]`, 200, ""},
+	{"no secret", `"secret":null`, 200, ""},
+	{"no description", `"description":null`, 200, ""},
+	{"long", `"secret":` + quote(strings.Repeat("s", 1024)) + `,"description":` + quote(strings.Repeat("ü", 1000)), 200, ""},
+	{"empty secret", `"secret":""`, 422, "secret"},
+	{"too long", `"secret":` + quote(strings.Repeat("s", 1025)) + `,"description":` + quote(strings.Repeat("ü", 1001)), 422, "secret description"},
+	{"secret is a number", `"secret":12345`, 422, "secret"},
+	{"enabled is a string", `"enabled":"true"`, 422, "enabled"},
+	{"enabled is null", `"enabled":null`, 422, "enabled"},
+	{"types are null", `"event_types":null`, 422, "event_types"},
+	{"types are a string", `"event_types":"*"`, 422, "event_types"},
+	{"no types", `"event_types":[]`, 422, "event_types"},
+	{"unknown type", `"event_types":["group_created","other"]`, 422, "event_types.1"},
+	{"type is null", `"event_types":[null]`, 422, "event_types.0"},
+	{"type is a number", `"event_types":[1]`, 422, "event_types.0"},
+	{"* among others", `"event_types":["*","group_created"]`, 422, "event_types"},
+	{"id", `"id":"` + noID + `"`, 422, "id"},
+	{"has_secret", `"has_secret":true`, 422, "has_secret"},
+	{"created_at", `"created_at":"2026-03-13T18:30:00Z"`, 422, "created_at"},
+	{"unknown", `"headers":{}`, 422, "headers"},
+	{"other case", `"Enabled":true`, 422, "Enabled"},
+	{"duplicate", `"secret":"hush","secret":"hush"`, 422, "secret"},
+}
+
 func TestWebhookInput(t *testing.T) {
 	s := start(t, newConfig())
 	var hook webhook
 	s.admin("POST", "api/webhooks", `{"url":"https://example.com/","secret":"old"}`).want(t, 201, &hook)
-	quote := func(s string) string {
-		b, _ := json.Marshal(s)
-		return string(b)
-	}
-	for _, tc := range []struct {
-		name, members string
-		want          int // of a PATCH; POST with a URL gives 201 for 200
-		fields        string
-	}{
-		{"nothing", ``, 200, ""},
-		{"all", `"secret":"s","enabled":false,"event_types":["group_created","group_deleted"],"description":"d"`, 200, ""},
-		{"all types", `"event_types":["*"]`, 200, ""},
-		{"repeated type", `"event_types":["group_created","group_created"]`, 200, ""},
-		{"no secret", `"secret":null`, 200, ""},
-		{"no description", `"description":null`, 200, ""},
-		{"long", `"secret":` + quote(strings.Repeat("s", 1024)) + `,"description":` + quote(strings.Repeat("ü", 1000)), 200, ""},
-		{"empty secret", `"secret":""`, 422, "secret"},
-		{"too long", `"secret":` + quote(strings.Repeat("s", 1025)) + `,"description":` + quote(strings.Repeat("ü", 1001)), 422, "secret description"},
-		{"secret is a number", `"secret":12345`, 422, "secret"},
-		{"enabled is a string", `"enabled":"true"`, 422, "enabled"},
-		{"enabled is null", `"enabled":null`, 422, "enabled"},
-		{"types are null", `"event_types":null`, 422, "event_types"},
-		{"types are a string", `"event_types":"*"`, 422, "event_types"},
-		{"no types", `"event_types":[]`, 422, "event_types"},
-		{"unknown type", `"event_types":["group_created","other"]`, 422, "event_types.1"},
-		{"type is null", `"event_types":[null]`, 422, "event_types.0"},
-		{"type is a number", `"event_types":[1]`, 422, "event_types.0"},
-		{"* among others", `"event_types":["*","group_created"]`, 422, "event_types"},
-		{"id", `"id":"` + noID + `"`, 422, "id"},
-		{"has_secret", `"has_secret":true`, 422, "has_secret"},
-		{"created_at", `"created_at":"2026-03-13T18:30:00Z"`, 422, "created_at"},
-		{"unknown", `"headers":{}`, 422, "headers"},
-		{"other case", `"Enabled":true`, 422, "Enabled"},
-		{"duplicate", `"secret":"hush","secret":"hush"`, 422, "secret"},
-	} {
+	for _, tc := range webhookInputs {
 		t.Run(tc.name, func(t *testing.T) {
 			created := `{"url":"https://example.com/"}`
 			if tc.members != "" {

@@ -63,19 +63,8 @@ func TestDashboard(t *testing.T) {
 		if again.status != http.StatusNotModified || len(again.body) > 0 {
 			t.Errorf("%s again: %d with %d bytes", at, again.status, len(again.body))
 		}
-		// What looks like a comment is one, and no line of a text.
 		if strings.HasSuffix(name, ".js") {
-			source, err := os.ReadFile(filepath.FromSlash(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			code := strings.Split(string(got.body), "\n")
-			for i, line := range strings.Split(string(source), "\n") {
-				before := strings.Join(code[:i], "\n")
-				if line != code[i] && (code[i] != "" || strings.Count(before, "`")%2 != 0) {
-					t.Errorf("%s:%d is served as %q", name, i+1, code[i])
-				}
-			}
+			wantComments(t, name, got.body)
 		}
 		// The page names each module, so that none waits for another.
 		for _, m := range loadedByModule.FindAllStringSubmatch(string(got.body), -1) {
@@ -88,6 +77,23 @@ func TestDashboard(t *testing.T) {
 	}
 	if size > maxPage || compressed > maxPageCompressed {
 		t.Errorf("the page has %d bytes, %d compressed", size, compressed)
+	}
+}
+
+// wantComments wants a module as it is in its source but for lines that are comments,
+// and no part of a text that only looks like one.
+func wantComments(t *testing.T, name string, served []byte) {
+	t.Helper()
+	source, err := os.ReadFile(filepath.FromSlash(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code := strings.Split(string(served), "\n")
+	for i, line := range strings.Split(string(source), "\n") {
+		before := strings.Join(code[:i], "\n")
+		if line != code[i] && (code[i] != "" || strings.Count(before, "`")%2 != 0) {
+			t.Errorf("%s:%d is served as %q", name, i+1, code[i])
+		}
 	}
 }
 

@@ -118,19 +118,7 @@ func testStats(t *testing.T, store delivery.Store) {
 	endpoint.status.Store(http.StatusInternalServerError)
 	s.emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
 	rows := s.requests("", 2)
-	check := func(when string, disabled int64) {
-		t.Helper()
-		for _, period := range []string{"hour", "day", "week"} {
-			got := s.stats(period)
-			if got.Successes != 1 || got.Failures != 1 || got.Pending != 1 || got.DisabledPending != disabled {
-				t.Errorf("%s the stats of the %s are %+v", when, period, got)
-			}
-			if got.P50MS == nil || got.P99MS == nil || *got.P50MS <= 0 || *got.P99MS < *got.P50MS {
-				t.Errorf("%s half take %v ms, 99 of 100 %v", when, got.P50MS, got.P99MS)
-			}
-		}
-	}
-	check("in the end", 0)
+	s.wantStats("in the end", 0)
 	if got := s.stats("day", "X-Tenant", "other"); got.statsTally != (statsTally{}) || got.Pending != 0 || len(s.webhookStats("X-Tenant", "other")) != 0 {
 		t.Errorf("another tenant has %+v", got)
 	}
@@ -148,11 +136,11 @@ func testStats(t *testing.T, store delivery.Store) {
 
 	var disabled, changed webhook
 	s.admin(http.MethodPatch, "api/webhooks/"+hook.ID, `{"enabled":false}`).want(t, http.StatusOK, &disabled)
-	check("while it is disabled", 1)
+	s.wantStats("while it is disabled", 1)
 	s.admin(http.MethodPatch, "api/webhooks/"+hook.ID, `{"description":"off"}`).want(t, http.StatusOK, &changed)
 	s.wantWebhookStats(hook.ID, quiet.ID, rows[0].StartedAt, &disabled.UpdatedAt)
 	s.admin(http.MethodPatch, "api/webhooks/"+hook.ID, `{"enabled":true}`).want(t, http.StatusOK, nil)
-	check("enabled again", 0)
+	s.wantStats("enabled again", 0)
 	s.wantWebhookStats(hook.ID, quiet.ID, rows[0].StartedAt, nil)
 
 	s.admin(http.MethodDelete, "api/webhooks/"+hook.ID, "").want(t, http.StatusNoContent, nil)
@@ -161,6 +149,20 @@ func testStats(t *testing.T, store delivery.Store) {
 	}
 	if got := s.webhookStats(); len(got) != 1 || got[0].WebhookID != quiet.ID {
 		t.Errorf("there are left %+v", got)
+	}
+}
+
+// wantStats checks the stats after a success, and a failure whose delivery is pending.
+func (s *site) wantStats(when string, disabled int64) {
+	s.t.Helper()
+	for _, period := range []string{"hour", "day", "week"} {
+		got := s.stats(period)
+		if got.Successes != 1 || got.Failures != 1 || got.Pending != 1 || got.DisabledPending != disabled {
+			s.t.Errorf("%s the stats of the %s are %+v", when, period, got)
+		}
+		if got.P50MS == nil || got.P99MS == nil || *got.P50MS <= 0 || *got.P99MS < *got.P50MS {
+			s.t.Errorf("%s half take %v ms, 99 of 100 %v", when, got.P50MS, got.P99MS)
+		}
 	}
 }
 
