@@ -44,20 +44,22 @@ func testRefresh(t *testing.T, d *dashboard) {
 	d.until(`document.activeElement === document.querySelectorAll("#webhook-list li")[1].querySelector("[role=switch]")`)
 	// Entries stay where the mouse is, whatever happens to those above; one that has gone
 	// keeps its room.
+	d.size(1000, 400)
 	button := `document.querySelectorAll("#webhook-list li")[1].querySelector("[role=switch]").getBoundingClientRect()`
 	var x, y float64
 	d.value(button+".left + 5", &x)
 	d.value(button+".top + 5", &y)
 	d.point(x, y)
-	under := fmt.Sprintf(`document.elementFromPoint(%f, %f)?.closest("li")?.dataset.id`, x, y)
+	under := fmt.Sprintf(`((part) => part?.role + " of " + part?.closest("li")?.dataset.id)(document.elementFromPoint(%f, %f))`, x, y)
+	want := d.text(under)
 	d.api(http.MethodPatch, "webhooks/"+first, `{"event_types":["`+strings.Join([]string{
 		"alert_active", "alert_resolved", "device_created", "device_deleted", "device_updated", "group_created", "group_deleted", "group_updated",
-	}, `","`)+`"],"description":""}`, http.StatusOK, nil)
+	}, `","`)+`"]}`, http.StatusOK, nil)
 	d.eval(`performance.now = () => 2e9;`)
 	d.comeBack()
 	d.sees("group_updated")
-	if got := d.text(under); got != second {
-		t.Errorf("the mouse is on %s, and was on %s", got, second)
+	if got := d.text(under); got != want {
+		t.Errorf("the mouse is on %s, and was on %s", got, want)
 	}
 	d.api(http.MethodDelete, "webhooks/"+second, "", http.StatusNoContent, nil)
 	d.eval(`performance.now = () => 3e9;`)
@@ -104,4 +106,43 @@ func testRefreshLate(t *testing.T, d *dashboard) {
 		t.Error("the list is older than what was done")
 	}
 	d.sees("new events are not delivered")
+}
+
+// testLongTexts has a webhook whose texts are as long as they may be.
+func testLongTexts(t *testing.T, d *dashboard) {
+	url := d.endpoint("/" + strings.Repeat("long/", 400))
+	d.api(http.MethodPost, "webhooks", fmt.Sprintf(`{"url":%q,"description":%q}`, url, strings.Repeat("word ", 200)), http.StatusCreated, nil)
+	d.emit("device_created", 1)
+	d.logs("", 1)
+	for _, width := range []int64{1280, 375} {
+		d.size(width, 900)
+		d.visit("#webhooks")
+		d.until(`document.querySelector("#webhook-list li").textContent.includes("long/long/")`)
+		low := func(what string, most int) {
+			t.Helper()
+			if height := d.text(fmt.Sprintf(`((height) => height > %d ? height : "")(document.querySelector(%s).offsetHeight)`, most, quote(what))); height != "" {
+				t.Errorf("%s is %s pixels high in a window of %d", what, height, width)
+			}
+		}
+		low("#webhook-list li", 400)
+		d.screenshot(fmt.Sprintf("long texts in webhooks %d", width))
+		d.click("button", "Delete")
+		low("#remove", 600)
+		d.click("button", "Cancel")
+		d.visit("#requests")
+		d.openNewest()
+		low("#requests tbody tr", 120)
+		low("#detail dl", 500)
+		if title := d.text(`document.querySelector("#requests tbody .open").title`); title != url {
+			t.Errorf("the row's title is %q", title)
+		}
+		d.screenshot(fmt.Sprintf("long texts in requests %d", width))
+		d.click("button", "Show all")
+		d.until(`document.querySelector("#detail dl").offsetHeight > 600`)
+		if out := d.text(sticksOut); out != "" {
+			t.Errorf("%d pixels wide: %s", width, out)
+		}
+		d.click("button", "Show all")
+		low("#detail dl", 500)
+	}
 }

@@ -86,7 +86,9 @@ export function fillFilters({ webhooks, types }) {
 		return; // somebody may be choosing
 	}
 	offered = offer;
-	field.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...choices.map(([value, name]) => element("option", { value }, name)));
+	field.webhook_id.replaceChildren(element("option", { value: "" }, "All"), ...choices.map(([value, name]) => (
+		element("option", { value }, name.length > 100 ? `${name.slice(0, 99)}…` : name)
+	)));
 	byId("event-types").replaceChildren(...types.map(({ name }) => element("option", name)));
 	showFilters();
 }

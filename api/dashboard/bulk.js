@@ -2,7 +2,7 @@
 // which is sent once, and not if it has succeeded since.
 
 import { call } from "./api.js";
-import { byId, element, foreign, plural } from "./parts.js";
+import { byId, clamped, element, foreign, plural } from "./parts.js";
 
 const dialog = byId("bulk");
 const part = (name) => dialog.querySelector(`.${name}`);
@@ -130,7 +130,7 @@ async function run() {
 function tell(request, error) {
 	progress.value = ++sent;
 	if (error && ++failures <= 20) {
-		part("failures").append(element("li", foreign("span", request.url), ": ", foreign("span", error)));
+		part("failures").append(element("li", clamped("span", request.url), foreign("span", error)));
 	}
 	write("tally", `${sent.toLocaleString()} of ${progress.max.toLocaleString()} sent: ` +
 		`${(sent - failures).toLocaleString()} succeeded, ${failures.toLocaleString()} failed.`);

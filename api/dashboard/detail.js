@@ -5,7 +5,7 @@ import * as address from "./address.js";
 import { call } from "./api.js";
 import { bodySection, headerSection, verifySection } from "./body.js";
 import { curlSection } from "./curl.js";
-import { attemptOf, badge, byId, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
+import { attemptOf, badge, byId, clamped, codeOf, copyButton, countdown, duration, element, exactTime, foreign, plural, timeElement } from "./parts.js";
 
 const panel = byId("detail");
 const content = panel.querySelector(".content");
@@ -112,7 +112,7 @@ function facts() {
 		fact("Status", badge(request.status)),
 		fact("Status code", codeOf(request)),
 		request.error && fact("Error message", foreign("span.error", request.error)),
-		fact("Full URL", foreign("span", request.url), " ", copyButton("Copy full URL", request.url)),
+		fact("Full URL", ...whole(request.url), " ", copyButton("Copy full URL", request.url)),
 		fact("Event type", foreign("span", request.event_type)),
 		fact("Event time", bothTimes(request.occurred_at)),
 		fact("Event id", element("code", request.event_id), " ", copyButton("Copy event id", request.event_id)),
@@ -121,6 +121,16 @@ function facts() {
 		fact("Started", bothTimes(request.started_at)),
 		fact("Duration", duration(request.duration_ms)),
 	);
+}
+
+// whole is a text that may be very long.
+function whole(text) {
+	if (text.length < 200) {
+		return [foreign("span", text)];
+	}
+	const shown = clamped("span", text);
+	const all = element("button.quiet", { ariaExpanded: "false", onclick() { all.ariaExpanded = !shown.classList.toggle("clamp"); } }, "Show all");
+	return [shown, all];
 }
 
 // readDelivery shows what else is known of the request's delivery: its attempts,
@@ -145,7 +155,7 @@ async function readDelivery() {
 		...(others.length > 0 ? [
 			element("h3", "Other webhooks of this event"),
 			element("ul", ...others.map((each) => element(
-				"li", badge(each.status), " ", foreign("span", each.url), ` ${plural(each.attempts, "attempt")}`,
+				"li", badge(each.status), clamped("span", each.url), ` ${plural(each.attempts, "attempt")}`,
 			))),
 			element("a", { href: address.link("requests", { event_id: event }) }, "All requests of this event"),
 		] : []),

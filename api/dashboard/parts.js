@@ -57,6 +57,9 @@ export function inPlace(element, work) {
 // pointed is the row, or the webhook's entry, that the mouse is on, if it is on one.
 export const pointed = () => document.querySelector(":is(#requests tbody tr, #webhook-list > li):hover");
 
+// clamped is such a text of two lines at most; all of it is its title.
+export const clamped = (what, text, properties) => foreign(`${what}.clamp`, text, { title: text, ...properties });
+
 const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
 
 // say shows a sentence for some seconds.
@@ -244,8 +247,8 @@ export function row(request, selected) {
 			element("input", { type: "checkbox", tabIndex: -1, checked: selected, ariaLabel: `Select ${request.url}` }),
 		status: badge(request.status),
 		code: codeOf(request),
-		url: foreign("a.open", request.url, { tabIndex: -1 }),
-		type: foreign("span", request.event_type),
+		url: clamped("a.open", request.url, { tabIndex: -1 }),
+		type: clamped("span", request.event_type),
 		attempt: attemptOf(request),
 		trigger: request.trigger,
 		duration: duration(request.duration_ms),

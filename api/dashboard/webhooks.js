@@ -3,7 +3,7 @@
 import { link } from "./address.js";
 import { call } from "./api.js";
 import { outcome } from "./detail.js";
-import { busy, byId, chart, element, foreign, inPlace, outcomes, plural, pointed, say, timeElement, visible, whileSeen } from "./parts.js";
+import { busy, byId, chart, clamped, element, foreign, inPlace, outcomes, plural, pointed, say, timeElement, whileSeen } from "./parts.js";
 import * as form from "./webhookform.js";
 
 const list = byId("webhook-list");
@@ -96,8 +96,8 @@ function item(webhook) {
 		webhook.enabled ? "li.card" : "li.card.off",
 		element(
 			"div.what",
-			foreign("h3", webhook.url, { id: webhook.id }),
-			foreign("p", webhook.description),
+			clamped("h3", webhook.url, { id: webhook.id }),
+			clamped("p", webhook.description),
 			element("p", ...typesOf(webhook)),
 			element(
 				"p.hint", webhook.has_secret ? "Signed" : "Not signed", " · ",
@@ -151,6 +151,7 @@ function replace(webhook) {
 	kept.forEach((part) => fresh.querySelector(part).replaceWith(old.querySelector(part)));
 	forget(old);
 	old.replaceWith(fresh);
+	fresh.style.contentVisibility = "visible"; // so that its height is known at once
 	showTesting(webhook.id);
 	controls(fresh)[at]?.focus();
 }
@@ -256,7 +257,7 @@ const name = () => URL.parse(doomed.url)?.host ?? "delete"; // short enough to b
 
 function askToRemove(webhook) {
 	doomed = webhook;
-	part(".url").replaceChildren(...visible(doomed.url));
+	part(".url").replaceChildren(clamped("span", doomed.url));
 	part("label span").textContent = name();
 	part(".error").textContent = typed.value = "";
 	dialog.showModal();
