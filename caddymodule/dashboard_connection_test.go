@@ -19,7 +19,7 @@ func testConnection(t *testing.T, d *dashboard) {
 	d.site.caddy.Kill()
 	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
 	d.sees("Caddy cannot be reached. Trying again…")
-	d.sees("This page tries again by itself.")
+	d.sees("Before you try again, look whether it was done.")
 	d.screenshot("connection lost")
 	d.site.start()
 	d.until(`document.getElementById("connection").hidden`)

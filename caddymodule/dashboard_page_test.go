@@ -49,6 +49,7 @@ func TestDashboardPage(t *testing.T) {
 		"verify a signature":   testVerify,
 		"refresh":              testRefresh,
 		"late refresh":         testRefreshLate,
+		"messages":             testMessages,
 		"long texts":           testLongTexts,
 		"live pointer":         testLivePointer,
 		"place of the panel":   testPanelPlace,

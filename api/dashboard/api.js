@@ -41,7 +41,9 @@ async function ask(path, options) {
 	const answer = await fetch(path, { ...options, redirect: "manual" }).catch(() => null);
 	if (answer === null) {
 		lose(away);
-		throw new Problem(0, `${away} This page tries again by itself.`);
+		throw new Problem(0, options.method
+			? "Caddy did not answer. Before you try again, look whether it was done."
+			: `${away} This page tries again by itself.`);
 	}
 	if (answer.status === 401 || answer.type === "opaqueredirect") {
 		tell({ detail: signedOut, button: true });

@@ -102,6 +102,7 @@ function offer() {
 
 async function run() {
 	stopped = false;
+	write("explained", "");
 	progress.hidden = false;
 	show(stop);
 	stop.focus();

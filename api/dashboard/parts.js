@@ -62,15 +62,19 @@ export const clamped = (what, text, properties) => foreign(`${what}.clamp`, text
 
 const top = () => document.querySelector("dialog:modal") ?? document.body; // all else is inert
 
-// say shows a sentence for some seconds.
+// say shows a sentence for some seconds, or until the user does something else.
+const said = byId("said");
 let unsaid;
 export function say(sentence) {
-	const place = byId("said");
-	place.textContent = sentence;
-	top().append(place);
+	said.textContent = sentence;
+	top().append(said);
 	clearTimeout(unsaid);
-	unsaid = setTimeout(() => { place.textContent = ""; }, 8000);
+	unsaid = setTimeout(unsay, 8000);
 }
+function unsay() {
+	said.textContent = "";
+}
+["click", "popstate"].forEach((sign) => window.addEventListener(sign, unsay, true));
 
 export const copyButton = (ariaLabel, text) => element("button.quiet", { ariaLabel, onclick: () => copy(text) }, "Copy");
 

@@ -124,6 +124,11 @@ form.onsubmit = (event) => {
 	event.preventDefault();
 	busy(submit, save);
 };
+// What was wrong with a field may be so no more once it has changed.
+form.oninput = ({ target }) => {
+	const of = target.closest("fieldset") ? "event_types" : target.name;
+	["", of].filter((name) => name !== "url" && errorOf(name)).forEach((name) => showError(name));
+};
 field.url.oninput = () => {
 	hintAtURL();
 	showError("url", "https://".startsWith(url()) ? "" : checkURL(url()).error); // it may become a URL yet

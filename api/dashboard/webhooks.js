@@ -78,7 +78,11 @@ function takeAway(made) {
 	}
 }
 
-export const recover = enter;
+// recover takes away what was said of the connection, too.
+export function recover() {
+	list.querySelectorAll(".result.error").forEach((place) => place.replaceChildren());
+	enter();
+}
 
 function showState(...children) {
 	[list.hidden, state.hidden] = [true, false];
@@ -126,8 +130,10 @@ function item(webhook) {
 const entry = (id) => list.querySelector(`[data-id="${id}"]`);
 
 // tell says something in an entry, until the webhook changes.
-function tell(id, ...says) {
-	entry(id)?.querySelector(".result").replaceChildren(...says);
+function tell(id, says, wrong) {
+	const place = entry(id)?.querySelector(".result");
+	place?.replaceChildren(...says);
+	place?.classList.toggle("error", Boolean(wrong));
 	showTesting(id);
 }
 
@@ -172,7 +178,7 @@ async function toggle(webhook, enabled) {
 			: "Disabled. Pending deliveries wait until you enable it. Events emitted in the meantime are not delivered to it.");
 	} catch ({ message }) {
 		enabled.checked = webhook.enabled;
-		tell(webhook.id, message);
+		tell(webhook.id, [message], true);
 	}
 }
 
@@ -188,13 +194,13 @@ async function test({ id }) {
 		return;
 	}
 	testing.add(id);
-	tell(id, "Sending a test event…");
+	tell(id, ["Sending a test event…"]);
 	const sent = await call(`webhooks/${id}/test`, { method: "POST" }).catch((problem) => problem);
 	testing.delete(id);
 	if (sent instanceof Error) {
-		tell(id, sent.message);
+		tell(id, [sent.message], true);
 	} else {
-		tell(id, "Test event: ", ...outcome(sent));
+		tell(id, ["Test event: ", ...outcome(sent)]);
 		readFacts();
 	}
 }
@@ -293,4 +299,5 @@ part("form").onsubmit = (event) => {
 	event.preventDefault();
 	busy(part("[type=submit]"), remove);
 };
+typed.oninput = () => { part(".error").textContent = ""; };
 part(".cancel").onclick = () => dialog.close();
