@@ -17,8 +17,8 @@ const (
 	// in flight: most endpoints are sent little, and a handshake costs far more than
 	// the memory of a connection.
 	idlePerRequest = 4
-	// A timeout closes a connection of HTTP/1, but one of HTTP/2 is shared and
-	// stays open: pings must find out when it is dead.
+	// A connection of HTTP/2 is shared: pings find out when it is dead, even if no
+	// request times out on it.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 5 * time.Second
 )
