@@ -65,7 +65,6 @@ func (r *retained) clientAt(since time.Duration) client {
 
 // emitFirst creates the webhooks and emits the first event.
 func (r *retained) emitFirst(t *testing.T, c client) {
-	t.Helper()
 	c.webhook(t, r.good.URL, `"event_types":["alert_active"]`)
 	c.webhook(t, r.bad.URL, `"event_types":["alert_active"]`)
 	r.pausedWebhook = "/api/webhooks/" + text(c.webhook(t, r.paused.URL, `"event_types":["alert_active"]`)["id"])
@@ -75,7 +74,6 @@ func (r *retained) emitFirst(t *testing.T, c client) {
 
 // wantAllKept checks, within the retention of the first event, that all is there.
 func (r *retained) wantAllKept(t *testing.T, c client) {
-	t.Helper()
 	if now := c.requests(t, ""); quote(ids(now)) != quote(ids(r.old)) {
 		t.Errorf("within the retention the log has %v of %v", ids(now), ids(r.old))
 	}
@@ -101,7 +99,6 @@ func (r *retained) wantAllKept(t *testing.T, c client) {
 // emitSecond emits the second event, within the retention of the first. It also runs
 // a request of the first again, and disables a webhook.
 func (r *retained) emitSecond(t *testing.T, c client) {
-	t.Helper()
 	r.rerun = c.must(t, 200, "POST", "/api/requests/"+text(ofURL(r.old, r.good.URL)["id"])+"/rerun", "")
 	if now := wantTime(t, r.rerun["started_at"]); now.Before(r.begin.Add(2 * time.Hour)) {
 		t.Fatalf("Redis's clock has not been moved: a re-run was at %v", now)
@@ -114,7 +111,6 @@ func (r *retained) emitSecond(t *testing.T, c client) {
 // wantFirstGone checks, after the retention of the first event, that the event and
 // its old requests have gone, and that the log has everything younger.
 func (r *retained) wantFirstGone(t *testing.T, c client) {
-	t.Helper()
 	left := append([]object{r.rerun}, r.young...)
 	if now := c.awaitRequests(t, "", 4); quote(ids(now)) != quote(ids(left)) {
 		t.Errorf("after the retention the log has %v, want %v", ids(now), ids(left))
@@ -132,7 +128,6 @@ func (r *retained) wantFirstGone(t *testing.T, c client) {
 
 // wantSecondKept checks that the second event and the webhooks have stayed.
 func (r *retained) wantSecondKept(t *testing.T, c client) {
-	t.Helper()
 	for _, q := range r.young {
 		if full := c.request(t, q); text(full["request_body"]) == "" {
 			t.Errorf("within its retention: %v", full)
@@ -152,7 +147,6 @@ func (r *retained) wantSecondKept(t *testing.T, c client) {
 // wantRetriesOfSecond checks that only the second event is sent again. Retries of
 // both are due, but the first event has gone, and its deliveries with it.
 func (r *retained) wantRetriesOfSecond(t *testing.T, c client) {
-	t.Helper()
 	c.must(t, 200, "PATCH", r.pausedWebhook, `{"enabled":true}`)
 	for _, to := range []*receiver{r.bad, r.paused} {
 		var events []string
@@ -170,7 +164,6 @@ func (r *retained) wantRetriesOfSecond(t *testing.T, c client) {
 // wantIDUsableAgain checks that another event may have the id of the first. No webhook
 // wants this one.
 func (r *retained) wantIDUsableAgain(t *testing.T, c client) {
-	t.Helper()
 	other := c.must(t, 202, "POST", "/api/events", `{"event_type":"group_created","data":{},"event_id":"`+r.first+`"}`)
 	if other["duplicate"] != false {
 		t.Errorf("after the retention: %v", other)

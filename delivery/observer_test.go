@@ -84,7 +84,6 @@ func TestObserver(t *testing.T) {
 
 // observeSuccess emits an event and its duplicate. The event is delivered at once.
 func observeSuccess(t *testing.T, r *running, told *notes) {
-	t.Helper()
 	event := delivery.NewEvent{ID: uuid.New(), Type: "alert_active", Data: []byte(`{}`)}
 	if _, err := r.Emit(t.Context(), tenant, []delivery.NewEvent{event, event}); err != nil {
 		t.Fatal(err)
@@ -101,7 +100,6 @@ func observeSuccess(t *testing.T, r *running, told *notes) {
 
 // observeFailure has all attempts of a delivery fail, and then a re-run and a test.
 func observeFailure(t *testing.T, r *running, told *notes, w *delivery.Webhook) {
-	t.Helper()
 	receipt := r.emit(1)[0]
 	time.Sleep(30 * time.Second)
 	told.want(t, "first failure", "accepted 1, 0 duplicates", "event: failed after 0s")
@@ -123,7 +121,6 @@ func observeFailure(t *testing.T, r *running, told *notes, w *delivery.Webhook) 
 
 // observeStoreFailure has the store write no outcomes for a while.
 func observeStoreFailure(t *testing.T, r *running, told *notes) {
-	t.Helper()
 	r.store.Fail(failing("Complete", errLost))
 	r.emit(2)
 	synctest.Wait()

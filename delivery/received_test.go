@@ -60,7 +60,6 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 // wantSentOverHTTP1 sends the message, and checks the request on the wire. Its headers
 // are those in want, and Host.
 func wantSentOverHTTP1(t *testing.T, m sender.Message, want []string) {
-	t.Helper()
 	host, received := receiveLines(t, len(m.Body))
 	m.URL = "http://" + host + "/hooks?tenant=1"
 	sendLocally(t, m, nil)
@@ -75,7 +74,6 @@ func wantSentOverHTTP1(t *testing.T, m sender.Message, want []string) {
 // wantSentOverHTTP2 sends the message, and checks what an HTTP/2 server receives. The
 // headers are those in want.
 func wantSentOverHTTP2(t *testing.T, m sender.Message, want []string) {
-	t.Helper()
 	received := make(chan []string, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -41,7 +41,6 @@ func testCopyLarge(t *testing.T, from, to delivery.Copyable) {
 // fillLarge fills a store with webhooks, an event for all of them, and an event with a
 // re-run for each. It returns the latter.
 func (f *fixture) fillLarge(store delivery.Copyable) ([]delivery.AcceptEvent, []delivery.Outcome) {
-	f.Helper()
 	batch := new(delivery.Batch)
 	for range copyMany {
 		batch.AddWebhook(delivery.StoredWebhook{Webhook: *f.newWebhook(tenant)})
@@ -81,7 +80,6 @@ func (f *fixture) fillLarge(store delivery.Copyable) ([]delivery.AcceptEvent, []
 // wantSmallBatches checks that a store exports each kind in several batches, none of
 // which is too large.
 func (f *fixture) wantSmallBatches(store delivery.Copyable) {
-	f.Helper()
 	batches := make(map[string]int)
 	for b, err := range store.Export(f.Context()) {
 		f.must(err)
