@@ -9,46 +9,14 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// TestKeys holds what is in Redis against the table in keys.go.
+// TestKeys checks what is in Redis against the table in keys.go.
 func TestKeys(t *testing.T) {
 	o := options()
 	o.Partitions = 3
 	s := open(t, o)
-	w, gone := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
-	call := newCall(s, w, 3, 10, true)
-	call.Version = 2
-	accepted := mustAccept(t, s, call)
-	done := success(s, w, &call.Events[0], &accepted)
-	slow := success(s, w, &call.Events[1], &accepted)
-	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
-	slow.RetryAt = s.Now().Add(time.Hour)
-	if err := s.Complete(t.Context(), []delivery.Outcome{done, slow}); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.DeleteWebhook(t.Context(), gone.Ref()); err != nil {
-		t.Fatal(err)
-	}
-
-	paused := addWebhook(t, s, testTenant)
-	call = newCall(s, paused, 1, 10, false)
-	call.Version = 4
-	mustAccept(t, s, call)
-	paused.Enabled = false
-	if err := s.UpdateWebhook(t.Context(), paused, 4); err != nil {
-		t.Fatal(err)
-	}
-
+	w, paused := fillEachKind(t, s)
 	base := s.keys.base(partitionOf(testTenant, 3))
-	kinds := map[string]string{ // what a key begins with, after the base
-		"due:slow": "zset", "paused": "zset", "state": "hash",
-		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
-		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
-		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
-		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
-		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream",
-		"stats:" + testTenant + ":": "hash",
-	}
-	expire := map[string]time.Duration{"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept}
+	kinds := kindsOfKeys(w, paused)
 	seen := make(map[string]bool)
 	keys, err := s.client().Keys(t.Context(), o.KeyPrefix+":*").Result()
 	if err != nil {
@@ -73,16 +41,7 @@ func TestKeys(t *testing.T) {
 		if !known {
 			t.Errorf("the key %q, a %s, is not in the table", key, kind)
 		}
-		// Nothing else expires: an expiry of a big key would block Redis.
-		most := time.Duration(0)
-		for prefix, kept := range expire {
-			if strings.HasPrefix(rest, prefix) {
-				most = kept
-			}
-		}
-		if ttl := max(0, s.client().PTTL(t.Context(), key).Val()); (ttl > 0) != (most > 0) || ttl > most || ttl < most-time.Hour {
-			t.Errorf("the key %q expires in %s, want up to %s", key, ttl, most)
-		}
+		wantExpiry(t, s, key, rest)
 	}
 	for prefix := range kinds {
 		if !seen[prefix] {
@@ -91,7 +50,66 @@ func TestKeys(t *testing.T) {
 	}
 }
 
-// TestNothingStays has everything expire: what is left must not grow.
+// fillEachKind makes keys of each kind. One of the two webhooks has deliveries of each
+// kind, and the other is disabled.
+func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
+	t.Helper()
+	w, gone := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
+	call := newCall(s, w, 3, 10, true)
+	call.Version = 2
+	accepted := mustAccept(t, s, call)
+	done := success(s, w, &call.Events[0], &accepted)
+	slow := success(s, w, &call.Events[1], &accepted)
+	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
+	slow.RetryAt = s.Now().Add(time.Hour)
+	if err := s.Complete(t.Context(), []delivery.Outcome{done, slow}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteWebhook(t.Context(), gone.Ref()); err != nil {
+		t.Fatal(err)
+	}
+
+	paused = addWebhook(t, s, testTenant)
+	call = newCall(s, paused, 1, 10, false)
+	call.Version = 4
+	mustAccept(t, s, call)
+	paused.Enabled = false
+	if err := s.UpdateWebhook(t.Context(), paused, 4); err != nil {
+		t.Fatal(err)
+	}
+	return w, paused
+}
+
+// kindsOfKeys are the types of keys in Redis, by what each begins with after the base.
+func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
+	return map[string]string{
+		"due:slow": "zset", "paused": "zset", "state": "hash",
+		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
+		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
+		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
+		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
+		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream",
+		"stats:" + testTenant + ":": "hash",
+	}
+}
+
+// wantExpiry checks that only events and stats expire: an expiry of a big key would block
+// Redis. The key without its base is rest.
+func wantExpiry(t *testing.T, s *Store, key, rest string) {
+	t.Helper()
+	most := time.Duration(0)
+	for prefix, kept := range map[string]time.Duration{"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept} {
+		if strings.HasPrefix(rest, prefix) {
+			most = kept
+		}
+	}
+	if ttl := max(0, s.client().PTTL(t.Context(), key).Val()); (ttl > 0) != (most > 0) || ttl > most || ttl < most-time.Hour {
+		t.Errorf("the key %q expires in %s, want up to %s", key, ttl, most)
+	}
+}
+
+// TestNothingStays has everything expire. The keys that are left must not be of a kind that
+// grows.
 func TestNothingStays(t *testing.T) {
 	o := options()
 	s := open(t, o)
@@ -102,7 +120,7 @@ func TestNothingStays(t *testing.T) {
 	for i := range call.Events {
 		outcome := success(s, w, &call.Events[i], &accepted)
 		outcome.Request.ResponseBody = "thanks"
-		// As if all had been long ago.
+		// The request is dated back.
 		age := time.Duration(20+i) * 24 * time.Hour
 		outcome.Request.ID = delivery.NewID(s.Now().Add(-age))
 		outcome.ReceivedAt = accepted.At.Add(-age)
@@ -126,13 +144,13 @@ func TestNothingStays(t *testing.T) {
 	}
 }
 
-// TestOtherProcess has two stores on one Redis: one sees in seconds what the
-// other left.
+// TestOtherProcess has two stores on one Redis. One sees within seconds what the other has
+// left.
 func TestOtherProcess(t *testing.T) {
 	o := options()
 	here, there := open(t, o), open(t, o)
 	w := addWebhook(t, there, testTenant)
-	claim(t, here) // nothing; from now on it relies on what it knows
+	claim(t, here) // finds nothing, and relies on that from now on
 	mustAccept(t, there, newCall(there, w, 1, 10, false))
 	eventually(t, "the other's delivery is claimed", func() error { return countJobs(claim(t, here), 1) })
 	if err := countJobs(claim(t, there), 0); err != nil {
@@ -140,7 +158,7 @@ func TestOtherProcess(t *testing.T) {
 	}
 }
 
-// TestIdleCostsNothing has claims ask Redis only when that is worth it.
+// TestIdleCostsNothing checks that claims ask Redis only if it may have something.
 func TestIdleCostsNothing(t *testing.T) {
 	s := open(t, options())
 	claim(t, s)
@@ -152,7 +170,7 @@ func TestIdleCostsNothing(t *testing.T) {
 		calls, _, _ := strings.Cut(infoField(info, "cmdstat_evalsha"), ",")
 		return calls
 	}
-	// A machine that stops for seconds may have one claim look again.
+	// If the machine stops for seconds, one of the claims may ask again.
 	eventually(t, "a hundred claims ask Redis nothing", func() error {
 		before := evals()
 		for range 100 {
