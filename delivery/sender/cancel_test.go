@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// When the context ends, so does the request, wherever it is, and its connection
-// unless others share it. It is nobody's timeout.
+// When the context ends, the request ends, whatever it is doing, and so does its connection
+// unless others share it. This does not count as a timeout.
 func TestCancelBreaksOff(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -24,7 +24,7 @@ func TestCancelBreaksOff(t *testing.T) {
 	for _, tc := range []struct {
 		name, scheme string
 		length       int
-		handle       func(net.Conn) // returns when the request is to be broken off
+		handle       func(net.Conn) // returns when the request is to be cancelled
 		shared       bool
 	}{
 		{"within the handshake", "https", 10, begun, false},
@@ -62,13 +62,15 @@ func TestCancelBreaksOff(t *testing.T) {
 			}
 		})
 	}
-	t.Run("before it has begun", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithCancel(t.Context())
-		cancel()
-		r := newSender(t).Send(ctx, message("http://"+serve(t, answering(answerOK))))
-		if r.Failure == "" || r.TimedOut || !errors.Is(r.Cause, context.Canceled) {
-			t.Errorf("got %+v", r)
-		}
-	})
+}
+
+// A request whose context has ended is not made.
+func TestCancelledBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r := newSender(t).Send(ctx, message("http://"+serve(t, answering(answerOK))))
+	if r.Failure == "" || r.TimedOut || !errors.Is(r.Cause, context.Canceled) {
+		t.Errorf("got %+v", r)
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -107,7 +106,7 @@ func TestBrokenAnswers(t *testing.T) {
 	}
 }
 
-// The timeout ends what has no end of its own.
+// The timeout ends answers that have no end.
 func TestEndlessAnswers(t *testing.T) {
 	ca := newAuthority(t)
 	overTLS := func(handle func(net.Conn)) func(net.Conn) { return secured(ca, func(conn *tls.Conn) { handle(conn) }) }
@@ -115,7 +114,7 @@ func TestEndlessAnswers(t *testing.T) {
 		name   string
 		handle func(net.Conn)
 		status int
-		body   string // that the kept body begins with
+		body   string // what the kept body begins with
 	}{
 		{"silence over TLS", overTLS(holding("")), 0, ""},
 		{"dripping headers over TLS", overTLS(dripping(statusOK, "a")), 200, ""},
@@ -154,7 +153,7 @@ func TestEndlessAnswers(t *testing.T) {
 	}
 }
 
-// An endpoint that does not read the request is no different.
+// The timeout also ends a request that the endpoint does not read.
 func TestRequestThatIsNotRead(t *testing.T) {
 	m := message("http://" + serve(t, func(conn net.Conn) {
 		<-t.Context().Done()
@@ -179,74 +178,9 @@ func TestAnswerBeforeTheRequestIsRead(t *testing.T) {
 	newSender(t).Send(t.Context(), m).want(t, Response{StatusCode: 413, Body: "long"})
 }
 
-func TestBrokenHTTP2(t *testing.T) {
-	ca := newAuthority(t)
-	t.Run("broken off before headers", func(t *testing.T) {
-		server := serveTLS(t, ca.issue(), func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
-			want(t, Response{Failure: "the connection was closed before a response came"})
-	})
-	t.Run("broken off within the body", func(t *testing.T) {
-		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
-			_, _ = io.WriteString(w, "half")
-			_ = http.NewResponseController(w).Flush()
-			panic(http.ErrAbortHandler)
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
-			want(t, Response{StatusCode: 200, Body: "half", Failure: "the connection was closed before the response was complete"})
-	})
-	t.Run("a body shorter than it says", func(t *testing.T) {
-		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("Content-Length", "9")
-			_, _ = io.WriteString(w, "half")
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
-			want(t, Response{StatusCode: 200, Body: "half", Failure: "the connection was closed before the response was complete"})
-	})
-	t.Run("long headers", func(t *testing.T) {
-		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
-			w.Header()["A"] = slices.Repeat([]string{"b"}, maxResponseHeader/30)
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).
-			want(t, Response{Failure: "the response headers are longer than 64 KiB"})
-	})
-	t.Run("a single header beyond all bounds", func(t *testing.T) {
-		server := serveTLS(t, ca.issue(), func(w http.ResponseWriter, _ *http.Request) {
-			w.Header().Set("A", strings.Repeat("a", 2*maxResponseHeader))
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(server.URL)).want(t, Response{Failure: notHTTPAnswer})
-	})
-	t.Run("silence", func(t *testing.T) {
-		leave := make(chan struct{})
-		defer close(leave)
-		server := serveTLS(t, ca.issue(), func(http.ResponseWriter, *http.Request) { <-leave })
-		r, timeout := sendUntil(t, newSender(t, trusting(ca)), message(server.URL), incomplete)
-		r.want(t, Response{TimedOut: true, Failure: tooLate(timeout)})
-	})
-	for name, answer := range map[string]string{
-		"HTTP/1.1": "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-		"noise":    "\x00\x00\x00\x07\x07\x00\x00\x00\x01abcdefghijkl",
-	} {
-		t.Run("after ALPN "+name, func(t *testing.T) {
-			config := &tls.Config{Certificates: []tls.Certificate{ca.issue()}, NextProtos: []string{"h2"}}
-			url := "https://" + serve(t, func(conn net.Conn) {
-				secure := tls.Server(conn, config)
-				_, _ = io.WriteString(secure, answer)
-				_, _ = io.Copy(io.Discard, secure)
-			})
-			r := newSender(t, trusting(ca)).Send(t.Context(), message(url))
-			// Which of the two it is depends on whether the request or the noise
-			// was first.
-			if r.Failure != notHTTPAnswer && r.Failure != "the connection was closed before a response came" {
-				t.Errorf("got %+v", r)
-			}
-		})
-	}
-}
-
-// A host that drops packets, as firewalls do, is told from one that is slow.
+// The failure tells a host that drops packets, as firewalls do, from one that is slow.
 func TestUnansweredConnection(t *testing.T) {
-	// A listener that never accepts, with room for one connection, taken.
+	// The listener never accepts, and has room for one connection, which is taken.
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -270,7 +204,7 @@ func TestUnansweredConnection(t *testing.T) {
 	m := message("http://" + address)
 	m.Timeout = 150 * time.Millisecond
 	s := newSender(t)
-	// How many connections the backlog holds is the kernel's affair.
+	// The kernel decides how many connections the backlog holds.
 	for range 100 {
 		r := s.Send(t.Context(), m)
 		if r.Failure != tooLate(m.Timeout) {
@@ -319,7 +253,7 @@ func TestNamesThatLeadNowhere(t *testing.T) {
 	})
 }
 
-// A DNS server that never answers is told from an endpoint that does not.
+// The failure tells a DNS server that never answers from an endpoint that does not.
 func TestSilentDNS(t *testing.T) {
 	var config net.ListenConfig
 	silent, err := config.ListenPacket(t.Context(), "udp", "127.0.0.1:0")

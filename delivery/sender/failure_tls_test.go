@@ -10,26 +10,23 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-func TestTLSFailures(t *testing.T) {
-	ca := newAuthority(t)
-	now := time.Now().UTC().Truncate(time.Second)
-	day := 24 * time.Hour
-	unknown := newAuthority(t)
-	below := func(a *authority) *authority { return a.subordinate() }
-	intermediate := ca.subordinate()
-	expired := ca.subordinate(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*day), now.Add(-day) })
-	other := ca.subordinate(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"other.example"} })
-	for _, tc := range []struct {
-		name string
-		cert tls.Certificate
-		want string
-	}{
+// tlsFailure is a certificate, and the failure of a request to a server that has it.
+type tlsFailure struct {
+	name string
+	cert tls.Certificate
+	want string
+}
+
+// namesOfCertificates are certificates for several names.
+func namesOfCertificates(ca *authority) []tlsFailure {
+	return []tlsFailure{
 		{"the right one", ca.issue(), ""},
 		{
 			"another name", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"other.example"}; c.IPAddresses = nil }),
@@ -47,6 +44,23 @@ func TestTLSFailures(t *testing.T) {
 			"no name", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }),
 			"the TLS certificate is for no host name, not localhost: change the webhook's URL, or the certificate",
 		},
+		{
+			"a name that is none", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"run: rm -rf"}, nil }),
+			"the TLS certificate is for other names, not localhost: change the webhook's URL, or the certificate",
+		},
+	}
+}
+
+// authoritiesOfCertificates are certificates of several authorities, of which only ca is
+// trusted.
+func authoritiesOfCertificates(t *testing.T, ca *authority, now time.Time) []tlsFailure {
+	t.Helper()
+	unknown := newAuthority(t)
+	below := func(a *authority) *authority { return a.subordinate() }
+	intermediate := ca.subordinate()
+	expired := ca.subordinate(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*day), now.Add(-day) })
+	other := ca.subordinate(func(c *x509.Certificate) { c.PermittedDNSDomains = []string{"other.example"} })
+	return []tlsFailure{
 		{
 			"an unknown authority", unknown.chained(unknown.issue()),
 			"the TLS certificate is signed by an authority that is not trusted, since trusted_ca does not have it: add it there",
@@ -76,10 +90,12 @@ func TestTLSFailures(t *testing.T) {
 			"an authority for other names", other.chained(other.issue()),
 			"the TLS certificate, or one of its authorities, is not valid",
 		},
-		{
-			"a name that is none", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = []string{"run: rm -rf"}, nil }),
-			"the TLS certificate is for other names, not localhost: change the webhook's URL, or the certificate",
-		},
+	}
+}
+
+// usesOfCertificates are certificates that are valid at several times, and for clients.
+func usesOfCertificates(ca *authority, now time.Time) []tlsFailure {
+	return []tlsFailure{
 		{
 			"expired", ca.issue(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = now.Add(-2*day), now.Add(-day) }),
 			"the TLS certificate expired on " + now.Add(-day).Format(time.RFC3339) + ": renew it",
@@ -92,7 +108,15 @@ func TestTLSFailures(t *testing.T) {
 			"for clients", ca.issue(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }),
 			"the TLS certificate is not one for servers",
 		},
-	} {
+	}
+}
+
+const day = 24 * time.Hour
+
+func TestTLSFailures(t *testing.T) {
+	ca := newAuthority(t)
+	now := time.Now().UTC().Truncate(time.Second)
+	for _, tc := range slices.Concat(namesOfCertificates(ca), authoritiesOfCertificates(t, ca, now), usesOfCertificates(ca, now)) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			var called atomic.Int32
@@ -165,8 +189,8 @@ func TestTLSHandshakeFailures(t *testing.T) {
 	}
 }
 
-// An endpoint may ask for a client certificate; that it wants one, it may say only when
-// the handshake is over.
+// An endpoint may ask for a client certificate. It may say that it wants one only after the
+// handshake.
 func TestClientCertificates(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -201,8 +225,7 @@ func TestClientCertificates(t *testing.T) {
 	}
 }
 
-// A server that never answers the handshake times out, and the connection ends
-// with it.
+// A server that never answers the handshake times out, which closes the connection.
 func TestSilentTLSHandshake(t *testing.T) {
 	try := func(timeout time.Duration) (happened bool) {
 		closed := make(chan struct{})
@@ -225,7 +248,7 @@ func TestSilentTLSHandshake(t *testing.T) {
 	}
 }
 
-// A TLS session is taken up again by the next connection.
+// The next connection resumes the TLS session.
 func TestTLSSessionIsResumed(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)

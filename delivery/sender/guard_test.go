@@ -4,9 +4,38 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
+
+const loopbackDenied = "the address 127.0.0.1 is denied by the configuration"
+
+// guardedHosts are hosts with ranges that are allowed and denied, and the failure of a
+// request to each. PORT stands for the port.
+var guardedHosts = []struct{ name, host, allow, deny, want string }{
+	{"an address", "127.0.0.1", "", "", notPublic("127.0.0.1")},
+	{"a name", "inside.example", "", "", notPublic("127.0.0.1")},
+	{"a name in capitals, with a dot", "INSIDE.example.", "", "", notPublic("127.0.0.1")},
+	{"an address, IPv4-mapped", "[::ffff:127.0.0.1]", "", "", notPublic("127.0.0.1")},
+	{"an address, IPv4-mapped, in hex", "[::ffff:7f00:1]", "", "", notPublic("127.0.0.1")},
+	{"a name, IPv4-mapped", "mapped.example", "", "", notPublic("127.0.0.1")},
+	{"an address, NAT64", "[64:ff9b::127.0.0.1]", "", "", notPublic("64:ff9b::7f00:1")},
+	{"a name, NAT64", "nat64.example", "", "", notPublic("64:ff9b::7f00:1")},
+	{"another range allowed", "meta.example", "127.0.0.0/8", "", notPublic("169.254.169.254")},
+	{"denied", "127.0.0.1", "", "127.0.0.0/8", loopbackDenied},
+	{"allowed", "127.0.0.1", "127.0.0.0/8", "", ""},
+	{"allowed, by name", "inside.example", "127.0.0.0/8", "", ""},
+	{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
+	{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
+	{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
+	{"link-local beside one allowed", "local.example", "127.0.0.0/8", "", ""},
+	{"forbidden beside one that refuses", "closed.example", "127.0.0.0/8", "", "connection refused by 127.0.0.2:PORT" + nobodyListens},
+	{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
+	{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", loopbackDenied},
+	{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", loopbackDenied},
+	{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", loopbackDenied},
+}
 
 // The address is checked when the connection is made, after DNS.
 func TestForbiddenAddressesAreNotDialled(t *testing.T) {
@@ -27,35 +56,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 		"local.example":  {"fe80::1", "127.0.0.1"},
 		"closed.example": {"fe80::1", "127.0.0.2"}, // where nothing listens
 	})
-	const (
-		loopback = "the address 127.0.0.1 is not public, and not allowed by the configuration"
-		metadata = "the address 169.254.169.254 is not public, and not allowed by the configuration"
-		nat64    = "the address 64:ff9b::7f00:1 is not public, and not allowed by the configuration"
-		denied   = "the address 127.0.0.1 is denied by the configuration"
-	)
-	for _, tc := range []struct{ name, host, allow, deny, want string }{
-		{"an address", "127.0.0.1", "", "", loopback},
-		{"a name", "inside.example", "", "", loopback},
-		{"a name in capitals, with a dot", "INSIDE.example.", "", "", loopback},
-		{"an address, IPv4-mapped", "[::ffff:127.0.0.1]", "", "", loopback},
-		{"an address, IPv4-mapped, in hex", "[::ffff:7f00:1]", "", "", loopback},
-		{"a name, IPv4-mapped", "mapped.example", "", "", loopback},
-		{"an address, NAT64", "[64:ff9b::127.0.0.1]", "", "", nat64},
-		{"a name, NAT64", "nat64.example", "", "", nat64},
-		{"another range allowed", "meta.example", "127.0.0.0/8", "", metadata},
-		{"denied", "127.0.0.1", "", "127.0.0.0/8", denied},
-		{"allowed", "127.0.0.1", "127.0.0.0/8", "", ""},
-		{"allowed, by name", "inside.example", "127.0.0.0/8", "", ""},
-		{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
-		{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
-		{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
-		{"link-local beside one allowed", "local.example", "127.0.0.0/8", "", ""},
-		{"forbidden beside one that refuses", "closed.example", "127.0.0.0/8", "", "connection refused by 127.0.0.2:" + port + nobodyListens},
-		{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
-		{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
-		{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},
-		{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", denied},
-	} {
+	for _, tc := range guardedHosts {
 		t.Run(tc.name, func(t *testing.T) {
 			called.Store(0)
 			s := newSender(t, func(c *Config) {
@@ -67,7 +68,7 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 					c.Destinations.Deny = prefixes(tc.deny)
 				}
 			})
-			want, calls := Response{Failure: tc.want}, int32(0)
+			want, calls := Response{Failure: strings.Replace(tc.want, "PORT", port, 1)}, int32(0)
 			if tc.want == "" {
 				want, calls = Response{StatusCode: 204}, 1
 			}
@@ -79,8 +80,8 @@ func TestForbiddenAddressesAreNotDialled(t *testing.T) {
 	}
 }
 
-// A name that was good when the webhook was made, and for the last request, may
-// lead elsewhere now.
+// A name may lead elsewhere than when the webhook was created, or when the last request was
+// made.
 func TestNamesAreCheckedAtEachConnection(t *testing.T) {
 	var called atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -109,7 +110,7 @@ func TestNamesAreCheckedAtEachConnection(t *testing.T) {
 	}
 }
 
-// The machine's own name for itself, by the machine's own resolver.
+// The machine's resolver says which addresses localhost has.
 func TestLocalhostIsForbidden(t *testing.T) {
 	s := New(new(Config))
 	defer s.Close()

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// schemes runs a test without and with TLS. The server answers each request on
-// its own connection, which is given to the handler as TCP has it, too.
+// schemes runs a test without and with TLS. The handler of a connection gets the connection
+// and the TCP connection below it.
 func schemes(t *testing.T, test func(t *testing.T, start func(handle func(conn net.Conn, tcp *net.TCPConn)) (*Sender, Message))) {
 	t.Run("http", func(t *testing.T) {
 		t.Parallel()
@@ -35,31 +35,34 @@ func schemes(t *testing.T, test func(t *testing.T, start func(handle func(conn n
 	})
 }
 
-// What happens to a connection while it is idle is seen before it is used.
+// idleChanges are what may happen to a connection while it is idle, and whether it is used again.
+var idleChanges = []struct {
+	name   string
+	change func(conn net.Conn, tcp *net.TCPConn)
+	kept   bool
+}{
+	{"nothing", func(net.Conn, *net.TCPConn) {}, true},
+	{"closed", func(conn net.Conn, _ *net.TCPConn) { _ = conn.Close() }, false},
+	{"half closed", func(_ net.Conn, tcp *net.TCPConn) { _ = tcp.CloseWrite() }, false},
+	{"half closed by its protocol", func(conn net.Conn, _ *net.TCPConn) {
+		if half, ok := conn.(interface{ CloseWrite() error }); ok {
+			_ = half.CloseWrite()
+		}
+	}, false},
+	{"reset", func(_ net.Conn, tcp *net.TCPConn) {
+		_ = tcp.SetLinger(0)
+		_ = tcp.Close()
+	}, false},
+	{"an answer to nothing", func(conn net.Conn, _ *net.TCPConn) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
+	}, false},
+	{"noise", func(_ net.Conn, tcp *net.TCPConn) { _, _ = io.WriteString(tcp, "\n\n\n\n\n\n\n\n") }, false},
+}
+
+// The sender notices what has happened to an idle connection before it uses it.
 func TestIdleConnectionIsCheckedBeforeUse(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		name   string
-		change func(conn net.Conn, tcp *net.TCPConn)
-		kept   bool
-	}{
-		{"nothing", func(net.Conn, *net.TCPConn) {}, true},
-		{"closed", func(conn net.Conn, _ *net.TCPConn) { _ = conn.Close() }, false},
-		{"half closed", func(_ net.Conn, tcp *net.TCPConn) { _ = tcp.CloseWrite() }, false},
-		{"half closed by its protocol", func(conn net.Conn, _ *net.TCPConn) {
-			if half, ok := conn.(interface{ CloseWrite() error }); ok {
-				_ = half.CloseWrite()
-			}
-		}, false},
-		{"reset", func(_ net.Conn, tcp *net.TCPConn) {
-			_ = tcp.SetLinger(0)
-			_ = tcp.Close()
-		}, false},
-		{"an answer to nothing", func(conn net.Conn, _ *net.TCPConn) {
-			_, _ = io.WriteString(conn, "HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n")
-		}, false},
-		{"noise", func(_ net.Conn, tcp *net.TCPConn) { _, _ = io.WriteString(tcp, "\n\n\n\n\n\n\n\n") }, false},
-	} {
+	for _, tc := range idleChanges {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			schemes(t, func(t *testing.T, start func(func(net.Conn, *net.TCPConn)) (*Sender, Message)) {
@@ -81,7 +84,7 @@ func TestIdleConnectionIsCheckedBeforeUse(t *testing.T) {
 							first = false
 						}
 					}
-					_, _ = io.Copy(io.Discard, tcp) // the client is to close it
+					_, _ = io.Copy(io.Discard, tcp) // until the client closes it
 				})
 				s.Send(t.Context(), m).want(t, Response{StatusCode: 200, Body: "ok"})
 				want := int32(1)
@@ -98,8 +101,8 @@ func TestIdleConnectionIsCheckedBeforeUse(t *testing.T) {
 	}
 }
 
-// A connection may fail in the moment between the check and the request. That is
-// made up for only if nothing was sent.
+// A connection may fail between the check and the request. The request is sent again only
+// if nothing was sent.
 func TestSecondTry(t *testing.T) {
 	t.Parallel()
 	schemes(t, func(t *testing.T, start func(func(net.Conn, *net.TCPConn)) (*Sender, Message)) {
@@ -129,7 +132,7 @@ func TestSecondTry(t *testing.T) {
 	})
 }
 
-// gate is a handler of requests, which are answered when they are let go.
+// gate is a handler that answers requests when it is told to.
 type gate struct {
 	entered chan struct{}
 	leave   chan struct{}
@@ -159,7 +162,7 @@ func (g *gate) together(t *testing.T, s *Sender, m Message, times int) {
 	all.Wait()
 }
 
-// counting is a server that counts its open connections.
+// counting starts a server that counts its open connections.
 func counting(t *testing.T, handler http.Handler) (url string, open *atomic.Int32) {
 	t.Helper()
 	open = new(atomic.Int32)
@@ -180,16 +183,17 @@ func counting(t *testing.T, handler http.Handler) (url string, open *atomic.Int3
 
 func TestIdleConnectionsAreLimited(t *testing.T) {
 	t.Parallel()
-	// 8 are kept; more than a webhook has requests, since others may have its endpoint.
+	// 8 connections are kept: more than a webhook has requests, since several webhooks may
+	// have the same endpoint.
 	s := newSender(t, func(c *Config) { c.Concurrency = 2 })
 	var open []*atomic.Int32
 	for _, round := range []struct {
-		requests int // at once, to another endpoint
+		requests int // made at once to a new endpoint
 		open     []int32
 	}{
 		{5, []int32{5}},
 		{2, []int32{5, 2}},
-		{5, []int32{1, 2, 5}}, // those idle for longest are given up
+		{5, []int32{1, 2, 5}}, // those idle for the longest time are closed
 		{5, []int32{0, 0, 3, 5}},
 	} {
 		g := newGate()
@@ -202,7 +206,7 @@ func TestIdleConnectionsAreLimited(t *testing.T) {
 	}
 }
 
-// The connection that was used last is the likeliest to live.
+// The connection that was used last is the one that most likely still works.
 func TestMostRecentConnectionIsUsedFirst(t *testing.T) {
 	t.Parallel()
 	address := make(chan string, 10)
@@ -241,7 +245,7 @@ func TestIdleConnectionsAreClosedInTime(t *testing.T) {
 	}
 }
 
-// timedConnection is a connection of which only the end counts.
+// timedConnection notes when it is closed.
 type timedConnection struct {
 	connection
 	began time.Time
@@ -252,9 +256,8 @@ func (*timedConnection) shared() bool         { return false }
 func (*timedConnection) ready(time.Time) bool { return true }
 func (c *timedConnection) close()             { c.lived = time.Since(c.began) }
 
-// Each idle connection is closed when its own time is up, by one timer that
-// rests when there is none. The network's time is not the test's, hence no
-// network.
+// Each idle connection is closed when its own time is up. One timer does this, which stops
+// when there is none. The test has no network, which would not follow the test's clock.
 func TestTimeOfIdleConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

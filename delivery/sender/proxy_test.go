@@ -10,22 +10,23 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
 )
 
-// connectProxy is a proxy that makes connections, and notes where to.
+// connectProxy is a proxy that makes connections, and notes what it was asked for.
 type connectProxy struct {
 	url    *url.URL
-	status int // what it answers; 200 to connect
+	status int // the answer to all requests; with 200 it connects
 	asked  chan string
-	// waitsFor is what it never connects to, nor says that it cannot.
+	// waitsFor is an address for which it neither connects nor answers.
 	waitsFor string
 }
 
-// One of https has a TLS configuration.
+// newConnectProxy starts a proxy. If it has a TLS configuration, it is one of https.
 func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy {
 	t.Helper()
 	p := &connectProxy{status: status, asked: make(chan string, 100)}
@@ -67,79 +68,77 @@ func newConnectProxy(t *testing.T, status int, secure *tls.Config) *connectProxy
 	return p
 }
 
-// With a proxy, its own address needs no permission, but the destination's does.
-func TestProxy(t *testing.T) {
-	ca := newAuthority(t)
-	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
-	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) {
-		c.DNSNames = append(c.DNSNames, "inside.example", "mixed.example", "two.example", "xn--bcher-kva.example")
-	}), answer)
-	plain := httptest.NewServer(http.HandlerFunc(answer))
-	defer plain.Close()
-	_, securePort, _ := net.SplitHostPort(secure.Listener.Addr().String())
-	_, plainPort, _ := net.SplitHostPort(plain.Listener.Addr().String())
-	dnsZone(t, map[string][]string{
-		"inside.example": {"127.0.0.1"}, "mixed.example": {"fe80::1", "127.0.0.1"}, "two.example": {"::1", "127.0.0.1"},
-		"xn--bcher-kva.example": {"127.0.0.1"},
-	})
-	loopback := "the address 127.0.0.1 is not public, and not allowed by the configuration"
+// proxyTest is a request through a proxy, and what the proxy is asked for.
+type proxyTest struct {
+	name, url, allow string
+	want             Response
+	asked            string
+}
 
-	for _, tc := range []struct {
-		name, url, allow string
-		want             Response
-		asked            string
-	}{
-		{
-			"https", secure.URL, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT " + secure.Listener.Addr().String(),
-		},
-		{
-			"http", plain.URL + "/hooks", "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/1.1"},
-			"POST " + plain.URL + "/hooks",
-		},
-		{
-			"https, a name", "https://inside.example:" + securePort, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
-		},
+// allowedThroughProxy are requests that a proxy makes, to the addresses of a server with
+// and of one without TLS.
+func allowedThroughProxy(secure, plain string) []proxyTest {
+	overHTTP1, overHTTP2 := Response{StatusCode: 200, Body: "HTTP/1.1"}, Response{StatusCode: 200, Body: "HTTP/2.0"}
+	_, securePort, _ := net.SplitHostPort(secure)
+	_, plainPort, _ := net.SplitHostPort(plain)
+	return []proxyTest{
+		{"https", "https://" + secure, "127.0.0.0/8", overHTTP2, "CONNECT " + secure},
+		{"http", "http://" + plain + "/hooks", "127.0.0.0/8", overHTTP1, "POST http://" + plain + "/hooks"},
+		{"https, a name", "https://inside.example:" + securePort, "127.0.0.0/8", overHTTP2, "CONNECT 127.0.0.1:" + securePort},
 		{
 			"https, an international name", "https://bücher.example:" + securePort, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
+			overHTTP2, "CONNECT 127.0.0.1:" + securePort,
 		},
 		{
 			"https, a name with two addresses", "https://two.example:" + securePort, "127.0.0.0/8 ::1/128",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
+			overHTTP2, "CONNECT 127.0.0.1:" + securePort,
 		},
 		{
 			"http, a name", "http://inside.example:" + plainPort + "/hooks", "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/1.1"},
-			"POST http://inside.example:" + plainPort + "/hooks",
+			overHTTP1, "POST http://inside.example:" + plainPort + "/hooks",
 		},
-		{"https, forbidden", secure.URL, "", Response{Failure: loopback}, ""},
-		{"http, forbidden", plain.URL, "", Response{Failure: loopback}, ""},
-		{"a name, forbidden", "https://inside.example:" + securePort, "", Response{Failure: loopback}, ""},
-		{"a name, all of it forbidden", "https://mixed.example:" + securePort, "", Response{Failure: loopback}, ""},
 		{
 			"https, a name that is partly forbidden", "https://mixed.example:" + securePort, "127.0.0.0/8",
-			Response{StatusCode: 200, Body: "HTTP/2.0"},
-			"CONNECT 127.0.0.1:" + securePort,
+			overHTTP2, "CONNECT 127.0.0.1:" + securePort,
 		},
-		// Which address it is then is up to the proxy.
-		{"http, a name that is partly forbidden", "http://mixed.example:" + plainPort, "127.0.0.0/8", Response{
-			Failure: "the address fe80::1 is not public, and not allowed by the configuration",
-		}, ""},
-		{"an address, IPv4-mapped", "https://[::ffff:127.0.0.1]:" + securePort, "", Response{
-			Failure: "the address 127.0.0.1 is not public, and not allowed by the configuration",
-		}, ""},
+	}
+}
+
+// forbiddenThroughProxy are requests that the proxy is not asked to make.
+func forbiddenThroughProxy(secure, plain string) []proxyTest {
+	loopback := Response{Failure: notPublic("127.0.0.1")}
+	_, securePort, _ := net.SplitHostPort(secure)
+	_, plainPort, _ := net.SplitHostPort(plain)
+	return []proxyTest{
+		{"https, forbidden", "https://" + secure, "", loopback, ""},
+		{"http, forbidden", "http://" + plain, "", loopback, ""},
+		{"a name, forbidden", "https://inside.example:" + securePort, "", loopback, ""},
+		{"a name, all of it forbidden", "https://mixed.example:" + securePort, "", loopback, ""},
+		// The proxy would choose the address.
+		{"http, a name that is partly forbidden", "http://mixed.example:" + plainPort, "127.0.0.0/8", Response{Failure: notPublic("fe80::1")}, ""},
+		{"an address, IPv4-mapped", "https://[::ffff:127.0.0.1]:" + securePort, "", loopback, ""},
 		{"an address written as a number", "https://2130706433:" + securePort, "", Response{
 			Failure: "the name 2130706433 has no address" + checkHost,
 		}, ""},
 		{"a name without address", "https://hooks.invalid", "", Response{Failure: "the name hooks.invalid has no address" + checkHost}, ""},
-	} {
+	}
+}
+
+// With a proxy, the destination's address must be allowed. The proxy's own need not be.
+func TestProxy(t *testing.T) {
+	ca := newAuthority(t)
+	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
+	secureServer := serveTLS(t, ca.issue(func(c *x509.Certificate) {
+		c.DNSNames = append(c.DNSNames, "inside.example", "mixed.example", "two.example", "xn--bcher-kva.example")
+	}), answer)
+	plainServer := httptest.NewServer(http.HandlerFunc(answer))
+	defer plainServer.Close()
+	dnsZone(t, map[string][]string{
+		"inside.example": {"127.0.0.1"}, "mixed.example": {"fe80::1", "127.0.0.1"}, "two.example": {"::1", "127.0.0.1"},
+		"xn--bcher-kva.example": {"127.0.0.1"},
+	})
+	secure, plain := secureServer.Listener.Addr().String(), plainServer.Listener.Addr().String()
+	for _, tc := range slices.Concat(allowedThroughProxy(secure, plain), forbiddenThroughProxy(secure, plain)) {
 		t.Run(tc.name, func(t *testing.T) {
 			proxy := newConnectProxy(t, http.StatusOK, nil)
 			s := newSender(t, trusting(ca), func(c *Config) {
@@ -160,7 +159,7 @@ func TestProxy(t *testing.T) {
 	}
 }
 
-// An HTTPS proxy is spoken to by HTTP/1.1, though it could do HTTP/2.
+// The sender speaks HTTP/1.1 with an HTTPS proxy, even if the proxy could speak HTTP/2.
 func TestSecureProxy(t *testing.T) {
 	ca := newAuthority(t)
 	answer := func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Proto) }
@@ -185,8 +184,7 @@ func TestProxyTriesAddresses(t *testing.T) {
 	s.Send(t.Context(), message("https://two.example:"+port)).want(t, Response{StatusCode: 200})
 }
 
-// A proxy that waits for one address, which drops packets, is asked for the next in
-// time.
+// If the proxy waits for an address that drops packets, it is asked for the next one in time.
 func TestProxyWaitsForAddress(t *testing.T) {
 	ca := newAuthority(t)
 	secure := serveTLS(t, ca.issue(func(c *x509.Certificate) { c.DNSNames = append(c.DNSNames, "two.example") }), func(http.ResponseWriter, *http.Request) {})
