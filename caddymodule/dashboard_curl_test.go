@@ -29,7 +29,8 @@ var curlCases = map[string]struct{ path, data, secret string }{
 	"controls": {"/in", "{\r\n\t\"text\": \"a\x7fb\u009b31m\u202ec\u2028d\u00a0e\ufeff it's \\\\ !!\"\n\n}", "plain text"},
 	"scripts":  {"/größe", `{"text":"Größe 寸法 👩‍💻 ❤️"}`, "whsec_" + "bWFueSByYW5kb20gYnl0ZXM="},
 	"dots":     {"/a/../b/./c//d/%2e%2E/", `{}`, ""},
-	"globs":    {"/in?a=[1-3]&b={x,y}&c=100%25&d=~*", `{}`, ""},
+	"globs":    {"/{in}?a=[1-3]&b={x,y}&c=100%25&d=~*&e=ü|^", `{}`, ""},
+	"query":    {"?", `{}`, ""},
 	"long":     {"/in", `{"text":"` + strings.Repeat("0123456789abcdef", 140*64) + `"}`, "long"},
 }
 

@@ -28,10 +28,11 @@ function quoted(text) {
 		: `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-// sent is a URL as requests have it: what is not ASCII is escaped, a host by its own rules.
+// sent is a URL as requests have it: its path and query without what they must not contain,
+// and a host that is not ASCII as DNS has it.
 function sent(url) {
 	const [, origin, rest] = /^(\w+:\/\/[^/?]*)(.*)$/s.exec(url);
-	return (/[^!-~]/.test(origin) ? URL.parse(origin).origin : origin) + rest.replace(/[^!-~]/gu, encodeURIComponent);
+	return (/[^!-~]/.test(origin) ? URL.parse(origin).origin : origin) + rest.replace(/[^\w.~!$&'()*+,;=:@/?%[\]-]/gu, encodeURIComponent);
 }
 
 function curl({ url, request_body: body, request_headers: kept }) {
