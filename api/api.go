@@ -70,13 +70,13 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 	if c.events > 0 && a.EventsRefused != nil {
 		a.EventsRefused(c.events, p.Status)
 	}
-	return p.write(w)
+	return p.write(w, r)
 }
 
 // Unavailable refuses a request that no API can serve now.
-func Unavailable(w http.ResponseWriter, detail string) error {
+func Unavailable(w http.ResponseWriter, r *http.Request, detail string) error {
 	setCommonHeaders(w)
-	return unavailable(detail).write(w)
+	return unavailable(detail).write(w, r)
 }
 
 func setCommonHeaders(w http.ResponseWriter) {

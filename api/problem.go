@@ -83,11 +83,19 @@ func (a *API) engineProblem(err error) *problem {
 	}
 }
 
-func (p *problem) write(w http.ResponseWriter) error {
-	filled := *p
-	filled.Type, filled.Title = "about:blank", http.StatusText(p.Status)
+// write answers with the problem: in JSON, unless people asked for the page.
+func (p *problem) write(w http.ResponseWriter, r *http.Request) error {
 	if p.retryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
 	}
+	if asksForPage(r) {
+		w.Header().Set("Vary", "Accept")
+		if prefersHTML(r.Header) {
+			p.page().ServeHTTP(w, r)
+			return nil
+		}
+	}
+	filled := *p
+	filled.Type, filled.Title = "about:blank", http.StatusText(p.Status)
 	return writeJSON(w, p.Status, "application/problem+json", &filled)
 }

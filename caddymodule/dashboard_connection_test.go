@@ -1,7 +1,9 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
@@ -75,6 +77,40 @@ func testSignedOut(t *testing.T, d *dashboard) {
 	if got := d.webhooks(); len(got) != 1 || !strings.HasSuffix(got[0].URL, "/ok") {
 		t.Errorf("got %+v", got)
 	}
+}
+
+// testSignIn opens the page as nobody, and as somebody with a wrong password: the page in
+// its place says what to do.
+func testSignIn(t *testing.T, d *dashboard) {
+	axe, err := os.ReadFile("testdata/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := d.users()
+	for _, at := range []string{d.at("signed/"), strings.Replace(d.at("signed/"), "://", "://anybody:wrong@", 1)} {
+		d.run(chromedp.Navigate(at))
+		d.sees("Sign in with the admin token as the password, under any user name.")
+	}
+	for _, look := range looks {
+		d.size(look.width, 600)
+		d.prefer("prefers-color-scheme", look.scheme)
+		if out := d.text(sticksOut); out != "" {
+			t.Errorf("%d pixels wide: %s", look.width, out)
+		}
+		d.screenshot(fmt.Sprintf("sign in %d %s", look.width, look.scheme))
+		if look.axe {
+			d.eval(string(axe))
+			if found := d.text(axeFinds); found != "" {
+				t.Errorf("%d pixels wide: %s", look.width, found)
+			}
+		}
+	}
+	if color := d.text(`getComputedStyle(document.querySelector("a")).color`); color != "rgb(31, 95, 196)" {
+		t.Errorf("the link is %s", color)
+	}
+	as(network.Headers{"X-User": "alice"})
+	d.click("link", "Try again")
+	d.sees("No webhook yet")
 }
 
 // cancelPrompts closes the browser's own windows that ask for a password.

@@ -31,6 +31,7 @@ func TestDashboardPage(t *testing.T) {
 		"hostile texts":        testHostileTexts,
 		"keyboard alone":       testKeyboard,
 		"looks":                testLooks,
+		"sign in":              testSignIn,
 		"signed out":           testSignedOut,
 		"mounts":               testPageMounts,
 		"times":                testTimes,

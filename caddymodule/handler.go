@@ -108,7 +108,7 @@ func (h *Handler) Cleanup() error {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	app, release := h.hold()
 	if app == nil {
-		return api.Unavailable(w, "The configuration has just changed. Try again.")
+		return api.Unavailable(w, r, "The configuration has just changed. Try again.")
 	}
 	defer release()
 	by := api.Caller{Role: h.access.role(r), Tenant: h.requestTenant(r), Serving: h.serving}

@@ -13,7 +13,7 @@ import (
 	"strconv"
 )
 
-//go:embed *.html *.css *.js
+//go:embed index.html *.css *.js
 var sources embed.FS
 
 const page = "index.html"
