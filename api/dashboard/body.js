@@ -82,7 +82,7 @@ const examples = {
 }`,
 	JavaScript: `import { createHmac, timingSafeEqual } from "node:crypto";
 
-function verify(secret, body, signature) { // body: a Buffer, as it came
+function verify(secret, body, signature) { /* body: a Buffer, as it came */
   const want = Buffer.from("sha256=" + createHmac("sha256", secret).update(body).digest("hex"));
   const got = Buffer.from(signature ?? "");
   return got.length === want.length && timingSafeEqual(got, want);

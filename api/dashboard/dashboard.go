@@ -53,9 +53,9 @@ func Files() []*File {
 	return files
 }
 
-// comment is a line that only readers of the source need. It is left empty, so that
-// what browsers report has the source's lines.
-var comment = regexp.MustCompile(`(?m)^[ \t]*//.*$`)
+// comment is what only readers of the source need. Its line stays, so that what browsers
+// report has the source's lines.
+var comment = regexp.MustCompile(`(?m)(^[ \t]*|[ \t]+)// .*$`)
 
 func newFile(name string) *File {
 	content, err := sources.ReadFile(name)
