@@ -22,7 +22,7 @@ import (
 
 const storePassword = "password-of-the-redis"
 
-// copyStores runs caddy webhooks copy, and returns what it prints.
+// copyStores runs the command caddy webhooks copy, and returns what it prints.
 func copyStores(t *testing.T, args ...string) (output string, err error) {
 	t.Helper()
 	out, err := caddyCommand(t, append([]string{"webhooks", "copy"}, args...)...).CombinedOutput()
@@ -73,35 +73,57 @@ func (r *receiver) withStore(store string) siteConfig {
 `, store, r.ca)}
 }
 
-// TestCopyCommand takes what a site holds from a file to Redis and on to another
-// file. Each time a site goes on with the copy.
+// TestCopyCommand copies what a site holds from a folder to Redis, and on to another
+// folder. Each time a site goes on with the copy.
 func TestCopyCommand(t *testing.T) {
 	t.Setenv("COPY_TEST_PASSWORD", storePassword)
 	redis := redistest.Start(t, "--requirepass", storePassword)
-	first, second := "embedded "+t.TempDir(), "embedded "+filepath.Join(t.TempDir(), "new")
-	inRedis := fmt.Sprintf("redis {\n\taddress %s\n\tpassword {env.COPY_TEST_PASSWORD}\n}", redis.Addr)
-	endpoint := newReceiver(t)
+	c := &copied{
+		T: t, endpoint: newReceiver(t),
+		first: "embedded " + t.TempDir(), second: "embedded " + filepath.Join(t.TempDir(), "new"),
+		inRedis: fmt.Sprintf("redis {\n\taddress %s\n\tpassword {env.COPY_TEST_PASSWORD}\n}", redis.Addr),
+	}
+	c.fill()
+	c.copyToRedis()
+	c.goOnInRedis()
+	c.copyBack()
+}
 
-	s := startSite(t, endpoint.withStore(first))
+// copied are the stores of TestCopyCommand, and what is in them.
+type copied struct {
+	*testing.T
+	endpoint               *receiver
+	first, inRedis, second string // the stores
+	delivered              request
+	pending                receipt // of an event whose delivery has failed
+	retry, rerun           request // of the pending and of the delivered event
+}
+
+// fill makes two webhooks in the first store, and two events for one of them, of which one
+// is delivered.
+func (c *copied) fill() {
+	s := startSite(c.T, c.endpoint.withStore(c.first))
 	s.ready()
-	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`","secret":"`+secret+`"}`).want(t, http.StatusCreated, nil)
-	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`/off","enabled":false}`).want(t, http.StatusCreated, nil)
-	s.emit(`{"event_type":"device_created","data":{"n":1}}`).want(t, http.StatusAccepted, nil)
-	delivered := s.requests("status=success", 1)[0]
-	endpoint.answer(http.StatusInternalServerError)
-	var pending receipt
-	s.emit(`{"event_type":"device_created","data":{"n":2}}`).want(t, http.StatusAccepted, &pending)
-	eventually(t, "the second event to fail", func() bool {
+	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+c.endpoint.URL+`","secret":"`+secret+`"}`).want(c.T, http.StatusCreated, nil)
+	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+c.endpoint.URL+`/off","enabled":false}`).want(c.T, http.StatusCreated, nil)
+	s.emit(`{"event_type":"device_created","data":{"n":1}}`).want(c.T, http.StatusAccepted, nil)
+	c.delivered = s.requests("status=success", 1)[0]
+	c.endpoint.answer(http.StatusInternalServerError)
+	s.emit(`{"event_type":"device_created","data":{"n":2}}`).want(c.T, http.StatusAccepted, &c.pending)
+	eventually(c.T, "the second event to fail", func() bool {
 		var list requestList
-		s.admin(http.MethodGet, "api/requests?status=failed", "").want(t, http.StatusOK, &list)
+		s.admin(http.MethodGet, "api/requests?status=failed", "").want(c.T, http.StatusOK, &list)
 		return len(list.Data) > 0
 	})
-	wantRefused(t, "another process has", "--from", first, "--to", inRedis, "--with-secrets")
-	stopSite(t)
+	wantRefused(c.T, "another process has", "--from", c.first, "--to", c.inRedis, "--with-secrets")
+	stopSite(c.T)
+}
 
-	wantRefused(t, "1 of 2 webhooks have a secret: give --with-secrets", "--from", first, "--to", second)
-	if _, err := os.Stat(strings.TrimPrefix(second, "embedded ")); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the refused copy began: %v", err)
+// copyToRedis copies the first store, twice.
+func (c *copied) copyToRedis() {
+	wantRefused(c.T, "1 of 2 webhooks have a secret: give --with-secrets", "--from", c.first, "--to", c.second)
+	if _, err := os.Stat(strings.TrimPrefix(c.second, "embedded ")); !errors.Is(err, os.ErrNotExist) {
+		c.Errorf("the refused copy began: %v", err)
 	}
 	counts := []string{
 		"tenants                        1           1",
@@ -109,48 +131,56 @@ func TestCopyCommand(t *testing.T) {
 		"events                         2           2",
 		"pending deliveries             1           1",
 	}
-	wantCopied(t, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied"),
-		"--from", first, "--to", inRedis, "--with-secrets")
-	wantCopied(t, append(counts, "webhooks: 2 read, 0 copied, 2 were already there", "events: 2 read, 0 copied, 2 were already there"),
-		"--from", first, "--to", inRedis, "--with-secrets")
+	wantCopied(c.T, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied"),
+		"--from", c.first, "--to", c.inRedis, "--with-secrets")
+	wantCopied(c.T, append(counts, "webhooks: 2 read, 0 copied, 2 were already there", "events: 2 read, 0 copied, 2 were already there"),
+		"--from", c.first, "--to", c.inRedis, "--with-secrets")
+}
 
-	// The pending delivery goes out, as the first would have been, and what went
-	// out can be sent again.
-	endpoint.answer(http.StatusOK)
-	endpoint.forget()
-	s = startSite(t, endpoint.withStore(inRedis))
+// goOnInRedis has a site deliver the pending event, as it would have been delivered before
+// the copy, and run the request again that was made before.
+func (c *copied) goOnInRedis() {
+	c.endpoint.answer(http.StatusOK)
+	c.endpoint.forget()
+	s := startSite(c.T, c.endpoint.withStore(c.inRedis))
 	s.ready()
-	got := endpoint.next(t)
-	if !strings.Contains(string(got.body), pending.EventID) || got.header.Get("X-Level-Signature") != signature(got.body) {
-		t.Errorf("got %s, signed %s", got.body, got.header.Get("X-Level-Signature"))
+	got := c.endpoint.next(c.T)
+	if !strings.Contains(string(got.body), c.pending.EventID) || got.header.Get("X-Level-Signature") != signature(got.body) {
+		c.Errorf("got %s, signed %s", got.body, got.header.Get("X-Level-Signature"))
 	}
-	retry := s.requests("status=success&event_id="+pending.EventID, 1)[0]
-	if retry.Trigger != "retry" || retry.Attempt == nil || *retry.Attempt < 2 {
-		t.Errorf("the retry is %+v", retry)
+	c.retry = s.requests("status=success&event_id="+c.pending.EventID, 1)[0]
+	if c.retry.Trigger != "retry" || c.retry.Attempt == nil || *c.retry.Attempt < 2 {
+		c.Errorf("the retry is %+v", c.retry)
 	}
-	var rerun request
-	s.admin(http.MethodPost, "api/requests/"+delivered.ID+"/rerun", "").want(t, http.StatusOK, &rerun)
-	if again := endpoint.next(t); rerun.Status != "success" || string(again.body) != *rerun.RequestBody || !strings.Contains(*rerun.RequestBody, `{"n":1}`) {
-		t.Errorf("the rerun is %+v", rerun)
+	s.admin(http.MethodPost, "api/requests/"+c.delivered.ID+"/rerun", "").want(c.T, http.StatusOK, &c.rerun)
+	if again := c.endpoint.next(c.T); c.rerun.Status != "success" || string(again.body) != *c.rerun.RequestBody || !strings.Contains(*c.rerun.RequestBody, `{"n":1}`) {
+		c.Errorf("the re-run is %+v", c.rerun)
 	}
-	stopSite(t)
+	stopSite(c.T)
+}
 
-	wantRefused(t, "the stores differ in their pending deliveries, requests", "--from", first, "--to", inRedis, "--with-secrets")
-	wantCopied(t, append(counts[:3:3], "pending deliveries             0           0"),
-		"--from", inRedis, "--to", second, "--with-secrets")
-	s = startSite(t, endpoint.withStore(second))
+// copyBack copies from Redis to the second store, where a site finds the whole log.
+func (c *copied) copyBack() {
+	wantRefused(c.T, "the stores differ in their pending deliveries, requests", "--from", c.first, "--to", c.inRedis, "--with-secrets")
+	wantCopied(c.T, []string{
+		"tenants                        1           1",
+		"webhooks                       2           2",
+		"events                         2           2",
+		"pending deliveries             0           0",
+	}, "--from", c.inRedis, "--to", c.second, "--with-secrets")
+	s := startSite(c.T, c.endpoint.withStore(c.second))
 	s.ready()
 	var before request
-	s.admin(http.MethodGet, "api/requests/"+delivered.ID, "").want(t, http.StatusOK, &before)
+	s.admin(http.MethodGet, "api/requests/"+c.delivered.ID, "").want(c.T, http.StatusOK, &before)
 	if before.ResponseBody == nil || *before.ResponseBody != "answer 200" {
-		t.Errorf("the first request is %+v", before)
+		c.Errorf("the first request is %+v", before)
 	}
-	if rows := s.requests("status=success", 3); rows[0].ID != rerun.ID || rows[1].ID != retry.ID || rows[2].ID != delivered.ID {
-		t.Errorf("the log is %+v", rows)
+	if rows := s.requests("status=success", 3); rows[0].ID != c.rerun.ID || rows[1].ID != c.retry.ID || rows[2].ID != c.delivered.ID {
+		c.Errorf("the log is %+v", rows)
 	}
 }
 
-// stopSite stops the Caddy in this process, and so closes its store.
+// stopSite stops the Caddy in this process, which closes its store.
 func stopSite(t *testing.T) {
 	t.Helper()
 	if err := caddy.Stop(); err != nil {
@@ -158,7 +188,7 @@ func stopSite(t *testing.T) {
 	}
 }
 
-// forget forgets what has arrived.
+// forget drops what has arrived so far.
 func (r *receiver) forget() {
 	for {
 		select {
@@ -204,8 +234,7 @@ func TestCopyMistakes(t *testing.T) {
 	}
 }
 
-// TestCopyInterrupted has Ctrl-C end a copy in the middle, and the next one take
-// it to its end.
+// TestCopyInterrupted has Ctrl-C end a copy in the middle, and the next copy finish it.
 func TestCopyInterrupted(t *testing.T) {
 	t.Parallel()
 	const events = 10_000
@@ -224,9 +253,9 @@ func TestCopyInterrupted(t *testing.T) {
 		}
 		lines := bufio.NewScanner(output)
 		for lines.Scan() && !strings.HasPrefix(lines.Text(), "webhooks: ") {
-			continue // a warning of the store's
+			continue // the store has printed a warning
 		}
-		// It has begun, and comes no further than to the end of a batch.
+		// The copy has begun, and now gets no further than to the end of a batch.
 		if err := errors.Join(redis.Freeze(), cmd.Process.Signal(os.Interrupt), redis.Thaw()); err != nil {
 			t.Fatal(err)
 		}
@@ -235,7 +264,7 @@ func TestCopyInterrupted(t *testing.T) {
 			last = lines.Text()
 		}
 		if err := cmd.Wait(); err == nil && try < 10 {
-			continue // it was quicker
+			continue // the copy was quicker
 		} else if err == nil || last != "Error: interrupted: run the same command again to continue" {
 			t.Fatalf("%v: %s", err, last)
 		}

@@ -17,8 +17,8 @@ func (d *dashboard) openNewest() {
 	d.until(`document.querySelector("#detail").open && document.querySelector("#detail dl")`)
 }
 
-// wantCurl checks that the command to send a request by hand has some texts, and is
-// one that a shell understands.
+// wantCurl checks that the curl command that the panel shows contains some texts, and that a
+// shell understands it.
 func (d *dashboard) wantCurl(texts ...string) (command string) {
 	d.t.Helper()
 	command = d.text(`document.querySelector("#detail [aria-label='curl command']").textContent`)
@@ -60,28 +60,21 @@ func testDetail(t *testing.T, d *dashboard) {
 	d.eval(copies)
 	d.click("button", "Copy response body")
 	d.until(`window.copied.startsWith('{"stored":true,')`)
-	// Back leads out of the panel, and its address into it.
+	// Back closes the panel, and its address opens it.
 	link := d.text("location.hash")
 	d.eval("history.back()")
 	d.until(`!document.querySelector("#detail").open`)
-	d.run(chromedp.Navigate("about:blank")) // as who gets the link sees it
+	d.run(chromedp.Navigate("about:blank")) // as if somebody else had the link
 	d.visit(link)
 	d.until(`document.querySelector("#detail dl")`)
 	d.until(inView)
-	// The command is what a shell understands.
+	// A shell understands the command.
 	d.eval(copies)
 	d.eval(`document.querySelectorAll("#detail details").forEach((details) => { details.open = true; })`)
 	d.click("button", "Copy curl command")
 	d.until(`window.copied?.startsWith("SECRET=")`)
 	d.wantCurl(event, `'X-Level-Signature: sha256='"$SIGNATURE"`)
-	for _, language := range []string{"Go", "JavaScript", "Python", "Ruby", "PHP"} {
-		d.eval(`{
-			const choice = document.querySelector("#detail select");
-			choice.value = "` + language + `";
-			choice.dispatchEvent(new Event("change"));
-		}`)
-		d.until(`/sha256=/.test(document.querySelector("#detail pre[aria-label=Code]").textContent)`)
-	}
+	d.seesCode("Go", "JavaScript", "Python", "Ruby", "PHP")
 	d.click("button", "Close")
 	d.until(`!document.querySelector("#detail").open && !location.hash.includes("request=")`)
 	// Without a secret there is nothing to sign.
@@ -90,10 +83,23 @@ func testDetail(t *testing.T, d *dashboard) {
 	d.sees("User-Agent: Caddy-Webhooks")
 	d.seesNot("sha256=********")
 	if command := d.wantCurl(event); strings.Contains(command, "SIGNATURE") {
-		t.Errorf("signs what was not signed:\n%s", command)
+		t.Errorf("the command signs a request that was not signed:\n%s", command)
 	}
 	d.visit("#requests?request=00000000-0000-7000-8000-000000000000")
 	d.sees("There is no such request, or not any more.")
+}
+
+// seesCode chooses each language, and waits for its code that checks a signature.
+func (d *dashboard) seesCode(languages ...string) {
+	d.t.Helper()
+	for _, language := range languages {
+		d.eval(`{
+			const choice = document.querySelector("#detail select");
+			choice.value = "` + language + `";
+			choice.dispatchEvent(new Event("change"));
+		}`)
+		d.until(`/sha256=/.test(document.querySelector("#detail pre[aria-label=Code]").textContent)`)
+	}
 }
 
 // testAttempts watches a delivery until it has failed for good.
@@ -130,14 +136,14 @@ func testRerun(_ *testing.T, d *dashboard) {
 	d.rows(5)
 	d.click("link", "Show request")
 	d.sees("thanks")
-	// What cannot be sent is said.
+	// The page says why a request cannot be sent.
 	d.api(http.MethodPatch, "webhooks/"+webhook, `{"enabled":false}`, http.StatusOK, nil)
 	d.click("button", "Re-run request")
 	d.sees("The webhook is disabled: enable it first.")
 }
 
-// testBulk re-runs what was selected, and then all that failed: each delivery
-// once, and none that has succeeded.
+// testBulk re-runs selected requests, and then all failed ones. Each delivery is sent once,
+// and none that has succeeded.
 func testBulk(t *testing.T, d *dashboard) {
 	d.answer("/in", http.StatusServiceUnavailable, "later, please")
 	d.subscribe("/in")

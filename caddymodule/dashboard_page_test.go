@@ -2,59 +2,61 @@ package caddymodule_test
 
 import "testing"
 
+// flowsOfStores depend on what a store holds. They are tried with each store.
+var flowsOfStores = map[string]func(*testing.T, *dashboard){
+	"add a webhook":       testAddWebhook,
+	"change a webhook":    testChangeWebhook,
+	"delete a webhook":    testDeleteWebhook,
+	"send a test event":   testTestEvent,
+	"read the log":        testLog,
+	"filter the log":      testFilters,
+	"read a request":      testDetail,
+	"run again":           testRerun,
+	"run again and leave": testRerunLeft,
+	"run many again":      testBulk,
+	"live":                testLive,
+	"live burst":          testLiveBurst,
+	"overview":            testOverview,
+	"webhook facts":       testWebhookFacts,
+}
+
+// flowsOfPage depend only on the page. They are tried once.
+var flowsOfPage = map[string]func(*testing.T, *dashboard){
+	"check a webhook":      testWebhookChecks,
+	"attempts and waiting": testAttempts,
+	"hostile texts":        testHostileTexts,
+	"keyboard alone":       testKeyboard,
+	"looks":                testLooks,
+	"sign in":              testSignIn,
+	"signed out":           testSignedOut,
+	"mounts":               testPageMounts,
+	"times":                testTimes,
+	"many webhooks":        testManyWebhooks,
+	"live reader":          testLiveReader,
+	"late answer":          testLateAnswer,
+	"late save":            testLateSave,
+	"late results":         testLateResults,
+	"stopped in between":   testBulkStopped,
+	"failed answers":       testFailedAnswers,
+	"failed list":          testFailedList,
+	"panel on another tab": testPanelLeft,
+	"links in the panel":   testPanelLinks,
+	"live refused":         testLiveRefused,
+	"live signed out":      testLiveSignedOut,
+	"verify a signature":   testVerify,
+	"refresh":              testRefresh,
+	"late refresh":         testRefreshLate,
+	"messages":             testMessages,
+	"long texts":           testLongTexts,
+	"live pointer":         testLivePointer,
+	"place of the panel":   testPanelPlace,
+}
+
 // TestDashboardPage uses the page for admins in a real Chromium, as people do. One browser
 // serves all tests, each with a window and a tenant of its own.
 func TestDashboardPage(t *testing.T) {
 	t.Parallel()
 	browser := startChromium(t)
-	// What depends on what stores hold is tried with each.
-	each := map[string]func(*testing.T, *dashboard){
-		"add a webhook":       testAddWebhook,
-		"change a webhook":    testChangeWebhook,
-		"delete a webhook":    testDeleteWebhook,
-		"send a test event":   testTestEvent,
-		"read the log":        testLog,
-		"filter the log":      testFilters,
-		"read a request":      testDetail,
-		"run again":           testRerun,
-		"run again and leave": testRerunLeft,
-		"run many again":      testBulk,
-		"live":                testLive,
-		"live burst":          testLiveBurst,
-		"overview":            testOverview,
-		"webhook facts":       testWebhookFacts,
-	}
-	// What depends on the page alone is tried once.
-	once := map[string]func(*testing.T, *dashboard){
-		"check a webhook":      testWebhookChecks,
-		"attempts and waiting": testAttempts,
-		"hostile texts":        testHostileTexts,
-		"keyboard alone":       testKeyboard,
-		"looks":                testLooks,
-		"sign in":              testSignIn,
-		"signed out":           testSignedOut,
-		"mounts":               testPageMounts,
-		"times":                testTimes,
-		"many webhooks":        testManyWebhooks,
-		"live reader":          testLiveReader,
-		"late answer":          testLateAnswer,
-		"late save":            testLateSave,
-		"late results":         testLateResults,
-		"stopped in between":   testBulkStopped,
-		"failed answers":       testFailedAnswers,
-		"failed list":          testFailedList,
-		"panel on another tab": testPanelLeft,
-		"links in the panel":   testPanelLinks,
-		"live refused":         testLiveRefused,
-		"live signed out":      testLiveSignedOut,
-		"verify a signature":   testVerify,
-		"refresh":              testRefresh,
-		"late refresh":         testRefreshLate,
-		"messages":             testMessages,
-		"long texts":           testLongTexts,
-		"live pointer":         testLivePointer,
-		"place of the panel":   testPanelPlace,
-	}
 	for name, store := range dashboardStores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -67,13 +69,13 @@ func TestDashboardPage(t *testing.T) {
 					})
 				}
 			}
-			flows(each)
+			flows(flowsOfStores)
 			if name == "embedded" {
-				flows(once)
+				flows(flowsOfPage)
 			}
 		})
 	}
-	// What needs a Caddy of its own, one after the other.
+	// These need a Caddy of their own. They run one after the other.
 	t.Run("alone", func(t *testing.T) {
 		t.Parallel()
 		folder := t.TempDir()

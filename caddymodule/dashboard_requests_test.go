@@ -16,7 +16,7 @@ func testLog(t *testing.T, d *dashboard) {
 	d.answer("/fails", http.StatusBadGateway, "upstream is away")
 	d.subscribe("/fails")
 	d.emit("device_created", 1)
-	d.logs("", 4) // one, and three attempts
+	d.logs("", 4) // one request to /ok, and three to /fails
 	d.rows(4)
 	rows := d.text(`[...document.querySelectorAll("#requests tbody tr")].map((row) => [...row.cells].slice(1, 8).map((cell) => cell.innerText).join(" ")).join("\n")`)
 	for _, want := range []string{
@@ -29,7 +29,7 @@ func testLog(t *testing.T, d *dashboard) {
 		}
 	}
 	d.screenshot("requests some")
-	// A connection that fails has no code.
+	// A request without a connection has no code.
 	d.api(http.MethodPatch, "webhooks/"+d.webhooks()[0].ID, `{"url":"https://127.0.0.1:1/away"}`, http.StatusOK, nil)
 	d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
 	d.until(`document.querySelector("#requests tbody tr .code").textContent === "--"`)
@@ -44,21 +44,12 @@ func testFilters(t *testing.T, d *dashboard) {
 	d.logs("status=failed", 9)
 	d.visit("#requests")
 	d.rows(12)
-	choose := func(name, value string) {
-		t.Helper()
-		// The webhooks that there are to choose from come after the page.
-		d.until(`(() => {
-			const field = document.querySelector("#filters [name=` + name + `]");
-			field.value = ` + quote(value) + `;
-			return field.value === ` + quote(value) + ` && field.dispatchEvent(new Event("input", { bubbles: true }));
-		})()`)
-	}
-	choose("status", "failed")
+	d.chooseFilter("status", "failed")
 	d.rows(9)
-	choose("webhook_id", ok)
+	d.chooseFilter("webhook_id", ok)
 	d.sees("No request matches")
 	d.screenshot("requests no match")
-	choose("webhook_id", fails)
+	d.chooseFilter("webhook_id", fails)
 	d.rows(9)
 	d.fill("combobox", "Event type", "device_created")
 	d.rows(3)
@@ -88,16 +79,27 @@ func testFilters(t *testing.T, d *dashboard) {
 			t.Errorf("%s is %q, want %q", field, got, want)
 		}
 	}
-	choose("until", "2020-01-01T00:00")
+	d.chooseFilter("until", "2020-01-01T00:00")
 	d.sees("No request matches")
 	d.click("button", "Clear filters")
 	d.rows(12)
-	// What Caddy does not understand is said.
+	// The page says what Caddy does not understand.
 	d.visit("#requests?webhook_id=nothing")
 	d.sees("This must be a UUID")
 }
 
-// testTimes switches all times at once, and back.
+// chooseFilter gives a field of the filters a value. The webhooks to choose from may come
+// after the page.
+func (d *dashboard) chooseFilter(name, value string) {
+	d.t.Helper()
+	d.until(`(() => {
+		const field = document.querySelector("#filters [name=` + name + `]");
+		field.value = ` + quote(value) + `;
+		return field.value === ` + quote(value) + ` && field.dispatchEvent(new Event("input", { bubbles: true }));
+	})()`)
+}
+
+// testTimes switches all times to exact ones, and back.
 func testTimes(t *testing.T, d *dashboard) {
 	webhook := d.subscribe("/ok")
 	d.api(http.MethodPost, "webhooks/"+webhook+"/test", "", http.StatusOK, nil)
@@ -112,7 +114,7 @@ func testTimes(t *testing.T, d *dashboard) {
 	if !strings.Contains(shown(), year) {
 		t.Errorf("the exact time is %q", shown())
 	}
-	d.visit("#webhooks") // it is remembered
+	d.visit("#webhooks") // the page remembers the choice
 	d.until(`document.querySelector(".facts time")?.textContent.includes("` + year + `")`)
 	d.click("switch", "Exact times")
 	if text := d.text(`document.querySelector(".facts time").textContent`); strings.Contains(text, year) {

@@ -124,7 +124,6 @@ func (s *measuredSite) want(what string, counts series) {
 
 // countFirst makes calls, most of which are refused, and returns what they count.
 func (s *measuredSite) countFirst() series {
-	s.t.Helper()
 	s.admin(http.MethodPost, "api/webhooks", `{"url":"`+s.endpoint.URL+`/secret-path","secret":"hush","event_types":["group_created","group_updated"]}`).want(s.t, http.StatusCreated, nil)
 	const id = `"event_id":"0e1f8f6e-3f55-4d3d-9a6f-5f0a2c9f3b11",`
 	s.emit(`[{`+id+`"event_type":"group_created","data":{}},{`+id+`"event_type":"group_created","data":{}},{"event_type":"group_deleted","data":{}}]`).want(s.t, http.StatusAccepted, nil)
@@ -145,7 +144,6 @@ func (s *measuredSite) countFirst() series {
 
 // countFailures has all attempts of a delivery fail.
 func (s *measuredSite) countFailures() {
-	s.t.Helper()
 	s.endpoint.answer(http.StatusInternalServerError)
 	s.emit(`{"event_type":"group_updated","data":{}}`).want(s.t, http.StatusAccepted, nil)
 	s.want("three attempts", series{
@@ -162,7 +160,6 @@ func (s *measuredSite) countFailures() {
 
 // countWithoutStore emits an event while the store is away.
 func (s *measuredSite) countWithoutStore() {
-	s.t.Helper()
 	s.emit(`{"event_type":"group_created","data":{}}`).want(s.t, http.StatusServiceUnavailable, nil)
 	eventually(s.t, "store errors", func() bool {
 		s.last = s.scrape()

@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// The secrets of TestSecretsStayIn. Each has a part that is nowhere else.
+// The secrets of TestSecretsStayIn. Each contains a text that appears nowhere else.
 const (
 	plainSecret      = "hush-plain-webhook"
 	changedSecret    = "hush-changed-webhook"
@@ -36,7 +36,7 @@ const (
 // whsec is a secret in the form of Standard Webhooks.
 func whsec(text string) string { return "whsec_" + base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// outcries are all forms in which the secrets could come out.
+// outcries are all forms in which secrets could come out.
 func outcries() []string {
 	forms := []string{"hush", whsec(decodedSecret), strings.TrimPrefix(whsec(decodedSecret), "whsec_")}
 	for _, credentials := range []string{"bob:" + callerPassword, "bob:" + hiddenAdminToken, "proxy:" + proxyPassword} {
@@ -45,11 +45,11 @@ func outcries() []string {
 	return forms
 }
 
-// eavesdropper keeps all that comes out, by where it came from.
+// eavesdropper keeps everything that comes out, and where it came from.
 type eavesdropper struct {
 	t  *testing.T
 	mu sync.Mutex
-	// heard has what was said and where, in turn.
+	// heard has where something was said, and what, in turn.
 	heard []string
 }
 
@@ -59,7 +59,7 @@ func (e *eavesdropper) hear(where, said string) {
 	e.heard = append(e.heard, where, said)
 }
 
-// hearError keeps the text of an error that must be there.
+// hearError keeps the text of an error, which must not be nil.
 func (e *eavesdropper) hearError(where string, err error) {
 	e.t.Helper()
 	if err == nil {
@@ -71,7 +71,7 @@ func (e *eavesdropper) hearError(where string, err error) {
 	}
 }
 
-// check looks for the secrets in all that was heard.
+// check looks for secrets in everything that was heard.
 func (e *eavesdropper) check() {
 	e.t.Helper()
 	for i := 0; i < len(e.heard); i += 2 {
@@ -84,7 +84,7 @@ func (e *eavesdropper) check() {
 	}
 }
 
-// spied is a site whose every answer the eavesdropper hears.
+// spied is a site of which the eavesdropper hears every answer.
 type spied struct {
 	*caddySite
 	*eavesdropper
@@ -99,10 +99,9 @@ func (s *spied) call(method, path, body string, headers ...string) reply {
 	return got
 }
 
-// TestSecretsStayIn does all that has to do with secrets, in order and out of
-// order, with all logs on. What Caddy says of the secrets then is nothing: in no
-// answer, log, metric, error, nor where it shows its configuration, in which only
-// placeholders stand.
+// TestSecretsStayIn does everything that involves secrets, as it is meant and with mistakes,
+// with all logs on. No answer, log, metric or error may contain a secret, nor may the
+// configuration that Caddy shows, in which only placeholders stand.
 func TestSecretsStayIn(t *testing.T) {
 	for name, value := range map[string]string{
 		"HUSH_EMIT": hiddenEmitToken, "HUSH_ADMIN": hiddenAdminToken, "HUSH_REDIS": redisPassword, "HUSH_WRONG": wrongPassword,
@@ -150,23 +149,28 @@ func TestSecretsStayIn(t *testing.T) {
 	ear.hear("the adapted configuration", string(adaptFile(t, s.caddyfile(good))))
 	s.badConfigurations()
 
+	s.hearLog()
+	ear.check()
+}
+
+// hearLog hears the whole log.
+func (s *spied) hearLog() {
+	t := s.caddySite.t
 	log, err := os.ReadFile(s.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, expected := range []string{"handled request", "request failed", "Redis", "407"} {
 		if !strings.Contains(string(log), expected) {
-			t.Errorf("the log does not say %q: it is not all there", expected)
+			t.Errorf("the log does not say %q, so that a part of it is missing", expected)
 		}
 	}
 	for line := range strings.Lines(string(log)) {
-		ear.hear("the log", line)
+		s.hear("the log", line)
 	}
-	ear.check()
 }
 
-// useAPI makes every call as it is meant, with deliveries that succeed, fail and
-// time out.
+// useAPI makes every call as it is meant. Deliveries succeed, fail and time out.
 func (s *spied) useAPI(endpoint *receiver) {
 	t := s.caddySite.t
 	silent := newSilent(t)
@@ -201,7 +205,7 @@ func (s *spied) useAPI(endpoint *receiver) {
 	s.call("DELETE", path, "").want(t, 204, nil)
 }
 
-// awaitRows waits until the log has so many rows, or more.
+// awaitRows waits until the log has at least n rows.
 func (s *spied) awaitRows(query string, n int) []request {
 	t := s.caddySite.t
 	t.Helper()
@@ -213,7 +217,7 @@ func (s *spied) awaitRows(query string, n int) []request {
 	return list.Data
 }
 
-// badCalls has secrets in wrong places, and callers with wrong credentials.
+// badCalls makes calls with secrets in wrong places, and with wrong credentials.
 func (s *spied) badCalls() {
 	t := s.caddySite.t
 	const secret, ok = misplacedSecret, `"url":"https://example.com/"`
@@ -266,7 +270,7 @@ func (s *spied) badCalls() {
 	}
 }
 
-// newSilent is an endpoint that takes connections and says nothing.
+// newSilent starts an endpoint that accepts connections and says nothing.
 func newSilent(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -277,11 +281,11 @@ func newSilent(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// badStores are options of stores that cannot be opened.
+// badStores are the options of stores that cannot be opened.
 func badStores(t *testing.T, redis *redistest.Server, endpoint *receiver) map[string]string {
 	t.Helper()
 	away := freeAddr(t)
-	// It answers with what it does not understand.
+	// Its answers quote commands that it does not understand.
 	renamed := redistest.Start(t, "--rename-command", "AUTH", "LOGIN", "--rename-command", "HELLO", "GREET")
 	return map[string]string{
 		"wrong password": endpoint.config(":{env.HUSH_WRONG}@" + redis.Addr + "/1"),
@@ -316,7 +320,7 @@ func badStores(t *testing.T, redis *redistest.Server, endpoint *receiver) map[st
 	}
 }
 
-// useProxies sends through a proxy that refuses, and through none that is there.
+// useProxies sends through proxies that refuse, and through one that does not exist.
 func (s *spied) useProxies(with func(string) siteConfig, redis *redistest.Server, endpoint *receiver) {
 	t := s.caddySite.t
 	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -347,7 +351,7 @@ func (s *spied) useProxies(with func(string) siteConfig, redis *redistest.Server
 	}
 }
 
-// badConfigurations have secrets, all of them written out, in wrong places.
+// badConfigurations loads configurations that have a secret, written out, in a wrong place.
 func (s *spied) badConfigurations() {
 	const secret = misplacedSecret
 	ear := s.eavesdropper

@@ -11,14 +11,14 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
-// onBothStores runs a test on a store of each kind.
+// onBothStores runs a test with each kind of store.
 func onBothStores(t *testing.T, test func(t *testing.T, store string)) {
 	t.Run("redis", func(t *testing.T) { test(t, "redis redis://"+redistest.Start(t).Addr) })
 	t.Run("embedded", func(t *testing.T) { test(t, "embedded "+t.TempDir()) })
 }
 
-// TestStream has requests come as they are in the list, in the order in which they end,
-// and those that are asked for alone.
+// TestStream has requests come as they are in the list, in the order in which they end.
+// Filtered streams get the requests that they ask for, and no others.
 func TestStream(t *testing.T) {
 	onBothStores(t, func(t *testing.T, store string) {
 		endpoint := newReceiver(t)
@@ -26,7 +26,7 @@ func TestStream(t *testing.T) {
 		s.subscribe(endpoint)
 		s.emitMany(3)
 		eventually(t, "the log", func() bool { return len(s.wholeLog()) == 3 })
-		before := s.wholeLog()
+		before := s.wholeLog()[0]
 
 		all := s.follow("")
 		start := all.wantEvent("start")
@@ -37,32 +37,13 @@ func TestStream(t *testing.T) {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
-		queries := map[string]func(request) bool{
-			"?status=failed":                                 func(r request) bool { return r.Status == "failed" },
-			"?status=success":                                func(r request) bool { return r.Status == "success" },
-			"?event_type=group_deleted":                      func(r request) bool { return r.EventType == "group_deleted" },
-			"?webhook_id=" + before[0].WebhookID:             func(request) bool { return true },
-			"?event_id=" + before[0].EventID:                 func(r request) bool { return r.EventID == before[0].EventID },
-			"?status=failed&event_type=group_created":        func(r request) bool { return r.Status == "failed" && r.EventType == "group_created" },
-			"?webhook_id=" + noID:                            func(request) bool { return false },
-			"?event_id=00000000-0000-0000-0000-000000000000": func(request) bool { return false },
-		}
+		filters := streamFilters(before)
 		filtered := make(map[string]*eventStream)
-		for query := range queries {
+		for query := range filters {
 			filtered[query] = s.follow(query)
 			filtered[query].wantEvent("start")
 		}
-		endpoint.answer(500)
-		s.emit(`{"event_type":"group_deleted","data":{}}`).want(t, 202, nil)
-		var rows []request
-		for range 3 { // all attempts
-			rows = append(rows, all.row())
-		}
-		endpoint.answer(200)
-		s.emit(`{"event_type":"group_created","data":{}}`).want(t, 202, nil)
-		rows = append(rows, all.row())
-		s.admin("POST", "api/requests/"+before[0].ID+"/rerun", "{}").want(t, 200, nil)
-		rows = append(rows, all.row())
+		rows := s.streamRequests(all, endpoint, before)
 
 		list := s.wholeLog()[:len(rows)]
 		slices.Reverse(list)
@@ -71,24 +52,54 @@ func TestStream(t *testing.T) {
 		}
 		resumed := s.follow("?last_event_id=" + start.id)
 		resumed.wantEvent("start")
-		for i := range rows {
-			if got := resumed.row(); got.ID != rows[i].ID {
-				t.Errorf("behind the start comes %s, want %s", got.ID, rows[i].ID)
-			}
-		}
-		for query, chosen := range queries {
-			for _, row := range rows {
-				if chosen(row) {
-					if got := filtered[query].row(); got.ID != row.ID {
-						t.Errorf("%s gives %+v, want %+v", query, got, row)
-					}
-				}
-			}
+		resumed.wantRows("a stream from the start", rows)
+		for query, chosen := range filters {
+			want := slices.DeleteFunc(slices.Clone(rows), func(r request) bool { return !chosen(r) })
+			filtered[query].wantRows(query, want)
 			if n := len(filtered[query].events); n > 0 {
 				t.Errorf("%s gives %d events too many", query, n)
 			}
 		}
 	})
+}
+
+// streamFilters are queries, and which requests each asks for.
+func streamFilters(before request) map[string]func(request) bool {
+	return map[string]func(request) bool{
+		"?status=failed":                                 func(r request) bool { return r.Status == "failed" },
+		"?status=success":                                func(r request) bool { return r.Status == "success" },
+		"?event_type=group_deleted":                      func(r request) bool { return r.EventType == "group_deleted" },
+		"?webhook_id=" + before.WebhookID:                func(request) bool { return true },
+		"?event_id=" + before.EventID:                    func(r request) bool { return r.EventID == before.EventID },
+		"?status=failed&event_type=group_created":        func(r request) bool { return r.Status == "failed" && r.EventType == "group_created" },
+		"?webhook_id=" + noID:                            func(request) bool { return false },
+		"?event_id=00000000-0000-0000-0000-000000000000": func(request) bool { return false },
+	}
+}
+
+// streamRequests has three attempts of a delivery fail, another delivery succeed, and a
+// request run again. It returns the rows that the stream gives for these.
+func (s *caddySite) streamRequests(all *eventStream, endpoint *receiver, before request) (rows []request) {
+	endpoint.answer(500)
+	s.emit(`{"event_type":"group_deleted","data":{}}`).want(s.t, 202, nil)
+	for range 3 {
+		rows = append(rows, all.row())
+	}
+	endpoint.answer(200)
+	s.emit(`{"event_type":"group_created","data":{}}`).want(s.t, 202, nil)
+	rows = append(rows, all.row())
+	s.admin("POST", "api/requests/"+before.ID+"/rerun", "{}").want(s.t, 200, nil)
+	return append(rows, all.row())
+}
+
+// wantRows checks which rows a stream gives next.
+func (e *eventStream) wantRows(what string, rows []request) {
+	e.t.Helper()
+	for _, row := range rows {
+		if got := e.row(); got.ID != row.ID {
+			e.t.Errorf("%s gives %+v, want %+v", what, got, row)
+		}
+	}
 }
 
 func equalRows(a, b []request) bool {
@@ -98,7 +109,7 @@ func equalRows(a, b []request) bool {
 	})
 }
 
-// TestStreamRefused has streams that do not begin.
+// TestStreamRefused asks for streams that are refused.
 func TestStreamRefused(t *testing.T) {
 	s := api(t, "")
 	for _, tc := range []struct {
@@ -134,7 +145,7 @@ func TestStreamRefused(t *testing.T) {
 		t.Error("429 without Retry-After")
 	}
 	streams[0].cancel()
-	eventually(t, "a place to be free", func() bool { return s.admin("GET", "api/requests/stream", "").status == 200 })
+	eventually(t, "a place to become free", func() bool { return s.admin("GET", "api/requests/stream", "").status == 200 })
 }
 
 // TestStreamTenants has each tenant see its own requests.
@@ -158,7 +169,7 @@ func TestStreamTenants(t *testing.T) {
 			t.Errorf("%s gets %d events too many", n.name, extra)
 		}
 	}
-	// The other's place is one in one's own log, or none.
+	// Another tenant's place is one in a tenant's own log, or unknown.
 	other := both[0].follow("?last_event_id="+streams[1].last, "X-Tenant", both[0].name)
 	other.wantEvent("start")
 	both[1].call("POST", "api/requests/"+both[1].request+"/rerun", "{}").want(t, 200, nil)
@@ -168,7 +179,7 @@ func TestStreamTenants(t *testing.T) {
 	}
 }
 
-// TestStreamUnknownPlace comes back at places that are not known.
+// TestStreamUnknownPlace resumes streams at places that are not known.
 func TestStreamUnknownPlace(t *testing.T) {
 	onBothStores(t, func(t *testing.T, store string) {
 		endpoint := newReceiver(t)
@@ -196,7 +207,7 @@ func TestStreamUnknownPlace(t *testing.T) {
 	})
 }
 
-// TestStreamCompressed has Caddy compress a stream: its events come at once all the same.
+// TestStreamCompressed has Caddy compress a stream. Its events come at once all the same.
 func TestStreamCompressed(t *testing.T) {
 	endpoint := newReceiver(t)
 	s := startSite(t, siteConfig{webhooks: endpoint.configOf("embedded " + t.TempDir()), more: "encode"})
@@ -207,7 +218,7 @@ func TestStreamCompressed(t *testing.T) {
 		e.wantEvent("start")
 	}
 	if !compressed.compressed || plain.compressed {
-		t.Errorf("compressed are %t and %t, want the first alone", compressed.compressed, plain.compressed)
+		t.Errorf("the streams are compressed: %t and %t, want only the first", compressed.compressed, plain.compressed)
 	}
 	for range 3 {
 		s.emitMany(1)
@@ -217,8 +228,8 @@ func TestStreamCompressed(t *testing.T) {
 	}
 }
 
-// TestStreamLimited has a server limit how long an answer may take: whoever comes back
-// to the stream misses nothing.
+// TestStreamLimited has a server limit how long an answer may take. A client that resumes
+// the stream each time misses nothing.
 func TestStreamLimited(t *testing.T) {
 	endpoint := newReceiver(t)
 	s := startSite(t, siteConfig{
@@ -229,12 +240,12 @@ func TestStreamLimited(t *testing.T) {
 	f := s.keepFollowing("")
 	for f.ends() < 3 {
 		s.emitMany(1)
-		time.Sleep(10 * time.Millisecond) // the limit is what is waited for
+		time.Sleep(10 * time.Millisecond) // waits for the limit to end the stream
 	}
 	f.wantLog()
 }
 
-// TestStreamGoroutines leaves nothing behind when clients leave.
+// TestStreamGoroutines checks that no goroutine stays when clients have left.
 func TestStreamGoroutines(t *testing.T) {
 	onBothStores(t, func(t *testing.T, store string) {
 		endpoint := newReceiver(t)
