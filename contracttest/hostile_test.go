@@ -61,10 +61,17 @@ func silent(start string) func(io.Writer) {
 	}
 }
 
-// TestHostileEndpoints sends to endpoints that answer without end, too much, or
-// nonsense. Each request fails within the timeout, and is logged as failed.
-func TestHostileEndpoints(t *testing.T) {
-	t.Parallel()
+// hostileEndpoint is an endpoint, and how a request to it fails.
+type hostileEndpoint struct {
+	name   string
+	answer func(io.Writer)
+	status any // nil if there is no status line
+	err    string
+	kept   string // what the log has of the body begins with this
+}
+
+// hostileEndpoints are endpoints that answer without end, too much, or nonsense.
+func hostileEndpoints() []hostileEndpoint {
 	const (
 		ok      = "HTTP/1.1 200 OK\r\n"
 		chunked = ok + "Transfer-Encoding: chunked\r\n\r\n"
@@ -74,14 +81,7 @@ func TestHostileEndpoints(t *testing.T) {
 		long    = "longer than 64 KiB"
 		large   = "longer than 1024 KiB"
 	)
-	s := start(t, ownStore()+"timeout 2s\nmax_response_size 1KiB\n"+destinations("allow_http", "allow 127.0.0.0/8"))
-	for _, test := range []struct {
-		name   string
-		answer func(io.Writer)
-		status any // nil if there is no status line
-		err    string
-		kept   string // what the log has of the body begins with this
-	}{
+	return []hostileEndpoint{
 		{"silence", silent(""), nil, late, ""},
 		{"half a status line", silent("HTTP/1.1 2"), nil, late, ""},
 		{"half the headers", silent(ok + "A: b\r\n"), 200, late, ""},
@@ -102,7 +102,15 @@ func TestHostileEndpoints(t *testing.T) {
 		{"a status of zero", silent("HTTP/1.1 000 OK\r\nContent-Length: 2\r\n\r\nok"), nil, invalid, ""},
 		{"another protocol", silent("SSH-2.0-OpenSSH_9.6\r\n"), nil, invalid, ""},
 		{"another protocol to come", silent("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: a\r\n\r\n"), 101, "101", ""},
-	} {
+	}
+}
+
+// TestHostileEndpoints checks that each request to a hostile endpoint fails within the
+// timeout, and is logged as failed.
+func TestHostileEndpoints(t *testing.T) {
+	t.Parallel()
+	s := start(t, ownStore()+"timeout 2s\nmax_response_size 1KiB\n"+destinations("allow_http", "allow 127.0.0.0/8"))
+	for _, test := range hostileEndpoints() {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			c := s.admin()
