@@ -1,4 +1,4 @@
-// Command ogen calls the API by the client that ogen generates.
+// Command ogen calls the API with the client that ogen generates.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"clients/ogen/gen"
 )
 
-// tokens gives the same token with every call.
+// tokens sends the same token with every call.
 type tokens string
 
 func (t tokens) Bearer(context.Context, gen.OperationName) (gen.Bearer, error) {
@@ -77,7 +77,7 @@ func run(ctx context.Context, url, token, endpoint string) error {
 	if err != nil || len(rows.Data) != 1 || rows.Data[0].WebhookID != id {
 		return fmt.Errorf("requests: %+v, %w", rows, err)
 	}
-	// What is refused comes as a problem.
+	// A refusal comes as a problem.
 	if _, err := want[*gen.CreateWebhookUnprocessableEntity](c.CreateWebhook(ctx, &gen.NewWebhook{URL: "ftp://x"})); err != nil {
 		return fmt.Errorf("refused: %w", err)
 	}
