@@ -13,12 +13,12 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// stream is a request of HTTP/2 as its server sees it.
+// stream is an HTTP/2 request as the server sees it.
 type stream struct {
 	*http2.Framer
 	conn    net.Conn
 	id      uint32
-	earlier int // how many came before on the connection
+	earlier int // how many requests came before it on the connection
 }
 
 func (s stream) answer204() {
@@ -30,8 +30,8 @@ func (s stream) answer204() {
 
 func (s stream) reset(code http2.ErrCode) { _ = s.WriteRSTStream(s.id, code) }
 
-// frames is a server of HTTP/2 that says what the test has it say. The handler
-// is given each request.
+// frames starts an HTTP/2 server whose handler writes frames itself. The handler gets each
+// request.
 func frames(t *testing.T, ca *authority, handle func(stream)) (url string, connections *atomic.Int32) {
 	t.Helper()
 	connections = new(atomic.Int32)
@@ -68,39 +68,47 @@ func frames(t *testing.T, ca *authority, handle func(stream)) (url string, conne
 	}), connections
 }
 
-// A request that the endpoint has, by the protocol, done nothing about is sent
-// once more, as is one whose connection, an older one, has ended. No other is.
+// secondTries are ways to answer the second of two requests, its response, and how many
+// requests and connections there are in all.
+var secondTries = []struct {
+	name                  string
+	refuse                func(stream)
+	want                  Response
+	requests, connections int32
+}{
+	{"goes away", goingAway(http2.ErrCodeNo), Response{StatusCode: 204}, 3, 2},
+	{"goes away with an error", goingAway(http2.ErrCodeEnhanceYourCalm), Response{StatusCode: 204}, 3, 2},
+	{"refuses the stream", resetting(http2.ErrCodeRefusedStream), Response{StatusCode: 204}, 3, 1},
+	{"resets the stream", resetting(http2.ErrCodeInternal), Response{Failure: closedBefore}, 2, 1},
+	{"cancels the stream", resetting(http2.ErrCodeCancel), Response{Failure: closedBefore}, 2, 1},
+	{"finds the protocol broken", resetting(http2.ErrCodeProtocol), Response{Failure: closedBefore}, 2, 1},
+	{"closes the connection", closing, Response{StatusCode: 204}, 3, 2},
+	{"resets the connection", func(s stream) {
+		_ = s.conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
+		closing(s)
+	}, Response{StatusCode: 204}, 3, 2},
+	{"goes away, then closes the connection", func(s stream) {
+		_ = s.WriteGoAway(s.id, http2.ErrCodeNo, nil)
+		closing(s)
+	}, Response{StatusCode: 204}, 3, 2},
+	{"breaks the protocol", func(s stream) { _ = s.WriteSettingsAck() }, Response{Failure: notHTTPAnswer}, 2, 1},
+}
+
+const closedBefore = "the connection was closed before a response came"
+
+func goingAway(code http2.ErrCode) func(stream) {
+	return func(s stream) { _ = s.WriteGoAway(s.id-1, code, nil) }
+}
+
+func resetting(code http2.ErrCode) func(stream) { return func(s stream) { s.reset(code) } }
+
+func closing(s stream) { _ = s.conn.Close() }
+
+// A request is sent a second time if the protocol says that the endpoint has not processed
+// it, or if its connection was kept before and has ended. No other is.
 func TestSecondTryOverHTTP2(t *testing.T) {
 	t.Parallel()
-	goAway := func(code http2.ErrCode) func(stream) {
-		return func(s stream) { _ = s.WriteGoAway(s.id-1, code, nil) }
-	}
-	reset := func(code http2.ErrCode) func(stream) { return func(s stream) { s.reset(code) } }
-	end := func(s stream) { _ = s.conn.Close() }
-	const closed = "the connection was closed before a response came"
-	for _, tc := range []struct {
-		name                  string
-		refuse                func(stream)
-		want                  Response
-		requests, connections int32
-	}{
-		{"goes away", goAway(http2.ErrCodeNo), Response{StatusCode: 204}, 3, 2},
-		{"goes away with an error", goAway(http2.ErrCodeEnhanceYourCalm), Response{StatusCode: 204}, 3, 2},
-		{"refuses the stream", reset(http2.ErrCodeRefusedStream), Response{StatusCode: 204}, 3, 1},
-		{"resets the stream", reset(http2.ErrCodeInternal), Response{Failure: closed}, 2, 1},
-		{"cancels the stream", reset(http2.ErrCodeCancel), Response{Failure: closed}, 2, 1},
-		{"finds the protocol broken", reset(http2.ErrCodeProtocol), Response{Failure: closed}, 2, 1},
-		{"closes the connection", end, Response{StatusCode: 204}, 3, 2},
-		{"resets the connection", func(s stream) {
-			_ = s.conn.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(0)
-			end(s)
-		}, Response{StatusCode: 204}, 3, 2},
-		{"goes away, then closes the connection", func(s stream) {
-			_ = s.WriteGoAway(s.id, http2.ErrCodeNo, nil)
-			end(s)
-		}, Response{StatusCode: 204}, 3, 2},
-		{"breaks the protocol", func(s stream) { _ = s.WriteSettingsAck() }, Response{Failure: notHTTPAnswer}, 2, 1},
-	} {
+	for _, tc := range secondTries {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			ca := newAuthority(t)
@@ -120,23 +128,25 @@ func TestSecondTryOverHTTP2(t *testing.T) {
 			}
 		})
 	}
-	t.Run("closes a new connection", func(t *testing.T) {
-		t.Parallel()
-		ca := newAuthority(t)
-		var requests atomic.Int32
-		url, _ := frames(t, ca, func(s stream) {
-			requests.Add(1)
-			end(s)
-		})
-		newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closed})
-		if n := requests.Load(); n != 1 {
-			t.Errorf("it was sent %d times", n)
-		}
-	})
 }
 
-// One connection carries all requests, and those that were made beside it when
-// it was not there yet are not left over.
+// A request is not sent again if its connection was new.
+func TestNewHTTP2ConnectionThatIsClosed(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	var requests atomic.Int32
+	url, _ := frames(t, ca, func(s stream) {
+		requests.Add(1)
+		closing(s)
+	})
+	newSender(t, trusting(ca)).Send(t.Context(), message(url)).want(t, Response{Failure: closedBefore})
+	if n := requests.Load(); n != 1 {
+		t.Errorf("it was sent %d times", n)
+	}
+}
+
+// One connection carries all requests. Connections that were made at the same time as it
+// are not kept.
 func TestHTTP2ConnectionIsShared(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -166,7 +176,7 @@ func TestHTTP2ConnectionIsShared(t *testing.T) {
 	}
 }
 
-// What one connection cannot take goes by another, and is not made to wait.
+// A request for which a connection has no room goes by another one, and does not wait.
 func TestHTTP2ConnectionThatIsFull(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -182,7 +192,7 @@ func TestHTTP2ConnectionThatIsFull(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	s := newSender(t, trusting(ca))
-	g.together(t, s, message(server.URL), 1) // after which the limit is known
+	g.together(t, s, message(server.URL), 1) // so that the sender knows the limit
 	first := <-address
 	g.together(t, s, message(server.URL), 4)
 	seen := make(map[string]int)
@@ -194,7 +204,7 @@ func TestHTTP2ConnectionThatIsFull(t *testing.T) {
 	}
 }
 
-// A timeout ends a request, not the connection that others share, if that lives.
+// A timeout ends a request, and not the connection, if that is alive: others share it.
 func TestTimeoutOverHTTP2(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -214,11 +224,11 @@ func TestTimeoutOverHTTP2(t *testing.T) {
 	answering.Store(true)
 	s.Send(t.Context(), message(url)).want(t, Response{StatusCode: 204})
 	if before.Load() == 0 {
-		t.Error("the connection was given up")
+		t.Error("the connection was not used again")
 	}
 }
 
-// The deadline of the request that a connection was made for is not its own.
+// A connection outlives the deadline of the request that it was made for.
 func TestHTTP2ConnectionOutlivesItsFirstRequest(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
@@ -236,7 +246,7 @@ func TestHTTP2ConnectionOutlivesItsFirstRequest(t *testing.T) {
 	}
 }
 
-// A server that says nothing after the handshake is one that does not answer.
+// A server that says nothing after the handshake does not answer: the request times out.
 func TestSilentHTTP2(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
