@@ -41,14 +41,14 @@ func failed(sentence string, cause error) Response {
 	return Response{Failure: shorten(sentence, maxFailure), Cause: cause}
 }
 
-// shorten cuts a text of valid UTF-8 to at most limit bytes, the ellipsis included.
+// shorten cuts a text to at most limit bytes, between characters, the ellipsis included.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
 	const ellipsis = "…"
 	end := limit - len(ellipsis)
-	for !utf8.RuneStart(s[end]) {
+	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return s[:end] + ellipsis
