@@ -105,6 +105,7 @@ func TestSentinel(t *testing.T) {
 	if n, err := s.client().Do(t.Context(), "WAIT", 1, 4000).Int(); err != nil || n != 1 {
 		t.Fatalf("%d replicas have the webhook, %v", n, err)
 	}
+	redistest.Alert(t, sentinel)
 	master.Kill()
 	eventually(t, "the replica has taken over", func() error {
 		return accept(s, newCall(s, w, 1, 10, false)).Err

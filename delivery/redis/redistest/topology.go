@@ -105,8 +105,9 @@ func MoveSlot(t testing.TB, a, b *Server, key string, between func()) {
 // MasterName is the name by which StartSentinel's Sentinel knows the master.
 const MasterName = "main"
 
-// StartSentinel starts a master with a replica, and a Sentinel that watches them
-// and lets the replica take over within seconds. All end with the test.
+// StartSentinel starts a master with a replica, and a Sentinel that watches them. It
+// forgives a master on a busy machine a minute of silence, until Alert. All end with the
+// test.
 func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
 	t.Helper()
 	master = Start(t)
@@ -119,7 +120,7 @@ func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
 	}
 	sentinel.config = filepath.Join(sentinel.Dir, "sentinel.conf") // Sentinels keep what they know there
 	text := fmt.Sprintf(`sentinel monitor %[1]s %[2]s %[3]s 1
-sentinel down-after-milliseconds %[1]s 500
+sentinel down-after-milliseconds %[1]s 60000
 sentinel failover-timeout %[1]s 3000
 `, MasterName, host, port)
 	if err := os.WriteFile(sentinel.config, []byte(text), 0o600); err != nil {
@@ -136,6 +137,16 @@ sentinel failover-timeout %[1]s 3000
 		return err == nil && len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
 	})
 	return sentinel, master, replica
+}
+
+// Alert has a Sentinel let the replica take over after half a second of silence.
+func Alert(t testing.TB, sentinel *Server) {
+	t.Helper()
+	client := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr})
+	defer func() { _ = client.Close() }() // it has done its work
+	if err := client.Set(t.Context(), MasterName, "down-after-milliseconds", "500").Err(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func await(t testing.TB, what string, ok func(context.Context) bool) {
