@@ -22,6 +22,7 @@ const (
 // finished is a request that has ended, on its way into the log.
 type finished struct {
 	outcome Outcome
+	retryAt time.Time     // when it is tried again, by this process's clock; zero if it is not
 	slot    bool          // it was sent in one of the dispatcher's slots
 	holding *sending      // if not nil, its slot is free once the outcome is written
 	written chan struct{} // if not nil, closed once err says whether it is in the log
@@ -48,7 +49,7 @@ func (e *Engine) complete(batch []*finished) {
 		outcomes[i] = f.outcome
 	}
 	e.dispatcher.writing()
-	err := e.write(outcomes)
+	err := e.write(batch, outcomes)
 	e.unwritten.Add(-int64(len(batch)))
 
 	slots := 0
@@ -67,10 +68,9 @@ func (e *Engine) complete(batch []*finished) {
 		}
 	}
 	e.dispatcher.written(slots)
-	now := e.store.Now()
-	for i := range outcomes {
-		if at := outcomes[i].RetryAt; !at.IsZero() {
-			e.dispatcher.claimIn(at.Sub(now))
+	for _, f := range batch {
+		if !f.retryAt.IsZero() {
+			e.dispatcher.claimIn(time.Until(f.retryAt))
 		}
 		e.sends.done()
 	}
@@ -78,9 +78,16 @@ func (e *Engine) complete(batch []*finished) {
 
 // write returns nil once the outcomes are in the log. It gives up only when the engine
 // is closed: then the leases end, and the deliveries are sent again.
-func (e *Engine) write(outcomes []Outcome) error {
+func (e *Engine) write(batch []*finished, outcomes []Outcome) error {
 	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
 	for {
+		// The store's clock may have been set since the request ended.
+		now := e.store.Now()
+		for i, f := range batch {
+			if !f.retryAt.IsZero() {
+				outcomes[i].RetryAt = now.Add(time.Until(f.retryAt))
+			}
+		}
 		ctx, cancel := context.WithTimeout(e.alive, completeTime)
 		err := e.store.Complete(ctx, outcomes)
 		cancel()

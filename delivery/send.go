@@ -59,10 +59,11 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		return next
 	}
 	outcome.LeaseEnd = w.LeaseEnd
+	f := &finished{outcome: outcome, slot: true}
 	r := &outcome.Request
 	if r.Status == RequestFailed {
 		if delay, again := a.settings.Retry.Next(w.Attempt); again {
-			outcome.RetryAt = e.store.Now().Add(delay)
+			f.retryAt = time.Now().Add(delay)
 		} else {
 			e.observer.DeliveryFailed()
 			a.log.Warn("delivery failed for good",
@@ -70,7 +71,6 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 				zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
 		}
 	}
-	f := &finished{outcome: outcome, slot: true}
 	if outcome.Slow {
 		// Its slot stays taken until the store knows that the webhook is slow, so that
 		// the next claim does not treat it as a fast one.
@@ -94,6 +94,9 @@ func (e *Engine) giveUp(w *sending) (next *sending) {
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
 	s := &a.settings
 	startedAt := e.store.Now()
+	if startedAt.Before(ev.ReceivedAt) { // the store's clock was set back: see Event.SentBy
+		startedAt = ev.ReceivedAt
+	}
 	began := time.Now()
 	headers := newRequestHeaders(s, w.Secret)
 	if s.StandardWebhooks {
