@@ -49,8 +49,10 @@ type Store interface {
 	Close() error
 	// Ping says whether the store answers now.
 	Ping(ctx context.Context) error
-	// Now is the store's clock, as well as this process knows it. It costs no
-	// round trip, and is the clock of request ids and due times.
+	// Now is the store's clock, as well as this process knows it, by which request
+	// ids, and all times that it is given and gives, are meant. It costs no round
+	// trip. When somebody sets that clock back, what is on the schedule still falls
+	// due, and leases still end, after as long as they would have.
 	Now() time.Time
 
 	// Accept stores the events of each call and schedules their deliveries. The
@@ -227,7 +229,7 @@ type Job struct {
 	Event   *Event
 	// Attempt is the number of the attempt to make, from 1.
 	Attempt int
-	// LeaseEnd is the token of the lease, in milliseconds of the store's clock.
+	// LeaseEnd is the token of the lease.
 	LeaseEnd int64
 	// Slow says that the store had the webhook among the slow ones.
 	Slow bool
@@ -254,8 +256,9 @@ type Outcome struct {
 	// LeaseEnd is the token of the lease under which it was sent; 0 for a re-run
 	// or a test.
 	LeaseEnd int64
-	// RetryAt is when a failed attempt is tried again, by the store's clock;
-	// zero after success, after the last attempt, and for a re-run or a test.
+	// RetryAt is when a failed attempt is tried again, by the store's clock as Now
+	// gave it a moment ago; zero after success, after the last attempt, and for a
+	// re-run or a test.
 	RetryAt time.Time
 	// Slow says that the webhook did not answer in time: its deliveries wait
 	// apart from the others until a request succeeds.

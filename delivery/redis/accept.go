@@ -112,8 +112,9 @@ func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
 
 // results reads the script's answer into the places of its calls.
 func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []delivery.Accepted) {
+	const head = 3
 	err := c.err
-	if err == nil && len(c.reply) != 1+len(a.places) {
+	if err == nil && len(c.reply) != head+len(a.places) {
 		err = errUnknownReply
 	}
 	if err != nil {
@@ -122,14 +123,16 @@ func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []del
 		}
 		return
 	}
-	now := c.reply[0].(int64)
+	now, _ := c.reply[0].(int64)
+	later, _ := c.reply[1].(int64)
+	ahead, _ := c.reply[2].(int64)
 	for i, place := range a.places {
 		result := &results[place]
-		result.At = time.UnixMilli(now).UTC()
-		result.LeaseEnd = now + batch.Lease.Milliseconds()
-		result.Err = a.read(c.reply[1+i], &batch.Calls[place], result)
+		result.At = time.UnixMilli(now + later).UTC()
+		result.LeaseEnd = now + ahead + batch.Lease.Milliseconds()
+		result.Err = a.read(c.reply[head+i], &batch.Calls[place], result)
 		if result.Err == nil {
-			a.noteDue(&batch.Calls[place], result)
+			a.noteDue(&batch.Calls[place], result, batch.Lease)
 		}
 	}
 }
@@ -176,8 +179,8 @@ func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Ac
 }
 
 // noteDue remembers when the call's deliveries fall due.
-func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted) {
-	due := int64(never)
+func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted, lease time.Duration) {
+	due := never
 	for i := range c.Events {
 		r := &result.Events[i]
 		if c.Events[i].Test || r.Duplicate {
@@ -189,7 +192,7 @@ func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted) 
 		}
 		for _, t := range c.Events[i].Targets {
 			if t.Lease {
-				due = min(due, result.LeaseEnd)
+				due = min(due, lease)
 			} else {
 				due = 0
 			}
@@ -198,7 +201,5 @@ func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted) 
 	if len(result.Unleased) > 0 {
 		due = 0
 	}
-	if due != never {
-		a.partition.fallsDue(due)
-	}
+	a.partition.fallsDue(due)
 }

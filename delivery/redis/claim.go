@@ -22,10 +22,9 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 	if room.Fast <= 0 && room.Slow <= 0 {
 		return claimed, nil
 	}
-	now := s.Now()
 	due := parts[:0]
 	for _, p := range parts {
-		if worth, wait := p.look(now); worth {
+		if worth, wait := p.look(); worth {
 			due = append(due, p)
 		} else {
 			claimed.Next = min(claimed.Next, wait)
@@ -91,26 +90,25 @@ func share(total, i, n int) int {
 
 // take adds what one partition answered.
 func take(claimed *delivery.Claimed, p *partition, reply []any, lease time.Duration) error {
-	if len(reply) < 3 || len(reply)%5 != 3 {
+	const head = 4
+	if len(reply) < head || len(reply)%5 != head {
 		return errUnknownReply
 	}
-	now, _ := reply[0].(int64)
-	if anything, _ := reply[1].(int64); anything > now {
-		p.fallsDue(anything)
-	} else if anything >= 0 {
-		p.fallsDue(0)
+	if anything, _ := reply[1].(int64); anything >= 0 {
+		p.fallsDue(time.Duration(anything) * time.Millisecond)
 	}
 	if next, _ := reply[2].(int64); next >= 0 {
-		wait := time.Duration(next-now) * time.Millisecond
-		claimed.Next = max(0, min(claimed.Next, wait))
+		claimed.Next = min(claimed.Next, time.Duration(next)*time.Millisecond)
 	}
-	leaseEnd := now + lease.Milliseconds()
+	now, _ := reply[0].(int64)
+	ahead, _ := reply[3].(int64)
+	leaseEnd := now + ahead + lease.Milliseconds()
 	// A lease whose holder dies falls due, too.
-	if len(reply) > 3 {
-		p.fallsDue(leaseEnd)
+	if len(reply) > head {
+		p.fallsDue(lease)
 	}
 	var err error
-	for r := reply[3:]; len(r) > 0; r = r[5:] {
+	for r := reply[head:]; len(r) > 0; r = r[5:] {
 		if e := takeWebhook(claimed, r[:5], leaseEnd); e != nil {
 			err = e // the others are leased all the same
 		}

@@ -1,13 +1,25 @@
 package redis
 
 import (
+	"context"
+	"encoding/binary"
+	"errors"
 	"sync/atomic"
 	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// sampleAge is for how long a better sample of the clock is kept: two good
-// clocks drift apart by a millisecond in that time.
-const sampleAge = 30 * time.Second
+const (
+	// sampleAge is for how long a better sample of the clock is kept: two good
+	// clocks drift apart by a millisecond in that time.
+	sampleAge = 30 * time.Second
+	// clockSize is how long the record of the schedule's clock is.
+	clockSize = 8 + 8
+)
 
 // clock reckons Redis's time from its answers, each of which bears it.
 type clock struct {
@@ -16,10 +28,14 @@ type clock struct {
 
 // clockSample is one answer.
 type clockSample struct {
+	asked  time.Time
 	local  time.Time     // the middle of the exchange, with this machine's monotonic clock
 	remote time.Time     // what Redis said
 	trip   time.Duration // how long the exchange took: the error is half of it at most
 }
+
+// at is Redis's time at one of this machine's.
+func (s *clockSample) at(local time.Time) time.Time { return s.remote.Add(local.Sub(s.local)) }
 
 // now is Redis's time, or this machine's before the first answer.
 func (c *clock) now() time.Time {
@@ -27,21 +43,71 @@ func (c *clock) now() time.Time {
 	if s == nil {
 		return time.Now().UTC()
 	}
-	return s.remote.Add(time.Since(s.local))
+	return s.at(time.Now())
 }
 
 // learn takes the time in an answer to what was asked at the given time. A quick
-// exchange tells the time better than a slow one.
-func (c *clock) learn(asked time.Time, ms int64) {
+// exchange tells the time better than a slow one. The result is by how much Redis's clock
+// was set, as this machine's monotonic clock tells; mostly 0.
+func (c *clock) learn(asked time.Time, ms int64) (step time.Duration) {
 	trip := time.Since(asked)
 	old := c.sample.Load()
-	if old != nil && trip > old.trip && asked.Sub(old.local) < sampleAge {
-		return
+	local := asked.Add(trip / 2)
+	remote := time.UnixMilli(ms).UTC().Add(time.Millisecond / 2) // it was cut to the millisecond
+	if old != nil {
+		step = remote.Sub(old.at(local))
+		set := step.Abs() >= clockstep.Least+(trip+old.trip)/2
+		switch {
+		case set && asked.Before(old.asked):
+			return 0 // Redis gave the answer before its clock was set
+		case !set && trip > old.trip && asked.Sub(old.local) < sampleAge:
+			return 0
+		case !set:
+			step = 0
+		}
 	}
-	c.sample.CompareAndSwap(old, &clockSample{
-		local: asked.Add(trip / 2),
-		// The answer was cut to the millisecond.
-		remote: time.UnixMilli(ms).UTC().Add(time.Millisecond / 2),
-		trip:   trip,
-	})
+	if !c.sample.CompareAndSwap(old, &clockSample{asked, local, remote, trip}) {
+		return 0
+	}
+	return step
+}
+
+// keptClock is what is kept of the clock of a partition's schedule: see common.lua. It is
+// zero before anything was scheduled.
+type keptClock struct {
+	at    time.Time // it has come so far
+	ahead time.Duration
+}
+
+func (s *Store) keptClocks(ctx context.Context, parts []*partition) ([]keptClock, error) {
+	pipe := s.client().Pipeline()
+	kept := make([]*redis.StringCmd, len(parts))
+	for i, p := range parts {
+		kept[i] = pipe.Get(ctx, clockKey(p.base))
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	clocks := make([]keptClock, len(parts))
+	for i := range kept {
+		b, err := kept[i].Bytes()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return nil, s.wrap(err)
+		}
+		if len(b) == clockSize {
+			clocks[i].at = record.Time(int64(binary.BigEndian.Uint64(b)))
+			clocks[i].ahead = time.Duration(binary.BigEndian.Uint64(b[8:])) * time.Millisecond
+		}
+	}
+	return clocks, nil
+}
+
+// checkClocks says whether Redis's clock is behind what it was when the store was last
+// in use.
+func (s *Store) checkClocks(ctx context.Context, parts []*partition) error {
+	clocks, err := s.keptClocks(ctx, parts)
+	for _, c := range clocks {
+		if step := s.Now().Add(c.ahead).Sub(c.at); step < 0 {
+			s.steps.Tell(step)
+		}
+	}
+	return err
 }

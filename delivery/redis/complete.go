@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -10,19 +11,20 @@ import (
 // delivery.
 func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
 	batches := newBatches(newCompletion)
+	now := s.Now()
 	for i := range outcomes {
 		p, err := s.at(outcomes[i].Request.Tenant)
 		if err != nil {
 			return err
 		}
-		batches.of(p).add(&outcomes[i])
+		batches.of(p).add(&outcomes[i], now)
 	}
 	if len(batches.all) == 0 {
 		return nil
 	}
 	calls := make([]*call, len(batches.all))
 	for i, c := range batches.all {
-		calls[i] = c.call()
+		calls[i] = c.call(completeScript, c.now)
 	}
 	s.runAll(ctx, calls...)
 	var err error
@@ -50,7 +52,8 @@ type completion struct {
 	counterNumbers map[counter]int
 
 	outcomes, bytes int
-	nextDue         int64
+	now             int64 // by which retries are; 0 if there are none
+	nextDue         time.Duration
 }
 
 func newCompletion(p *partition) *completion {
@@ -68,14 +71,15 @@ func (c *completion) isFull() bool {
 	return c.outcomes >= maxEventsPerScript || c.bytes >= maxBytesPerScript
 }
 
-func (c *completion) add(o *delivery.Outcome) {
+// add takes an outcome in; now is by the clock by which its RetryAt is.
+func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	r := &o.Request
 	row := encodeRequest(r)
 	started := r.StartedAt()
 	var retryAt int64
 	if !o.RetryAt.IsZero() {
-		retryAt = o.RetryAt.UnixMilli()
-		c.nextDue = min(c.nextDue, retryAt)
+		retryAt, c.now = o.RetryAt.UnixMilli(), now.UnixMilli()
+		c.nextDue = min(c.nextDue, o.RetryAt.Sub(now))
 	}
 	c.args = append(
 		c.args, c.refNumber(r), c.typeNumber(r.EventType),
@@ -121,8 +125,10 @@ func (c *completion) typeNumber(name string) int {
 	return n
 }
 
-func (c *completion) call() *call {
-	args := make([]any, 0, 3+len(c.refs)+len(c.types)+len(c.counters)+len(c.args))
+// call makes the call of a script, with what it has to know first.
+func (c *completion) call(script *script, first ...any) *call {
+	args := make([]any, 0, len(first)+3+len(c.refs)+len(c.types)+len(c.counters)+len(c.args))
+	args = append(args, first...)
 	args = append(args, len(c.refs)/2)
 	args = append(args, c.refs...)
 	args = append(args, len(c.types))
@@ -130,5 +136,5 @@ func (c *completion) call() *call {
 	args = append(args, len(c.counters)/2)
 	args = append(args, c.counters...)
 	args = append(args, c.args...)
-	return &call{script: completeScript, base: c.partition.base, args: args}
+	return &call{script: script, base: c.partition.base, args: args}
 }

@@ -7,5 +7,6 @@
 // script; accept.go, claim.go, complete.go and so on are the Go side of these.
 //
 // The clock is Redis's: every script answers with its time, from which Now is
-// reckoned.
+// reckoned. The schedule has one of its own, which is not set back with it: see
+// read_clock in common.lua.
 package redis

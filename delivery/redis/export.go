@@ -46,7 +46,8 @@ type export struct {
 
 	parts []*partition
 	// swept is up to which hour each partition has dropped its rows.
-	swept []int64
+	swept  []int64
+	clocks []keptClock
 }
 
 func (e *export) all() error {
@@ -61,6 +62,10 @@ func (e *export) all() error {
 			return e.wrap(err)
 		}
 		e.swept = append(e.swept, hour)
+	}
+	var err error
+	if e.clocks, err = e.keptClocks(e.ctx, e.parts); err != nil {
+		return err
 	}
 	for _, kind := range []func() error{e.webhooks, e.events, e.requests} {
 		if err := kind(); err != nil {

@@ -164,6 +164,7 @@ func (e *export) deliveries(events []*exportedEvent) error {
 // schedule reads when pending deliveries fall due.
 func (e *export) schedule(events []*exportedEvent) error {
 	var pending []*delivery.StoredDelivery
+	var ahead []time.Duration
 	var scores []*redis.FloatCmd
 	err := e.pipeline(func(pipe redis.Pipeliner) {
 		for _, event := range events {
@@ -173,7 +174,8 @@ func (e *export) schedule(events []*exportedEvent) error {
 					continue
 				}
 				key := pendingKey(e.parts[event.partition].base, delivery.WebhookRef{Tenant: event.Tenant, ID: d.Webhook})
-				pending, scores = append(pending, d), append(scores, pipe.ZScore(e.ctx, key, string(event.ID[:])))
+				pending, ahead = append(pending, d), append(ahead, e.clocks[event.partition].ahead)
+				scores = append(scores, pipe.ZScore(e.ctx, key, string(event.ID[:])))
 			}
 		}
 	})
@@ -182,7 +184,7 @@ func (e *export) schedule(events []*exportedEvent) error {
 	}
 	for i, score := range scores {
 		if score.Err() == nil {
-			pending[i].Due = time.UnixMilli(int64(score.Val())).UTC()
+			pending[i].Due = time.UnixMilli(int64(score.Val())).Add(-ahead[i]).UTC()
 		}
 	}
 	return nil

@@ -150,8 +150,7 @@ func (s *Store) importRequests(all []delivery.StoredRequest) ([]*call, error) {
 	}
 	calls := make([]*call, len(batches.all))
 	for i, c := range batches.all {
-		calls[i] = c.call()
-		calls[i].script = importRequestsScript
+		calls[i] = c.call(importRequestsScript)
 	}
 	return calls, nil
 }

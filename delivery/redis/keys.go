@@ -16,8 +16,9 @@ import (
 
 // Every key of a partition begins with its base. A webhook's reference ("ref")
 // is "<tenant>:<its id as text>"; other ids are their 16 bytes. Times are
-// milliseconds of Redis's clock; hours and days are counted from 1970. A bucket
-// is "<hour>:<low 4 bits of the id>".
+// milliseconds of Redis's clock, but for those that are scores, which are of the
+// schedule's; hours and days are counted from 1970. A bucket is "<hour>:<low 4 bits of
+// the id>".
 //
 //	due, due:slow      zset    ref → when it is next worth looking at
 //	paused             zset    ref → when its first delivery falls due; those that
@@ -55,6 +56,8 @@ import (
 //	                           rows, tenant → the ids of its requests, in the order
 //	                           in which they were written. The last 1,000 entries
 //	                           or some more: mostly less than 1 MB, at most 17 MB
+//	clock              string  what the schedule's clock has come to (8), how far that is
+//	                           ahead of Redis's (8)
 //	stats:<tenant>:<hour>
 //	                   hash    slice of 5 minutes in the hour (1), '1' for success or
 //	                           '0', bucket of the duration (1) → how many requests;
@@ -101,6 +104,7 @@ func stateKey(base string) string                            { return base + "st
 func bodiesKey(base, bucket string) string                   { return base + "bodies:" + bucket }
 func sweptKey(base string) string                            { return base + "swept" }
 func endedKey(base string) string                            { return base + "ended" }
+func clockKey(base string) string                            { return base + "clock" }
 func daysKey(base string) string                             { return base + "days" }
 func logsKey(base, day string) string                        { return base + "logs:" + day }
 func logKey(base, name, day string) string                   { return base + "log:" + name + ":" + day }

@@ -88,7 +88,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"webhooks:" + testTenant: "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
-		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream",
+		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
 		"stats:" + testTenant + ":": "hash",
 	}
 }
@@ -137,7 +137,7 @@ func TestNothingStays(t *testing.T) {
 	for _, key := range keys {
 		_, rest, _ := strings.Cut(key, "}:")
 		switch kind, _, _ := strings.Cut(rest, ":"); kind {
-		case "", "state", "webhooks", "types", "ended", "event", "swept": // the events have their own expiry
+		case "", "state", "webhooks", "types", "ended", "event", "swept", "clock": // the events have their own expiry
 		default:
 			t.Errorf("the key %q is left", key)
 		}

@@ -50,6 +50,9 @@ func (s *Store) Open(ctx context.Context) error {
 		parts[i] = &partition{base: s.keys.base(i)}
 		parts[i].hub = follow.NewHub(&source{s, parts[i]})
 	}
+	if err := s.checkClocks(ctx, parts); err != nil {
+		return err
+	}
 	s.partitions.Store(&parts)
 	return nil
 }
@@ -126,8 +129,15 @@ func (s *Store) learnTime(ctx context.Context) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	s.clock.learn(asked, t.UnixMilli())
+	s.learn(asked, t.UnixMilli())
 	return nil
+}
+
+// learn takes the time in an answer.
+func (s *Store) learn(asked time.Time, ms int64) {
+	if step := s.clock.learn(asked, ms); step != 0 {
+		s.steps.Tell(step)
+	}
 }
 
 // warn tells of settings under which accepted events can be lost. Managed Redis

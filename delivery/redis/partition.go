@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-// never is a due time that does not come.
-const never = math.MaxInt64
+// never is how long what does not fall due waits.
+const never = time.Duration(math.MaxInt64)
 
 var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavailable)
 
@@ -21,31 +21,37 @@ type partition struct {
 	hub  *follow.Hub // those who follow the logs of its tenants
 
 	mu      sync.Mutex
-	nextDue int64     // when something falls due, as far as is known here, in ms
+	nextDue time.Time // when something falls due, as far as is known here; zero for never
 	looked  time.Time // when that was last asked
 }
 
-// fallsDue says that a delivery falls due at a time, 0 for now.
-func (p *partition) fallsDue(ms int64) {
+// fallsDue says in how long a delivery falls due.
+func (p *partition) fallsDue(in time.Duration) {
+	if in == never {
+		return
+	}
+	at := time.Now().Add(in)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.nextDue = min(p.nextDue, ms)
+	if p.nextDue.IsZero() || at.Before(p.nextDue) {
+		p.nextDue = at
+	}
 }
 
 // look says whether a claim is worth its round trip, and if not, in how long.
 // If it is, what falls due from now on counts anew, so that nothing that is
 // written while the claim runs is forgotten.
-func (p *partition) look(now time.Time) (worth bool, wait time.Duration) {
+func (p *partition) look() (worth bool, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait = delivery.ClaimEvery - time.Since(p.looked)
-	if p.nextDue != never {
-		wait = min(wait, time.UnixMilli(p.nextDue).Sub(now))
+	if !p.nextDue.IsZero() {
+		wait = min(wait, time.Until(p.nextDue))
 	}
 	if wait > 0 {
 		return false, wait
 	}
-	p.nextDue = never
+	p.nextDue = time.Time{}
 	p.looked = time.Now()
 	return true, 0
 }

@@ -125,12 +125,12 @@ func (s *Store) answer(asked time.Time, reply any, err error) ([]any, error) {
 	}
 	switch r := reply.(type) {
 	case int64:
-		s.clock.learn(asked, r)
+		s.learn(asked, r)
 		return nil, nil
 	case []any:
 		if len(r) > 0 {
 			if ms, ok := r[0].(int64); ok {
-				s.clock.learn(asked, ms)
+				s.learn(asked, ms)
 				return r, nil
 			}
 		}

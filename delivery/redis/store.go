@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
 )
 
 // Store is a delivery.Store in Redis. It has no goroutines, and asks Redis
@@ -20,6 +21,7 @@ type Store struct {
 	log     *zap.Logger
 	conns   connections
 	clock   clock
+	steps   clockstep.Notice
 
 	// wanted is how many partitions there are to be, 0 for as many as there are.
 	wanted atomic.Int32
@@ -46,6 +48,7 @@ func New(options Options) *Store {
 		options: options,
 		keys:    keys{prefix: options.KeyPrefix},
 		log:     options.Logger,
+		steps:   clockstep.Notice{Log: options.Logger, Whose: "Redis's clock"},
 	}
 	s.Use(options)
 	return s

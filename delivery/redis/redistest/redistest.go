@@ -38,6 +38,7 @@ type Server struct {
 	binary string
 	config string // the path of a configuration file, or ""
 	args   []string
+	env    []string // beside this process's
 	child  *process.Process
 }
 
@@ -110,7 +111,9 @@ func (s *Server) Restart() error {
 	}
 	args = append(args, "--bind", host, "--port", port, "--dir", s.Dir, "--save", "", "--daemonize", "no")
 	args = append(args, s.args...)
-	if s.child, err = process.Start(exec.Command(s.binary, args...), filepath.Join(s.Dir, "redis.log")); err != nil {
+	command := exec.Command(s.binary, args...)
+	command.Env = append(os.Environ(), s.env...)
+	if s.child, err = process.Start(command, filepath.Join(s.Dir, "redis.log")); err != nil {
 		return fmt.Errorf("start Redis: %w", err)
 	}
 	if err := s.await(); err != nil {

@@ -10,18 +10,26 @@
 --            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
 --            lease the delivery
 --            test: '1' to store the event only
--- Result   now in ms, then for each call: 0 if all of it is new, -1 if the
+-- Result   now in ms; how much later than that the events were received; how far the
+--          schedule's clock is ahead of it; then for each call: 0 if all of it is new, -1 if the
 --          tenant's webhooks have another version, else
 --          { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
 --          same call with n - 1 deliveries}, {numbers of webhooks that got no
 --          lease} }
 
 local now = now_ms()
-local lease_end = now + ARGV[1]
+local clock = read_clock(now)
+keep_clock(clock)
+local lease_end = clock.now + ARGV[1]
 -- Redis takes long to write numbers as text.
-local now_text, lease_end_text = string.format('%.0f', now), string.format('%.0f', lease_end)
+local now_text, lease_end_text = string.format('%.0f', clock.now), string.format('%.0f', lease_end)
 local keep = ARGV[2]
-local received = string.format('%013d', now)
+local received_ms = now
+if clock.ahead > 0 then
+  -- Hours that were swept before the clock was set back count as swept still.
+  received_ms = math.max(now, read_swept() * hour_ms)
+end
+local received = string.format('%013d', received_ms)
 
 local at = 4
 local refs = {}
@@ -33,7 +41,7 @@ local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
 
 local pending = {} -- for each webhook: scores and ids to add
 local first = {} -- for each webhook: the earliest of these scores
-local lease_first = lease_end < now
+local lease_first = lease_end < clock.now
 local versions = {}
 
 -- Schedules an event's deliveries; returns the webhooks that got no lease though
@@ -112,7 +120,7 @@ local function accept(tenant, count)
   return { codes, list }
 end
 
-local results = { now }
+local results = { now, received_ms - now, clock.ahead }
 local calls = tonumber(ARGV[at])
 at = at + 1
 for c = 1, calls do
@@ -122,9 +130,9 @@ for c = 1, calls do
     versions[tenant] = redis.call('HGET', webhooks_key(tenant), 'version') or '0'
   end
   if versions[tenant] == version then
-    results[c + 1] = accept(tenant, count)
+    results[c + 3] = accept(tenant, count)
   else
-    results[c + 1] = -1
+    results[c + 3] = -1
     at = at + 4 * count
   end
 end

@@ -6,20 +6,23 @@
 --          ones, '1' to tell when a fast one is due, when a slow one is, most for
 --          one fast webhook, most bytes of payload;
 --          then for each webhook that has requests in flight: reference, room
--- Result   now in ms; when anything falls due, -1 if nothing does; the same of
---          what there is room for; then for each webhook: its id, tenant,
---          record, 1 if it is slow, { for each delivery: the event's id and
---          record, attempts so far, when it fell due }
+-- Result   now in ms; in how many ms anything falls due, 0 if something is, -1 if
+--          nothing does; the same of what there is room for; how far the schedule's
+--          clock is ahead of now; then for each webhook: its id, tenant, record, 1 if it
+--          is slow, { for each delivery: the event's id and record, attempts so far,
+--          when it fell due }
 
 local now = now_ms()
-local lease_end = now + ARGV[1]
+local clock = read_clock(now)
+-- While anything is scheduled, claims are all that happens for sure.
+if clock.moved and redis.call('EXISTS', due_key(false), due_key(true)) > 0 then keep_clock(clock) end
+local swept = read_swept()
+local lease_end = clock.now + ARGV[1]
 local fast_room, slow_room = tonumber(ARGV[2]), tonumber(ARGV[3])
 local tell_fast, tell_slow = ARGV[4] == '1', ARGV[5] == '1'
 local room_each, bytes_left = tonumber(ARGV[6]), tonumber(ARGV[7])
 local room = {}
 for i = 8, #ARGV, 2 do room[ARGV[i]] = tonumber(ARGV[i + 1]) end
-
-local swept = read_swept()
 
 local claimed = {}
 local served = {} -- webhooks that had their turn
@@ -35,7 +38,7 @@ local function lease(ref, n)
   local key = pending_key(ref)
   local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
   local jobs, leased, dropped = {}, {}, {}
-  local due = redis.call('ZRANGEBYSCORE', key, '-inf', now, 'WITHSCORES', 'LIMIT', 0, n)
+  local due = redis.call('ZRANGEBYSCORE', key, '-inf', clock.now, 'WITHSCORES', 'LIMIT', 0, n)
   for i = 1, #due, 2 do
     if bytes_left <= 0 then break end
     local id = due[i]
@@ -47,7 +50,7 @@ local function lease(ref, n)
       local attempts = 0
       if record then attempts = struct.unpack('>I2', record, 2) end
       local k = #jobs
-      jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1])
+      jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1]) - clock.ahead
       leased[#leased + 1] = lease_end
       leased[#leased + 1] = id
       bytes_left = bytes_left - #event
@@ -70,7 +73,7 @@ local function serve(ref, slow, n)
   end
   local jobs = lease(ref, n)
   local count = #jobs / 4
-  reschedule(ref, state, now, true)
+  reschedule(ref, state, clock.now, true)
   if count > 0 then
     for _, v in ipairs({ ref_id(ref), ref_tenant(ref), webhook, slow and 1 or 0, jobs }) do
       claimed[#claimed + 1] = v
@@ -86,7 +89,7 @@ end
 local function take(slow, budget)
   local offset = 0
   while budget > 0 and bytes_left > 0 do
-    local refs = redis.call('ZRANGEBYSCORE', due_key(slow), '-inf', now, 'LIMIT', offset, page)
+    local refs = redis.call('ZRANGEBYSCORE', due_key(slow), '-inf', clock.now, 'LIMIT', offset, page)
     if #refs == 0 then break end
     for _, ref in ipairs(refs) do
       local n = served[ref] and 0 or math.min(room_for(ref, slow), budget)
@@ -125,6 +128,7 @@ take(false, fast_room)
 take(true, slow_room)
 local next_due = tell_fast and first_with_room(false) or -1
 if tell_slow then next_due = earlier(next_due, first_with_room(true)) end
-local results = { now, earlier(first_due(false), first_due(true)), next_due }
-for i = 1, #claimed do results[i + 3] = claimed[i] end
+local function wait(due) return due < 0 and -1 or math.max(0, due - clock.now) end
+local results = { now, wait(earlier(first_due(false), first_due(true))), wait(next_due), clock.ahead }
+for i = 1, #claimed do results[i + 4] = claimed[i] end
 return results

@@ -23,16 +23,34 @@ local function swept_key() return base .. 'swept' end
 local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
+local function clock_key() return base .. 'clock' end
 
 local hour_ms = 3600000
+local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local no_request = string.rep('\0', 16)
 
--- The clock of all that is kept, in milliseconds.
+-- Redis's clock, in milliseconds. What is kept says by it when something happened.
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- The schedule's clock, by which deliveries fall due and leases end. It is Redis's until
+-- that is set back: the schedule's goes on from where it was, and is ahead by as much
+-- from then on.
+local function read_clock(now)
+  local kept, last, ahead = redis.call('GET', clock_key()), 0, 0
+  if kept and #kept == 16 then last, ahead = struct.unpack('>I8I8', kept) end
+  local moved = now + ahead - last
+  if moved < 0 then ahead = ahead - moved end
+  return { now = now + ahead, ahead = ahead, moved = moved < 0 or moved >= 1000 }
+end
+
+-- Keeps how far the schedule's clock has come, to the second.
+local function keep_clock(clock)
+  if clock.moved then redis.call('SET', clock_key(), struct.pack('>I8I8', clock.now, clock.ahead)) end
 end
 
 -- The bucket of an hour, and of the low four bits of an id.

@@ -5,7 +5,8 @@
 -- cannot be written is a request that is sent again.
 --
 -- KEYS[1]  the partition
--- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
+-- ARGV     now in ms, as the caller knows it, or 0 if no time of a next attempt follows;
+--          number of webhooks, then of each: reference, its id's 16 bytes;
 --          number of event types, then of each: name;
 --          number of counters, then of each: see add_up in common.lua;
 --          then for each outcome: number of the webhook from 1, of the type,
@@ -16,9 +17,15 @@
 -- Result   now in ms
 
 local now = now_ms()
-local at = 2
+local clock = read_clock(now)
+keep_clock(clock)
+-- How far the caller's times are behind the schedule's clock. Beside what that is ahead
+-- of Redis's, it counts only if the caller does not know yet that Redis's was set.
+local behind = clock.now - ARGV[1]
+if math.abs(behind - clock.ahead) < least_step then behind = clock.ahead end
+local at = 3
 local refs, raws, tenants, states = {}, {}, {}, {}
-for i = 1, tonumber(ARGV[1]) do
+for i = 1, tonumber(ARGV[2]) do
   refs[i], raws[i], tenants[i] = ARGV[at], ARGV[at + 1], ref_tenant(ARGV[at])
   at = at + 2
 end
@@ -85,7 +92,7 @@ local function note(w, o)
       status, ends = 's', true
     elseif retry_at > 0 then
       status, due, next_at = 'p', retry_at, retry_at
-      scores[w][id] = retry_at
+      scores[w][id] = retry_at + behind
     else
       status, ends = 'f', true
     end
@@ -200,5 +207,5 @@ for w, mark in pairs(slowness) do
     changed[w] = changed[w] or {}
   end
 end
-for w in pairs(changed) do reschedule(refs[w], states[w], now) end
+for w in pairs(changed) do reschedule(refs[w], states[w], clock.now) end
 return now

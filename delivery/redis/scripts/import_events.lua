@@ -11,6 +11,7 @@
 -- Result   now in ms, how many events were added
 
 local now = now_ms()
+local clock = read_clock(now)
 local refs = {}
 for i = 1, tonumber(ARGV[1]) do refs[i] = ARGV[1 + i] end
 local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
@@ -31,7 +32,7 @@ for e = #refs + 2, #ARGV, 6 do
           collect(records, deliveries_key(of), id .. raw_id(ref_id(refs[w])), state)
           hours[string.match(of, '^[^:]+')] = true
         end
-        if due > 0 then collect(pending, w, due, id) end
+        if due > 0 then collect(pending, w, due + clock.ahead, id) end
       end
     end
   end
@@ -42,6 +43,6 @@ flush('HSET', records)
 for hour in pairs(hours) do redis.call('ZADD', hours_key(), hour + 1, 'deliveries:' .. hour) end
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
-  reschedule(refs[w], states[w], now)
+  reschedule(refs[w], states[w], clock.now)
 end
 return { now, added }

@@ -6,18 +6,20 @@
 -- Result   now in ms
 
 local now = now_ms()
+local clock = read_clock(now)
+keep_clock(clock)
 local touched = {}
 for i = 1, #ARGV, 3 do
   local ref, id, lease_end = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local key = pending_key(ref)
   local score = redis.call('ZSCORE', key, id)
   if score and tonumber(score) == lease_end then
-    redis.call('ZADD', key, now, id)
+    redis.call('ZADD', key, clock.now, id)
     touched[ref] = true
   end
 end
 for ref in pairs(touched) do
   local state = redis.call('HGET', state_key(), ref)
-  if state then reschedule(ref, state, now) end
+  if state then reschedule(ref, state, clock.now) end
 end
 return now

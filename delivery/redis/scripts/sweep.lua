@@ -63,6 +63,7 @@ local function drop_hours()
     redis.call('ZREM', hours_key(), name)
   end
   if keep_from > read_swept() then redis.call('SET', swept_key(), keep_from) end
+  keep_clock(read_clock(now)) -- which must not fall behind what was swept unnoticed
   return true
 end
 
@@ -85,7 +86,8 @@ end
 -- event outlives the log by an hour, and is there before its delivery falls due. Of
 -- webhooks that are not paused, claim.lua drops them.
 local function drop_waiting()
-  local expired = now - ARGV[1] - hour_ms
+  local clock = read_clock(now)
+  local expired = clock.now - ARGV[1] - hour_ms
   local ref = redis.call('ZRANGEBYSCORE', paused_key(), '-inf', '(' .. expired, 'LIMIT', 0, 1)[1]
   if not ref then return false end
   local state = redis.call('HGET', state_key(), ref)
@@ -93,7 +95,7 @@ local function drop_waiting()
   if not state then return true end -- never so, unless somebody else wrote here
   local ids = redis.call('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
   if #ids > 0 then redis.call('ZREM', pending_key(ref), unpack(ids)) end
-  reschedule(ref, state, now)
+  reschedule(ref, state, clock.now)
   return true
 end
 

@@ -20,5 +20,5 @@ local place = place_key(state)
 state = ARGV[4] .. string.sub(state, 2)
 redis.call('HSET', state_key(), ref, state)
 if place ~= place_key(state) then redis.call('ZREM', place, ref) end
-reschedule(ref, state, now)
+reschedule(ref, state, read_clock(now).now)
 return { now, 1 }

@@ -1,0 +1,209 @@
+package redis
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+)
+
+// steppedStore is a store on a Redis whose clock can be set, and what its log says.
+type steppedStore struct {
+	*Store
+	t     *testing.T
+	clock *redistest.Clock
+	said  *observer.ObservedLogs
+}
+
+func openStepped(t *testing.T) *steppedStore {
+	t.Helper()
+	server, clock := redistest.StartWithClock(t)
+	return reopened(t, Options{Addresses: []string{server.Addr}}, clock)
+}
+
+// reopened is a store of another process, which knows nothing of the clock yet.
+func reopened(t *testing.T, o Options, clock *redistest.Clock) *steppedStore {
+	t.Helper()
+	core, said := observer.New(zapcore.WarnLevel)
+	o.Logger = zap.New(core)
+	s := &steppedStore{open(t, o), t, clock, said}
+	said.TakeAll() // that this Redis keeps nothing on disk
+	return s
+}
+
+// failed has an event's first attempt fail, and be tried again after a while.
+func (s *steppedStore) failed(w *delivery.Webhook, again time.Duration) delivery.Outcome {
+	s.t.Helper()
+	call := newCall(s.Store, w, 1, 10, true)
+	accepted := mustAccept(s.t, s.Store, call)
+	o := success(s.Store, w, &call.Events[0], &accepted)
+	o.Request.Status, o.RetryAt = delivery.RequestFailed, s.Now().Add(again)
+	s.complete(o)
+	return o
+}
+
+func (s *steppedStore) complete(o delivery.Outcome) {
+	s.t.Helper()
+	if err := s.Complete(s.t.Context(), []delivery.Outcome{o}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// wantClaimed waits until so many deliveries have fallen due.
+func (s *steppedStore) wantClaimed(n int) (jobs []delivery.Job) {
+	s.t.Helper()
+	eventually(s.t, "deliveries fall due", func() error {
+		jobs = append(jobs, claim(s.t, s.Store)...)
+		return countJobs(jobs, n)
+	})
+	for _, job := range jobs {
+		s.wantNear("when a delivery fell due", job.Due)
+	}
+	return jobs
+}
+
+// wantNear fails the test unless a time is about that of the store.
+func (s *steppedStore) wantNear(what string, at time.Time) {
+	s.t.Helper()
+	if now := s.Now(); now.Sub(at).Abs() > 2*time.Minute {
+		s.t.Errorf("%s is %s, and the store's clock %s", what, at, now)
+	}
+}
+
+// wantSaid fails the test unless the log has one warning, which begins so.
+func (s *steppedStore) wantSaid(want string) {
+	s.t.Helper()
+	lines := s.said.TakeAll()
+	if len(lines) != 1 || lines[0].Level != zapcore.WarnLevel || len(lines[0].Message) < len(want) || lines[0].Message[:len(want)] != want {
+		s.t.Errorf("the log says %v, want one warning: %s…", lines, want)
+	}
+}
+
+// TestClockSetBack has Redis's clock set back by two hours while a retry waits, a request
+// is under way, and another one has ended whose outcome is not written yet.
+func TestClockSetBack(t *testing.T) {
+	s := openStepped(t)
+	waiting, sent, ended := addWebhook(t, s.Store, "waiting"), addWebhook(t, s.Store, "sent"), addWebhook(t, s.Store, "ended")
+	s.failed(waiting, 3*time.Second)
+	underWay := newCall(s.Store, sent, 1, 10, true)
+	leased := mustAccept(t, s.Store, underWay)
+	call := newCall(s.Store, ended, 1, 10, true)
+	accepted := mustAccept(t, s.Store, call)
+	unwritten := success(s.Store, ended, &call.Events[0], &accepted)
+	unwritten.Request.Status, unwritten.RetryAt = delivery.RequestFailed, s.Now().Add(3*time.Second)
+
+	before := time.Now()
+	s.clock.Set(t, -2*time.Hour)
+	s.complete(unwritten) // by a time that is not Redis's any more
+	s.wantClaimed(2)
+	if took := time.Since(before); took < time.Second {
+		t.Errorf("what was due in 3 s was claimed after %s", took)
+	}
+	s.wantSaid("Redis's clock was set back")
+	if now := s.Now(); time.Until(now) > -time.Hour {
+		t.Errorf("the store's clock is %s: it did not follow Redis's", now)
+	}
+
+	// The lease holds, and its end is still known.
+	if err := countJobs(claim(t, s.Store), 0); err != nil {
+		t.Error(err)
+	}
+	s.complete(success(s.Store, sent, &underWay.Events[0], &leased))
+	if n, err := s.Pending(t.Context()); err != nil || n != 2 { // those that were claimed
+		t.Errorf("%d deliveries are pending, %v", n, err)
+	}
+}
+
+// TestClockSetBackAlone has the clock set back while no process is there, as when a
+// machine starts with a clock that lost its battery.
+func TestClockSetBackAlone(t *testing.T) {
+	s := openStepped(t)
+	s.failed(addWebhook(t, s.Store, testTenant), 3*time.Second)
+	s.clock.Set(t, -2*time.Hour)
+	later := reopened(t, s.options, s.clock)
+	later.wantClaimed(1)
+}
+
+// TestClockSetBackIsSaid says at the start that the clock is behind what it was.
+func TestClockSetBackIsSaid(t *testing.T) {
+	s := openStepped(t)
+	s.failed(addWebhook(t, s.Store, testTenant), time.Hour)
+	s.clock.Set(t, -2*time.Hour)
+	core, said := observer.New(zapcore.WarnLevel)
+	o := s.options
+	o.Logger = zap.New(core)
+	open(t, o)
+	if n := said.FilterMessageSnippet("Redis's clock was set back").Len(); n != 1 {
+		t.Errorf("the log says so %d times: %v", n, said.All())
+	}
+}
+
+// TestClockSetForward has what waits fall due early, and says so.
+func TestClockSetForward(t *testing.T) {
+	s := openStepped(t)
+	s.failed(addWebhook(t, s.Store, testTenant), time.Hour)
+	s.clock.Set(t, 2*time.Hour)
+	eventually(t, "the delivery falls due", func() error { return countJobs(claim(t, s.Store), 1) })
+	s.wantSaid("Redis's clock was set forward")
+	// When it is right again, what waits goes on as it would have.
+	s.failed(addWebhook(t, s.Store, "other"), 3*time.Second)
+	s.clock.Set(t, 0)
+	s.wantClaimed(1)
+	s.wantNear("this machine's clock", time.Now())
+}
+
+// TestClockBehindWhatWasSwept has the clock set back behind hours that were swept: what
+// is accepted then must not count as swept, too.
+func TestClockBehindWhatWasSwept(t *testing.T) {
+	s := openStepped(t)
+	w := addWebhook(t, s.Store, testTenant)
+	call := newCall(s.Store, w, 1, 10, true)
+	accepted := mustAccept(t, s.Store, call)
+	s.complete(success(s.Store, w, &call.Events[0], &accepted))
+	s.clock.Set(t, 6*time.Hour)
+	for more := true; more; {
+		var err error
+		if more, err = s.Sweep(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.clock.Set(t, 0)
+	call = newCall(s.Store, w, 1, 10, false)
+	accepted = mustAccept(t, s.Store, call)
+	job := s.wantClaimed(1)[0]
+	if job.Event.ReceivedAt != accepted.At {
+		t.Errorf("the event was received %s, as it says, and %s", job.Event.ReceivedAt, accepted.At)
+	}
+	if _, _, err := s.Event(t.Context(), testTenant, job.Event.ID); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestCopyFromClockSetBack copies due times as they are by the clock of the other store.
+func TestCopyFromClockSetBack(t *testing.T) {
+	from := openStepped(t)
+	w := addWebhook(t, from.Store, testTenant)
+	from.clock.Set(t, 5*time.Hour)
+	from.failed(w, time.Hour)
+	from.clock.Set(t, 0)
+	from.failed(w, time.Hour) // the schedule's clock is ahead from now on
+	to := open(t, options())
+	mustCopy(t, from.Store, to)
+	for name, s := range map[string]*Store{"from": from.Store, "to": to} {
+		for batch, err := range s.Export(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i := range batch.Events {
+				if due := time.Until(batch.Events[i].Deliveries[0].Due); due < 50*time.Minute || due > 70*time.Minute {
+					t.Errorf("in %s a delivery falls due in %s", name, due)
+				}
+			}
+		}
+	}
+}
