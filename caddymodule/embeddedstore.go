@@ -57,8 +57,8 @@ func (s *EmbeddedStore) Provision(caddy.Context) error {
 func (s *EmbeddedStore) Identity() string { return "embedded in " + s.folder }
 
 // NewStore makes a store that opens its file when it is opened.
-func (s *EmbeddedStore) NewStore(*zap.Logger) (delivery.Store, error) {
-	return embedded.New(s.folder), nil
+func (s *EmbeddedStore) NewStore(log *zap.Logger) (delivery.Store, error) {
+	return embedded.New(s.folder, embedded.WithLogger(log)), nil
 }
 
 // Use changes nothing: there is one way to a file.

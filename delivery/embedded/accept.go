@@ -15,8 +15,8 @@ func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery
 	err := s.writer.add(&write{kind: newEvents, do: func(t *txn) (err error) {
 		a := acceptance{
 			store: s, txn: t,
-			expires:  t.now + (batch.Retention + delivery.EventGrace).Milliseconds(),
-			leaseEnd: t.now + batch.Lease.Milliseconds(),
+			expires:  t.at.wall + (batch.Retention + delivery.EventGrace).Milliseconds(),
+			leaseEnd: t.at.schedule + batch.Lease.Milliseconds(),
 			events:   t.rising(eventsBucket), ids: t.journaled(idsBucket), pending: t.rising(pendingBucket),
 		}
 		for i := range batch.Calls {
@@ -53,7 +53,7 @@ type dueDelivery struct {
 
 // call stores the events of one call, unless it is stale.
 func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
-	result := delivery.Accepted{At: record.Time(a.txn.now), LeaseEnd: a.leaseEnd}
+	result := delivery.Accepted{At: record.Time(a.txn.at.wall), LeaseEnd: a.leaseEnd}
 	if a.store.state.version(c.Tenant) != c.Version {
 		result.Err = delivery.ErrStale
 		return result, nil
@@ -66,7 +66,7 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 	for i := range c.Events {
 		e := &c.Events[i]
 		head := eventHead{
-			received: a.txn.now, expires: a.expires, nonce: c.Nonce, place: uint16(i),
+			received: a.txn.at.wall, expires: a.expires, nonce: c.Nonce, place: uint16(i),
 			deliveries: uint16(len(e.Targets)), tenant: t.number, id: e.ID,
 		}
 		known, err := a.known(&head)
@@ -99,7 +99,7 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case there.expires <= a.txn.now:
+	case there.expires <= a.txn.at.wall:
 		return nil, nil
 	case there.nonce == h.nonce && there.place == h.place:
 		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}, nil
@@ -110,7 +110,7 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
-	number := max(a.events.lastNumber()+1, firstNumber(a.txn.now))
+	number := max(a.events.lastNumber()+1, firstNumber(a.txn.at.wall))
 	if err := a.events.setNumber(number); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		if err := a.pending.put(deliveryKey(number, w.number), nil); err != nil {
 			return err
 		}
-		due := dueDelivery{w, number, a.txn.now}
+		due := dueDelivery{w, number, a.txn.at.schedule}
 		switch {
 		case target.Lease && w.record.Enabled && !w.slow:
 			due.due = a.leaseEnd
@@ -150,7 +150,7 @@ func (a *acceptance) schedule() {
 	for _, d := range a.due {
 		state := a.store.state
 		if state.byNumber[d.webhook.number] == d.webhook {
-			state.schedule(d.webhook, d.event, d.due, a.txn.now)
+			state.schedule(d.webhook, d.event, d.due, a.txn.at.schedule)
 		}
 	}
 }

@@ -13,10 +13,10 @@ import (
 // is in memory, and ends with it.
 func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
 	c := claim{
-		store: s, room: room, now: s.Now(),
+		store: s, room: room, at: s.clock.now(),
 		left: make(map[*webhook]int),
 	}
-	c.leaseEnd = c.now.UnixMilli() + room.Lease.Milliseconds()
+	c.leaseEnd = c.at.schedule + room.Lease.Milliseconds()
 	if err := c.choose(); err != nil {
 		return delivery.Claimed{}, err
 	}
@@ -33,7 +33,7 @@ func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, 
 type claim struct {
 	store    *Store
 	room     delivery.Room
-	now      time.Time
+	at       moment
 	leaseEnd int64
 	left     map[*webhook]int // the room for webhooks that have had their turn
 	chosen   []chosen
@@ -71,7 +71,7 @@ func (c *claim) choose() error {
 // take gives due webhooks their turn, passing over those without room.
 func (c *claim) take(q *queue, budget int) {
 	budget = min(budget, delivery.MaxClaim)
-	now := c.now.UnixMilli()
+	now := c.at.schedule
 	var passed []*webhook
 	for budget > 0 && q.Len() > 0 && (*q)[0].at <= now {
 		w := heap.Pop(q).(*webhook)
@@ -110,10 +110,11 @@ func (c *claim) look(q *queue) {
 	var passed []*webhook
 	for q.Len() > 0 {
 		w := (*q)[0]
-		if wait := time.UnixMilli(w.at).Sub(c.now); wait >= c.claimed.Next {
+		if w.at-c.at.schedule >= c.claimed.Next.Milliseconds() {
 			break
-		} else if c.roomFor(w) > 0 {
-			c.claimed.Next = max(0, wait)
+		}
+		if c.roomFor(w) > 0 {
+			c.claimed.Next = time.Duration(max(0, w.at-c.at.schedule)) * time.Millisecond
 			break
 		}
 		passed = append(passed, heap.Pop(q).(*webhook))
@@ -160,7 +161,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	if err != nil {
 		return nil, 0, err
 	}
-	if head.expires <= c.now.UnixMilli() {
+	if head.expires <= c.at.wall {
 		return nil, 0, nil
 	}
 	e, err := decodeEvent(d.record.Tenant, value)
@@ -171,7 +172,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	if err != nil {
 		return nil, 0, err
 	}
-	due := time.UnixMilli(d.due)
+	due := time.UnixMilli(d.due - c.at.ahead())
 	if d.due == 0 {
 		due = e.ReceivedAt
 	}
@@ -190,7 +191,7 @@ func (c *claim) drop(dropped []chosen) {
 	defer c.store.mu.Unlock()
 	for _, d := range dropped {
 		if due, ok := d.webhook.schedule.due(d.event); ok && due == c.leaseEnd && c.store.state.byNumber[d.webhook.number] == d.webhook {
-			c.store.state.unschedule(d.webhook, d.event, c.now.UnixMilli())
+			c.store.state.unschedule(d.webhook, d.event, c.at.schedule)
 		}
 	}
 	c.claimed.Next = 0
@@ -212,7 +213,7 @@ func (s *Store) release(w *webhook, event uint64, leaseEnd, due int64) {
 		return
 	}
 	if held, ok := w.schedule.due(event); ok && held == leaseEnd {
-		s.state.schedule(w, event, due, s.Now().UnixMilli())
+		s.state.schedule(w, event, due, s.clock.now().schedule)
 	}
 }
 
@@ -225,7 +226,7 @@ func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
 		ids := tx.bucket(idsBucket)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		now := s.Now().UnixMilli()
+		now := s.clock.now().schedule
 		for _, l := range leases {
 			w := s.state.webhook(l.Webhook)
 			if w == nil {

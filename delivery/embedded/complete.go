@@ -15,9 +15,10 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
+	ahead := s.clock.now().ahead() // of the times that the outcomes have
 	return s.write(together, func(t *txn) error {
 		c := completion{
-			store: s, txn: t,
+			store: s, txn: t, ahead: ahead,
 			ids: t.journaled(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
 			settled: make([]settled, 0, len(outcomes)), written: make([]follow.Item, 0, len(outcomes)),
@@ -36,6 +37,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 type completion struct {
 	store                                   *Store
 	txn                                     *txn
+	ahead                                   int64
 	ids, pending, deliveries, requests, log *journaled
 	settled                                 []settled
 	written                                 []follow.Item // the rows that are new
@@ -107,7 +109,7 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 			head.nextAttempt = d.RetryAt
 		}
 		d.Status = statusOf(head.success, ends)
-		c.settle(w, event, d.RetryAt, ends)
+		c.settle(w, event, d.RetryAt+c.ahead, ends)
 	case o.LeaseEnd != 0: // the lease was lost
 	case head.success:
 		d.Status = record.Success
@@ -160,7 +162,7 @@ func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
 	if !ok {
 		before = never
 	} else if before != never {
-		c.store.state.schedule(w, event, never, c.txn.now)
+		c.store.state.schedule(w, event, never, c.txn.at.schedule)
 	}
 	c.settled = append(c.settled, settled{w, event, before, due})
 }
@@ -170,9 +172,9 @@ func (c *completion) committed() {
 	c.store.ring.Add(c.written...)
 	for _, d := range c.settled {
 		if d.due == never {
-			c.store.state.unschedule(d.webhook, d.event, c.txn.now)
+			c.store.state.unschedule(d.webhook, d.event, c.txn.at.schedule)
 		} else {
-			c.store.state.schedule(d.webhook, d.event, d.due, c.txn.now)
+			c.store.state.schedule(d.webhook, d.event, d.due, c.txn.at.schedule)
 		}
 	}
 }
@@ -181,7 +183,7 @@ func (c *completion) committed() {
 func (c *completion) undo() {
 	for _, d := range slices.Backward(c.settled) {
 		if d.before != never {
-			c.store.state.schedule(d.webhook, d.event, d.before, c.txn.now)
+			c.store.state.schedule(d.webhook, d.event, d.before, c.txn.at.schedule)
 		}
 	}
 }
@@ -200,7 +202,7 @@ func (c *completion) slowness(o *delivery.Outcome, w *webhook, ok bool) error {
 		c.txn.slow = make(map[*webhook]bool)
 	}
 	c.txn.slow[w] = slow
-	state, now := c.store.state, c.txn.now
+	state, now := c.store.state, c.txn.at.schedule
 	c.txn.committed = append(c.txn.committed, func() { state.setSlow(w, slow, now) })
 	if slow {
 		return c.txn.journaled(slowBucket).put(number4(w.number), []byte{1})

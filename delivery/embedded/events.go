@@ -62,7 +62,7 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 	if err != nil {
 		return 0, nil, err
 	}
-	if head.expires <= s.Now().UnixMilli() {
+	if head.expires <= s.clock.now().wall {
 		return 0, nil, delivery.ErrNotFound
 	}
 	e, err := decodeEvent(tenant, value)

@@ -99,7 +99,7 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) error {
 	if err != nil {
 		return err
 	}
-	if head.expires <= s.Now().UnixMilli() {
+	if head.expires <= s.clock.now().wall {
 		return nil
 	}
 	e, err := decodeEvent(s.tenants[head.tenant], v)
@@ -139,7 +139,7 @@ func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uin
 		return d, false, err
 	}
 	if due, scheduled := w.schedule.due(event); scheduled {
-		d.Due = record.Time(due)
+		d.Due = record.Time(due - s.clock.now().ahead())
 		if due == 0 { // not tried before this process began
 			d.Due = e.ReceivedAt
 		}

@@ -124,7 +124,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 			return err
 		}
 		if !d.Due.IsZero() {
-			a.due = append(a.due, dueDelivery{w, number, d.Due.UnixMilli()})
+			a.due = append(a.due, dueDelivery{w, number, d.Due.UnixMilli() + i.txn.at.ahead()})
 		}
 	}
 	head.deliveries = uint16(len(numbers) / 4)

@@ -79,7 +79,9 @@ func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
 // firstNumber is the first number that an event gets that is received in a
 // millisecond: others of the same one have the next.
-func firstNumber(received int64) uint64 { return uint64(received) << 20 }
+func firstNumber(received int64) uint64 { return uint64(received) << numberShift }
+
+const numberShift = 20
 
 // deliveryKey is a key of pending and deliveries.
 func deliveryKey(event uint64, webhook uint32) []byte {

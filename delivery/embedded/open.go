@@ -77,7 +77,7 @@ func (s *Store) load(file *os.File) (err error) {
 	if err := v.flush(); err != nil {
 		return err
 	}
-	if s.state, err = load(v.tx, s.Now().UnixMilli()); err != nil {
+	if s.state, err = load(v.tx, s.clock.reach(newest(v.tx)).schedule); err != nil {
 		return err
 	}
 	s.giveUpEmpty()

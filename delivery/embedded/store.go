@@ -9,6 +9,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
@@ -21,6 +22,7 @@ const fileName = "webhooks.db"
 type Store struct {
 	folder      string
 	journalSize int64
+	clock       clock
 	writer      writer
 	ring        *follow.Ring // what was completed since the store was made
 	hub         *follow.Hub
@@ -42,9 +44,20 @@ type Store struct {
 
 var _ delivery.Store = (*Store)(nil)
 
+// Option changes what New makes.
+type Option func(*Store)
+
+// WithLogger has a store say in a log what whoever looks after it should know.
+func WithLogger(log *zap.Logger) Option { return func(s *Store) { s.clock.steps.Log = log } }
+
 // New makes a store in a folder, which Open makes if it is not there.
-func New(folder string) *Store {
+func New(folder string, options ...Option) *Store {
 	s := &Store{folder: folder, journalSize: journalSize}
+	s.clock.read = readClock()
+	s.clock.steps.Log, s.clock.steps.Whose = zap.NewNop(), "this machine's clock"
+	for _, option := range options {
+		option(s)
+	}
 	s.ring = follow.NewRing(s.rows)
 	s.hub = follow.NewHub(s.ring)
 	s.writer.batches.Commit = s.runAll
@@ -64,7 +77,10 @@ func (s *Store) Ping(context.Context) error {
 }
 
 // Now is this machine's clock.
-func (s *Store) Now() time.Time { return time.Now() }
+func (s *Store) Now() time.Time {
+	now, _ := s.clock.read()
+	return now
+}
 
 // Pending counts the pending deliveries.
 func (s *Store) Pending(context.Context) (int64, error) {

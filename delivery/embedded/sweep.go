@@ -21,7 +21,7 @@ const (
 // Sweep does one step of housekeeping.
 func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
 	err = s.write(alone, func(t *txn) error {
-		oldest := t.now - retention.Milliseconds()
+		oldest := t.at.wall - retention.Milliseconds()
 		if err := t.flush(); err != nil {
 			return err
 		}
@@ -205,7 +205,7 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 
 // forget takes a delivery off the schedule.
 func (s *sweep) forget(event uint64, number uint32) {
-	state, now := s.store.state, s.txn.now
+	state, now := s.store.state, s.txn.at.schedule
 	s.txn.committed = append(s.txn.committed, func() {
 		if w := state.byNumber[number]; w != nil {
 			state.unschedule(w, event, now)
@@ -215,7 +215,7 @@ func (s *sweep) forget(event uint64, number uint32) {
 
 // counts removes counters that are no longer kept.
 func (s *sweep) counts() error {
-	now := record.Time(s.txn.now)
+	now := record.Time(s.txn.at.wall)
 	for _, kind := range []struct {
 		bucket []byte
 		oldest uint32

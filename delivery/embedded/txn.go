@@ -6,7 +6,7 @@ package embedded
 type txn struct {
 	*view
 	journal *journal // has the record of what changes
-	now     int64
+	at      moment
 	// slow has which webhooks became slow, or quick again.
 	slow map[*webhook]bool
 	// scratch is for a value on its way to the journal.

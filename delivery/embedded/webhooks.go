@@ -98,7 +98,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 		}
 		t.committed = append(t.committed, func() {
 			w.record = changed
-			s.state.reschedule(w, t.now, false)
+			s.state.reschedule(w, t.at.schedule, false)
 		})
 		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed)); err != nil {
 			return err

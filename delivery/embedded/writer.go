@@ -141,7 +141,7 @@ func (s *Store) commit(batch []*write) error {
 	if err := s.Ping(context.Background()); err != nil {
 		return err
 	}
-	t := &txn{journal: s.journal, now: s.Now().UnixMilli(), scratch: s.scratch}
+	t := &txn{journal: s.journal, at: s.clock.now(), scratch: s.scratch}
 	writing := false
 	err := guarded(func() error {
 		var err error

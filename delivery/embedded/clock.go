@@ -1,0 +1,93 @@
+package embedded
+
+import (
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
+)
+
+// clock tells two times: this machine's, which is what is kept of anything that happens,
+// and the schedule's, by which deliveries fall due and leases end. They are the same until
+// this machine's is set back: the schedule's goes on from where it was, and is ahead by as
+// much from then on.
+type clock struct {
+	// read gives this machine's time, and for how long this process has run.
+	read  func() (wall time.Time, running time.Duration)
+	steps clockstep.Notice
+
+	mu      sync.Mutex
+	ahead   int64
+	last    int64 // that the schedule's clock said
+	wall    time.Time
+	running time.Duration
+}
+
+// moment is a time by both clocks, in milliseconds.
+type moment struct{ wall, schedule int64 }
+
+// ahead is how far the schedule's clock is ahead.
+func (m moment) ahead() int64 { return m.schedule - m.wall }
+
+// readClock reads this machine's clocks.
+func readClock() func() (time.Time, time.Duration) {
+	began := time.Now()
+	return func() (time.Time, time.Duration) {
+		now := time.Now()
+		return now, now.Sub(began)
+	}
+}
+
+// now is this moment.
+func (c *clock) now() moment {
+	wall, running := c.read()
+	wall = wall.Round(0) // what is compared is what it shows
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.wall.IsZero() {
+		step := wall.Sub(c.wall) - (running - c.running)
+		c.steps.Tell(step)
+		if step <= -clockstep.Least {
+			c.ahead -= step.Milliseconds()
+		}
+	}
+	c.wall, c.running = wall, running
+	return c.advance(wall)
+}
+
+// advance brings the schedule's clock up to this machine's, and never back. The caller
+// holds c.mu.
+func (c *clock) advance(wall time.Time) moment {
+	m := moment{wall: wall.UnixMilli()}
+	c.ahead = max(c.ahead, c.last-m.wall)
+	m.schedule = m.wall + c.ahead
+	c.last = m.schedule
+	return m
+}
+
+// reach has the schedule's clock be no earlier than a time that it has seen: that of the
+// newest thing in the file.
+func (c *clock) reach(seen time.Time) moment {
+	wall, _ := c.read()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = max(c.last, seen.UnixMilli())
+	m := c.advance(wall)
+	c.steps.Tell(-time.Duration(m.ahead()) * time.Millisecond)
+	return m
+}
+
+// newest is when the newest event was received or the newest request began.
+func newest(tx *bolt.Tx) time.Time {
+	at := time.UnixMilli(int64(tx.Bucket(eventsBucket).Sequence() >> numberShift))
+	if id, _ := tx.Bucket(requestsBucket).Cursor().Last(); len(id) == len(uuid.UUID{}) {
+		if began := delivery.IDTime(uuid.UUID(id)); began.After(at) {
+			at = began
+		}
+	}
+	return at
+}

@@ -1,0 +1,171 @@
+package embedded
+
+import (
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// machine has a clock that can be set, and a store.
+type machine struct {
+	*Store
+	t      *testing.T
+	folder string
+	said   *observer.ObservedLogs
+
+	mu      sync.Mutex
+	wall    time.Time
+	running time.Duration
+}
+
+// newMachine has a store in a folder, with a webhook.
+func newMachine(t *testing.T) (*machine, *storetest.Load) {
+	t.Helper()
+	m := &machine{t: t, folder: t.TempDir(), wall: time.Now().Round(0)}
+	m.start()
+	load := &storetest.Load{Store: m.Store}
+	load.Begin(t)
+	return m, load
+}
+
+// start opens the store, as a process that has just begun.
+func (m *machine) start() {
+	m.t.Helper()
+	core, said := observer.New(zapcore.DebugLevel)
+	m.Store, m.said = New(m.folder, WithLogger(zap.New(core))), said
+	m.clock.read = func() (time.Time, time.Duration) {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.wall, m.running
+	}
+	opened(m.t, m.Store)
+}
+
+// pass has time pass.
+func (m *machine) pass(d time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wall, m.running = m.wall.Add(d), m.running+d
+}
+
+// set sets the clock.
+func (m *machine) set(by time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wall = m.wall.Add(by)
+}
+
+// failed has an event's first attempt fail, which is tried again after a while.
+func (m *machine) failed(load *storetest.Load, again time.Duration) {
+	m.t.Helper()
+	calls, accepted := load.Accept(m.t, 1, true)
+	o := outcome(m.Store, &calls[0], &accepted[0])
+	o.Request.Status, o.RetryAt = delivery.RequestFailed, m.Now().Add(again)
+	if err := m.Complete(m.t.Context(), []delivery.Outcome{o}); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+// wantDue claims what is due.
+func (m *machine) wantDue(when string, n int) {
+	m.t.Helper()
+	claimed, err := m.Claim(m.t.Context(), delivery.Room{Fast: 10, PerWebhook: 10, Lease: time.Minute})
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	if len(claimed.Jobs) != n {
+		m.t.Errorf("%s %d deliveries are due, want %d", when, len(claimed.Jobs), n)
+	}
+	for _, job := range claimed.Jobs {
+		if late := m.Now().Sub(job.Due); late < 0 || late > 2*time.Minute {
+			m.t.Errorf("%s a delivery is due since %s, and it is %s", when, job.Due, m.Now())
+		}
+	}
+}
+
+// wantSaid checks what the log has: one warning that begins so, or nothing.
+func (m *machine) wantSaid(when, want string) {
+	m.t.Helper()
+	lines := m.said.TakeAll()
+	if want == "" && len(lines) == 0 {
+		return
+	}
+	if len(lines) != 1 || lines[0].Level != zapcore.WarnLevel || !strings.HasPrefix(lines[0].Message, want) {
+		m.t.Errorf("%s the log says %v, want one warning: %s…", when, lines, want)
+	}
+}
+
+// TestClockSetBack sets the clock back by two hours while a retry waits, and while it is
+// under way.
+func TestClockSetBack(t *testing.T) {
+	m, load := newMachine(t)
+	m.failed(load, 2*time.Minute)
+	m.wantSaid("before the step", "")
+	m.set(-2 * time.Hour)
+	m.pass(119 * time.Second)
+	m.wantDue("early", 0)
+	m.wantSaid("after the step", "this machine's clock was set back")
+	m.pass(time.Second)
+	m.wantDue("after two minutes", 1)
+	m.set(-2 * time.Hour)
+	m.pass(59 * time.Second)
+	m.wantDue("during the lease", 0)
+	m.pass(time.Second)
+	m.wantDue("after the lease", 1)
+	m.failed(load, 2*time.Minute)
+	m.pass(2 * time.Minute)
+	m.wantDue("what failed later", 2) // with the one whose lease ended again
+}
+
+// TestClockSetBackBetween has the machine start with a clock that is two hours behind.
+func TestClockSetBackBetween(t *testing.T) {
+	m, load := newMachine(t)
+	m.failed(load, 2*time.Minute)
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	m.set(-2 * time.Hour)
+	m.start()
+	m.wantSaid("at the start", "this machine's clock was set back")
+	m.wantDue("at the start", 0)
+	m.pass(2 * time.Minute)
+	m.wantDue("after two minutes", 1)
+}
+
+// TestClockSetForward has what waits fall due early, and says so.
+func TestClockSetForward(t *testing.T) {
+	m, load := newMachine(t)
+	m.failed(load, 2*time.Minute)
+	m.set(2*time.Minute - time.Second)
+	m.wantDue("early", 0)
+	m.wantSaid("after the step", "this machine's clock was set forward")
+	m.set(time.Second)
+	m.wantDue("after two minutes", 1)
+	m.wantSaid("after a small step", "")
+}
+
+// TestCopyAfterClockSetBack copies when deliveries fall due by the clock of the machine.
+func TestCopyAfterClockSetBack(t *testing.T) {
+	m, load := newMachine(t)
+	m.failed(load, 2*time.Minute)
+	m.set(-2 * time.Hour)
+	m.failed(load, 2*time.Minute)
+	for batch, err := range m.Export(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range batch.Events {
+			if in := batch.Events[i].Deliveries[0].Due.Sub(m.Now()).Round(time.Second); in != 2*time.Minute {
+				t.Errorf("a delivery falls due in %s", in)
+			}
+		}
+	}
+}
