@@ -21,8 +21,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// asCaddy makes this test program be the Caddy that the demo starts: built with
-// the race detector, and without a build of its own.
+// asCaddy is an environment variable that turns this test program into the Caddy that the
+// demo starts. So Caddy needs no build of its own, and has the race detector.
 const asCaddy = "DEMO_TEST_AS_CADDY"
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// newDemo is a demo whose folder must be gone when the test ends.
+// newDemo makes a demo. Its folder must be gone when the test ends.
 func newDemo(t *testing.T) (*demo, *output) {
 	t.Helper()
 	self, err := os.Executable()
@@ -45,7 +45,7 @@ func newDemo(t *testing.T) (*demo, *output) {
 	t.Setenv("TMPDIR", folders)
 	t.Cleanup(func() {
 		if left, _ := filepath.Glob(filepath.Join(folders, "*")); len(left) > 0 {
-			t.Errorf("left behind: %s", left)
+			t.Errorf("the demo has left %s behind", left)
 		}
 	})
 	out := &output{changed: make(chan struct{}, 1)}
@@ -81,8 +81,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestPage opens the page as the demo says, while nothing else has been shown yet and
-// when everything has.
+// TestPage opens the page as the demo says, before the demo has shown anything else and
+// after it has shown everything.
 func TestPage(t *testing.T) {
 	d, out := newDemo(t)
 	d.once = false
@@ -95,7 +95,7 @@ func TestPage(t *testing.T) {
 		select {
 		case <-out.changed:
 		case err := <-ended:
-			t.Fatalf("ended before %q: %v\n%s", last, err, out)
+			t.Fatalf("the demo ended before %q: %v\n%s", last, err, out)
 		}
 	}
 	before, _, _ := strings.Cut(out.String(), "Registering")
@@ -125,7 +125,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-// Whenever it is interrupted, the demo ends without an error and cleans up.
+// The demo ends without an error and cleans up whenever it is interrupted.
 func TestInterrupt(t *testing.T) {
 	for _, moment := range []string{"Starting Caddy", "Registering", "Waiting until", "Ctrl-C ends everything"} {
 		t.Run(moment, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-// output is what the demo prints, readable while it runs.
+// output is what the demo has printed. It can be read while the demo runs.
 type output struct {
 	mu      sync.Mutex
 	text    bytes.Buffer

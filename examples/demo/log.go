@@ -7,15 +7,15 @@ import (
 	"text/tabwriter"
 )
 
-// clock is how times are shown.
+// clock is the layout of times.
 const clock = "15:04:05.000"
 
-// printLog prints the log as a table. The verdicts say of each event's requests,
-// in their order, whether the receiver found them signed well.
+// printLog prints the log as a table. The verdicts say for each event, request by request,
+// whether the receiver found the signature right.
 func printLog(out io.Writer, log []request, verdicts map[string][]bool) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "TIME\tSTATUS\tCODE\tEVENT TYPE\tATTEMPT\tTRIGGER\tURL\tDURATION\tSIGNATURE")
-	seen := make(map[string]int) // rows of each event so far
+	seen := make(map[string]int) // how many rows of each event were printed
 	for _, r := range log {
 		signature := "not seen"
 		if i := seen[r.EventID]; i < len(verdicts[r.EventID]) {

@@ -1,7 +1,7 @@
-// Command demo shows the module at work, on this machine alone. It starts a Caddy
-// of its own, registers a webhook, emits one event of each type, receives them,
-// checks their signatures, and prints the log of requests. Then it keeps serving,
-// so that one can try things, until Ctrl-C.
+// Command demo shows the module at work, with everything on this machine. It starts a Caddy
+// of its own, registers a webhook, emits one event of each type, receives them, checks their
+// signatures, and prints the log of requests. Then it keeps running until Ctrl-C, so that
+// you can try things.
 //
 // make demo runs it, after building Caddy.
 package main
@@ -21,7 +21,7 @@ import (
 // failsOnce is the event type whose first request the receiver answers with 500.
 const failsOnce = "alert_resolved"
 
-// deliveryTimeout is how long the delivery of all events may take.
+// deliveryTimeout is how long it may take to deliver all events.
 const deliveryTimeout = 30 * time.Second
 
 func main() {
@@ -31,7 +31,7 @@ func main() {
 	flag.Parse()
 	d.out = os.Stdout
 
-	// Before anything else, so that an early Ctrl-C cleans up too.
+	// This comes first, so that an early Ctrl-C cleans up, too.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	err := d.run(ctx)
 	stop()
@@ -43,12 +43,12 @@ func main() {
 
 type demo struct {
 	caddy string // path of the Caddy to run
-	once  bool   // end when the log has been printed
+	once  bool   // whether to end when the log has been printed
 	out   io.Writer
 }
 
-// run plays the demo. It returns when ctx is done, without an error, or when
-// something failed; nothing that it started or wrote is left by then.
+// run plays the demo. It returns without an error when ctx is done, or with one when
+// something has failed. It leaves nothing behind that it has started or written.
 func (d *demo) run(ctx context.Context) error {
 	dir, err := os.MkdirTemp("", "caddy-webhooks-demo-")
 	if err != nil {

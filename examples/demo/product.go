@@ -20,7 +20,7 @@ type product struct {
 	adminToken string // for everything else
 }
 
-// page says where the page for admins is and how to log in there.
+// page says where the page for admins is, and how to log in there.
 func (p *product) page() string {
 	return fmt.Sprintf("  %s/\n  user name: any, such as demo\n  password:  %s\n", strings.TrimSuffix(p.api, "/api"), p.adminToken)
 }
@@ -31,7 +31,7 @@ type event struct {
 	Data map[string]any `json:"data"`
 }
 
-// events are what happened in the product.
+// events are the events that have happened in the product.
 var events = []event{
 	{"group_created", map[string]any{"id": "grp_31", "name": "Berlin office"}},
 	{"device_created", map[string]any{"id": "dev_1042", "hostname": "nas-7", "group_id": "grp_31", "platform": "linux"}},
@@ -59,18 +59,18 @@ type request struct {
 	DurationMS  int64     `json:"duration_ms"`
 }
 
-// health returns nil when the module can do its work.
+// health returns nil if the module can do its work.
 func (p *product) health(ctx context.Context) error {
 	return p.call(ctx, http.MethodGet, "/health", "", nil, nil)
 }
 
-// register subscribes url to all event types.
+// register registers a webhook that sends all event types to the URL.
 func (p *product) register(ctx context.Context, url, secret string) error {
 	webhook := map[string]any{"url": url, "secret": secret, "description": "The demo's receiver"}
 	return p.call(ctx, http.MethodPost, "/webhooks", p.adminToken, webhook, nil)
 }
 
-// emit returns the event's id.
+// emit emits an event, and returns its id.
 func (p *product) emit(ctx context.Context, e event) (string, error) {
 	var receipt struct {
 		EventID    string `json:"event_id"`
@@ -80,12 +80,12 @@ func (p *product) emit(ctx context.Context, e event) (string, error) {
 		return "", err
 	}
 	if receipt.Deliveries != 1 {
-		return "", fmt.Errorf("it goes to %d webhooks instead of 1", receipt.Deliveries)
+		return "", fmt.Errorf("it is sent to %d webhooks instead of 1", receipt.Deliveries)
 	}
 	return receipt.EventID, nil
 }
 
-// awaitDelivery returns when the event's delivery has succeeded.
+// awaitDelivery waits until the event's delivery has succeeded.
 func (p *product) awaitDelivery(ctx context.Context, eventID string) error {
 	for {
 		var state struct {
@@ -128,7 +128,7 @@ func (p *product) log(ctx context.Context) ([]request, error) {
 	return page.Data, nil
 }
 
-// call calls the API. What the API says of an error becomes the error.
+// call calls the API. If the API answers with an error, call returns it.
 func (p *product) call(ctx context.Context, method, path, token string, in, out any) error {
 	var body io.Reader
 	if in != nil {

@@ -17,16 +17,16 @@ import (
 	"time"
 )
 
-// receiver is an endpoint of webhooks: it takes what carries a good signature.
+// receiver is an endpoint that accepts requests with a good signature.
 type receiver struct {
 	url    string
 	secret string
 	server *http.Server
 
 	mu     sync.Mutex
-	signed map[string][]bool // by event: whether each of its requests was signed well
-	failed bool              // the one failure has been played
-	out    io.Writer         // where to tell of each request, nil for nowhere
+	signed map[string][]bool // for each event, whether the signature of each request was good
+	failed bool              // whether the one failure has happened
+	out    io.Writer         // gets a line for each request, unless it is nil
 }
 
 func startReceiver(secret string) (*receiver, error) {
@@ -59,7 +59,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		ID   string `json:"event_id"`
 		Type string `json:"event_type"`
 	}
-	// What is in the body counts for nothing until the signature has been checked.
+	// Trust nothing in the body before the signature has been checked.
 	good := verify(r.secret, body, req.Header.Get("X-Level-Signature"))
 	if err := json.Unmarshal(body, &event); err != nil && good {
 		http.Error(w, "this is not an event", http.StatusBadRequest)
@@ -78,8 +78,8 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	http.Error(w, http.StatusText(code), code)
 }
 
-// verify says whether signature is that of body under secret, in a time that
-// tells nothing about the right one.
+// verify reports whether the signature is the one of the body, made with the secret. The
+// time that it takes does not give the right signature away.
 func verify(secret string, body []byte, signature string) bool {
 	mac := hmac.New(sha256.New, []byte(secret))
 	mac.Write(body)
@@ -87,7 +87,7 @@ func verify(secret string, body []byte, signature string) bool {
 	return hmac.Equal([]byte(signature), []byte(want))
 }
 
-// judge notes a request and chooses the status code of its answer.
+// judge notes a request, and chooses the status code of the answer.
 func (r *receiver) judge(eventID, eventType string, good bool) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -102,8 +102,7 @@ func (r *receiver) judge(eventID, eventType string, good bool) int {
 	return http.StatusNoContent
 }
 
-// verdicts says of each event's requests, in their order, whether they were
-// signed well.
+// verdicts says for each event, request by request, whether the signature was good.
 func (r *receiver) verdicts() map[string][]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +113,7 @@ func (r *receiver) verdicts() map[string][]bool {
 	return verdicts
 }
 
-// report makes the receiver tell of each request from now on.
+// report makes the receiver print a line for each request from now on.
 func (r *receiver) report(out io.Writer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

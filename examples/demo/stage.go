@@ -15,17 +15,17 @@ import (
 const (
 	startTimeout = 30 * time.Second // until Caddy serves and has opened its store
 	pollInterval = 50 * time.Millisecond
-	// signalGrace is how long a child's end may be the work of a Ctrl-C that
-	// this process has yet to hear of.
+	// signalGrace is how long this process may take to get a Ctrl-C that has already
+	// ended a child.
 	signalGrace = 200 * time.Millisecond
 )
 
 //go:embed Caddyfile
 var caddyfile []byte
 
-// stage is all that the demo starts, and where to find it.
+// stage is everything that the demo starts, and where it is.
 type stage struct {
-	dir       string // whatever is written goes here
+	dir       string // the folder for everything that is written
 	caddyPath string
 	out       io.Writer
 
@@ -34,7 +34,8 @@ type stage struct {
 	caddy    *process.Process
 }
 
-// start returns when all is ready. After an error, stop ends what did start.
+// start starts everything, and returns when it is ready. After an error, stop ends what has
+// started.
 func (s *stage) start(ctx context.Context) (err error) {
 	if s.receiver, err = startReceiver(rand.Text()); err != nil {
 		return err
@@ -66,7 +67,7 @@ func (s *stage) startCaddy(site string) error {
 	return err
 }
 
-// awaitHealth returns when Caddy serves and its store is open.
+// awaitHealth waits until Caddy serves and has opened its store.
 func (s *stage) awaitHealth(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -85,7 +86,8 @@ func (s *stage) awaitHealth(ctx context.Context) error {
 	}
 }
 
-// watch returns a context that also ends, with the cause, when Caddy does.
+// watch returns a context that also ends when Caddy ends, and then has the reason as its
+// cause.
 func (s *stage) watch(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	go func() {
@@ -103,10 +105,10 @@ func (s *stage) caddyEnded() error {
 	return fmt.Errorf("Caddy ended (%w). Its log ends with:\n%s", s.caddy.Err, s.caddy.Tail())
 }
 
-// stop ends what was started, callers before those they call.
+// stop ends what was started: Caddy before the receiver, which Caddy calls.
 func (s *stage) stop() {
 	if s.caddy != nil {
-		_ = s.caddy.Stop() // then it was killed
+		_ = s.caddy.Stop() // an error says that it had to be killed
 	}
 	if s.receiver != nil {
 		s.receiver.stop()
