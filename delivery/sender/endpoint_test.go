@@ -255,7 +255,9 @@ func resolveAt(t *testing.T, address string) {
 	net.DefaultResolver = &net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var dialer net.Dialer
+			// Without its own resolver, the dialer would read DefaultResolver, perhaps
+			// after the test has ended.
+			dialer := net.Dialer{Resolver: before}
 			return dialer.DialContext(ctx, "udp", address)
 		},
 	}
