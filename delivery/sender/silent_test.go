@@ -100,9 +100,10 @@ func TestDeadHTTP2ConnectionIsGivenUp(t *testing.T) {
 		t.Errorf("pings are set to %+v", pings)
 	}
 	s.transport.HTTP2.SendPingTimeout = 50 * time.Millisecond
-	s.transport.HTTP2.PingTimeout = time.Second
+	s.transport.HTTP2.PingTimeout = 3 * time.Second
 	m := message("https://" + n.address)
 	s.Send(t.Context(), m).want(t, Response{StatusCode: 204})
+	s.transport.HTTP2.SendPingTimeout = 0 // on the next connection: none
 	n.forget()
 	s.Send(t.Context(), m).want(t, Response{StatusCode: 204})
 	s.Send(t.Context(), m).want(t, Response{StatusCode: 204})
