@@ -21,7 +21,7 @@ func testConnection(t *testing.T, d *dashboard) {
 	d.site.caddy.Kill()
 	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
 	d.sees("Caddy cannot be reached. Trying again…")
-	d.sees("Before you try again, look whether it was done.")
+	d.sees("Before you try again, check whether it was done.")
 	d.screenshot("connection lost")
 	d.site.start()
 	d.until(`document.getElementById("connection").hidden`)
@@ -63,7 +63,7 @@ func testSignedOut(t *testing.T, d *dashboard) {
 	as := d.users()
 	as(network.Headers{"X-User": "alice"})
 	d.run(chromedp.Navigate(d.at("signed/")))
-	d.sees("No webhook yet")
+	d.sees("No webhooks yet")
 	d.click("button", "Add webhook")
 	d.fill("textbox", "URL", d.endpoint("/ok"))
 	as(network.Headers{})
@@ -110,7 +110,7 @@ func testSignIn(t *testing.T, d *dashboard) {
 	}
 	as(network.Headers{"X-User": "alice"})
 	d.click("link", "Try again")
-	d.sees("No webhook yet")
+	d.sees("No webhooks yet")
 }
 
 // cancelPrompts closes the browser's own windows that ask for a password.
@@ -148,11 +148,11 @@ func (p *tab) cancelPrompts() {
 func testPageMounts(t *testing.T, d *dashboard) {
 	for _, path := range []string{"hooks", "hooks/", "hooks/#requests", "/hooks"} {
 		d.run(chromedp.Navigate(d.at(path)))
-		d.until(`document.querySelector("[role=tab][aria-selected=true]") && /No (webhook|request) yet/.test(document.body.innerText)`)
+		d.until(`document.querySelector("[role=tab][aria-selected=true]") && /No (webhooks|requests) yet/.test(document.body.innerText)`)
 		if at := d.text("location.host + location.pathname"); !strings.HasPrefix(at, d.tenant+".localhost:") || !strings.HasSuffix(at, "/hooks/") {
 			t.Errorf("%s leads to %s", path, at)
 		}
 	}
 	d.run(chromedp.Navigate(strings.Replace(d.at("hooks/#requests"), "://", "://anybody:secret@", 1)))
-	d.sees("No request yet")
+	d.sees("No requests yet")
 }

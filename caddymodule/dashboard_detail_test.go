@@ -47,7 +47,7 @@ func testDetail(t *testing.T, d *dashboard) {
 		"\"count\": 12345678901234567890,\n  \"tags\": [],\n", // laid out, with every digit
 		`"serial": 12345678901234567890`,
 		"Content-Type: application/json\nUser-Agent: Caddy-Webhooks\nX-Level-Signature: sha256=********",
-		"Other webhooks of this event", d.endpoint("/other"),
+		"Other webhooks for this event", d.endpoint("/other"),
 	} {
 		d.sees(want)
 	}
@@ -86,7 +86,7 @@ func testDetail(t *testing.T, d *dashboard) {
 		t.Errorf("the command signs a request that was not signed:\n%s", command)
 	}
 	d.visit("#requests?request=00000000-0000-7000-8000-000000000000")
-	d.sees("There is no such request, or not any more.")
+	d.sees("There is no such request, or it is no longer kept.")
 }
 
 // seesCode chooses each language, and waits for its code that checks a signature.
@@ -179,7 +179,7 @@ func testBulk(t *testing.T, d *dashboard) {
 	if len(rerun) != len(page.Data) {
 		t.Errorf("a delivery was sent twice: %v", page.Data)
 	}
-	d.click("button", "Re-run all failed that match…")
+	d.click("button", "Re-run all matching failures…")
 	d.sees("12 failed requests found.")
 	d.sees("are earlier attempts")
 	d.click("button", "Re-run")

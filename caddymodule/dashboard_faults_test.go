@@ -141,7 +141,7 @@ func testBulkStopped(_ *testing.T, d *dashboard) {
 	d.visit("#requests")
 	d.rows(3 * deliveries)
 	d.meddle()
-	d.click("button", "Re-run all failed that match…")
+	d.click("button", "Re-run all matching failures…")
 	d.sees(fmt.Sprintf("%d requests will be sent again.", deliveries))
 	release := d.hold("rerun$")
 	d.click("button", "Re-run")

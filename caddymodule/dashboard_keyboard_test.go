@@ -10,7 +10,7 @@ import (
 func testKeyboard(t *testing.T, d *dashboard) {
 	d.answer("/in", http.StatusServiceUnavailable, "later, please")
 	d.visit("")
-	d.sees("No webhook yet")
+	d.sees("No webhooks yet")
 	d.tabTo("Webhooks")
 	d.tabTo("Add webhook")
 	d.press("Enter")

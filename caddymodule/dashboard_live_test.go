@@ -47,7 +47,7 @@ func testLateAnswer(t *testing.T, d *dashboard) {
 	d.emit("device_created", 1)
 	d.logs("", 1)
 	d.visit("#requests?status=failed")
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.live("Live")
 	d.eval(`window.late = new Promise((held) => {
 		const real = window.fetch;
@@ -69,7 +69,7 @@ func testLateAnswer(t *testing.T, d *dashboard) {
 	d.rows(1)
 	d.eval(`window.answer = await late;`)
 	choose("failed")
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.eval(`answer.release(); await new Promise((after) => { setTimeout(after, 100); });`)
 	if d.text(`document.querySelectorAll("#requests tbody tr").length`) != "0" {
 		t.Error("there are rows of the list before")
@@ -80,7 +80,7 @@ func testLateAnswer(t *testing.T, d *dashboard) {
 // and while the page is paused or nobody sees it.
 func testLive(t *testing.T, d *dashboard) {
 	d.visit("#requests")
-	d.sees("No request yet")
+	d.sees("No requests yet")
 	d.live("Live")
 	d.subscribe("/ok")
 	d.answer("/fails", http.StatusBadGateway, "")
@@ -109,14 +109,14 @@ func testLive(t *testing.T, d *dashboard) {
 	// Filters leave out what they do in the list. What comes after it tells that it
 	// has been passed over.
 	d.visit("#requests?status=success&event_type=group_created")
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.live("Live")
 	d.emit("device_deleted", 1)
 	d.logs("", 5)
 	d.emit("group_created", 1)
 	d.rows(1)
 	d.visit("#requests?until=2020-01-01T00:00:00Z")
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.live("Live")
 	d.emit("group_deleted", 1)
 	d.seesFigure("Requests", "10") // those of the deleted webhook count
@@ -186,7 +186,7 @@ func testLiveReader(t *testing.T, d *dashboard) {
 // and has few rows all the time.
 func testLiveBurst(t *testing.T, d *dashboard) {
 	d.visit("#requests")
-	d.sees("No request yet")
+	d.sees("No requests yet")
 	d.live("Live")
 	d.subscribe("/ok")
 	d.eval(`window.most = 0; new MutationObserver(() => {
@@ -225,7 +225,7 @@ func testLiveRefused(t *testing.T, d *dashboard) {
 	}
 	d.subscribe("/ok")
 	d.visit("#requests")
-	d.sees("No request yet")
+	d.sees("No requests yet")
 	d.until(`/too many/.test(document.getElementById("live").textContent)`)
 	d.screenshot("requests not live")
 	d.emit("device_created", 1)
@@ -243,7 +243,7 @@ func testLiveSignedOut(_ *testing.T, d *dashboard) {
 	as := d.users()
 	as(network.Headers{"X-User": "alice"})
 	d.run(chromedp.Navigate(d.at("signed/#requests")))
-	d.sees("No request yet")
+	d.sees("No requests yet")
 	d.live("Live")
 	as(network.Headers{})
 	d.click("button", "Pause")

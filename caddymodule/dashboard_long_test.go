@@ -80,7 +80,7 @@ const scrollOn = `await (async () => {
 		await new Promise((next) => { requestAnimationFrame(next); setTimeout(next, 100); });
 		most.Rows = Math.max(most.Rows, document.querySelectorAll("#requests tbody tr").length);
 		most.Elements = Math.max(most.Elements, document.querySelectorAll("*").length);
-		most.Whole = document.querySelector(".end").textContent === "That is all.";
+		most.Whole = document.querySelector(".end").textContent === "No more requests.";
 	}
 	return JSON.stringify(most);
 })()`

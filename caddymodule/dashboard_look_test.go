@@ -21,7 +21,7 @@ func (d *dashboard) states() map[string]func() {
 			d.click("radio", "Select types to send")
 		},
 		"webhook delete": func() { d.visit("#webhooks"); d.click("button", "Delete"); d.sees("This cannot be undone.") },
-		"requests":       func() { d.visit("#requests"); d.sees("That is all."); d.live("Live"); d.sees("p50 / p99") },
+		"requests":       func() { d.visit("#requests"); d.sees("No more requests."); d.live("Live"); d.sees("p50 / p99") },
 		"requests paused": func() {
 			d.visit("#requests?period=hour")
 			d.click("button", "Pause")
@@ -32,12 +32,12 @@ func (d *dashboard) states() map[string]func() {
 			d.size(640, 400)
 			d.visit("#requests")
 			d.live("Live")
-			d.sees("That is all.")
+			d.sees("No more requests.")
 			d.eval(`window.scrollTo(0, document.documentElement.scrollHeight)`)
 			d.api(http.MethodPost, "webhooks/"+d.webhooks()[0].ID+"/test", "", http.StatusOK, nil)
 			d.sees("1 new request")
 		},
-		"requests none match": func() { d.visit("#requests?event_type=group_created"); d.sees("No request matches") },
+		"requests none match": func() { d.visit("#requests?event_type=group_created"); d.sees("No requests match") },
 		"request": func() {
 			d.visit("#requests?status=failed")
 			d.openNewest()
@@ -51,7 +51,7 @@ func (d *dashboard) states() map[string]func() {
 		},
 		"requests run again": func() {
 			d.visit("#requests")
-			d.click("button", "Re-run all failed that match…")
+			d.click("button", "Re-run all matching failures…")
 			d.sees("found.")
 		},
 	}

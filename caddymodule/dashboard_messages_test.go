@@ -33,13 +33,13 @@ func testMessages(_ *testing.T, d *dashboard) {
 	d.mendForms()
 	// The reason why re-runs have stopped goes when they go on.
 	d.visit("#requests")
-	d.click("button", "Re-run all failed that match…")
+	d.click("button", "Re-run all matching failures…")
 	d.sees("1 request will be sent again.")
 	end = d.rule("rerun$", http.StatusServiceUnavailable)
 	d.click("button", "Re-run")
 	d.until(`document.querySelector("#bulk .explained").textContent === "Meddled with."`)
 	end()
-	d.click("button", "Go on")
+	d.click("button", "Continue")
 	d.sees("1 of 1 sent")
 	d.saysNothing("gone on", `document.querySelector("#bulk .explained")`)
 }

@@ -10,7 +10,7 @@ import (
 
 func testLog(t *testing.T, d *dashboard) {
 	d.visit("#requests")
-	d.sees("No request yet")
+	d.sees("No requests yet")
 	d.screenshot("requests none")
 	d.subscribe("/ok")
 	d.answer("/fails", http.StatusBadGateway, "upstream is away")
@@ -47,16 +47,16 @@ func testFilters(t *testing.T, d *dashboard) {
 	d.chooseFilter("status", "failed")
 	d.rows(9)
 	d.chooseFilter("webhook_id", ok)
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.screenshot("requests no match")
 	d.chooseFilter("webhook_id", fails)
 	d.rows(9)
 	d.fill("combobox", "Event type", "device_created")
 	d.rows(3)
 	d.fill("combobox", "Event type", "")
-	d.fill("textbox", "Event id", "something")
-	d.sees("An event id has 36 characters")
-	d.fill("textbox", "Event id", event)
+	d.fill("textbox", "Event ID", "something")
+	d.sees("An event ID has 36 characters")
+	d.fill("textbox", "Event ID", event)
 	d.rows(3)
 	d.click("button", "Last hour")
 	d.rows(3)
@@ -80,7 +80,7 @@ func testFilters(t *testing.T, d *dashboard) {
 		}
 	}
 	d.chooseFilter("until", "2020-01-01T00:00")
-	d.sees("No request matches")
+	d.sees("No requests match")
 	d.click("button", "Clear filters")
 	d.rows(12)
 	// The page says what Caddy does not understand.

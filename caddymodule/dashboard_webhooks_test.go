@@ -27,12 +27,13 @@ func (d *dashboard) webhooks() []shownWebhook {
 
 func testAddWebhook(t *testing.T, d *dashboard) {
 	d.visit("")
-	d.sees("No webhook yet")
+	d.sees("No webhooks yet")
 	d.screenshot("webhooks none")
 	d.click("button", "Add webhook")
 	d.fill("textbox", "URL", d.endpoint("/ok"))
+	d.sees("whsec_ followed by the base64 of at least 24 random bytes")
 	d.click("button", "Generate")
-	d.sees("It cannot be seen again")
+	d.sees("Copy it now: it cannot be seen again")
 	secret := d.text(`document.getElementById("webhook-secret").value`)
 	if !regexp.MustCompile(`^whsec_[A-Za-z0-9+/]{43}=$`).MatchString(secret) {
 		t.Errorf("the secret is %q", secret)
@@ -90,12 +91,12 @@ func testWebhookChecks(t *testing.T, d *dashboard) {
 		d.sees(want)
 	}
 	d.fill("textbox", "URL", "https://[2606:4700::1111]/")
-	d.sees("Where events are sent to, by POST.")
+	d.sees("Events are sent to this URL by POST.")
 	// Caddy has the last word, at the field that it is about.
 	d.fill("textbox", "URL", "https://10.0.0.1/x")
 	d.click("radio", "Select types to send")
 	d.press("Enter")
-	d.sees("Select one type at least")
+	d.sees("Select at least one type")
 	d.click("radio", "Send all event types")
 	d.press("Enter")
 	d.until(`document.getElementById("webhook-url-error").textContent.includes("10.0.0.1")`)
@@ -106,7 +107,7 @@ func testWebhookChecks(t *testing.T, d *dashboard) {
 	// Escape does not drop what was typed; Cancel does.
 	for range 2 {
 		d.press("Escape")
-		d.sees("Press Cancel to drop them.")
+		d.sees("Press Cancel to discard them.")
 	}
 	d.click("button", "Cancel")
 	d.until(`!document.getElementById("webhook-form").open`)
@@ -140,7 +141,7 @@ func testChangeWebhook(t *testing.T, d *dashboard) {
 	d.click("switch", "Enabled")
 	d.sees("Enabled. Deliveries that waited are sent now.")
 	d.click("button", "Edit")
-	d.click("checkbox", "Remove the secret: requests are no longer signed")
+	d.click("checkbox", "Remove the secret, so that requests are no longer signed")
 	d.click("button", "Save webhook")
 	d.sees("Not signed")
 	if got := d.webhooks()[0]; !got.Enabled || got.HasSecret {
@@ -178,7 +179,7 @@ func testDeleteWebhook(t *testing.T, d *dashboard) {
 	d.click("button", "Delete")
 	d.fill("textbox", field, endpoint.Host)
 	d.press("Enter")
-	d.sees("No webhook yet")
+	d.sees("No webhooks yet")
 	if got := d.webhooks(); len(got) > 0 {
 		t.Errorf("got %+v", got)
 	}
@@ -207,7 +208,7 @@ func testUnlistedTypes(t *testing.T, d *dashboard) {
 	d.click("button", "Add webhook")
 	d.fill("textbox", "URL", d.endpoint("/ok"))
 	d.click("radio", "Select types to send")
-	d.fill("textbox", "Names, one on each line", "order.paid\n\n order.sent ")
+	d.fill("textbox", "Names, one per line", "order.paid\n\n order.sent ")
 	d.eval(`document.querySelector("#webhook-form [type=submit]").click()`)
 	d.sees("Webhook added.")
 	if got := d.webhooks()[0].EventTypes; len(got) != 2 || got[0] != "order.paid" || got[1] != "order.sent" {

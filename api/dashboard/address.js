@@ -104,7 +104,7 @@ const fromLocal = (value) => value && new Date(value).toISOString();
 function check() {
 	const ok = /^([0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})?$/i.test(field.event_id.value.trim());
 	field.event_id.ariaInvalid = ok ? null : "true";
-	byId("event-id-error").textContent = ok ? "" : "An event id has 36 characters, such as 0199b2c4-….";
+	byId("event-id-error").textContent = ok ? "" : "An event ID has 36 characters, such as 0199b2c4-….";
 	return ok;
 }
 

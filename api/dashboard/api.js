@@ -11,8 +11,8 @@ class Problem extends Error {
 }
 
 const away = "Caddy cannot be reached.";
-const signedOut = "You are not signed in, or not any more. Sign in again in another tab, then try again here," +
-	" or reload this page. What you have typed here stays until you reload.";
+const signedOut = "You are no longer signed in. Sign in again in another tab, then try again here," +
+	" or reload this page. What you have typed is kept until you reload.";
 
 // call asks the API and gives its answer, null if that is empty or a stream. It
 // throws a Problem.
@@ -28,7 +28,7 @@ export async function call(path, { method, body } = {}) {
 	if (answer.ok && content !== undefined) {
 		return content;
 	}
-	const detail = content?.detail ?? `Caddy answered ${answer.status}, and not as the API does. Is something else in between?`;
+	const detail = content?.detail ?? `The answer, ${answer.status}, is not one of the API's. Is there a proxy in between?`;
 	if (answer.status === 503) {
 		lose(detail);
 	}
@@ -42,7 +42,7 @@ async function ask(path, options) {
 	if (answer === null) {
 		lose(away);
 		throw new Problem(0, options.method
-			? "Caddy did not answer. Before you try again, look whether it was done."
+			? "Caddy did not answer. Before you try again, check whether it was done."
 			: `${away} This page tries again by itself.`);
 	}
 	if (answer.status === 401 || answer.type === "opaqueredirect") {

@@ -64,7 +64,7 @@ export function headerSection({ request_headers: headers }) {
 	const text = Object.entries(headers).map(([name, value]) => `${name}: ${value}`).join("\n");
 	return element(
 		"section", element("h3", "Request headers"),
-		text ? scrolled("Request headers", text) : element("p.hint", "They were not kept."),
+		text ? scrolled("Request headers", text) : element("p.hint", "Not kept."),
 	);
 }
 
@@ -117,7 +117,7 @@ export function verifySection(request) {
 	choice.onchange();
 	return element(
 		"details", element("summary", "Verify the signature"),
-		element("p.hint", `${signatureHeader(request) ?? "With a secret, the signature header"} is sha256= and the hex HMAC-SHA256 of the body. Check it over the raw bytes, before parsing them.`),
+		element("p.hint", `${signatureHeader(request) ?? "With a secret, the signature header"} is sha256= followed by the HMAC-SHA256 of the body in hex. Check it against the raw body, before you parse it.`),
 		choice, shown,
 	);
 }

@@ -81,11 +81,11 @@ function ask(requests, deliveries) {
 	const n = stopped ? 0 : queue.length;
 	queue.length = n;
 	const [earlier, over] = [requests - deliveries, deliveries - n];
-	write("count", n === 0 ? "There is nothing to send again." : `${plural(n, "request")} will be sent again.`);
+	write("count", n === 0 ? "There is nothing to re-run." : `${plural(n, "request")} will be sent again.`);
 	write("explained", stopped ? "Stopped." : [
 		`${plural(requests, "failed request")} found.`,
 		earlier > 0 && `${plural(earlier, "is an earlier attempt", "are earlier attempts")} of the same deliveries.`,
-		over > 0 && `${plural(over, "delivery has", "deliveries have")} succeeded since, or can not be sent any more.`,
+		over > 0 && `${plural(over, "delivery has", "deliveries have")} succeeded since, or can no longer be sent.`,
 		n > 0 && "An endpoint that does not check event_id may process what it gets twice.",
 	].filter(Boolean).join(" "));
 	[progress.max, progress.value] = [n, 0];
@@ -124,7 +124,7 @@ async function run() {
 		return;
 	}
 	done();
-	start.textContent = "Go on";
+	start.textContent = "Continue";
 	offer();
 }
 

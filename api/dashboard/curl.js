@@ -6,10 +6,10 @@ import { copyButton, element, scrolled } from "./parts.js";
 // curlSection shows the command, for bash and zsh.
 export function curlSection(request) {
 	const command = curl(request);
-	const signed = command.startsWith("SECRET=") && " The page knows no secret: put the webhook's into the first line.";
+	const signed = command.startsWith("SECRET=") && " The page does not know the secret: put it into the first line.";
 	return element(
 		"details", element("summary", "Copy as curl"),
-		element("p.hint", "For bash and zsh.", signed),
+		element("p.hint", "For bash or zsh.", signed),
 		scrolled("curl command", command), copyButton("Copy curl command", command),
 	);
 }

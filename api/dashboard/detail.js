@@ -84,7 +84,7 @@ async function load() {
 	}
 	rerun.hidden = read instanceof Error;
 	if (rerun.hidden) {
-		content.replaceChildren(read.status === 404 ? "There is no such request, or not any more." : read.message);
+		content.replaceChildren(read.status === 404 ? "There is no such request, or it is no longer kept." : read.message);
 		return;
 	}
 	request = read;
@@ -115,7 +115,7 @@ function facts() {
 		fact("Full URL", ...whole(request.url), " ", copyButton("Copy full URL", request.url)),
 		fact("Event type", foreign("span", request.event_type)),
 		fact("Event time", bothTimes(request.occurred_at)),
-		fact("Event id", element("code", request.event_id), " ", copyButton("Copy event id", request.event_id)),
+		fact("Event ID", element("code", request.event_id), " ", copyButton("Copy event ID", request.event_id)),
 		fact("Trigger", request.trigger),
 		fact("Attempt", attemptOf(request)),
 		fact("Started", bothTimes(request.started_at)),
@@ -153,11 +153,11 @@ async function readDelivery() {
 		element("h3", "Attempts"),
 		element("ol", ...attempts.reverse().map(attempt), own?.status === "pending" && own.next_attempt_at && next(own.next_attempt_at)),
 		...(others.length > 0 ? [
-			element("h3", "Other webhooks of this event"),
+			element("h3", "Other webhooks for this event"),
 			element("ul", ...others.map((each) => element(
 				"li", badge(each.status), clamped("span", each.url), ` ${plural(each.attempts, "attempt")}`,
 			))),
-			element("a", { href: address.link("requests", { event_id: event }) }, "All requests of this event"),
+			element("a", { href: address.link("requests", { event_id: event }) }, "All requests for this event"),
 		] : []),
 	);
 }
@@ -179,7 +179,7 @@ function next(time) {
 	const tick = () => {
 		const late = Date.now() - new Date(time);
 		const due = late >= 0;
-		made.textContent = due ? "Next attempt is due, unless the webhook is disabled" : `Next attempt in ${countdown(time)}`;
+		made.textContent = due ? "Next attempt due now, unless the webhook is disabled" : `Next attempt in ${countdown(time)}`;
 		timer = due ? setTimeout(() => (document.hidden ? tick : readDelivery)(), Math.max(again, late / 9)) : setTimeout(tick, 1000);
 	};
 	tick();

@@ -83,7 +83,7 @@ async function broken() {
 	say("Reconnecting…");
 	const { status } = await call(`requests/stream?${query}`).catch((problem) => problem) ?? {};
 	if (status === 429) {
-		say("Not live: too many windows are");
+		say("Not live: too many windows are open");
 	}
 	if ([400, 401, 403].includes(status)) {
 		say("");

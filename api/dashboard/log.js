@@ -230,7 +230,6 @@ export class Log {
 		body.role = "rowgroup";
 		body.append(...page.rows.map(this.#of.makeRow));
 		before.after(body);
-		page.height = body.offsetHeight;
 		return body;
 	}
 }

@@ -89,7 +89,7 @@ export async function copy(text) {
 		const done = document.execCommand("copy");
 		area.remove();
 		if (!done) {
-			say("The browser does not let this page copy. Select the text, and copy it by hand.");
+			say("Your browser does not let this page copy. Select the text and copy it yourself.");
 			return;
 		}
 	}
@@ -155,7 +155,7 @@ const showTimes = () => document.querySelectorAll("time").forEach(showTime);
 // The one switch for all times.
 const exactly = byId("exact");
 exactly.checked = kept.exactTimes;
-exactly.parentNode.title = `All times are those of ${exact.resolvedOptions().timeZone}`;
+exactly.parentNode.title = `All times are in ${exact.resolvedOptions().timeZone}`;
 exactly.onchange = () => {
 	kept.exactTimes = exactly.checked ? "yes" : "";
 	showTimes();

@@ -105,13 +105,13 @@ whileSeen(byId("requests"), fill);
 function told({ pages, empty, whole, reading, problem }) {
 	const none = address.filters().size > 0
 		? [
-			element("h3", "No request matches"),
-			element("p", "Nothing in the log is as the filters ask for."),
+			element("h3", "No requests match"),
+			element("p", "Nothing in the log matches the filters."),
 			element("button", { onclick: byId("clear-filters").onclick }, "Clear filters"),
 		]
 		: [
-			element("h3", "No request yet"),
-			element("p", "Each request that is sent to a webhook appears here, with what was answered."),
+			element("h3", "No requests yet"),
+			element("p", "Each request that is sent to a webhook appears here, with its response."),
 		];
 	const wrong = problem && [
 		element("p", ...problem.errors.map(({ field, detail }) => `${field}: ${detail} `), problem.errors.length === 0 && problem.message),
@@ -121,7 +121,7 @@ function told({ pages, empty, whole, reading, problem }) {
 	frame.hidden = pages === 0 || empty;
 	state.hidden = !(empty || instead);
 	state.replaceChildren(...instead || none);
-	const how = reading ? "Loading…" : whole ? "That is all." : "";
+	const how = reading ? "Loading…" : whole ? "No more requests." : "";
 	if (state.hidden && wrong) {
 		end.replaceChildren(...wrong);
 	} else if (end.textContent !== how) {

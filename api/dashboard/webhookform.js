@@ -25,9 +25,10 @@ export function open(eventTypes, of, done) {
 	fillTypes(eventTypes, of?.event_types ?? ["*"]);
 	byId("webhook-form-title").textContent = of ? "Edit webhook" : "Add webhook";
 	submit.textContent = of ? "Save webhook" : "Add webhook";
-	byId("webhook-secret-hint").textContent = of?.has_secret
+	byId("webhook-secret-hint").textContent = (of?.has_secret
 		? "A secret is set. Enter a new one to replace it."
-		: "Signs each request, so that your endpoint can tell that it came from here.";
+		: "Signs each request, so that your endpoint can tell that it came from here."
+	) + " Use Generate, or whsec_ followed by the base64 of at least 24 random bytes.";
 	part(".remove").hidden = !of?.has_secret;
 	submit.ariaDisabled = null; // what it waits for is another form's
 	clearErrors();
@@ -79,7 +80,7 @@ function hintAtURL() {
 function warn() {
 	const none = field.secret.value === "";
 	byId("webhook-secret-warning").textContent = none
-		? "" : "It cannot be seen again once it is saved: copy it now. Your endpoint needs it to check signatures.";
+		? "" : "Copy it now: it cannot be seen again once it is saved. Your endpoint needs it to check signatures.";
 	part(".copy").hidden = none;
 	field.secret.disabled = part(".generate").disabled = field.remove.checked;
 }
@@ -91,7 +92,7 @@ async function save() {
 	// What is wrong without asking Caddy.
 	const errors = [
 		{ field: "url", detail: checkURL(all.url).error },
-		{ field: "event_types", detail: all.event_types.length === 0 && "Select one type at least, or send all." },
+		{ field: "event_types", detail: all.event_types.length === 0 && "Select at least one type, or send all." },
 	].filter(({ detail }) => detail);
 	try {
 		if (errors.length > 0) {
@@ -147,7 +148,7 @@ dialog.onclose = () => form.reset(); // keeps no secret
 dialog.oncancel = dialog.onkeydown = (event) => {
 	if ((event.key ?? "Escape") === "Escape" && JSON.stringify(input()) !== before) {
 		event.preventDefault();
-		showError("", "There are changes. Press Cancel to drop them.");
+		showError("", "You have unsaved changes. Press Cancel to discard them.");
 	}
 };
 
@@ -158,10 +159,10 @@ function fillTypes(types, wanted) {
 	const names = wanted.filter((name) => name !== "*");
 	// A webhook may want what was configured once.
 	const gone = names.filter((name) => !types.some((type) => type.name === name))
-		.map((name) => ({ name, description: "Not configured any more: take it away to change the others." }));
+		.map((name) => ({ name, description: "No longer configured: deselect it to change the others." }));
 	typesPlace.replaceChildren(...types.length > 0
 		? [...types, ...gone].map(({ name, description }) => box(name, description, names.includes(name)))
-		: [element("label", "Names, one on each line", element("textarea", { rows: 4, spellcheck: false, value: names.join("\n") }))]);
+		: [element("label", "Names, one per line", element("textarea", { rows: 4, spellcheck: false, value: names.join("\n") }))]);
 	toggleTypes();
 }
 
@@ -208,10 +209,10 @@ function checkURL(text) {
 		return { error: "The URL must not have a user name, password or fragment (#…)." };
 	}
 	if (special.test(url.hostname)) {
-		return { hint: `${url.hostname} is not a public address: Caddy refuses it, unless it was configured to allow it.` };
+		return { hint: `${url.hostname} is not a public address: Caddy refuses it unless it is configured to allow it.` };
 	}
 	if (url.protocol === "http:") {
-		return { hint: "Use https: Caddy refuses http, unless it was configured to allow it." };
+		return { hint: "Use https: Caddy refuses http unless it is configured to allow it." };
 	}
 	return {};
 }

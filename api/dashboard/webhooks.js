@@ -62,8 +62,8 @@ function merge(webhooks, at) {
 	[list.hidden, state.hidden] = [false, true];
 	if (list.children.length === 0) {
 		showState(
-			element("h3", "No webhook yet"),
-			element("p", "Add one, and the events of your application are sent to its URL as they happen."),
+			element("h3", "No webhooks yet"),
+			element("p", "Add one, and your application's events are sent to its URL as they happen."),
 			element("button.primary", { onclick: () => add.focus() || add.click() }, "Add webhook"),
 		);
 	}
@@ -237,7 +237,7 @@ whileSeen(byId("webhooks"), () => {
 function showFacts({ webhook_id: id, pending, disabled_since: off, last_request_at: last, hours, warnings }) {
 	const made = entry(id);
 	made?.querySelector(".facts").replaceWith(element(
-		"span.facts", ...(last ? [", last ", timeElement(last)] : [", none yet"]), " · ",
+		"span.facts", ...(last ? [", last one ", timeElement(last)] : [", none yet"]), " · ",
 		off
 			? element("span.warning", "disabled ", timeElement(off), `, ${plural(pending, "delivery waits", "deliveries wait")}, new events are not delivered`)
 			: `${pending.toLocaleString()} pending`,
