@@ -192,7 +192,7 @@ func (p *tab) until(expression string) {
 	p.t.Helper()
 	deadline := time.Now().Add(patience)
 	for {
-		if p.text(fmt.Sprintf(`(() => { try { return Boolean(%s); } catch { return false; } })()`, expression)) == "true" {
+		if p.holds(expression) {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -200,6 +200,22 @@ func (p *tab) until(expression string) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// holds says whether an expression is true now. It is not while one page takes the place of
+// another, when there is none to ask.
+func (p *tab) holds(expression string) bool {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	got, err := chromedp.Call(ctx, runtime.Evaluate, runtime.EvaluateParams{
+		Expression:    fmt.Sprintf(`(() => { try { return Boolean(%s); } catch { return false; } })()`, expression),
+		ReturnByValue: new(true),
+	})
+	if err != nil && p.ctx.Err() != nil {
+		p.t.Fatal(err)
+	}
+	return err == nil && string(got.Result.Value) == "true"
 }
 
 // sees waits until the page shows a text.
