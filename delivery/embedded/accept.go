@@ -41,7 +41,7 @@ type acceptance struct {
 	txn                  *txn
 	expires, leaseEnd    int64
 	events, ids, pending *journaled
-	// due is what to schedule once it is on the disk.
+	// due are the deliveries to schedule once they are on the disk.
 	due []dueDelivery
 }
 
@@ -85,7 +85,7 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 	return result, nil
 }
 
-// known says what became of an event whose id is there already, nil if it is not.
+// known gives the result for an event whose id is in the store, nil if it is not.
 func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 	number := a.ids.get(idKey(h.tenant, h.id))
 	if number == nil {
@@ -144,8 +144,8 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	return a.ids.put(idKey(h.tenant, h.id), key)
 }
 
-// schedule makes the deliveries fall due. Those of a webhook that is gone by now,
-// are Sweep's.
+// schedule puts the deliveries on the schedule. Sweep removes those of webhooks that
+// have been deleted meanwhile.
 func (a *acceptance) schedule() {
 	for _, d := range a.due {
 		state := a.store.state

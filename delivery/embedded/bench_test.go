@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// BenchmarkAcceptComplete takes events through their whole life in batches, each on
-// the disk twice: accepted, and delivered. The figures are of one event.
+// BenchmarkAcceptComplete accepts and delivers events in batches, each of which is written
+// to the disk twice. The figures are per event.
 func BenchmarkAcceptComplete(b *testing.B) {
 	for _, batch := range []int{1, 16, 128, 512} {
 		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLife(b, 1, batch) })
@@ -29,7 +29,7 @@ func benchmarkLife(b *testing.B, webhooks, batch int) {
 	load.Run(b, batch)
 }
 
-// BenchmarkGrown is the same, and a page of the log, in a file that has much in it
+// BenchmarkGrown does the same, and reads a page of the log, in a file that has much in it
 // already.
 func BenchmarkGrown(b *testing.B) {
 	for _, rows := range []int{10_000, 5_000_000} {
@@ -55,8 +55,8 @@ func BenchmarkGrown(b *testing.B) {
 	}
 }
 
-// BenchmarkOpen opens a file with 1,000,000 pending deliveries, and claims the first
-// that is due. It also says how much memory each takes.
+// BenchmarkOpen opens a file with 1,000,000 pending deliveries, and claims the first one
+// that is due. It also reports how much memory a delivery takes.
 func BenchmarkOpen(b *testing.B) {
 	const deliveries = 1_000_000
 	folder := b.TempDir()
@@ -106,9 +106,9 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkSweep drops 200,000 events with their requests, step by step. It says how
-// long the longest step held up the writer, how much of the file an event takes, and
-// how much the file has grown after as many events again.
+// BenchmarkSweep removes 200,000 events with their requests, step by step. It reports how
+// long the longest step blocked the writer, how much of the file an event takes, and how
+// much the file has grown after as many more events.
 func BenchmarkSweep(b *testing.B) {
 	const events, batch = 200_000, 100
 	for b.Loop() {
@@ -149,5 +149,5 @@ func fileSize(b *testing.B, folder string) int64 {
 	return info.Size()
 }
 
-// BenchmarkStats reads how webhooks fared.
+// BenchmarkStats reads the statistics of webhooks.
 func BenchmarkStats(b *testing.B) { storetest.Stats(b, open(b, b.TempDir())) }

@@ -2,16 +2,16 @@ package embedded
 
 import bolt "go.etcd.io/bbolt"
 
-// There are three kinds of access to a bucket of the database, each a type of its own:
-// a bucket can only be read, the changes of a journaled one go into the journal, too,
-// and those of an unjournaled one do not. None shows the methods of bolt's own bucket,
-// which know of neither the journal nor what stands beside the database.
+// A bucket of the database is used through one of three types: bucket can only be read;
+// journaled also writes its changes to the journal; unjournaled does not. None of them
+// exposes the methods of bolt's own bucket, which know neither the journal nor the
+// changes that are kept beside the database.
 
 // bucket reads a bucket of a view.
 type bucket struct {
 	inner  *bolt.Bucket
 	view   *view
-	number byte // its place in allBuckets, by which the journal knows it
+	number byte // its index in allBuckets, which stands for it in the journal
 }
 
 // bucket opens a bucket for reading.
@@ -19,7 +19,7 @@ func (v *view) bucket(name []byte) bucket {
 	return bucket{v.tx.Bucket(name), v, bucketNumbers[string(name)]}
 }
 
-// get reads a key, nil if it is not there.
+// get reads the value of a key, nil if the key does not exist.
 func (b bucket) get(key []byte) []byte {
 	if b.isBeside() {
 		if value, ok := b.view.pending[string(key)]; ok {
@@ -29,14 +29,14 @@ func (b bucket) get(key []byte) []byte {
 	return b.inner.Get(key)
 }
 
-// lastNumber is the number that the bucket gave last.
+// lastNumber is the last number that the bucket gave out.
 func (b bucket) lastNumber() uint64 { return b.inner.Sequence() }
 
-// cursor goes through the keys of a bucket in their order. Of pending it sees what is
-// in the database alone.
+// cursor iterates over the keys of a bucket in their order. In pending it sees only what
+// is in the database.
 func (b bucket) cursor() cursor { return b.inner.Cursor() }
 
-// cursor is bolt's, without what changes the bucket.
+// cursor is bolt's cursor without the methods that change the bucket.
 type cursor interface {
 	First() (key, value []byte)
 	Next() (key, value []byte)
@@ -44,7 +44,7 @@ type cursor interface {
 	Seek(from []byte) (key, value []byte)
 }
 
-// isBeside says whether changes of the bucket stand beside the database.
+// isBeside reports whether changes of the bucket are kept beside the database.
 func (b bucket) isBeside() bool { return b.number == pendingNumber && b.view.pending != nil }
 
 // journaled is a bucket whose changes are written to the journal.
@@ -63,33 +63,34 @@ func (t *txn) rising(name []byte) *journaled {
 	return b
 }
 
-// put sets a key. It keeps nothing of the value: the transaction refers to the copy
-// in the journal's buffer, which is not nil even when the value is.
+// put sets a key. It does not retain the value: the transaction refers to the copy in
+// the journal's buffer, which is not nil even if the value is.
 func (b *journaled) put(key, value []byte) error {
 	b.journal.change(changePut|b.number, key)
 	return unjournaled{b.bucket}.apply(key, b.journal.add(value))
 }
 
-// delete removes a key.
+// delete deletes a key.
 func (b *journaled) delete(key []byte) error {
 	b.journal.change(changeDelete|b.number, key)
 	return unjournaled{b.bucket}.applyDelete(key)
 }
 
-// nextNumber gives the bucket's next number.
+// nextNumber gives out the bucket's next number.
 func (b *journaled) nextNumber() (uint64, error) {
 	n := b.lastNumber() + 1
 	return n, b.setNumber(n)
 }
 
-// setNumber sets the number that counts as given last.
+// setNumber sets the last number that the bucket gave out.
 func (b *journaled) setNumber(n uint64) error {
 	b.journal.change(changeNumber|b.number, number8(n))
 	return unjournaled{b.bucket}.applyNumber(n)
 }
 
-// unjournaled is a bucket whose changes are made in the transaction alone. It is for
-// changes that the journal has already, and for counters, which it does not keep.
+// unjournaled is a bucket whose changes are made only in the transaction. It is for
+// changes that are in the journal already, and for counters, which the journal does not
+// have.
 type unjournaled struct{ bucket }
 
 // unjournaled opens a bucket in which keys come in rising order.
@@ -99,7 +100,8 @@ func (v *view) unjournaled(name []byte) unjournaled {
 	return b
 }
 
-// apply sets a key. The value has to last as long as the transaction, and is not nil.
+// apply sets a key. The value must stay valid until the transaction ends, and must not
+// be nil.
 func (b unjournaled) apply(key, value []byte) error {
 	if b.isBeside() {
 		b.view.pending[string(key)] = value
@@ -108,7 +110,7 @@ func (b unjournaled) apply(key, value []byte) error {
 	return b.inner.Put(key, value)
 }
 
-// applyDelete removes a key.
+// applyDelete deletes a key.
 func (b unjournaled) applyDelete(key []byte) error {
 	switch {
 	case !b.isBeside():
@@ -121,10 +123,10 @@ func (b unjournaled) applyDelete(key []byte) error {
 	return nil
 }
 
-// applyNumber sets the number that counts as given last.
+// applyNumber sets the last number that the bucket gave out.
 func (b unjournaled) applyNumber(n uint64) error { return b.inner.SetSequence(n) }
 
-// bucketNumbers are the places in allBuckets.
+// bucketNumbers are the indexes in allBuckets.
 var bucketNumbers = func() map[string]byte {
 	numbers := make(map[string]byte, len(allBuckets))
 	for i, name := range allBuckets {

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// TestNoMethodOfBolt holds that what operations work with shows no method of bolt's: a
-// change made by one of them would be neither in the journal nor beside the database.
+// TestNoMethodOfBolt checks that the types that operations use expose no method of bolt's:
+// a change made by one of those would miss the journal and what is beside the database.
 func TestNoMethodOfBolt(t *testing.T) {
 	for _, v := range []any{bucket{}, &journaled{}, unjournaled{}, &view{}, &txn{}} {
 		shown := reflect.TypeOf(v)

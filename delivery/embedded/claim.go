@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Claim leases due deliveries, in turn between webhooks. It writes nothing: a lease
-// is in memory, and ends with it.
+// Claim leases due deliveries, in turn between webhooks. It writes nothing: leases are
+// in memory, and end with the process.
 func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
 	c := claim{
 		store: s, room: room, at: s.clock.now(),
@@ -40,7 +40,7 @@ type claim struct {
 	claimed  delivery.Claimed
 }
 
-// chosen is a delivery that was leased, its entry as it was before.
+// chosen is a delivery that was leased, with its entry from before.
 type chosen struct {
 	entry
 	webhook *webhook
@@ -48,7 +48,7 @@ type chosen struct {
 	slow    bool
 }
 
-// choose leases what is due, and finds out when more will be.
+// choose leases what is due, and finds out when more falls due.
 func (c *claim) choose() error {
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
@@ -58,17 +58,17 @@ func (c *claim) choose() error {
 	state := c.store.state
 	c.take(&state.fast, c.room.Fast)
 	c.take(&state.slow, c.room.Slow)
-	c.claimed.Next = delivery.ClaimEvery // nobody else writes here: it only bounds what an error could cost
+	c.claimed.Next = delivery.ClaimEvery // no other process writes here: this only limits what a mistake costs
 	if c.room.Fast > 0 {
-		c.look(&state.fast)
+		c.findNext(&state.fast)
 	}
 	if c.room.Slow > 0 {
-		c.look(&state.slow)
+		c.findNext(&state.slow)
 	}
 	return nil
 }
 
-// take gives due webhooks their turn, passing over those without room.
+// take gives due webhooks their turn, and skips those without room.
 func (c *claim) take(q *queue, budget int) {
 	budget = min(budget, delivery.MaxClaim)
 	now := c.at.schedule
@@ -105,8 +105,8 @@ func (c *claim) roomFor(w *webhook) int {
 	return c.room.For(w.record.Ref(), w.slow)
 }
 
-// look finds when the first webhook with room left is due.
-func (c *claim) look(q *queue) {
+// findNext finds out when the first webhook that still has room is due.
+func (c *claim) findNext(q *queue) {
 	var passed []*webhook
 	for q.Len() > 0 {
 		w := (*q)[0]
@@ -124,8 +124,8 @@ func (c *claim) look(q *queue) {
 	}
 }
 
-// readJobs reads what the chosen deliveries need. One whose event has gone is
-// dropped; what is more than a Claim may read is given back.
+// readJobs reads what it takes to send the chosen deliveries. It drops those whose event
+// has expired, and gives back those that exceed what one Claim may read.
 func (c *claim) readJobs(tx *view) error {
 	events, pending := tx.bucket(eventsBucket), tx.bucket(pendingBucket)
 	bytes := 0
@@ -151,7 +151,7 @@ func (c *claim) readJobs(tx *view) error {
 	return nil
 }
 
-// job reads one delivery, nil if its event has gone.
+// job reads one delivery, nil if its event has expired.
 func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int, err error) {
 	value := events.get(number8(d.event))
 	if value == nil {
@@ -182,7 +182,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	}, len(value), nil
 }
 
-// drop takes deliveries off the schedule whose event has gone.
+// drop removes deliveries whose event has expired from the schedule.
 func (c *claim) drop(dropped []chosen) {
 	if len(dropped) == 0 {
 		return
@@ -207,7 +207,7 @@ func (c *claim) giveBack(leased []chosen) {
 	c.claimed.Next = 0
 }
 
-// release makes a delivery due, if the lease is its own still.
+// release makes a delivery due if it is still held by that lease.
 func (s *Store) release(w *webhook, event uint64, leaseEnd, due int64) {
 	if s.state.byNumber[w.number] != w {
 		return

@@ -11,29 +11,29 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
 )
 
-// clock tells two times: this machine's, which is what is kept of anything that happens,
-// and the schedule's, by which deliveries fall due and leases end. They are the same until
-// this machine's is set back: the schedule's goes on from where it was, and is ahead by as
-// much from then on.
+// clock tells two times: this machine's, which is stored and shown, and the schedule's,
+// by which deliveries fall due and leases end. They are the same until this machine's
+// clock is set back. Then the schedule's continues from where it was, and stays ahead by
+// that much.
 type clock struct {
-	// read gives this machine's time, and for how long this process has run.
+	// read gives this machine's time, and how long this process has been running.
 	read  func() (wall time.Time, running time.Duration)
 	steps clockstep.Notice
 
 	mu      sync.Mutex
 	ahead   int64
-	last    int64 // that the schedule's clock said
+	last    int64 // what the schedule's clock said last
 	wall    time.Time
 	running time.Duration
 }
 
-// moment is a time by both clocks, in milliseconds.
+// moment is the same time by both clocks, in milliseconds.
 type moment struct{ wall, schedule int64 }
 
 // ahead is how far the schedule's clock is ahead.
 func (m moment) ahead() int64 { return m.schedule - m.wall }
 
-// readClock reads this machine's clocks.
+// readClock makes a function that reads this machine's clocks.
 func readClock() func() (time.Time, time.Duration) {
 	began := time.Now()
 	return func() (time.Time, time.Duration) {
@@ -42,10 +42,10 @@ func readClock() func() (time.Time, time.Duration) {
 	}
 }
 
-// now is this moment.
+// now reads both clocks.
 func (c *clock) now() moment {
 	wall, running := c.read()
-	wall = wall.Round(0) // what is compared is what it shows
+	wall = wall.Round(0) // compare what the clock shows, not the monotonic reading
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.wall.IsZero() {
@@ -59,8 +59,8 @@ func (c *clock) now() moment {
 	return c.advance(wall)
 }
 
-// advance brings the schedule's clock up to this machine's, and never back. The caller
-// holds c.mu.
+// advance moves the schedule's clock forward to this machine's, and never back. The
+// caller holds c.mu.
 func (c *clock) advance(wall time.Time) moment {
 	m := moment{wall: wall.UnixMilli()}
 	c.ahead = max(c.ahead, c.last-m.wall)
@@ -69,8 +69,7 @@ func (c *clock) advance(wall time.Time) moment {
 	return m
 }
 
-// reach has the schedule's clock be no earlier than a time that it has seen: that of the
-// newest thing in the file.
+// reach makes sure that the schedule's clock is not behind the newest time in the file.
 func (c *clock) reach(seen time.Time) moment {
 	wall, _ := c.read()
 	c.mu.Lock()

@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// machine has a clock that can be set, and a store.
+// machine is a machine with a store, whose clock can be set.
 type machine struct {
 	*Store
 	t      *testing.T
@@ -26,7 +26,7 @@ type machine struct {
 	running time.Duration
 }
 
-// newMachine has a store in a folder, with a webhook.
+// newMachine makes a machine with a store that has one webhook.
 func newMachine(t *testing.T) (*machine, *storetest.Load) {
 	t.Helper()
 	m := &machine{t: t, folder: t.TempDir(), wall: time.Now().Round(0)}
@@ -36,7 +36,7 @@ func newMachine(t *testing.T) (*machine, *storetest.Load) {
 	return m, load
 }
 
-// start opens the store, as a process that has just begun.
+// start opens the store as a new process would.
 func (m *machine) start() {
 	m.t.Helper()
 	core, said := observer.New(zapcore.DebugLevel)
@@ -49,7 +49,7 @@ func (m *machine) start() {
 	opened(m.t, m.Store)
 }
 
-// pass has time pass.
+// pass lets time pass.
 func (m *machine) pass(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -63,7 +63,7 @@ func (m *machine) set(by time.Duration) {
 	m.wall = m.wall.Add(by)
 }
 
-// failed has an event's first attempt fail, which is tried again after a while.
+// failed accepts an event whose first attempt fails, and is retried after a while.
 func (m *machine) failed(load *storetest.Load, again time.Duration) {
 	m.t.Helper()
 	calls, accepted := load.Accept(m.t, 1, true)
@@ -74,7 +74,7 @@ func (m *machine) failed(load *storetest.Load, again time.Duration) {
 	}
 }
 
-// wantDue claims what is due.
+// wantDue claims what is due, and checks how many deliveries that is.
 func (m *machine) wantDue(when string, n int) {
 	m.t.Helper()
 	claimed, err := m.Claim(m.t.Context(), delivery.Room{Fast: 10, PerWebhook: 10, Lease: time.Minute})
@@ -91,7 +91,7 @@ func (m *machine) wantDue(when string, n int) {
 	}
 }
 
-// wantSaid checks what the log has: one warning that begins so, or nothing.
+// wantSaid checks that the log has one warning that begins so, or nothing.
 func (m *machine) wantSaid(when, want string) {
 	m.t.Helper()
 	lines := m.said.TakeAll()
@@ -103,8 +103,8 @@ func (m *machine) wantSaid(when, want string) {
 	}
 }
 
-// TestClockSetBack sets the clock back by two hours while a retry waits, and while it is
-// under way.
+// TestClockSetBack sets the clock back by two hours while a retry waits, and again while
+// it is in flight.
 func TestClockSetBack(t *testing.T) {
 	m, load := newMachine(t)
 	m.failed(load, 2*time.Minute)
@@ -122,10 +122,10 @@ func TestClockSetBack(t *testing.T) {
 	m.wantDue("after the lease", 1)
 	m.failed(load, 2*time.Minute)
 	m.pass(2 * time.Minute)
-	m.wantDue("what failed later", 2) // with the one whose lease ended again
+	m.wantDue("what failed later", 2) // one of them is the one whose lease has ended again
 }
 
-// TestClockSetBackBetween has the machine start with a clock that is two hours behind.
+// TestClockSetBackBetween starts the machine again with a clock that is two hours behind.
 func TestClockSetBackBetween(t *testing.T) {
 	m, load := newMachine(t)
 	m.failed(load, 2*time.Minute)
@@ -140,7 +140,8 @@ func TestClockSetBackBetween(t *testing.T) {
 	m.wantDue("after two minutes", 1)
 }
 
-// TestClockSetForward has what waits fall due early, and says so.
+// TestClockSetForward sets the clock forward: what waits falls due early, and the log says
+// so.
 func TestClockSetForward(t *testing.T) {
 	m, load := newMachine(t)
 	m.failed(load, 2*time.Minute)
@@ -152,7 +153,7 @@ func TestClockSetForward(t *testing.T) {
 	m.wantSaid("after a small step", "")
 }
 
-// TestCopyAfterClockSetBack copies when deliveries fall due by the clock of the machine.
+// TestCopyAfterClockSetBack checks that exported due times are by the machine's clock.
 func TestCopyAfterClockSetBack(t *testing.T) {
 	m, load := newMachine(t)
 	m.failed(load, 2*time.Minute)

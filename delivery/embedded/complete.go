@@ -15,7 +15,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 	if len(outcomes) == 0 {
 		return nil
 	}
-	ahead := s.clock.now().ahead() // of the times that the outcomes have
+	ahead := s.clock.now().ahead() // of the clock by which the outcomes' times are
 	return s.write(together, func(t *txn) error {
 		c := completion{
 			store: s, txn: t, ahead: ahead,
@@ -43,15 +43,15 @@ type completion struct {
 	written                                 []follow.Item // the rows that are new
 }
 
-// settled is a delivery that an outcome ends or reschedules: when it was due before,
-// and is then; never if it is not on the schedule.
+// settled is a delivery that an outcome ends or reschedules, with its due times before and
+// after; never if it is not on the schedule.
 type settled struct {
 	webhook     *webhook
 	event       uint64
 	before, due int64
 }
 
-// outcome writes one row, unless it is there or its webhook is not.
+// outcome writes one row, unless the row exists or its webhook does not.
 func (c *completion) outcome(o *delivery.Outcome) error {
 	r := &o.Request
 	w := c.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
@@ -85,7 +85,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	return nil
 }
 
-// delivery ends or reschedules the delivery, and notes the request as its last.
+// delivery ends or reschedules the delivery, and records the request as its last.
 func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, head *rowHead) error {
 	event := eventNumber(eventKey)
 	key := deliveryKey(event, w.number)
@@ -93,7 +93,7 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, 
 	if value != nil {
 		scheduled = true
 	} else if value = c.deliveries.get(key); value == nil {
-		value = []byte{} // a test, or the deliveries of an event whose webhook was unknown
+		value = []byte{} // a test, or a delivery whose webhook did not exist when its event was accepted
 	}
 	d, err := record.DecodeDelivery(value)
 	if err != nil {
@@ -142,7 +142,7 @@ func statusOf(ok, ends bool) byte {
 	}
 }
 
-// holds says whether the lease is the delivery's still.
+// holds reports whether the delivery is still held by the lease.
 func (c *completion) holds(w *webhook, event uint64, leaseEnd int64) bool {
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
@@ -150,8 +150,8 @@ func (c *completion) holds(w *webhook, event uint64, leaseEnd int64) bool {
 	return ok && due == leaseEnd
 }
 
-// settle keeps the delivery from being claimed while its outcome is on its way to
-// the disk; then it ends or is rescheduled.
+// settle keeps the delivery from being claimed until its outcome is on the disk; then it
+// ends or is rescheduled.
 func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
 	if ends {
 		due = never
@@ -167,7 +167,7 @@ func (c *completion) settle(w *webhook, event uint64, due int64, ends bool) {
 	c.settled = append(c.settled, settled{w, event, before, due})
 }
 
-// committed ends or reschedules what was settled, and tells those who follow the log.
+// committed ends or reschedules the settled deliveries, and tells the log's followers.
 func (c *completion) committed() {
 	c.store.ring.Add(c.written...)
 	for _, d := range c.settled {
@@ -179,7 +179,7 @@ func (c *completion) committed() {
 	}
 }
 
-// undo has what was settled due as it was.
+// undo restores the due times of the settled deliveries.
 func (c *completion) undo() {
 	for _, d := range slices.Backward(c.settled) {
 		if d.before != never {
@@ -188,7 +188,7 @@ func (c *completion) undo() {
 	}
 }
 
-// slowness notes whether the webhook answers in time.
+// slowness records whether the webhook answers in time.
 func (c *completion) slowness(o *delivery.Outcome, w *webhook, ok bool) error {
 	was, changed := c.txn.slow[w]
 	if !changed {

@@ -14,13 +14,13 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Requests are counted as their rows are put into the database, also when that is done
-// again from the journal: so counters are no part of it, and cost next to nothing.
+// Requests are counted when their rows are put into the database, also when the journal is
+// replayed. So the journal needs no counters, and they cost next to nothing.
 
 // counterKey is a key of stats and strips.
 type counterKey [4 + 4 + 4 + 1]byte
 
-// counter is what such a key says.
+// counter is a decoded counterKey.
 type counter struct {
 	at      uint32 // slice or hour
 	tenant  uint32
@@ -43,7 +43,7 @@ func parseCounter(k []byte) counter {
 	}
 }
 
-// counts has what is to be added to the counters of stats and strips.
+// counts is what must be added to the counters of stats and strips.
 type counts struct{ stats, strips map[counterKey]uint64 }
 
 func newCounts() counts {
@@ -78,7 +78,7 @@ func (v *view) countRow(id, row []byte) error {
 	return nil
 }
 
-// flushCounts brings the counters into the database.
+// flushCounts adds the counts to the counters in the database.
 func (v *view) flushCounts() error {
 	added := v.counts
 	v.counts = newCounts()
@@ -104,7 +104,7 @@ func (v *view) flushCounts() error {
 	return nil
 }
 
-// decodeCount reads a counter, which is 0 if it is not there.
+// decodeCount reads a counter, which is 0 if it does not exist.
 func decodeCount(value []byte) (uint64, error) {
 	switch len(value) {
 	case 0:
@@ -116,14 +116,14 @@ func decodeCount(value []byte) (uint64, error) {
 	}
 }
 
-// counted is what a counter has, or what is to be added to it.
+// counted is a counter with its value, or with what must be added to it.
 type counted struct {
 	counter
 	n uint64
 }
 
-// tenantSlices reads the counters of a tenant's slices from one on, oldest first. One may
-// come in two parts.
+// tenantSlices reads the counters of a tenant's slices from a given one on, oldest first.
+// A counter may come in two parts.
 func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 	var all []counted
 	for k, n := range v.counts.stats {
@@ -132,7 +132,7 @@ func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 		}
 	}
 	b := v.tx.Bucket(statsBucket)
-	if b == nil { // nothing was counted yet in a file of an earlier version
+	if b == nil { // a file from an earlier version, in which nothing was counted yet
 		return all, nil
 	}
 	cursor := b.Cursor()

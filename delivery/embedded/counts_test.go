@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// delivered has events delivered to the load's webhook, one after the other.
+// delivered delivers events to the load's webhook, one after the other.
 func delivered(t *testing.T, load *storetest.Load, n int) {
 	t.Helper()
 	for range n {
@@ -59,8 +59,8 @@ func restart(t *testing.T, s *Store) *Store {
 	return open(t, s.folder)
 }
 
-// TestCountsOfJournal has the counters made again from the rows in the journal, on
-// top of those that are in the database.
+// TestCountsOfJournal rebuilds counts from the rows in the journal, and adds them to those
+// in the database.
 func TestCountsOfJournal(t *testing.T) {
 	first := open(t, t.TempDir())
 	load := storetest.Load{Store: first}
@@ -80,7 +80,7 @@ func TestCountsOfJournal(t *testing.T) {
 	wantCounts(t, restart(t, again), "after a restart", 8)
 }
 
-// TestFileWithoutCounts opens a file of a version that knew no counters.
+// TestFileWithoutCounts opens a file from a version without counters.
 func TestFileWithoutCounts(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
@@ -108,13 +108,13 @@ func TestFileWithoutCounts(t *testing.T) {
 	wantCounts(t, restart(t, old), "committed", 2)
 }
 
-// TestSweptCounts sees what is left of counters that are not kept any more.
+// TestSweptCounts checks that Sweep removes counters that are too old.
 func TestSweptCounts(t *testing.T) {
 	s := open(t, t.TempDir())
 	load := storetest.Load{Store: s}
 	load.Begin(t)
 	calls, accepted := load.Accept(t, 1, true)
-	const old = 700 // more than a step takes
+	const old = 700 // more than a step removes
 	var outcomes []delivery.Outcome
 	for i := range old {
 		o := outcome(s, &calls[0], &accepted[0])

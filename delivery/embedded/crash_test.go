@@ -20,9 +20,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// asWorker is an environment variable: it makes this program one that works on the
-// store in its working directory until it is killed, or has killed itself after so
-// many calls if that is not 0.
+// asWorker is an environment variable that makes this program a worker: it works on the
+// store in its working directory until it is killed, or kills itself after that many calls
+// unless that is 0.
 const asWorker = "WEBHOOKS_TEST_WORKER"
 
 func TestMain(m *testing.M) {
@@ -33,9 +33,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// work accepts events and completes most of them, from several goroutines, and
-// writes down what was acknowledged. Who asked again for an event that is there would
-// be told so: it was acknowledged, too.
+// work accepts events and completes most of them, in several goroutines, and prints what
+// was acknowledged. Events that it finds in the store count as acknowledged, too, since a
+// repeated call would have been told that they are there.
 func work(folder string, calls int) error {
 	s := newKilled(folder)
 	if err := s.Open(context.Background()); err != nil {
@@ -72,7 +72,7 @@ func work(folder string, calls int) error {
 	}
 }
 
-// workWebhook finds the webhook that all work is for, or makes it.
+// workWebhook finds the webhook that all events go to, or creates it.
 func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
 	webhooks, version, err := s.Webhooks(context.Background(), crashTenant)
 	if err != nil {
@@ -85,7 +85,7 @@ func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
 	return &w, 1, s.CreateWebhook(context.Background(), &w)
 }
 
-// sayKnown says which events are there.
+// sayKnown prints which events are in the store.
 func sayKnown(s *Store) error {
 	var said strings.Builder
 	err := s.read(func(v *view) error {
@@ -98,8 +98,8 @@ func sayKnown(s *Store) error {
 	return errors.Join(err, writing)
 }
 
-// newKilled is a store that is killed in its checkpoints, too: a small journal has
-// many of them.
+// newKilled makes a store with a small journal, so that it is also killed during
+// checkpoints.
 func newKilled(folder string) *Store {
 	s := New(folder)
 	s.journalSize = 128 << 10
@@ -143,7 +143,7 @@ func workOnce(s *Store, w *delivery.Webhook, version int64) error {
 	return err
 }
 
-// acknowledged is what a worker said is there.
+// acknowledged is what a worker said was acknowledged.
 type acknowledged struct {
 	events, requests map[uuid.UUID]bool
 }
@@ -152,7 +152,7 @@ func newAcknowledged() *acknowledged {
 	return &acknowledged{events: make(map[uuid.UUID]bool), requests: make(map[uuid.UUID]bool)}
 }
 
-// add takes what a worker said. The last line may have been cut off.
+// add reads a worker's output, whose last line may have been cut off.
 func (a *acknowledged) add(said string) {
 	for line := range strings.Lines(said) {
 		kind, text, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
@@ -167,8 +167,8 @@ func (a *acknowledged) add(said string) {
 	}
 }
 
-// TestKill kills a process that works on the store, again and again, at moments of
-// no choice: all that was acknowledged is there.
+// TestKill kills a process that works on the store, again and again, at random moments:
+// everything that was acknowledged must be there.
 func TestKill(t *testing.T) {
 	const kills = 25
 	folder := t.TempDir()
@@ -182,7 +182,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// workAndKill runs the worker, kills it once it works, and gives what it said.
+// workAndKill runs the worker, kills it while it works, and returns its output.
 func workAndKill(t *testing.T, folder string) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -215,7 +215,7 @@ func workAndKill(t *testing.T, folder string) string {
 	return first + string(rest)
 }
 
-// check looks in a folder for what was acknowledged, and that nothing is half there.
+// check checks that a folder has all that was acknowledged, and nothing in part.
 func (a *acknowledged) check(t *testing.T, folder string) {
 	t.Helper()
 	s := newKilled(folder)
@@ -239,7 +239,7 @@ func (a *acknowledged) check(t *testing.T, folder string) {
 	checkpoint(t, s)
 	err := s.read(func(v *view) error {
 		pending = int64(v.tx.Bucket(pendingBucket).Stats().KeyN)
-		for err := range v.tx.Check() { // looks at each page
+		for err := range v.tx.Check() { // checks every page
 			damage = append(damage, err)
 		}
 		return nil

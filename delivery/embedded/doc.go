@@ -1,13 +1,13 @@
 // Package embedded is a delivery.Store in a folder on this machine's disk, for one
 // process at a time.
 //
-// It is a bbolt database, a B+tree in a file, with a journal before it: what is
-// changed is on the disk when it has been written to the journal, and goes to the
-// database when the journal is full. What is changed at the same time is written
-// together: while one write is on its way to the disk, the next gathers.
+// The data is in a bbolt database, a B+tree in a file, with a write-ahead journal. A
+// change is durable once it is in the journal; it goes to the database when the journal
+// is full. Changes made at the same time are written together: while one write is on
+// its way to the disk, the next batch gathers.
 //
-// Memory holds what every operation asks for: webhooks, and the schedule of
-// pending deliveries with their leases. It is changed after the disk has been,
-// and read from it again when the store is opened. Leases are on no disk: they
-// end with the process that holds them, as the only one.
+// Memory holds what every operation needs: webhooks, and the schedule of pending
+// deliveries with their leases. It is read from the disk when the store is opened, and
+// changed only after the disk. Leases are in memory alone: they end with the only
+// process that can hold any.
 package embedded

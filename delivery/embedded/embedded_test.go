@@ -11,8 +11,7 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, t.TempDir()) })
 }
 
-// TestSmallJournal has the database committed again and again, between what goes to the
-// journal.
+// TestSmallJournal uses a small journal, so that the database is committed again and again.
 func TestSmallJournal(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		s := New(t.TempDir())

@@ -17,7 +17,7 @@ import (
 
 var _ delivery.Copyable = (*Store)(nil)
 
-// Exists says whether there is a file already.
+// Exists reports whether the store's file exists.
 func (s *Store) Exists(context.Context) (bool, error) {
 	_, err := os.Stat(filepath.Join(s.folder, fileName))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -26,7 +26,7 @@ func (s *Store) Exists(context.Context) (bool, error) {
 	return err == nil, err
 }
 
-// Export reads all there is. Each batch has a transaction of its own.
+// Export reads everything. Each batch has its own transaction.
 func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 	return func(yield func(*delivery.Batch, error) bool) {
 		e := export{Store: s, tenants: s.tenantNames()}

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Follow follows a tenant's log. Positions are known until the store is closed, or too
-// much was written since.
+// Follow follows a tenant's log. A position is known until the store is closed or too
+// many requests have been written after it.
 func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
 	if err := s.Ping(ctx); err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// limitFiles has the system refuse to let files grow beyond a size, as a full disk would,
+// limitFiles makes the system refuse to let files grow beyond a size, as a full disk would,
 // until lift is called.
 func limitFiles(t *testing.T, size uint64) (lift func()) {
 	t.Helper()
@@ -41,8 +41,8 @@ func limitFiles(t *testing.T, size uint64) (lift func()) {
 // limited is an environment variable that is set in the process with the limit.
 const limited = "WEBHOOKS_TEST_LIMITED"
 
-// TestFull runs in a process of its own, since the limit holds for all files of a
-// process, those of the testing package included.
+// TestFull runs in its own process, since the limit applies to all files of a process,
+// including those of the testing package.
 func TestFull(t *testing.T) {
 	if os.Getenv(limited) != "" {
 		testFull(t)
@@ -59,8 +59,8 @@ func TestFull(t *testing.T) {
 	}
 }
 
-// testFull fills the disk: events accepted then are there, others are refused as a
-// whole, and everything goes on when there is room again.
+// testFull fills the disk: events that are accepted are there, others are refused as a
+// whole, and everything works again when there is room.
 func testFull(t *testing.T) {
 	f := newFilling(t)
 	// There is room for the journal, and for little more in the database.
@@ -101,7 +101,7 @@ func testFull(t *testing.T) {
 	}
 }
 
-// filling is a store that is filled, and what it has accepted and refused.
+// filling is a store that is being filled, and what it has accepted and refused.
 type filling struct {
 	*testing.T
 	folder        string

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// FuzzRecords: whatever lies in the file is read as a record or refused. A disk may
-// give back anything, and another version may have written there.
+// FuzzRecords reads arbitrary bytes, which must be decoded or refused: a disk may return
+// anything, and another version may have written the file.
 func FuzzRecords(f *testing.F) {
 	w := &delivery.Webhook{
 		Tenant: crashTenant, ID: delivery.NewID(time.Unix(1, 0)), URL: "https://example.com/", Secret: "hush",

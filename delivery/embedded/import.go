@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Import adds what is not there, in one transaction.
+// Import adds what does not exist yet, in one transaction.
 func (s *Store) Import(_ context.Context, batch *delivery.Batch) (added int, err error) {
 	err = s.write(alone, func(t *txn) error {
 		i := importing{store: s, txn: t}
@@ -138,7 +138,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	return a.ids.put(idKey(head.tenant, head.id), key)
 }
 
-// delivery writes where a delivery stands.
+// delivery writes the state of a delivery.
 func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDelivery) error {
 	var value []byte
 	if !d.Untouched() {
@@ -149,13 +149,13 @@ func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDeliver
 	case !d.Due.IsZero():
 		in = pendingBucket
 	case value == nil:
-		return nil // a test that was not sent yet
+		return nil // a test that has not been sent yet
 	}
 	return i.txn.journaled(in).put(deliveryKey(event, w.number), value)
 }
 
-// numberFor gives an event a number by when it was received, so that Sweep finds
-// the oldest first, in whatever order they come.
+// numberFor gives an event a number by its time of receipt, so that Sweep finds the oldest
+// events first, whatever order they are imported in.
 func (i *importing) numberFor(events *journaled, received int64) (uint64, error) {
 	number := firstNumber(received)
 	c := events.cursor()
@@ -163,7 +163,7 @@ func (i *importing) numberFor(events *journaled, received int64) (uint64, error)
 	if k, _ := c.Prev(); k != nil {
 		number = max(number, eventNumber(k)+1)
 	}
-	for events.get(number8(number)) != nil { // a clock that was set back numbers ahead of itself
+	for events.get(number8(number)) != nil { // after the clock was set back, numbers are ahead of it
 		number++
 	}
 	return number, events.setNumber(max(events.lastNumber(), number))

@@ -18,8 +18,8 @@ func TestCopy(t *testing.T) {
 
 const importDays, importedEachDay = 20, 5
 
-// TestImportedInAnyOrder has Sweep drop the oldest events, whatever order they were
-// imported in, and keep those that were there before and those that came afterwards.
+// TestImportedInAnyOrder checks that Sweep removes the oldest events, whatever order they
+// were imported in, and keeps those from before and after the import.
 func TestImportedInAnyOrder(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
@@ -36,7 +36,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	}
 	wantKept(t, s, kept)
 
-	// The disk has the same as memory; leases end with their process.
+	// The disk has the same as memory, and leases end with their process.
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func acceptOne(t *testing.T, s *Store, version int64) {
 	}
 }
 
-// wantKept checks that of the imported events so many are left, beside the two that
+// wantKept checks how many of the imported events are left, in addition to the two that
 // were accepted.
 func wantKept(t *testing.T, s *Store, kept int) {
 	t.Helper()

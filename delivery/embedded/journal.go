@@ -14,31 +14,33 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// journal is a second file, in which changes stand that are not in the first yet. A
-// change is made in a transaction of the database, which stays open, and written
-// here: that is one write to the disk at a place that is allocated already, where a
-// commit of the database is two with many pages in new places. When the journal is
-// full the transaction is committed, and the journal begins anew: an epoch.
+// journal is a second file, which has the changes that are not in the database yet. A
+// change is made in a transaction of the database, which stays open, and is written here:
+// that takes one write to the disk in a place that is allocated already, while a commit
+// of the database takes two, with many pages in new places. When the journal is full, the
+// transaction is committed, and the journal starts over. The time between two commits is
+// an epoch.
 //
-// The file is a row of records, each of one or more writes:
+// The file is a sequence of records, each for one or more writes:
 //
-//	epoch (8), length of what follows the checksum (4), CRC-32C of the checksum of
-//	the record before and of all but itself (4), then changes: bucket and what is done (1), length of the key (uvarint),
-//	key, and to put something the length of the value (uvarint) and the value.
+//	epoch (8), length of the changes (4), CRC-32C of the previous record's checksum and
+//	of all of this record but the checksum (4), then the changes: bucket and kind of
+//	change (1), length of the key (uvarint), key, and for a put, length of the value
+//	(uvarint), value.
 //
-// Records of another epoch than the one after that in the database do not count,
-// nor does what comes behind a record that is not whole: it was never acknowledged.
+// A record counts only if its epoch is the one after the database's, and if the record
+// and all before it are complete: what follows an incomplete one was never acknowledged.
 type journal struct {
 	file  *os.File
 	size  int64
 	epoch uint64
 	at    int64  // where the next record goes
-	sum   uint32 // the checksum of the record before that
-	seed  uint32 // the checksum before the first, of the database's id
+	sum   uint32 // the checksum of the previous record
+	seed  uint32 // the same for the first record: the checksum of the database's id
 
-	// buffer has the records that were written from it since the open transaction
-	// began, and behind end the one that is being made. The transaction refers to
-	// the values in it until it is committed.
+	// buffer has the records that were written since the open transaction began, and
+	// after end the record that is being built. The transaction refers to the values in
+	// it until it is committed.
 	buffer []byte
 	end    int
 }
@@ -49,25 +51,25 @@ const (
 	journalHead = 8 + 4 + 4
 )
 
-// In the meta bucket: the epoch that the database has, and the id of the database, by
-// which a journal that belongs to another one is told.
+// Keys of the meta bucket: the epoch that the database has, and the id of the database,
+// which tells whether a journal belongs to it.
 var (
 	journalKey = []byte("journal")
 	databaseID = []byte("id")
 )
 
-// What a change does to its key, beside the bucket's number.
+// Kinds of changes. A kind shares a byte with the number of the bucket.
 const (
 	changePut    = 0 << 6
 	changeDelete = 1 << 6
-	changeNumber = 2 << 6 // the bucket's sequence, in place of the key
+	changeNumber = 2 << 6 // sets the bucket's number, which is in place of the key
 	changeMask   = 3 << 6
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// openJournal opens the journal, or makes it: all of it is written, so that later
-// writes change no more than what they write.
+// openJournal opens the journal, or creates it. It writes the whole file, so that later
+// writes need no new blocks.
 func openJournal(folder string, least int64) (*journal, error) {
 	f, err := os.OpenFile(filepath.Join(folder, journalName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -83,8 +85,8 @@ func openJournal(folder string, least int64) (*journal, error) {
 	return &journal{file: f, size: max(size, least)}, nil
 }
 
-// forget makes room for an epoch's records, when no transaction has any of them.
-// What is more than that was one large record.
+// forget empties the buffer, when no transaction refers to it any more, and makes room for
+// an epoch's records. A buffer that is larger had to hold one large record.
 func (j *journal) forget() {
 	if room := int(j.size + j.size/8); cap(j.buffer) < int(j.size) || cap(j.buffer) > room {
 		j.buffer = make([]byte, 0, room)
@@ -92,14 +94,14 @@ func (j *journal) forget() {
 	j.end = 0
 }
 
-// start begins a record in place of one that was not written.
+// start begins a record, in place of one that was not written.
 func (j *journal) start() {
 	var head [journalHead]byte
 	j.buffer = append(j.buffer[:j.end], head[:]...)
 }
 
-// add puts something into the record, its length in front, and gives it as it lies
-// there.
+// add appends bytes to the record, with their length in front, and returns the copy in the
+// buffer.
 func (j *journal) add(b []byte) []byte {
 	j.buffer = binary.AppendUvarint(j.buffer, uint64(len(b)))
 	at := len(j.buffer)
@@ -107,21 +109,21 @@ func (j *journal) add(b []byte) []byte {
 	return j.buffer[at:]
 }
 
-// change puts a change into the record; the value of one that puts something follows.
+// change appends a change to the record. The value of a put must be added next.
 func (j *journal) change(what byte, key []byte) {
 	j.buffer = append(j.buffer, what)
 	j.add(key)
 }
 
-// isEmpty says whether there is no change in the record.
+// isEmpty reports whether the record has no changes.
 func (j *journal) isEmpty() bool { return len(j.buffer) == j.end+journalHead }
 
-// fits says whether there is room for the record.
+// fits reports whether there is room for the record.
 func (j *journal) fits() bool {
 	return j.at+int64(len(j.buffer)-j.end) <= j.size
 }
 
-// append writes the record, which is on the disk when it returns nil.
+// append writes the record. If it returns nil, the record is on the disk.
 func (j *journal) append() error {
 	b := j.buffer[j.end:]
 	binary.BigEndian.PutUint64(b, j.epoch)
@@ -138,14 +140,15 @@ func (j *journal) append() error {
 	return nil
 }
 
-// unsure makes an error after which what was being written may be on the disk, even
-// if the reason is that there is no room: it is not to be taken for one that says so.
+// unsure makes an error that leaves open whether the data is on the disk. The reason may be
+// a full disk, but the error must not match that one, which promises that nothing was
+// written.
 func unsure(what string, err error) error {
 	return fmt.Errorf("%s (%s)", what, err.Error())
 }
 
-// checksum goes on from that of the record before: what lies behind the last record
-// is of no record that came after it, whatever it holds.
+// checksum continues the checksum of the previous record. So whatever the file has after
+// the last record cannot be taken for the next one.
 func checksum(before uint32, head, changes []byte) uint32 {
 	return crc32.Update(crc32.Update(before, castagnoli, head), castagnoli, changes)
 }
@@ -165,7 +168,7 @@ func committedEpoch(tx *bolt.Tx) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// isNoted says whether the database has all of this epoch.
+// isNoted reports whether the database has all of this epoch.
 func (j *journal) isNoted(db *bolt.DB) (noted bool) {
 	_ = db.View(func(tx *bolt.Tx) error {
 		noted = committedEpoch(tx) == j.epoch
@@ -174,7 +177,7 @@ func (j *journal) isNoted(db *bolt.DB) (noted bool) {
 	return noted
 }
 
-// note says in a transaction that it has all of this epoch.
+// note records in a transaction that it has all of this epoch.
 func (j *journal) note(tx *bolt.Tx) error {
 	return tx.Bucket(metaBucket).Put(journalKey, binary.BigEndian.AppendUint64(nil, j.epoch))
 }
@@ -182,8 +185,8 @@ func (j *journal) note(tx *bolt.Tx) error {
 // next begins the next epoch, once the database has all of this one.
 func (j *journal) next() { j.epoch, j.at, j.sum = j.epoch+1, 0, j.seed }
 
-// find looks for the records of this epoch, for a journal that was just opened. They
-// are on the disk when it returns nil, and so is all of the file.
+// find finds the records of this epoch in a journal that was just opened. If it returns
+// nil, they are on the disk, and so is the rest of the file.
 func (j *journal) find() error {
 	for {
 		changes, sum, err := j.record(j.at, j.sum)
@@ -197,7 +200,8 @@ func (j *journal) find() error {
 	}
 }
 
-// record reads the changes of a record, nil if there is none, and its checksum.
+// record reads the changes and the checksum of a record. The changes are nil if there is
+// no record.
 func (j *journal) record(at int64, before uint32) (changes []byte, sum uint32, err error) {
 	head := make([]byte, journalHead)
 	if at+journalHead > j.size {
@@ -242,7 +246,7 @@ func (j *journal) replay(v *view) error {
 	return nil
 }
 
-// replayOne makes the first of some changes, and gives the others.
+// replayOne makes the first of some changes, and returns the rest.
 func replayOne(v *view, changes []byte) (rest []byte, err error) {
 	what, number := changes[0]&changeMask, changes[0]&^changeMask
 	if int(number) >= len(allBuckets) {
@@ -274,7 +278,7 @@ func replayOne(v *view, changes []byte) (rest []byte, err error) {
 	return rest, b.apply(key, value)
 }
 
-// cut takes what has its length in front.
+// cut splits off bytes that have their length in front.
 func cut(b []byte) (taken, rest []byte, err error) {
 	n, size := binary.Uvarint(b)
 	if size <= 0 || n > uint64(len(b)-size) {

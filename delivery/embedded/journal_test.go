@@ -9,8 +9,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// abandon leaves a store as a process does that is killed, and gives what is in its
-// files.
+// abandon leaves a store as a killed process does, and returns the contents of its files.
 func abandon(t *testing.T, s *Store) (database, journal []byte) {
 	t.Helper()
 	database, err := os.ReadFile(filepath.Join(s.folder, fileName))
@@ -24,7 +23,7 @@ func abandon(t *testing.T, s *Store) (database, journal []byte) {
 	return database, journal
 }
 
-// reopen opens a store with other files.
+// reopen opens a store with the given files.
 func reopen(t *testing.T, database, journal []byte) *Store {
 	t.Helper()
 	folder := t.TempDir()
@@ -47,8 +46,8 @@ func events(t *testing.T, s *Store, calls []delivery.AcceptCall) int {
 	return n
 }
 
-// TestJournal cuts the journal off in the middle of its last record, as a power cut
-// may: all before that is there.
+// TestJournal cuts the journal off in the middle of its last record, as a power cut may:
+// everything before that record must be there.
 func TestJournal(t *testing.T) {
 	s := open(t, t.TempDir())
 	load := storetest.Load{Store: s}
@@ -64,7 +63,7 @@ func TestJournal(t *testing.T) {
 	if got := events(t, reopen(t, database, journal), calls); got != 3 {
 		t.Errorf("%d events are there after a crash, want 3", got)
 	}
-	// The last of it is the number of an event, which may end with zeros.
+	// It ends with the number of an event, which may end with zeros.
 	for _, cut := range []int64{ends[1], ends[1] + 1, ends[1] + journalHead, ends[2] - 8} {
 		torn := append([]byte(nil), journal...)
 		clear(torn[cut:])
@@ -74,8 +73,8 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-// TestOldJournal has records in the journal that the database has already: they are
-// not made again.
+// TestOldJournal has records in the journal whose changes the database has already: they
+// must not be replayed.
 func TestOldJournal(t *testing.T) {
 	s := open(t, t.TempDir())
 	load := storetest.Load{Store: s}
@@ -94,8 +93,8 @@ func TestOldJournal(t *testing.T) {
 	}
 }
 
-// TestForeignJournal has a journal that was left behind when its database was moved
-// away.
+// TestForeignJournal opens a new database beside a journal that was left behind when its
+// own was moved away.
 func TestForeignJournal(t *testing.T) {
 	s, other := open(t, t.TempDir()), open(t, t.TempDir())
 	load := storetest.Load{Store: s}

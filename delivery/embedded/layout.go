@@ -6,13 +6,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// The buckets of the database. Numbers are big-endian, so that keys are in their
-// order; ids are their 16 bytes, times milliseconds. An event's number is its
-// place in the order of arrival, and begins with the time of that; tenants, webhooks
-// and event types have numbers of their own, which are never used again.
+// The buckets of the database. Numbers are big-endian, so that keys are in their order;
+// ids are 16 bytes; times are milliseconds. Events are numbered in order of arrival, and
+// an event's number begins with its time of arrival. Tenants, webhooks and event types
+// have their own numbers, which are never reused.
 //
 //	meta        "schema" → version of this layout (4); "journal" → the last epoch of
-//	            the journal that is in here (8); "id" → at random, once (16)
+//	            the journal that the database has (8); "id" → random id of the
+//	            database (16)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, record
 //	slow        number of a slow webhook (4) → nothing
@@ -23,8 +24,8 @@ import (
 //	ids         number of the tenant (4), event id → number of the event (8)
 //	pending     number of the event (8), of the webhook (4) → the delivery, or
 //	            nothing before its first request
-//	deliveries  number of the event (8), of the webhook (4) → the delivery that is
-//	            pending no more, or never was on the schedule
+//	deliveries  number of the event (8), of the webhook (4) → a delivery that is no
+//	            longer pending, or never was on the schedule
 //	requests    request id → the row of the log: see record.go
 //	log         't' and number of the tenant (4) or 'w' and number of the webhook
 //	            (4), number of the event type (4), 1 for success or 0 (1), request
@@ -34,13 +35,12 @@ import (
 //	strips      hour (4), numbers of the tenant (4) and of the webhook (4), 1 for
 //	            success or 0 (1) → how many requests (8)
 //
-// Slices and hours are counted from 1970. The last two buckets are not in a file that
-// an earlier version made, until they are needed; and one that has them is as good to
-// that version, which leaves them as they are.
+// Slices and hours are counted from 1970. A file from an earlier version has the last two
+// buckets only once they are needed. That version can still use such a file; it leaves
+// them as they are.
 //
-// Events, pending, deliveries and requests grow at their end and shrink at their
-// beginning, whatever ids the emitters choose, so that they stay cheap however
-// large they are.
+// Events, pending, deliveries and requests grow at the end and shrink at the beginning,
+// whatever ids the emitters choose, so that they stay cheap however large they are.
 var (
 	metaBucket       = []byte("meta")
 	tenantsBucket    = []byte("tenants")
@@ -57,7 +57,7 @@ var (
 	statsBucket      = []byte("stats")
 	stripsBucket     = []byte("strips")
 
-	// The journal knows buckets by their places in here: later ones go to the end.
+	// The index of a bucket stands for it in the journal: add new buckets at the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
@@ -67,23 +67,23 @@ var (
 	schemaKey = []byte("schema")
 )
 
-// schemaVersion is that of the layout above.
+// schemaVersion is the version of the layout above.
 const schemaVersion = 1
 
-// appendFill is how full pages are made in buckets that grow at the end of their
-// keys, or of ranges of them: nothing is inserted into these pages again.
+// appendFill is how full pages get in buckets that grow at the end, or at the ends of
+// ranges: nothing is inserted into these pages later.
 const appendFill = 0.9
 
 func number4(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
 func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-// firstNumber is the first number that an event gets that is received in a
-// millisecond: others of the same one have the next.
+// firstNumber is the number of the first event that is received in a millisecond. Others
+// in the same millisecond have the numbers after it.
 func firstNumber(received int64) uint64 { return uint64(received) << numberShift }
 
 const numberShift = 20
 
-// deliveryKey is a key of pending and deliveries.
+// deliveryKey is a key in pending and deliveries.
 func deliveryKey(event uint64, webhook uint32) []byte {
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 12), event)
 	return binary.BigEndian.AppendUint32(b, webhook)
@@ -98,7 +98,7 @@ func idKey(tenant uint32, id uuid.UUID) []byte {
 	return append(b, id[:]...)
 }
 
-// scope says whose log: a tenant's or a webhook's.
+// scope says whose log it is: a tenant's or a webhook's.
 type scope [5]byte
 
 func tenantScope(n uint32) scope  { return newScope('t', n) }
@@ -111,11 +111,11 @@ func newScope(kind byte, n uint32) scope {
 }
 
 const (
-	kindSize   = len(scope{}) + 4 + 1 // of what stands before the id in a key of log
+	kindSize   = len(scope{}) + 4 + 1 // of what precedes the id in a key of log
 	logKeySize = kindSize + 16
 )
 
-// logKey is a key of log.
+// logKey is a key in log.
 func logKey(of scope, eventType uint32, success bool, id uuid.UUID) []byte {
 	b := append(make([]byte, 0, logKeySize), of[:]...)
 	b = binary.BigEndian.AppendUint32(b, eventType)

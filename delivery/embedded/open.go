@@ -20,13 +20,14 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// lockPatience is how long Open waits for another process to give the file back.
+// lockPatience is how long Open waits for another process to release the file.
 const lockPatience = 300 * time.Millisecond
 
-// fileStep is how much the file grows at least: a small store stays small.
+// fileStep is the least by which the file grows. It is small, so that a small store stays
+// small.
 const fileStep = 1 << 20
 
-// Open opens the file, or makes it, and reads into memory what is pending.
+// Open opens the file, or creates it, and reads what is pending into memory.
 func (s *Store) Open(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,8 +52,8 @@ func (s *Store) Open(context.Context) error {
 	return nil
 }
 
-// load brings what is in the journal into the database, whose own file is given, and
-// reads what memory holds.
+// load replays the journal into the database, whose file is given, and reads what is kept
+// in memory.
 func (s *Store) load(file *os.File) (err error) {
 	if err := prepare(s.db); err != nil {
 		return err
@@ -64,7 +65,7 @@ func (s *Store) load(file *os.File) (err error) {
 		return err
 	}
 	err = errors.Join(s.journal.find(), syncNames(s.folder))
-	if s.journal.at == 0 { // who wrote to the journal had the database on the disk
+	if s.journal.at == 0 { // else the database was synced before the journal was written
 		err = errors.Join(err, renewNewest(s.db, file))
 	}
 	if err != nil {
@@ -85,7 +86,7 @@ func (s *Store) load(file *os.File) (err error) {
 	return nil
 }
 
-// Close ends the writer and closes the files, which another process may then open.
+// Close stops the writer and closes the files. Then another process may open them.
 func (s *Store) Close() error {
 	s.hub.Stop()
 	s.hub.Wait()
@@ -93,11 +94,11 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	db, broken := s.db, s.broken
 	s.db, s.dirty = nil, false
-	s.mu.Unlock() // whoever reads may need it to come to an end
+	s.mu.Unlock() // readers may need it to finish
 	if db == nil {
 		return nil
 	}
-	// What stays in the journal is there when the store is opened again.
+	// Whatever stays in the journal is replayed when the store is opened again.
 	var err error
 	if broken == nil {
 		err = guarded(s.checkpoint)
@@ -129,7 +130,7 @@ func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 	})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, nil, fmt.Errorf("%w: another process has %s open; only one can at a time", delivery.ErrUnavailable, path)
+		return nil, nil, fmt.Errorf("%w: another process has %s open; only one process at a time can have it open", delivery.ErrUnavailable, path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, nil, fmt.Errorf("%w: %s: %w (%w)", delivery.ErrUnavailable, path, errDamaged, err)
 	case err != nil:
@@ -142,8 +143,8 @@ func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 	return db, file, nil
 }
 
-// renewNewest renews the page that says what the last commit was. What that refers to
-// was synced before it, and the page of the commit before is left as it is.
+// renewNewest rewrites the meta page of the last commit. What it refers to was synced
+// before it. The meta page of the commit before is left alone.
 func renewNewest(db *bolt.DB, file *os.File) error {
 	var page int64
 	if err := db.View(func(tx *bolt.Tx) error {
@@ -156,9 +157,9 @@ func renewNewest(db *bolt.DB, file *os.File) error {
 	return renew(file, page*size, size)
 }
 
-// initialMap is how much of the address space the file gets at least: each time that
-// it is mapped anew, for it has grown, all that a transaction has is copied. A 32-bit
-// system has no room for that, and Windows would make the file as large.
+// initialMap is the least of the address space that the file is mapped to: whenever the
+// file outgrows it and is mapped again, all data of the open transaction is copied. A
+// 32-bit system has no room for that, and Windows would make the file that large.
 func initialMap() int {
 	if strconv.IntSize < 64 || runtime.GOOS == "windows" {
 		return 0
@@ -166,7 +167,7 @@ func initialMap() int {
 	return 1 << 30
 }
 
-// checkSize finds a file that has lost its end.
+// checkSize refuses a file that has lost its end.
 func checkSize(db *bolt.DB, file *os.File) error {
 	var used int64
 	if err := db.View(func(tx *bolt.Tx) error {
@@ -182,10 +183,10 @@ func checkSize(db *bolt.DB, file *os.File) error {
 	return err
 }
 
-// prepare refuses a file of a later version, and makes what a new one needs. It
-// writes nothing to any other: a full disk must not keep a file from being opened. (What
-// renew writes is there already, and needs room only where nothing is ever written in
-// its place, as on btrfs and ZFS.)
+// prepare refuses a file from a later version, and sets up a new one. It writes nothing to
+// any other file, since a full disk must not keep a file from being opened. (What renew
+// writes is there already; it needs room only on file systems that never write in place,
+// such as btrfs and ZFS.)
 func prepare(db *bolt.DB) error {
 	fresh := false
 	err := db.View(func(tx *bolt.Tx) error {
@@ -198,7 +199,7 @@ func prepare(db *bolt.DB) error {
 			return errDamaged
 		}
 		if v := binary.BigEndian.Uint32(schema); v != schemaVersion {
-			return fmt.Errorf("%w: the file has the layout %d, and this version knows %d: use the version that wrote it", delivery.ErrUnavailable, v, schemaVersion)
+			return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, v, schemaVersion)
 		}
 		return nil
 	})
@@ -218,7 +219,7 @@ func prepare(db *bolt.DB) error {
 	})
 }
 
-// load reads what memory holds.
+// load reads what is kept in memory.
 func load(tx *bolt.Tx, now int64) (*state, error) {
 	s := newState()
 	byNumber := make(map[uint32]*tenant)
@@ -271,8 +272,8 @@ func load(tx *bolt.Tx, now int64) (*state, error) {
 	return s, s.loadPending(tx, now)
 }
 
-// loadPending reads the schedule. What was not tried is due, whoever held it is no
-// more.
+// loadPending reads the schedule. Deliveries that have not been tried are due: the process
+// that held them is gone.
 func (s *state) loadPending(tx *bolt.Tx, now int64) error {
 	err := tx.Bucket(pendingBucket).ForEach(func(k, v []byte) error {
 		event, number := splitDeliveryKey(k)

@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// openError opens a store that cannot be opened.
+// openError checks why a store cannot be opened.
 func openError(t *testing.T, s *Store, want string) {
 	t.Helper()
 	err := s.Open(t.Context())
@@ -39,8 +39,8 @@ func TestFileModes(t *testing.T) {
 	}
 }
 
-// TestSecondProcess opens a file that is open already: for the lock, another
-// descriptor is as good as another process.
+// TestSecondProcess opens a file that is open already: to the lock, another descriptor is
+// the same as another process.
 func TestSecondProcess(t *testing.T) {
 	folder := t.TempDir()
 	first, second := open(t, folder), New(folder)
@@ -70,7 +70,7 @@ func TestLaterVersion(t *testing.T) {
 	openError(t, New(folder), "use the version that wrote it")
 }
 
-// TestDamaged opens files that something has happened to. They stay as they are.
+// TestDamaged opens files that are damaged. Opening must not change them.
 func TestDamaged(t *testing.T) {
 	whole := t.TempDir()
 	s := New(whole)
@@ -114,7 +114,8 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
-// TestReopen sees that all is there after a restart, and that what was held is due.
+// TestReopen checks that everything is there after a restart, and that what was held is
+// due.
 func TestReopen(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
@@ -142,7 +143,7 @@ func TestReopen(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of a slow webhook one at a time, the first due first.
+	// A slow webhook gets one at a time, in order of their due times.
 	if len(claimed.Jobs) != 1 || !claimed.Jobs[0].Slow || claimed.Jobs[0].Event.ID != calls[3].Events[0].ID || claimed.Jobs[0].Attempt != 1 {
 		t.Fatalf("claimed %+v, want the delivery that was held", claimed.Jobs)
 	}
@@ -171,7 +172,7 @@ func outcome(s *Store, c *delivery.AcceptCall, a *delivery.Accepted) delivery.Ou
 	}
 }
 
-// checkpoint brings all into the database, whose pages can then be looked at.
+// checkpoint commits everything to the database, so that its pages can be checked.
 func checkpoint(t *testing.T, s *Store) {
 	t.Helper()
 	if err := s.write(alone, func(*txn) error { return s.checkpoint() }); err != nil {
@@ -179,8 +180,8 @@ func checkpoint(t *testing.T, s *Store) {
 	}
 }
 
-// TestDeletedReopened restarts between the deletion of a webhook and the removal of
-// its rows, of which none must stay.
+// TestDeletedReopened restarts between the deletion of a webhook and the removal of its
+// rows, none of which must stay.
 func TestDeletedReopened(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)

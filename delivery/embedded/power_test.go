@@ -16,11 +16,11 @@ import (
 	"testing"
 )
 
-// TestPowerCut has a process work on a store, traced by strace, until it kills itself,
-// or until a sync fails that it asked for; again and again in the same folder. From what
-// each of them wrote and synced it makes what the disk may hold if the power fails at
-// some moment: what was synced, and any part of the rest. All that was acknowledged by
-// then is there.
+// TestPowerCut runs processes that work on a store, one after the other in the same folder,
+// traced by strace. Each kills itself, or ends when one of its syncs fails. From what they
+// wrote and synced, the test makes what the disk may have if the power fails at some
+// moment: what was synced, and any part of the rest. All that was acknowledged by then
+// must be there.
 func TestPowerCut(t *testing.T) {
 	const runs, cuts = 12, 8
 	folder, err := filepath.EvalSymlinks(t.TempDir()) // as strace names it
@@ -31,7 +31,7 @@ func TestPowerCut(t *testing.T) {
 	said := newAcknowledged()
 	for run := range runs {
 		steps := trace(t, folder, run%3 > 0)
-		// A cut right after something was said shows the most.
+		// A cut right after an acknowledgement shows the most.
 		var after []int
 		for i, s := range steps {
 			if s.kind == saying {
@@ -63,14 +63,14 @@ func TestPowerCut(t *testing.T) {
 	}
 }
 
-// step is something that a process did: the disk hears of it in this order.
+// step is something that a process did to the disk, in that order.
 type step struct {
 	kind stepKind
 	path string
 	at   int64  // where data goes, or the size of the file
 	data []byte // what was written
 	said string // what was written to standard output
-	sync int    // by which its begin and end are known
+	sync int    // connects the start of a sync with its end
 }
 
 type stepKind int
@@ -85,8 +85,8 @@ const (
 	saying
 )
 
-// trace has a worker work in a folder, and gives what it did. If syncs are to fail, one
-// of each thread's does that the disk never hears of.
+// trace runs a worker in a folder, and returns what it did. If failing is set, one sync of
+// each thread fails and never reaches the disk.
 func trace(t *testing.T, folder string, failing bool) []step {
 	t.Helper()
 	strace, err := exec.LookPath("strace")
@@ -105,7 +105,7 @@ func trace(t *testing.T, folder string, failing bool) []step {
 	calls := 1 + rand.IntN(30)
 	if failing {
 		args = append(args, "-e", fmt.Sprintf("inject=fsync,fdatasync:error=EIO:when=%d", 1+rand.IntN(20)))
-		calls = 200 // if none of its threads comes so far
+		calls = 200 // in case none of its threads comes that far
 	}
 	cmd := exec.CommandContext(t.Context(), strace, append(args, self)...)
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), asWorker+"="+strconv.Itoa(calls))
@@ -129,20 +129,20 @@ func trace(t *testing.T, folder string, failing bool) []step {
 	return p.steps
 }
 
-// straceParser reads what strace says.
+// straceParser reads strace's output.
 type straceParser struct {
 	steps []step
 	begun map[string]step // the syncs that threads are in
 	syncs int
 }
 
-// line reads a line: a call, the begin of one that others come in between of, or its
-// end. What is written may be on the disk from the begin on, and is synced at the end.
+// line reads a line: a call, or the start or the end of one that others interrupt. What is
+// written may be on the disk from the start on, and is synced at the end.
 func (p *straceParser) line(line string) error {
 	thread, rest, _ := strings.Cut(line, " ")
 	rest = strings.TrimLeft(rest, " ")
 	if strings.HasPrefix(rest, "+++") || strings.HasPrefix(rest, "???") {
-		return nil // the thread ended, perhaps before it could say what it was up to
+		return nil // the thread ended, perhaps in the middle of the line
 	}
 	if strings.HasPrefix(rest, "<... ") {
 		return p.end(thread, rest)
@@ -189,7 +189,7 @@ func (p *straceParser) line(line string) error {
 	return nil
 }
 
-// open reads that a file was opened, and may have been made so.
+// open reads that a file was opened, which may have created it.
 func (p *straceParser) open(rest string) error {
 	if !strings.Contains(rest, "O_CREAT") {
 		return nil
@@ -200,7 +200,7 @@ func (p *straceParser) open(rest string) error {
 	return err
 }
 
-// end reads how a call came out.
+// end reads the result of a call.
 func (p *straceParser) end(thread, rest string) error {
 	s, ok := p.begun[thread]
 	if !ok {
@@ -215,7 +215,7 @@ func (p *straceParser) end(thread, rest string) error {
 	return nil
 }
 
-// leadingNumber reads an argument at the end of a call, or one that is not ended.
+// leadingNumber reads a number at the beginning of a text.
 func leadingNumber(s string) (int64, error) {
 	return strconv.ParseInt(s[:strings.IndexFunc(s+" ", func(r rune) bool { return r < '0' || r > '9' })], 10, 64)
 }
@@ -226,7 +226,7 @@ func unhex(s string) (string, error) {
 	return string(b), err
 }
 
-// disk knows what is on it for certain, and what may be.
+// disk is what is certainly on the disk, and what may be.
 type disk struct {
 	folder string
 	files  map[string]*diskFile // by their paths
@@ -241,7 +241,7 @@ type diskFile struct {
 
 func newDisk(folder string) *disk { return &disk{folder, make(map[string]*diskFile)} }
 
-// take is told what a process does.
+// take takes a step of a process into account.
 func (d *disk) take(s step) {
 	f := d.files[s.path]
 	switch {
@@ -269,18 +269,18 @@ func (d *disk) take(s step) {
 	}
 }
 
-// settle ends what was written before a sync began: it is on the disk, or the system
-// takes it to be there and will not write it again.
+// settle fixes what was written before a sync began: it is on the disk, or the system
+// believes so and will not write it again.
 func (f *diskFile) settle(sync int, part float64) {
 	n := min(f.syncs[sync], len(f.later))
 	f.content = apply(f.content, f.later[:n], part)
 	f.later = slices.Clone(f.later[n:])
 }
 
-// sector is what a disk writes as a whole.
+// sector is the unit that a disk writes as a whole.
 const sector = 512
 
-// apply makes about such a part of the changes, sector by sector.
+// apply makes about the given part of the changes, sector by sector.
 func apply(content []byte, changes []step, part float64) []byte {
 	for _, c := range changes {
 		if c.kind == resizing {
@@ -309,7 +309,7 @@ func resize(b []byte, size int) []byte {
 	return append(b, make([]byte, size-len(b))...)
 }
 
-// cut makes a folder of what the disk may hold if the power fails now.
+// cut makes a folder with what the disk may have if the power fails now.
 func (d *disk) cut(t *testing.T) (folder string) {
 	t.Helper()
 	folder = t.TempDir()

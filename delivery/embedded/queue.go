@@ -2,9 +2,8 @@ package embedded
 
 import "container/heap"
 
-// queue is the webhooks that have something pending and are enabled, in the order
-// in which they are next worth looking at: when their first delivery is due or,
-// when that is past, in turn.
+// queue has the enabled webhooks with pending deliveries, in the order in which they must
+// be looked at: by when their first delivery is due or, if it is overdue, in turn.
 type queue []*webhook
 
 func (q *queue) Len() int { return len(*q) }
@@ -37,10 +36,10 @@ func (q *queue) Pop() any {
 	return w
 }
 
-// noPlace is that of a webhook in no queue.
+// noPlace is the place of a webhook that is in no queue.
 const noPlace = -1
 
-// set puts a webhook where it belongs, or takes it out.
+// set puts a webhook in its place, or removes it if it is not wanted.
 func (q *queue) set(w *webhook, wanted bool) {
 	switch {
 	case wanted && w.place == noPlace:

@@ -9,9 +9,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// What is read without its record stands before it, at fixed places.
+// Fields that are read without decoding the record precede it, at fixed offsets.
 
-// eventHead begins an event: received (8), expires (8), nonce of the call (16),
+// eventHead precedes the record of an event: received (8), expires (8), nonce of the call (16),
 // place in the call (2), number of deliveries (2), number of the tenant (4), id
 // (16).
 const eventHeadSize = 8 + 8 + 16 + 2 + 2 + 4 + 16
@@ -24,7 +24,7 @@ type eventHead struct {
 	id                uuid.UUID
 }
 
-// appendEvent makes an event; targets are the numbers of its webhooks.
+// appendEvent encodes an event; targets are the numbers of its webhooks.
 func appendEvent(b []byte, h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.received))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.expires))
@@ -52,7 +52,7 @@ func decodeEventHead(b []byte) (h eventHead, err error) {
 	return h, nil
 }
 
-// storedEvent is an event as it was read.
+// storedEvent is an event with all that is stored of it.
 type storedEvent struct {
 	delivery.Event
 	test    bool
@@ -81,10 +81,10 @@ func decodeEvent(tenant string, b []byte) (*storedEvent, error) {
 	return e, nil
 }
 
-// row is what stands before the record of a request: the request before of the
-// same delivery (16), time of the next attempt (8), numbers of the tenant (4), the
-// webhook (4) and the event type (4), event id (16), 1 for success or 0 (1), length
-// of the record (4). The response body follows the record.
+// rowHead precedes the record of a request: the previous request of the same delivery
+// (16), time of the next attempt (8), numbers of the tenant (4), the webhook (4) and the
+// event type (4), event id (16), 1 for success or 0 (1), length of the record (4). The
+// response body follows the record.
 const rowHeadSize = 16 + 8 + 4 + 4 + 4 + 16 + 1 + 4
 
 type rowHead struct {
@@ -124,7 +124,7 @@ func decodeRowHead(b []byte) (h rowHead, err error) {
 	return h, nil
 }
 
-// decodeRow reads a row without its response body, which it gives apart.
+// decodeRow reads a row, and returns its response body separately.
 func decodeRow(ref delivery.WebhookRef, id uuid.UUID, b []byte) (r delivery.Request, body []byte, err error) {
 	h, err := decodeRowHead(b)
 	if err != nil {

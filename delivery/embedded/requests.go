@@ -14,7 +14,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// patience is how many rows that nobody may see any more a page passes over.
+// patience is how many rows of deleted webhooks a page skips.
 const patience = 2000
 
 // Request reads one row of the log, bodies included.
@@ -57,7 +57,7 @@ func (s *Store) row(tx *view, tenant string, id uuid.UUID) (r delivery.Request, 
 	return decodeRow(ref, id, value)
 }
 
-// reference names the webhook of a number, if it exists.
+// reference gives the reference of the webhook with a number, if it exists.
 func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +96,8 @@ type pageReader struct {
 	page          delivery.RequestPage
 }
 
-// ofLog reads the page from the log of the tenant or the webhook: from each event
-// type and status the newest, until there are enough.
+// ofLog reads the page from the log of the tenant or the webhook. It merges the newest rows
+// of each event type and status until the page is full.
 func (p *pageReader) ofLog() error {
 	of, eventType, ok := p.which()
 	if !ok {
@@ -127,8 +127,8 @@ func (p *pageReader) ofLog() error {
 	return nil
 }
 
-// which says whose log to read, and of which type (0 for all); ok is false if there
-// can be nothing in it.
+// which says whose log to read, and of which event type (0 for all); ok is false if the
+// log must be empty.
 func (p *pageReader) which() (of scope, eventType uint32, ok bool) {
 	p.store.mu.Lock()
 	defer p.store.mu.Unlock()
@@ -152,8 +152,8 @@ func (p *pageReader) which() (of scope, eventType uint32, ok bool) {
 	return tenantScope(t.number), eventType, true
 }
 
-// kinds finds the event types and statuses that a log has, each at its newest row
-// of the page.
+// kinds finds the event types and statuses in a log, each at its newest row that is on the
+// page.
 func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 	b := p.tx.bucket(logBucket)
 	var kinds kindHeap
@@ -171,26 +171,26 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 			}
 		}
 		from = append(slices.Clone(kind.prefix), uuid.Max[:]...)
-		from = append(from, 0) // behind the last row of the kind
+		from = append(from, 0) // after the last row of the kind
 	}
 	heap.Init(&kinds)
 	return kinds
 }
 
-// logKind is a place among the rows of one event type and status.
+// logKind is a position among the rows of one event type and status.
 type logKind struct {
 	prefix []byte
 	cursor cursor
 	id     uuid.UUID
 }
 
-// seek goes to the newest row before one.
+// seek moves to the newest row before a given one.
 func (k *logKind) seek(first, before uuid.UUID) bool {
 	k.cursor.Seek(append(slices.Clone(k.prefix), before[:]...))
 	return k.next(first)
 }
 
-// next goes to the row before, and says whether there is one from first on.
+// next moves to the row before; false if there is none, or none from first on.
 func (k *logKind) next(first uuid.UUID) bool {
 	key, _ := k.cursor.Prev()
 	if len(key) != logKeySize || !bytes.HasPrefix(key, k.prefix) {
@@ -200,7 +200,7 @@ func (k *logKind) next(first uuid.UUID) bool {
 	return bytes.Compare(k.id[:], first[:]) >= 0
 }
 
-// kindHeap has the kind with the newest row first.
+// kindHeap is ordered by the kinds' rows, the newest first.
 type kindHeap []*logKind
 
 func (h *kindHeap) Len() int { return len(*h) }
@@ -222,8 +222,8 @@ func (h *kindHeap) Pop() any {
 	return last
 }
 
-// ofEvent finds the rows of an event through its deliveries: each knows its last
-// request, and a request the one before.
+// ofEvent finds the rows of an event through its deliveries: each refers to its last
+// request, and each request to the one before it.
 func (p *pageReader) ofEvent() error {
 	number, e, err := p.store.storedEvent(p.tx, p.tenant, p.filter.EventID)
 	if errors.Is(err, delivery.ErrNotFound) {
@@ -249,7 +249,7 @@ func (p *pageReader) ofEvent() error {
 	for _, id := range ids {
 		r, _, err := p.store.row(p.tx, p.tenant, id)
 		if errors.Is(err, delivery.ErrNotFound) {
-			continue // deleted this moment
+			continue // deleted meanwhile
 		}
 		if err != nil {
 			return err

@@ -5,18 +5,18 @@ import (
 	"math"
 )
 
-// never is when a delivery falls due whose outcome is on its way to the disk.
+// never is the due time of a delivery whose outcome is on its way to the disk.
 const never = math.MaxInt64
 
-// schedule is a webhook's pending deliveries, the first due first: a heap with the
-// place of each. One takes some 60 bytes.
+// schedule has a webhook's pending deliveries, in order of their due times: it is a heap
+// that knows the place of each. A delivery takes some 60 bytes.
 type schedule struct {
 	heap   []entry
 	places map[uint64]int32
 }
 
-// entry is a pending delivery. Due is 0 for one that was not tried before this
-// process began; the end of its lease for one that is held.
+// entry is a pending delivery. If it is held, due is the end of its lease. Due is 0 if the
+// delivery had not been tried when this process started.
 type entry struct {
 	due   int64
 	event uint64
@@ -49,7 +49,7 @@ func (s *schedule) Pop() any {
 	return last
 }
 
-// set adds a delivery, or changes when it is due.
+// set adds a delivery, or changes its due time.
 func (s *schedule) set(event uint64, due int64) {
 	if i, ok := s.places[event]; ok {
 		s.heap[i].due = due
@@ -71,7 +71,7 @@ func (s *schedule) remove(event uint64) {
 	}
 }
 
-// due is when a delivery is due; ok is false for one that is not pending.
+// due is when a delivery is due; ok is false if it is not pending.
 func (s *schedule) due(event uint64) (due int64, ok bool) {
 	i, ok := s.places[event]
 	if !ok {
@@ -88,13 +88,13 @@ func (s *schedule) first() int64 {
 	return s.heap[0].due
 }
 
-// take leases up to n deliveries that are due, and gives them as they were.
+// take leases up to n deliveries that are due, and returns their entries from before.
 func (s *schedule) take(n int, now, leaseEnd int64) []entry {
 	var taken []entry
 	for len(taken) < n && s.first() <= now {
 		taken = append(taken, heap.Pop(s).(entry))
 	}
-	// Only now: a lease may be one that has ended already.
+	// Only now, since a lease may have ended already, and they would be taken again.
 	for _, e := range taken {
 		heap.Push(s, entry{leaseEnd, e.event})
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// TestSlowThenQuick writes two outcomes of one webhook at once: it did not answer in
-// time, then it did. So it is slow no more, neither now nor after a restart.
+// TestSlowThenQuick writes two outcomes of one webhook at once: a timeout, then a success.
+// So it is no longer slow, neither now nor after a restart.
 func TestSlowThenQuick(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)

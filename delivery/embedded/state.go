@@ -8,18 +8,19 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// state is what memory holds of the file, and the leases. Store.mu guards it.
+// state is what is kept in memory: a part of what the file has, and the leases. Store.mu
+// guards it.
 type state struct {
 	tenants  map[string]*tenant
 	byNumber map[uint32]*webhook
 	types    map[string]uint32
-	// gone has the deleted webhooks whose rows are still in the file, and the events
-	// of the deliveries that each had left.
+	// gone has the deleted webhooks whose rows are still in the file, each with the
+	// events of its deliveries that were pending.
 	gone       map[uint32][]uint64
 	fast, slow queue
 	turns      uint64
 	pending    int // deliveries on the schedule
-	// The numbers to give next.
+	// The next numbers to give out.
 	nextTenant, nextType uint32
 }
 
@@ -30,7 +31,7 @@ type tenant struct {
 	webhooks map[uuid.UUID]*webhook
 }
 
-// webhook is one that exists. Its record is replaced, never changed: whoever reads
+// webhook is a webhook that exists. Its record is replaced, never changed, so that reading
 // it needs no lock.
 type webhook struct {
 	number   uint32
@@ -38,7 +39,7 @@ type webhook struct {
 	record   *delivery.Webhook
 	slow     bool
 	schedule schedule
-	// Its place in a queue, and what decides it.
+	// The place in a queue, and what determines it.
 	at    int64
 	turn  uint64
 	place int
@@ -61,7 +62,7 @@ func (s *state) version(tenant string) int64 {
 	return 0
 }
 
-// webhook finds one, nil if it does not exist.
+// webhook finds a webhook, nil if it does not exist.
 func (s *state) webhook(ref delivery.WebhookRef) *webhook {
 	if t := s.tenants[ref.Tenant]; t != nil {
 		return t.webhooks[ref.ID]
@@ -69,7 +70,7 @@ func (s *state) webhook(ref delivery.WebhookRef) *webhook {
 	return nil
 }
 
-// addWebhook takes in a webhook of the tenant.
+// addWebhook adds a webhook of the tenant.
 func (s *state) addWebhook(t *tenant, number uint32, record *delivery.Webhook) *webhook {
 	w := &webhook{number: number, tenant: t, record: record, place: noPlace}
 	t.webhooks[record.ID] = w
@@ -77,7 +78,7 @@ func (s *state) addWebhook(t *tenant, number uint32, record *delivery.Webhook) *
 	return w
 }
 
-// removeWebhook forgets a webhook, but for what Sweep has to remove.
+// removeWebhook removes a webhook, and remembers what Sweep has to remove.
 func (s *state) removeWebhook(w *webhook) {
 	s.queueOf(w).set(w, false)
 	s.pending -= w.schedule.Len()
@@ -106,7 +107,7 @@ func (s *state) queueOf(w *webhook) *queue {
 	return &s.fast
 }
 
-// schedule makes a delivery fall due.
+// schedule sets when a delivery falls due.
 func (s *state) schedule(w *webhook, event uint64, due, now int64) {
 	before := w.schedule.Len()
 	w.schedule.set(event, due)
@@ -114,7 +115,7 @@ func (s *state) schedule(w *webhook, event uint64, due, now int64) {
 	s.reschedule(w, now, false)
 }
 
-// unschedule ends a delivery.
+// unschedule removes a delivery from the schedule.
 func (s *state) unschedule(w *webhook, event uint64, now int64) {
 	before := w.schedule.Len()
 	w.schedule.remove(event)
@@ -122,9 +123,9 @@ func (s *state) unschedule(w *webhook, event uint64, now int64) {
 	s.reschedule(w, now, false)
 }
 
-// reschedule ends every change of a webhook's schedule: it is due when its first
-// delivery is, or not at all. One that is overdue keeps its place among the others,
-// unless it just had its turn: then it goes to the end.
+// reschedule must follow every change of a webhook's schedule: it makes the webhook due
+// when its first delivery is, or not at all. An overdue webhook keeps its place among the
+// others, unless it just had its turn: then it goes to the end.
 func (s *state) reschedule(w *webhook, now int64, hadTurn bool) {
 	first := w.schedule.first()
 	switch {

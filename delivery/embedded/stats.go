@@ -26,13 +26,13 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 	return all, err
 }
 
-// WebhookRequests says what there was of requests to webhooks of a tenant.
+// WebhookRequests counts the requests to webhooks of a tenant by the hour.
 func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	of, numbers := s.numbers(tenant, webhooks)
 	all := make([]delivery.WebhookRequests, len(webhooks))
 	now := s.Now()
 	first, last := max(hourOf(since), hourOf(now.Add(-delivery.HoursKept))), hourOf(now)
-	// A step after the other, so that who writes does not wait for long.
+	// In steps, so that writers do not wait for long.
 	const step = 100
 	for done := 0; done < len(numbers); done += step {
 		err := s.read(func(tx *view) error {
@@ -52,7 +52,7 @@ func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uui
 	return all, nil
 }
 
-// numbers are those of a tenant and of webhooks of it, 0 for what does not exist.
+// numbers gives the numbers of a tenant and of its webhooks, 0 for those that do not exist.
 func (s *Store) numbers(tenant string, webhooks []uuid.UUID) (of uint32, numbers []uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -15,7 +15,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-// fileName is that of the file in the store's folder.
+// fileName is the name of the database's file in the store's folder.
 const fileName = "webhooks.db"
 
 // Store is a delivery.Store in a folder.
@@ -24,21 +24,21 @@ type Store struct {
 	journalSize int64
 	clock       clock
 	writer      writer
-	ring        *follow.Ring // what was completed since the store was made
+	ring        *follow.Ring // the requests that were completed since New
 	hub         *follow.Hub
 
-	// The writer's own, while the store is open.
+	// The rest belongs to the writer while the store is open.
 	file    *bolt.DB
 	journal *journal
-	view    *view // has what is in the journal, nil if that is nothing
+	view    *view // has all changes in the journal; nil if there are none
 	scratch []byte
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex
 	db    *bolt.DB // nil unless open
 	state *state
-	dirty bool // there is something in the journal
-	// broken says why the file is not to be written any more.
+	dirty bool // the journal is not empty
+	// broken says why the file must not be written any more.
 	broken error
 }
 
@@ -47,10 +47,10 @@ var _ delivery.Store = (*Store)(nil)
 // Option changes what New makes.
 type Option func(*Store)
 
-// WithLogger has a store say in a log what whoever looks after it should know.
+// WithLogger gives the store a log, for what an administrator should know.
 func WithLogger(log *zap.Logger) Option { return func(s *Store) { s.clock.steps.Log = log } }
 
-// New makes a store in a folder, which Open makes if it is not there.
+// New makes a store in a folder, which Open creates if it does not exist.
 func New(folder string, options ...Option) *Store {
 	s := &Store{folder: folder, journalSize: journalSize}
 	s.clock.read = readClock()
@@ -64,9 +64,9 @@ func New(folder string, options ...Option) *Store {
 	return s
 }
 
-var errNotOpen = fmt.Errorf("%w: it is not open", delivery.ErrUnavailable)
+var errNotOpen = fmt.Errorf("%w: the store is not open", delivery.ErrUnavailable)
 
-// Ping says whether the file can be read and written.
+// Ping returns an error if the file cannot be read or written.
 func (s *Store) Ping(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,8 +92,8 @@ func (s *Store) Pending(context.Context) (int64, error) {
 	return int64(s.state.pending), nil
 }
 
-// read runs what only reads. It sees all that was written before: what is in the
-// journal only the writer's transaction has.
+// read runs a function that only reads. It sees everything that was written before: while
+// the journal is not empty, only the writer's transaction has all of that.
 func (s *Store) read(do func(*view) error) error {
 	s.mu.Lock()
 	db, dirty := s.db, s.dirty
@@ -110,8 +110,8 @@ func (s *Store) read(do func(*view) error) error {
 
 var errDamaged = errors.New("the store is damaged: stop Caddy, then restore its folder from a backup, or move it away to start with an empty store")
 
-// guarded turns what the database does when it comes upon a damaged page, which is
-// to panic or to touch what is not mapped, into an error.
+// guarded returns an error when the database comes upon a damaged page: then bbolt panics,
+// or reads memory that is not mapped.
 func guarded(do func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)

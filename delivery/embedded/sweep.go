@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// What one step of housekeeping removes at most, so that it holds up nobody.
+// The most that one step of housekeeping removes, so that it delays nobody.
 const (
 	sweepKeys  = 500
 	sweepBytes = 4 << 20
@@ -39,15 +39,15 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 			return err
 		}
 		more = step.done()
-		// A cursor that goes backwards stops at pages that have become empty, which
-		// are there until the commit.
+		// A cursor that moves backwards stops at empty pages, which exist until the
+		// commit.
 		t.whole = true
 		return nil
 	})
 	return more, err
 }
 
-// isOld says whether a request began before a time.
+// isOld reports whether a request began before a time.
 func isOld(id []byte, oldest int64) bool {
 	return delivery.IDTime(uuid.UUID(id)).UnixMilli() < oldest
 }
@@ -59,14 +59,14 @@ type sweep struct {
 	keys, bytes int
 }
 
-// done says whether the step has done as much as it may.
+// done reports whether the step has done as much as it may.
 func (s *sweep) done() bool { return s.full() || s.bytes >= sweepBytes }
 
-// full says whether the step may remove no more keys: there may be some that it left.
+// full reports whether the step has removed as many keys as it may: some may be left.
 func (s *sweep) full() bool { return s.keys >= sweepKeys }
 
-// remove takes keys out of a bucket. They are the caller's own: a key that a
-// cursor gave is only valid until something is written.
+// remove deletes keys of a bucket. The caller must have copied them: a cursor's key is
+// valid only until something is written.
 func (s *sweep) remove(bucket []byte, keys ...[]byte) error {
 	b := s.txn.journaled(bucket)
 	for _, k := range keys {
@@ -78,7 +78,7 @@ func (s *sweep) remove(bucket []byte, keys ...[]byte) error {
 	return nil
 }
 
-// keysFrom are keys of a bucket that begin so, as many as the step may remove.
+// keysFrom gives keys of a bucket with a prefix, as many as the step may still remove.
 func (s *sweep) keysFrom(bucket, prefix []byte) (keys [][]byte) {
 	c := s.txn.bucket(bucket).cursor()
 	for k, _ := c.Seek(prefix); bytes.HasPrefix(k, prefix) && s.keys+len(keys) < sweepKeys; k, _ = c.Next() {
@@ -110,7 +110,7 @@ func (s *sweep) deleted() error {
 	return nil
 }
 
-// pendingOf removes deliveries that a deleted webhook had left.
+// pendingOf removes the pending deliveries of a deleted webhook.
 func (s *sweep) pendingOf(number uint32, pending []uint64) error {
 	n := min(len(pending), max(0, sweepKeys-s.keys))
 	for _, event := range pending[:n] {
@@ -137,7 +137,7 @@ func (s *sweep) requests(oldest int64) error {
 	return nil
 }
 
-// request removes one row of the log from all that has it.
+// request removes one row of the log from all buckets that have it.
 func (s *sweep) request(id []byte) error {
 	value := s.txn.bucket(requestsBucket).get(id)
 	if value == nil {
@@ -180,7 +180,8 @@ func (s *sweep) events(oldest int64) error {
 	return nil
 }
 
-// event removes one event, unless it has more deliveries than the step may remove.
+// event removes one event, or a part of it if it has more deliveries than the step may
+// remove.
 func (s *sweep) event(key []byte, head *eventHead) error {
 	for _, bucket := range [][]byte{pendingBucket, deliveriesBucket} {
 		keys := s.keysFrom(bucket, key)
@@ -195,7 +196,7 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 		return nil // the next step finds the event again
 	}
 	id := idKey(head.tenant, head.id)
-	if bytes.Equal(s.txn.bucket(idsBucket).get(id), key) { // the id may have been given again
+	if bytes.Equal(s.txn.bucket(idsBucket).get(id), key) { // the id may have been reused
 		if err := s.remove(idsBucket, id); err != nil {
 			return err
 		}
@@ -203,7 +204,7 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 	return s.remove(eventsBucket, key)
 }
 
-// forget takes a delivery off the schedule.
+// forget removes a delivery from the schedule.
 func (s *sweep) forget(event uint64, number uint32) {
 	state, now := s.store.state, s.txn.at.schedule
 	s.txn.committed = append(s.txn.committed, func() {

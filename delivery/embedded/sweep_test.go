@@ -11,8 +11,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// TestSweepLarge has events that are larger than all that one step removes otherwise:
-// they are removed, and so is what came after them.
+// TestSweepLarge has events that are larger than what one step removes otherwise: they must
+// be removed, and so must the events after them.
 func TestSweepLarge(t *testing.T) {
 	s := open(t, t.TempDir())
 	load := storetest.Load{Store: s}

@@ -7,10 +7,10 @@ import (
 	"runtime"
 )
 
-// renew writes again a part of a file, as it is, and syncs all of the file. What a
-// process before this one wrote may be in the system's memory alone: it ended before it
-// could sync, or its sync failed, after which the system takes for written what never
-// came to the disk. It is read like the rest until the power fails.
+// renew rewrites a part of a file as it is, and syncs the whole file. Data from an earlier
+// process may be in the system's memory alone: that process ended before it could sync, or
+// its sync failed, after which the system takes data for written that never reached the
+// disk. Until the power fails, it can be read like the rest.
 func renew(f *os.File, at, length int64) error {
 	b := make([]byte, length)
 	if _, err := f.ReadAt(b, at); err != nil {
@@ -22,8 +22,8 @@ func renew(f *os.File, at, length int64) error {
 	return f.Sync()
 }
 
-// syncNames brings the names of a folder's files to the disk, and those of the folders
-// that it is in, as far as they can be read.
+// syncNames syncs the names of a folder's files, and those of its parent folders, as far as
+// they can be read.
 func syncNames(folder string) error {
 	path, err := filepath.Abs(folder)
 	if err != nil {
@@ -38,7 +38,7 @@ func syncNames(folder string) error {
 	return nil
 }
 
-// syncFolder brings the names in a folder to the disk, where folders can be synced.
+// syncFolder syncs the names in a folder, on systems where folders can be synced.
 func syncFolder(path string) error {
 	if runtime.GOOS == "windows" {
 		return nil

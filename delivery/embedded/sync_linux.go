@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// syncData waits until what was written is on the disk, and no more than is needed
-// to read it again: when a file was changed is not.
+// syncData waits until the data of a file is on the disk, with all that is needed to read
+// it again, which its modification time is not.
 func syncData(f *os.File) error {
 	for {
 		err := syscall.Fdatasync(int(f.Fd()))

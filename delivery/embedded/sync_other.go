@@ -4,5 +4,5 @@ package embedded
 
 import "os"
 
-// syncData waits until what was written is on the disk.
+// syncData waits until the data of a file is on the disk.
 func syncData(f *os.File) error { return f.Sync() }

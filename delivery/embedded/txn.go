@@ -1,19 +1,19 @@
 package embedded
 
-// txn is a part of a transaction, and what is to change in memory with it. Writes run
-// one after the other, and only they change more in memory than leases: they read it
-// without a lock.
+// txn is one write's part of a transaction, and what it changes in memory. Writes run one
+// after the other, and only they change anything in memory but leases, so that they read
+// it without a lock.
 type txn struct {
 	*view
-	journal *journal // has the record of what changes
+	journal *journal // has the record of the changes
 	at      moment
-	// slow has which webhooks became slow, or quick again.
+	// slow has the webhooks that became slow, or fast again.
 	slow map[*webhook]bool
-	// scratch is for a value on its way to the journal.
+	// scratch is a buffer for values on their way to the journal.
 	scratch []byte
-	// whole asks for a commit of the database in place of a record.
+	// whole asks for a commit of the database instead of a record in the journal.
 	whole bool
-	// committed is what to do once it is on the disk, undo if it could not be
-	// written; both with Store.mu held.
+	// committed is what to do once the changes are on the disk, undo what to do if they
+	// could not be written; both with Store.mu held.
 	committed, undo []func()
 }

@@ -7,30 +7,29 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// view is what the store holds, as a transaction of the database has it. Most
-// deliveries are pending for a moment only: what changes of them stands beside the
-// database until the transaction is committed, when hardly any of it is left to do.
+// view is the content of the store as a transaction of the database sees it. Most
+// deliveries are pending only for a moment, so changes of them are kept beside the
+// database until the transaction is committed: by then hardly any are left to make.
 type view struct {
 	tx *bolt.Tx
-	// pending has what has changed in that bucket: values, nil for what has to be
-	// removed from it. It is nil itself once the bucket has all of it.
+	// pending has the changes of that bucket: new values, nil for keys to delete. It is
+	// nil itself once the bucket has all changes.
 	pending map[string][]byte
-	// last is the last key that the bucket has: what comes behind it is in pending
-	// alone.
+	// last is the last key in the bucket: keys after it are in pending alone.
 	last string
-	// counts has what was added to the counters.
+	// counts has what must be added to the counters.
 	counts counts
 }
 
-// newView is for changes; one that only reads what is committed needs no more than
-// the transaction.
+// newView makes a view for changes. A view that only reads what is committed needs nothing
+// but the transaction.
 func newView(tx *bolt.Tx) *view {
 	last, _ := tx.Bucket(pendingBucket).Cursor().Last()
 	return &view{tx: tx, pending: make(map[string][]byte), last: string(last), counts: newCounts()}
 }
 
-// flush brings the changes into the database, and has later ones made there, too:
-// only there can the pending deliveries be gone through in their order.
+// flush makes the changes in the database, where later ones are made directly, too: pending
+// deliveries can be read in order only there.
 func (v *view) flush() error {
 	changed := v.pending
 	v.pending = nil

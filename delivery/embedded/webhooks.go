@@ -24,7 +24,7 @@ func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook,
 	return all, t.version, nil
 }
 
-// Webhook reads one webhook and the version of its tenant's.
+// Webhook reads one webhook and the version of its tenant's set.
 func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -38,32 +38,31 @@ func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.W
 	return clone(w.record), w.tenant.version, nil
 }
 
-// clone makes a webhook that its owner may change.
+// clone copies a webhook, so that the copy may be changed.
 func clone(w *delivery.Webhook) *delivery.Webhook {
 	c := *w
 	c.EventTypes = append([]string(nil), w.EventTypes...)
 	return &c
 }
 
-// answer is a refusal that is no fault of the store: nothing was written.
-type answer struct{ err error }
+// refusal is an error that is no fault of the store: nothing was written.
+type refusal struct{ err error }
 
-// change runs a change of webhooks. do may return an error that is the answer, in
-// which case it has written nothing.
-func (s *Store) change(do func(*txn, *answer) error) error {
-	var a answer
-	if err := s.write(alone, func(t *txn) error { return do(t, &a) }); err != nil {
+// change runs a change of webhooks. If do refuses it, it must have written nothing.
+func (s *Store) change(do func(*txn, *refusal) error) error {
+	var r refusal
+	if err := s.write(alone, func(t *txn) error { return do(t, &r) }); err != nil {
 		return err
 	}
-	return a.err
+	return r.err
 }
 
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 	w = clone(w)
-	return s.change(func(t *txn, a *answer) error {
+	return s.change(func(t *txn, r *refusal) error {
 		if of := s.state.tenants[w.Tenant]; of != nil && len(of.webhooks) >= delivery.MaxWebhooks {
-			a.err = delivery.ErrTooManyWebhooks
+			r.err = delivery.ErrTooManyWebhooks
 			return nil
 		}
 		of, err := s.tenant(t, w.Tenant)
@@ -86,14 +85,14 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
 func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
 	changed = clone(changed)
-	return s.change(func(t *txn, a *answer) error {
+	return s.change(func(t *txn, r *refusal) error {
 		w := s.state.webhook(changed.Ref())
 		switch {
 		case w == nil:
-			a.err = delivery.ErrNotFound
+			r.err = delivery.ErrNotFound
 			return nil
 		case w.tenant.version != version:
-			a.err = delivery.ErrConflict
+			r.err = delivery.ErrConflict
 			return nil
 		}
 		t.committed = append(t.committed, func() {
@@ -107,13 +106,13 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 	})
 }
 
-// DeleteWebhook removes a webhook; what belonged to it is hidden from now on, and
-// Sweep removes it.
+// DeleteWebhook removes a webhook. What belonged to it is hidden at once, and removed by
+// Sweep.
 func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
-	return s.change(func(t *txn, a *answer) error {
+	return s.change(func(t *txn, r *refusal) error {
 		w := s.state.webhook(ref)
 		if w == nil {
-			a.err = delivery.ErrNotFound
+			r.err = delivery.ErrNotFound
 			return nil
 		}
 		t.committed = append(t.committed, func() { s.state.removeWebhook(w) })
@@ -139,7 +138,7 @@ func (s *Store) changed(t *txn, of *tenant) error {
 	return t.journaled(tenantsBucket).put([]byte(of.name), encodeTenant(&next))
 }
 
-// tenant finds a tenant, or gives it a number.
+// tenant finds a tenant, or adds it with a new number.
 func (s *Store) tenant(t *txn, name string) (*tenant, error) {
 	if known := s.state.tenants[name]; known != nil {
 		return known, nil
@@ -154,7 +153,7 @@ func (s *Store) tenant(t *txn, name string) (*tenant, error) {
 	return made, t.journaled(tenantsBucket).put([]byte(name), encodeTenant(made))
 }
 
-// eventType finds the number of an event type, or gives it one.
+// eventType finds the number of an event type, or gives it a new one.
 func (s *Store) eventType(t *txn, name string) (uint32, error) {
 	if number, ok := s.state.types[name]; ok {
 		return number, nil

@@ -13,43 +13,42 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 )
 
-// writer runs what is asked of it at the same time as one batch, until it is stopped.
+// writer runs writes that are requested at the same time as one batch, until it is stopped.
 type writer struct {
 	batches groupcommit.Group[*write]
 
 	mu    sync.Mutex
 	open  bool
-	calls sync.WaitGroup // those that were let in
+	calls sync.WaitGroup // in progress
 }
 
-// write is one change of the file, or something that only reads.
+// write is one change of the file, or one read of it.
 type write struct {
-	// do makes the change, whole or not at all: an error ends the transaction for
-	// all that are part of it, unless it only reads.
+	// do makes the change. An error undoes the whole batch, unless the write only reads.
 	do   func(*txn) error
 	kind kind
 	err  error
 	done chan struct{}
 }
 
-// kind says how a write goes together with others.
+// kind says how a write can be combined with others.
 type kind int
 
 const (
-	reading   kind = iota // sees what is on the disk, and waits for nothing to be written
-	together              // changes what no other of its transaction has to know
-	newEvents             // the same; the first to be refused when the disk is full
-	alone                 // changes what others of its transaction would have to know
+	reading   kind = iota // only reads, and waits for no write
+	together              // no other write of its batch depends on it
+	newEvents             // the same, and the first to be refused when the disk is full
+	alone                 // others depend on it, so that it is a batch by itself
 )
 
-// start lets calls in.
+// start accepts calls.
 func (w *writer) start() {
 	w.mu.Lock()
 	w.open = true
 	w.mu.Unlock()
 }
 
-// stop lets no more calls in, and waits until those before have ended.
+// stop accepts no more calls, and waits for those in progress.
 func (w *writer) stop() {
 	w.mu.Lock()
 	w.open = false
@@ -58,7 +57,7 @@ func (w *writer) stop() {
 	w.batches.Wait()
 }
 
-// add hands over a write and waits until it has ended.
+// add adds a write to the next batch and waits until it has ended.
 func (w *writer) add(job *write) error {
 	w.mu.Lock()
 	if !w.open {
@@ -74,19 +73,19 @@ func (w *writer) add(job *write) error {
 	return job.err
 }
 
-// write changes the file, together with whatever else is waiting.
+// write runs a write, together with whatever else is waiting.
 func (s *Store) write(k kind, do func(*txn) error) error {
 	return s.writer.add(&write{kind: k, do: do})
 }
 
-// runAll is the writer's work: it answers and writes what has gathered.
+// runAll runs the reads that have gathered, and then the writes, in batches.
 func (s *Store) runAll(batch []*write) {
-	// Who only reads need not wait for the disk.
+	// Reads need not wait for the disk.
 	batch = slices.DeleteFunc(batch, func(w *write) bool {
 		if w.kind != reading {
 			return false
 		}
-		w.err = s.look(w.do)
+		w.err = s.runRead(w.do)
 		close(w.done)
 		return true
 	})
@@ -102,8 +101,8 @@ func (s *Store) runAll(batch []*write) {
 	}
 }
 
-// look runs what only reads.
-func (s *Store) look(do func(*txn) error) error {
+// runRead runs a read.
+func (s *Store) runRead(do func(*txn) error) error {
 	if err := s.Ping(context.Background()); err != nil {
 		return err
 	}
@@ -117,14 +116,14 @@ func (s *Store) look(do func(*txn) error) error {
 	})
 }
 
-// run makes a batch durable together. If that fails, for the disk is full, say, each
-// is tried by itself, outcomes before new events.
+// run runs a batch. If that fails, because the disk is full for instance, it runs each
+// write of the batch by itself, outcomes before new events.
 func (s *Store) run(batch []*write) {
 	err := s.commit(batch)
 	for _, w := range batch {
 		w.err = err
 	}
-	if len(batch) > 1 && err != nil && s.Ping(context.Background()) == nil { // nothing is written
+	if len(batch) > 1 && err != nil && s.Ping(context.Background()) == nil { // nothing was written
 		slices.SortStableFunc(batch, func(a, b *write) int { return int(a.kind) - int(b.kind) })
 		for i, w := range batch {
 			w.err = s.commit(batch[i : i+1])
@@ -135,8 +134,8 @@ func (s *Store) run(batch []*write) {
 	}
 }
 
-// commit makes the changes of a batch, which are on the disk when it returns nil. An
-// error leaves them unmade.
+// commit makes the changes of a batch. If it returns nil, they are on the disk; an error
+// undoes them.
 func (s *Store) commit(batch []*write) error {
 	if err := s.Ping(context.Background()); err != nil {
 		return err
@@ -177,7 +176,8 @@ func (s *Store) commit(batch []*write) error {
 	return err
 }
 
-// transaction is the open one, which has all that is in the journal.
+// transaction gives the open transaction, which has all changes in the journal, or begins
+// one.
 func (s *Store) transaction() (*view, error) {
 	if s.view != nil {
 		return s.view, nil
@@ -186,7 +186,7 @@ func (s *Store) transaction() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.view = &view{tx: tx} // to be given up, whatever the file is like
+	s.view = &view{tx: tx} // so that it is rolled back even if the file is damaged
 	s.journal.forget()
 	if err := guarded(func() error {
 		s.view = newView(tx)
@@ -198,15 +198,15 @@ func (s *Store) transaction() (*view, error) {
 	return s.view, nil
 }
 
-// giveUpEmpty ends a transaction that has nothing: others can read without it.
+// giveUpEmpty ends a transaction without changes: then others can read without it.
 func (s *Store) giveUpEmpty() {
 	if s.journal.at == 0 {
 		s.rollback()
 	}
 }
 
-// persist brings changes to the disk: by the journal or, if it is full, by committing
-// the transaction, which has them.
+// persist makes changes durable: by a record in the journal or, if that is full, by a
+// commit of the transaction.
 func (s *Store) persist(t *txn) error {
 	switch {
 	case s.journal.isEmpty():
@@ -218,7 +218,7 @@ func (s *Store) persist(t *txn) error {
 	}
 }
 
-// checkpoint commits the open transaction, and so has the journal begin anew.
+// checkpoint commits the open transaction, after which the journal starts over.
 func (s *Store) checkpoint() error {
 	v := s.view
 	if v == nil {
@@ -230,10 +230,10 @@ func (s *Store) checkpoint() error {
 	if err := s.journal.note(v.tx); err != nil {
 		return err
 	}
-	s.view = nil // whatever comes of it
+	s.view = nil // whether the commit succeeds or not
 	committed := false
 	defer func() {
-		if !committed { // after a panic it would hold the database for ever
+		if !committed { // after a panic it would block the database for ever
 			_ = guarded(v.tx.Rollback)
 		}
 	}()
@@ -249,19 +249,18 @@ func (s *Store) checkpoint() error {
 	return nil
 }
 
-// rollback gives up the open transaction. The next one has what is in the journal.
+// rollback rolls the open transaction back. The next one replays the journal.
 func (s *Store) rollback() {
 	if s.view == nil {
 		return
 	}
 	v := s.view
 	s.view = nil
-	_ = guarded(v.tx.Rollback) // the error is that there is nothing to give up
+	_ = guarded(v.tx.Rollback) // the only error is that there is nothing to roll back
 }
 
-// failure gives an error of the database its meaning. After one in the middle of
-// writing that is not for lack of room, the file may hold what the database does
-// not know of: nothing is written to it any more.
+// failure classifies an error of the database. If it happened during a write, and not for
+// lack of room, it is unknown what the file has: then nothing is written to it any more.
 func (s *Store) failure(err error, writing bool) error {
 	switch {
 	case isFull(err):
@@ -274,8 +273,8 @@ func (s *Store) failure(err error, writing bool) error {
 	}
 }
 
-// isFull says whether there is no room: on the disk, by a quota, or by a limit on
-// the size of files. The database passes some errors on as text only.
+// isFull reports whether an error means that there is no room: on the disk, by a quota, or
+// by a limit on the size of files. The database passes some errors on as text only.
 func isFull(err error) bool {
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
