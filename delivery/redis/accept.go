@@ -10,15 +10,15 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// What one script does at most, unless one call alone is more: a script that
-// runs for long blocks all of Redis.
+// The most that one script does, unless a single call is more: while a script runs, it
+// blocks all of Redis.
 const (
 	maxEventsPerScript     = 1000
 	maxDeliveriesPerScript = 10_000
 	maxBytesPerScript      = 32 << 20
 )
 
-// leaseBit marks a target in accept.lua's 2 bytes that is to be leased.
+// leaseBit, in the 2 bytes of a target for accept.lua, asks for a lease.
 const leaseBit = 1 << 15
 
 // Accept stores the events of each call and schedules their deliveries.
@@ -49,7 +49,7 @@ func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delive
 // acceptance gathers calls for one run of the script on one partition.
 type acceptance struct {
 	partition *partition
-	places    []int // of its calls in the batch
+	places    []int // indexes of its calls in the batch
 	args      []any // of the calls
 
 	refs    []any // of the webhooks
@@ -88,8 +88,8 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 	a.events += len(c.Events)
 }
 
-// number is what the script calls a webhook. A tenant has few enough webhooks,
-// and a script few enough deliveries, for 15 bits.
+// number is the number of a webhook in the script's arguments. A tenant has few enough
+// webhooks, and a script few enough deliveries, for 15 bits.
 func (a *acceptance) number(ref delivery.WebhookRef) int {
 	n, ok := a.numbers[ref]
 	if !ok {
@@ -110,7 +110,7 @@ func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
 	return &call{script: acceptScript, base: a.partition.base, args: args}
 }
 
-// results reads the script's answer into the places of its calls.
+// results decodes the script's reply into the results of its calls.
 func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []delivery.Accepted) {
 	const head = 3
 	err := c.err
@@ -137,7 +137,7 @@ func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []del
 	}
 }
 
-// read understands the answer to one call.
+// read decodes the reply to one call.
 func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Accepted) error {
 	var codes, refused []any
 	switch r := reply.(type) {
@@ -178,7 +178,7 @@ func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Ac
 	return nil
 }
 
-// noteDue remembers when the call's deliveries fall due.
+// noteDue records when the call's deliveries fall due.
 func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted, lease time.Duration) {
 	due := never
 	for i := range c.Events {
@@ -187,7 +187,7 @@ func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted, 
 			continue
 		}
 		if r.Repeated {
-			due = 0 // the earlier try may have scheduled it in any way
+			due = 0 // it is unknown how the earlier call scheduled it
 			continue
 		}
 		for _, t := range c.Events[i].Targets {

@@ -24,7 +24,7 @@ func addReadmeUser(t *testing.T, servers ...*redistest.Server) Options {
 	if line == "" {
 		t.Fatal("the README shows no user")
 	}
-	// Each store of the suite has a prefix of its own.
+	// Each store of the suite has its own prefix.
 	line = strings.NewReplacer(">PASSWORD", ">hush", "~webhooks:*", "~test*").Replace(line)
 	var command []any
 	for word := range strings.FieldsSeq(line) {
@@ -47,8 +47,8 @@ func asRoot(t *testing.T, server *redistest.Server) *redis.Client {
 	return client
 }
 
-// wantNothingDenied fails the test if the user wanted more than it may. What Redis's
-// settings are, it may not know.
+// wantNothingDenied fails the test if Redis denied the user a command. Only Redis's settings
+// may be denied.
 func wantNothingDenied(t *testing.T, servers ...*redistest.Server) {
 	t.Helper()
 	for _, server := range servers {
@@ -76,7 +76,7 @@ func TestReadmeUser(t *testing.T) {
 	wantNothingDenied(t, server)
 }
 
-// TestReadmeUserInCluster does the least there is to do as that user in a Cluster.
+// TestReadmeUserInCluster does a little of everything as that user in a Cluster.
 func TestReadmeUserInCluster(t *testing.T) {
 	nodes := redistest.StartCluster(t, 3)
 	s := open(t, addReadmeUser(t, nodes...))

@@ -1,18 +1,17 @@
 package redis
 
-// batches share work out between partitions, into batches that one run of a script can
-// do.
+// batches divides work among partitions, into batches that one run of a script can do.
 type batches[B interface{ isFull() bool }] struct {
 	all   []B
 	begin func(*partition) B
-	open  map[*partition]B // those that take more
+	open  map[*partition]B // the batches that have room
 }
 
 func newBatches[B interface{ isFull() bool }](begin func(*partition) B) batches[B] {
 	return batches[B]{begin: begin, open: make(map[*partition]B)}
 }
 
-// of is the batch that takes what comes next for a partition.
+// of gives the batch for the next item of a partition.
 func (b *batches[B]) of(p *partition) B {
 	batch, ok := b.open[p]
 	if !ok || batch.isFull() {

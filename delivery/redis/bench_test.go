@@ -9,9 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// BenchmarkAcceptComplete takes events through their whole life in batches: 500
-// bytes, one delivery, born leased, a success, one row of the log. The figures
-// are of one event.
+// BenchmarkAcceptComplete accepts and delivers events in batches: 500 bytes, one delivery
+// that is born leased, a success, one row of the log. The figures are per event.
 func BenchmarkAcceptComplete(b *testing.B) {
 	for _, batch := range []int{1, 16, 128, 512} {
 		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLife(b, 1, batch) })
@@ -31,8 +30,7 @@ func benchmarkLife(b *testing.B, webhooks, batch int) {
 	s.client().FlushAll(b.Context())
 }
 
-// BenchmarkMemory says how much of Redis's memory an event takes that was delivered
-// once.
+// BenchmarkMemory reports how much of Redis's memory an event takes that was delivered once.
 func BenchmarkMemory(b *testing.B) {
 	const events, batch = 100_000, 100
 	for b.Loop() {
@@ -120,7 +118,7 @@ func BenchmarkRequests(b *testing.B) {
 	s.client().FlushAll(b.Context())
 }
 
-// BenchmarkStats reads how webhooks fared.
+// BenchmarkStats reads the statistics of webhooks.
 func BenchmarkStats(b *testing.B) {
 	s := open(b, options())
 	storetest.Stats(b, s)

@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Claim leases due deliveries, in turn between webhooks, with the room shared
-// out between the partitions that have some. Claimed.Next passes over webhooks
-// whose own room is used up, by requests in flight or by this claim.
+// Claim leases due deliveries, in turn between webhooks. It divides the room among the
+// partitions that may have some. Claimed.Next ignores webhooks whose own room is used up,
+// by requests in flight or by this claim.
 func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed, error) {
 	parts, err := s.inTurn()
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 	}
 	due := parts[:0]
 	for _, p := range parts {
-		if worth, wait := p.look(); worth {
+		if worth, wait := p.shouldClaim(); worth {
 			due = append(due, p)
 		} else {
 			claimed.Next = min(claimed.Next, wait)
@@ -46,7 +46,7 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 		}
 	}
 	if len(claimed.Jobs) > 0 {
-		// What was leased must be sent; what failed is tried again soon.
+		// What was leased must be sent. The partitions that failed are asked again soon.
 		if err != nil {
 			s.log.Error("cannot claim all that is due", zap.Error(err))
 			claimed.Next = min(claimed.Next, time.Second)
@@ -56,8 +56,8 @@ func (s *Store) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed
 	return claimed, err
 }
 
-// claimCalls shares the room out between partitions. Those that get none are
-// asked all the same when their next delivery is due.
+// claimCalls divides the room among partitions. Those that get none are still asked when
+// their next delivery is due.
 func (s *Store) claimCalls(due []*partition, room delivery.Room) []*call {
 	inFlight := make(map[*partition][]any, len(due))
 	for ref, n := range room.Webhooks {
@@ -79,7 +79,7 @@ func (s *Store) claimCalls(due []*partition, room delivery.Room) []*call {
 	return calls
 }
 
-// share is the part of the i-th of n.
+// share is the share of the i-th of n.
 func share(total, i, n int) int {
 	part := total / n
 	if i < total%n {
@@ -88,7 +88,7 @@ func share(total, i, n int) int {
 	return min(part, delivery.MaxClaim)
 }
 
-// take adds what one partition answered.
+// take adds the reply of one partition.
 func take(claimed *delivery.Claimed, p *partition, reply []any, lease time.Duration) error {
 	const head = 4
 	if len(reply) < head || len(reply)%5 != head {
@@ -103,14 +103,14 @@ func take(claimed *delivery.Claimed, p *partition, reply []any, lease time.Durat
 	now, _ := reply[0].(int64)
 	ahead, _ := reply[3].(int64)
 	leaseEnd := now + ahead + lease.Milliseconds()
-	// A lease whose holder dies falls due, too.
+	// If the holder of a lease dies, its delivery falls due.
 	if len(reply) > head {
 		p.fallsDue(lease)
 	}
 	var err error
 	for r := reply[head:]; len(r) > 0; r = r[5:] {
 		if e := takeWebhook(claimed, r[:5], leaseEnd); e != nil {
-			err = e // the others are leased all the same
+			err = e // the others are leased nevertheless
 		}
 	}
 	return err

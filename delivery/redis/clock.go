@@ -14,30 +14,30 @@ import (
 )
 
 const (
-	// sampleAge is for how long a better sample of the clock is kept: two good
-	// clocks drift apart by a millisecond in that time.
+	// sampleAge is how long a better sample of the clock is kept: in that time, two
+	// good clocks drift apart by a millisecond.
 	sampleAge = 30 * time.Second
-	// clockSize is how long the record of the schedule's clock is.
+	// clockSize is the length of the record of the schedule's clock.
 	clockSize = 8 + 8
 )
 
-// clock reckons Redis's time from its answers, each of which bears it.
+// clock computes Redis's time from its replies, each of which has it.
 type clock struct {
 	sample atomic.Pointer[clockSample]
 }
 
-// clockSample is one answer.
+// clockSample is the time in one reply.
 type clockSample struct {
 	asked  time.Time
 	local  time.Time     // the middle of the exchange, with this machine's monotonic clock
 	remote time.Time     // what Redis said
-	trip   time.Duration // how long the exchange took: the error is half of it at most
+	trip   time.Duration // how long the exchange took: the error is at most half of that
 }
 
-// at is Redis's time at one of this machine's.
+// at converts a time of this machine to Redis's.
 func (s *clockSample) at(local time.Time) time.Time { return s.remote.Add(local.Sub(s.local)) }
 
-// now is Redis's time, or this machine's before the first answer.
+// now is Redis's time, or this machine's before the first reply.
 func (c *clock) now() time.Time {
 	s := c.sample.Load()
 	if s == nil {
@@ -46,20 +46,20 @@ func (c *clock) now() time.Time {
 	return s.at(time.Now())
 }
 
-// learn takes the time in an answer to what was asked at the given time. A quick
-// exchange tells the time better than a slow one. The result is by how much Redis's clock
-// was set, as this machine's monotonic clock tells; mostly 0.
+// learn learns the time from the reply to what was asked at the given time. A quick
+// exchange is more precise than a slow one. It returns by how much Redis's clock was set,
+// according to this machine's monotonic clock: mostly 0.
 func (c *clock) learn(asked time.Time, ms int64) (step time.Duration) {
 	trip := time.Since(asked)
 	old := c.sample.Load()
 	local := asked.Add(trip / 2)
-	remote := time.UnixMilli(ms).UTC().Add(time.Millisecond / 2) // it was cut to the millisecond
+	remote := time.UnixMilli(ms).UTC().Add(time.Millisecond / 2) // it was truncated to the millisecond
 	if old != nil {
 		step = remote.Sub(old.at(local))
 		set := step.Abs() >= clockstep.Least+(trip+old.trip)/2
 		switch {
 		case set && asked.Before(old.asked):
-			return 0 // Redis gave the answer before its clock was set
+			return 0 // Redis replied before its clock was set
 		case !set && trip > old.trip && asked.Sub(old.local) < sampleAge:
 			return 0
 		case !set:
@@ -72,10 +72,10 @@ func (c *clock) learn(asked time.Time, ms int64) (step time.Duration) {
 	return step
 }
 
-// keptClock is what is kept of the clock of a partition's schedule: see common.lua. It is
+// keptClock is the record of the clock of a partition's schedule: see common.lua. It is
 // zero before anything was scheduled.
 type keptClock struct {
-	at    time.Time // it has come so far
+	at    time.Time // what the clock said last
 	ahead time.Duration
 }
 
@@ -100,8 +100,7 @@ func (s *Store) keptClocks(ctx context.Context, parts []*partition) ([]keptClock
 	return clocks, nil
 }
 
-// checkClocks says whether Redis's clock is behind what it was when the store was last
-// in use.
+// checkClocks warns if Redis's clock is behind the time at which the store was last used.
 func (s *Store) checkClocks(ctx context.Context, parts []*partition) error {
 	clocks, err := s.keptClocks(ctx, parts)
 	for _, c := range clocks {

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// steppedStore is a store on a Redis whose clock can be set, and what its log says.
+// steppedStore is a store on a Redis whose clock can be set, with the store's log.
 type steppedStore struct {
 	*Store
 	t     *testing.T
@@ -26,17 +26,17 @@ func openStepped(t *testing.T) *steppedStore {
 	return reopened(t, Options{Addresses: []string{server.Addr}}, clock)
 }
 
-// reopened is a store of another process, which knows nothing of the clock yet.
+// reopened opens the store as another process, which knows nothing of the clock yet.
 func reopened(t *testing.T, o Options, clock *redistest.Clock) *steppedStore {
 	t.Helper()
 	core, said := observer.New(zapcore.WarnLevel)
 	o.Logger = zap.New(core)
 	s := &steppedStore{open(t, o), t, clock, said}
-	said.TakeAll() // that this Redis keeps nothing on disk
+	said.TakeAll() // the warning that this Redis keeps nothing on disk
 	return s
 }
 
-// failed has an event's first attempt fail, and be tried again after a while.
+// failed accepts an event whose first attempt fails, and is retried after a while.
 func (s *steppedStore) failed(w *delivery.Webhook, again time.Duration) delivery.Outcome {
 	s.t.Helper()
 	call := newCall(s.Store, w, 1, 10, true)
@@ -54,7 +54,7 @@ func (s *steppedStore) complete(o delivery.Outcome) {
 	}
 }
 
-// wantClaimed waits until so many deliveries have fallen due.
+// wantClaimed waits until n deliveries have fallen due.
 func (s *steppedStore) wantClaimed(n int) (jobs []delivery.Job) {
 	s.t.Helper()
 	eventually(s.t, "deliveries fall due", func() error {
@@ -67,7 +67,7 @@ func (s *steppedStore) wantClaimed(n int) (jobs []delivery.Job) {
 	return jobs
 }
 
-// wantNear fails the test unless a time is about that of the store.
+// wantNear fails the test unless a time is close to the store's.
 func (s *steppedStore) wantNear(what string, at time.Time) {
 	s.t.Helper()
 	if now := s.Now(); now.Sub(at).Abs() > 2*time.Minute {
@@ -75,7 +75,7 @@ func (s *steppedStore) wantNear(what string, at time.Time) {
 	}
 }
 
-// wantSaid fails the test unless the log has one warning, which begins so.
+// wantSaid fails the test unless the log has exactly one warning, which begins so.
 func (s *steppedStore) wantSaid(want string) {
 	s.t.Helper()
 	lines := s.said.TakeAll()
@@ -84,8 +84,8 @@ func (s *steppedStore) wantSaid(want string) {
 	}
 }
 
-// TestClockSetBack has Redis's clock set back by two hours while a retry waits, a request
-// is under way, and another one has ended whose outcome is not written yet.
+// TestClockSetBack sets Redis's clock back by two hours while a retry waits, a request is in
+// flight, and another one has ended but its outcome is not written yet.
 func TestClockSetBack(t *testing.T) {
 	s := openStepped(t)
 	waiting, sent, ended := addWebhook(t, s.Store, "waiting"), addWebhook(t, s.Store, "sent"), addWebhook(t, s.Store, "ended")
@@ -99,7 +99,7 @@ func TestClockSetBack(t *testing.T) {
 
 	before := time.Now()
 	s.clock.Set(t, -2*time.Hour)
-	s.complete(unwritten) // by a time that is not Redis's any more
+	s.complete(unwritten) // with a time that is no longer Redis's
 	s.wantClaimed(2)
 	if took := time.Since(before); took < time.Second {
 		t.Errorf("what was due in 3 s was claimed after %s", took)
@@ -109,17 +109,17 @@ func TestClockSetBack(t *testing.T) {
 		t.Errorf("the store's clock is %s: it did not follow Redis's", now)
 	}
 
-	// The lease holds, and its end is still known.
+	// The lease still holds, and its token is valid.
 	if err := countJobs(claim(t, s.Store), 0); err != nil {
 		t.Error(err)
 	}
 	s.complete(success(s.Store, sent, &underWay.Events[0], &leased))
-	if n, err := s.Pending(t.Context()); err != nil || n != 2 { // those that were claimed
+	if n, err := s.Pending(t.Context()); err != nil || n != 2 { // those that were claimed above
 		t.Errorf("%d deliveries are pending, %v", n, err)
 	}
 }
 
-// TestClockSetBackAlone has the clock set back while no process is there, as when a
+// TestClockSetBackAlone sets the clock back while no process uses the store, as when a
 // machine starts with a clock that lost its battery.
 func TestClockSetBackAlone(t *testing.T) {
 	s := openStepped(t)
@@ -129,7 +129,7 @@ func TestClockSetBackAlone(t *testing.T) {
 	later.wantClaimed(1)
 }
 
-// TestClockSetBackIsSaid says at the start that the clock is behind what it was.
+// TestClockSetBackIsSaid checks that Open warns when the clock is behind what it was.
 func TestClockSetBackIsSaid(t *testing.T) {
 	s := openStepped(t)
 	s.failed(addWebhook(t, s.Store, testTenant), time.Hour)
@@ -143,22 +143,23 @@ func TestClockSetBackIsSaid(t *testing.T) {
 	}
 }
 
-// TestClockSetForward has what waits fall due early, and says so.
+// TestClockSetForward sets the clock forward: what waits falls due early, and the log says
+// so.
 func TestClockSetForward(t *testing.T) {
 	s := openStepped(t)
 	s.failed(addWebhook(t, s.Store, testTenant), time.Hour)
 	s.clock.Set(t, 2*time.Hour)
 	eventually(t, "the delivery falls due", func() error { return countJobs(claim(t, s.Store), 1) })
 	s.wantSaid("Redis's clock was set forward")
-	// When it is right again, what waits goes on as it would have.
+	// When the clock is set right, what waits falls due as if nothing had happened.
 	s.failed(addWebhook(t, s.Store, "other"), 3*time.Second)
 	s.clock.Set(t, 0)
 	s.wantClaimed(1)
 	s.wantNear("this machine's clock", time.Now())
 }
 
-// TestClockBehindWhatWasSwept has the clock set back behind hours that were swept: what
-// is accepted then must not count as swept, too.
+// TestClockBehindWhatWasSwept sets the clock back to before hours that were swept: events
+// that are accepted then must not count as swept.
 func TestClockBehindWhatWasSwept(t *testing.T) {
 	s := openStepped(t)
 	w := addWebhook(t, s.Store, testTenant)
@@ -184,14 +185,14 @@ func TestClockBehindWhatWasSwept(t *testing.T) {
 	}
 }
 
-// TestCopyFromClockSetBack copies due times as they are by the clock of the other store.
+// TestCopyFromClockSetBack checks that due times are exported by Redis's clock.
 func TestCopyFromClockSetBack(t *testing.T) {
 	from := openStepped(t)
 	w := addWebhook(t, from.Store, testTenant)
 	from.clock.Set(t, 5*time.Hour)
 	from.failed(w, time.Hour)
 	from.clock.Set(t, 0)
-	from.failed(w, time.Hour) // the schedule's clock is ahead from now on
+	from.failed(w, time.Hour) // from now on, the schedule's clock is ahead
 	to := open(t, options())
 	mustCopy(t, from.Store, to)
 	for name, s := range map[string]*Store{"from": from.Store, "to": to} {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// TestLearnSteps tells a clock that was set from one that is hard to read, and from answers
-// that were given before.
+// TestLearnSteps notices that the clock was set, and is not confused by replies that are
+// slow or come late.
 func TestLearnSteps(t *testing.T) {
 	var c clock
 	asked := time.Now()
@@ -18,7 +18,7 @@ func TestLearnSteps(t *testing.T) {
 		name        string
 		asked       time.Time
 		ahead, step time.Duration
-		now         time.Duration // ahead of this machine's, from then on
+		now         time.Duration // how far the clock is ahead of this machine's afterwards
 	}{
 		{"the first", asked, 0, 0, 0},
 		{"not worth a word", asked, 2 * time.Second, 0, 0},

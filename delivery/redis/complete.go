@@ -29,7 +29,7 @@ func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error
 	s.runAll(ctx, calls...)
 	var err error
 	for i, c := range batches.all {
-		// If the answer was lost, the delivery may be due all the same.
+		// If the reply was lost, the retry may be scheduled nevertheless.
 		c.partition.fallsDue(c.nextDue)
 		if calls[i].err != nil {
 			err = calls[i].err
@@ -52,7 +52,7 @@ type completion struct {
 	counterNumbers map[counter]int
 
 	outcomes, bytes int
-	now             int64 // by which retries are; 0 if there are none
+	now             int64 // the time when RetryAt was read; 0 if there are no retries
 	nextDue         time.Duration
 }
 
@@ -71,7 +71,7 @@ func (c *completion) isFull() bool {
 	return c.outcomes >= maxEventsPerScript || c.bytes >= maxBytesPerScript
 }
 
-// add takes an outcome in; now is by the clock by which its RetryAt is.
+// add adds an outcome. RetryAt and now are times of the same clock.
 func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	r := &o.Request
 	row := encodeRequest(r)
@@ -90,7 +90,7 @@ func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	c.bytes += len(row) + len(r.ResponseBody)
 }
 
-// outcomeFlags are complete.lua's 3 digits: success, test, slow.
+// outcomeFlags are 3 digits for complete.lua: success, test, slow.
 func outcomeFlags(o *delivery.Outcome) string {
 	flags := []byte{statusByte(o.Request.Status), '0', '0'}
 	if o.Request.Trigger == delivery.TriggerTest {
@@ -102,7 +102,7 @@ func outcomeFlags(o *delivery.Outcome) string {
 	return string(flags)
 }
 
-// refNumber is what the script calls a webhook, from 1.
+// refNumber is the number of a webhook in the script's arguments, from 1.
 func (c *completion) refNumber(r *delivery.Request) int {
 	ref := delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}
 	n, ok := c.refNumbers[ref]
@@ -114,7 +114,7 @@ func (c *completion) refNumber(r *delivery.Request) int {
 	return n
 }
 
-// typeNumber is what the script calls an event type, from 1.
+// typeNumber is the number of an event type in the script's arguments, from 1.
 func (c *completion) typeNumber(name string) int {
 	n, ok := c.typeNumbers[name]
 	if !ok {
@@ -125,7 +125,7 @@ func (c *completion) typeNumber(name string) int {
 	return n
 }
 
-// call makes the call of a script, with what it has to know first.
+// call makes a call of a script, whose own arguments come first.
 func (c *completion) call(script *script, first ...any) *call {
 	args := make([]any, 0, len(first)+3+len(c.refs)+len(c.types)+len(c.counters)+len(c.args))
 	args = append(args, first...)

@@ -10,12 +10,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// retireAfter is longer than any command takes: by then nobody uses a client that
-// was replaced.
+// retireAfter is longer than any command takes: after that, nobody uses a client that was
+// replaced.
 const retireAfter = dialTimeout + 2*ioTimeout
 
-// connections holds the clients in use, and those they replaced while commands of
-// theirs may be under way.
+// connections has the clients in use, and those that they replaced, as long as these may
+// still have commands in progress.
 type connections struct {
 	mu      sync.RWMutex
 	options Options
@@ -23,8 +23,8 @@ type connections struct {
 	retired map[*clients]*time.Timer
 }
 
-// clients are one for commands that Redis answers at once, and one for those with
-// which it waits: they must not use up the connections of the others.
+// clients are a client for commands that Redis answers at once, and one for commands that
+// block: these must not use up the connections of the others.
 type clients struct{ prompt, waiting redis.UniversalClient }
 
 func (c *clients) close() error { return errors.Join(c.prompt.Close(), c.waiting.Close()) }
@@ -41,7 +41,7 @@ func (c *connections) waiting() redis.UniversalClient {
 	return c.current.waiting
 }
 
-// use replaces the client unless it would be the same.
+// use replaces the clients, unless the new ones would be the same.
 func (c *connections) use(o Options) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -59,14 +59,14 @@ func (c *connections) use(o Options) {
 	c.retired[old] = time.AfterFunc(retireAfter, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		if c.retired[old] != nil { // close has not come first
+		if c.retired[old] != nil { // else close has closed it
 			delete(c.retired, old)
-			_ = old.close() // nothing of it is in use
+			_ = old.close() // nobody uses it
 		}
 	})
 }
 
-// close closes the client, and those that it replaced.
+// close closes the clients, and those that they replaced.
 func (c *connections) close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -86,8 +86,7 @@ func sameConnections(a, b *Options) bool {
 		a.DB == b.DB && sameTLS(a.TLS, b.TLS)
 }
 
-// sameTLS compares what this module sets; a configuration of another kind is
-// taken for a new one.
+// sameTLS compares what this module sets. It takes any other configuration for a new one.
 func sameTLS(a, b *tls.Config) bool {
 	return a == b || a != nil && b != nil && a.ServerName == b.ServerName && a.MinVersion == b.MinVersion &&
 		a.RootCAs == b.RootCAs && len(a.Certificates) == 0 && len(b.Certificates) == 0

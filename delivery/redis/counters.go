@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// counter is what requests have in common that are counted together.
+// counter is what requests that are counted together have in common.
 type counter struct {
 	tenant string
 	slice  int64 // from 1970
@@ -17,7 +17,7 @@ type counter struct {
 
 const slicesPerHour = int64(time.Hour / delivery.StatsSlice)
 
-// counterNumber is what the script calls the counter of a request, from 1.
+// counterNumber is the number of a request's counter in the script's arguments, from 1.
 func (c *completion) counterNumber(r *delivery.Request) int {
 	of := counter{
 		tenant: r.Tenant, slice: record.Slice(r.StartedAt()),
@@ -32,5 +32,5 @@ func (c *completion) counterNumber(r *delivery.Request) int {
 	return n
 }
 
-// field is the counter's in stats: see keys.go.
+// field is the counter's field in stats: see keys.go.
 func (c counter) field() []byte { return []byte{byte(c.slice % slicesPerHour), c.status, c.bucket} }

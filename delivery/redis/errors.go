@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// refusals are the beginnings of Redis's answers that say that a command was not
-// run, and what that means to whoever looks after it.
+// refusals are the beginnings of Redis's errors for commands that it did not run, and what
+// they mean to an administrator.
 var refusals = []struct {
 	prefix string
 	kind   error
@@ -33,15 +33,14 @@ var refusals = []struct {
 	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission: README.md shows a user with all that it needs"},
 	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has reached its maxclients"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
-	// The rest of this one repeats the arguments, which may be a password.
+	// The rest of this error repeats the arguments, which may be a password.
 	{"ERR unknown command", delivery.ErrUnavailable, "Redis does not know a command that the store needs; it must be Redis 7.0 or newer, with no command renamed"},
 	{"ERR Client sent AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 }
 
-// wrap gives an error of the client its meaning. What is neither full nor
-// unavailable leaves open whether the command was run. No error holds a
-// password: Redis repeats one only of a command that it does not know, and
-// addresses have none.
+// wrap classifies an error of the client. An error that is neither ErrFull nor
+// ErrUnavailable leaves open whether the command was run. No error has a password: Redis
+// repeats one only in a command that it does not know, and addresses have none.
 func (s *Store) wrap(err error) error {
 	if err == nil {
 		return nil
@@ -62,8 +61,8 @@ func (s *Store) wrap(err error) error {
 	return fmt.Errorf("no answer from Redis: %w", err)
 }
 
-// notSent says whether an error came before anything was sent. A Cluster client
-// tries several nodes, and tells only of the last.
+// notSent reports whether an error occurred before anything was sent. This is unknown for a
+// Cluster, whose client tries several nodes and returns only the last error.
 func (s *Store) notSent(err error) bool {
 	if s.options.cluster() {
 		return false

@@ -47,7 +47,7 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 	return &e.Event, deliveries, nil
 }
 
-// storedEvent reads an event's own record.
+// storedEvent reads the record of an event.
 func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id uuid.UUID) (*storedEvent, error) {
 	values, err := s.client().MGet(ctx, eventKey(p.base, tenant, id), sweptKey(p.base)).Result()
 	if err != nil {
@@ -61,19 +61,18 @@ func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id
 	if err != nil {
 		return nil, err
 	}
-	swept, _ := values[1].(string) // not there before anything was dropped
+	swept, _ := values[1].(string) // missing before anything was dropped
 	if n, _ := strconv.ParseInt(swept, 10, 64); e.isDropped(n) {
 		return nil, delivery.ErrNotFound
 	}
 	return e, nil
 }
 
-// isDropped says whether the states of an event's deliveries have been dropped, by the
-// hour up to which all has: see common.lua.
+// isDropped reports whether the states of an event's deliveries have been dropped; swept is
+// the hour before which everything has been: see common.lua.
 func (e *storedEvent) isDropped(swept int64) bool { return record.Hour(e.ReceivedAt)+1 < swept }
 
-// args begins the arguments of scripts about an event and some of its webhooks,
-// which come last.
+// args makes the arguments of scripts about an event and some of its webhooks.
 func (e *storedEvent) args(webhooks []uuid.UUID, more ...any) []any {
 	args := make([]any, 0, 3+len(more)+len(webhooks))
 	args = append(args, e.Tenant, e.ID[:], bucket(e.ReceivedAt, e.ID))

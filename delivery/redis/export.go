@@ -14,20 +14,19 @@ import (
 
 var _ delivery.Copyable = (*Store)(nil)
 
-// slowMark stands behind the state of a slow webhook.
+// slowMark is at the end of the state of a slow webhook.
 const slowMark = "s"
 
-// errEnough: whoever asked for the export has seen enough of it.
+// errEnough: the caller stopped reading the export.
 var errEnough = errors.New("enough")
 
-// Exists says whether a store was opened there before.
+// Exists reports whether the store has been opened before.
 func (s *Store) Exists(ctx context.Context) (bool, error) {
 	n, err := s.client().Exists(ctx, s.keys.meta()).Result()
 	return n > 0, s.wrap(err)
 }
 
-// Export reads all there is. Events have no index: they are found by a scan of all
-// keys.
+// Export reads everything. Events have no index: a scan of all keys finds them.
 func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 	return func(yield func(*delivery.Batch, error) bool) {
 		e := &export{Store: s, ctx: ctx, yield: yield, batch: new(delivery.Batch)}
@@ -42,10 +41,10 @@ type export struct {
 	*Store
 	ctx   context.Context
 	yield func(*delivery.Batch, error) bool
-	batch *delivery.Batch // what has gathered
+	batch *delivery.Batch // is being filled
 
 	parts []*partition
-	// swept is up to which hour each partition has dropped its rows.
+	// swept is, for each partition, the hour before which its rows have been dropped.
 	swept  []int64
 	clocks []keptClock
 }
@@ -71,22 +70,22 @@ func (e *export) all() error {
 		if err := kind(); err != nil {
 			return err
 		}
-		if err := e.handOver(); err != nil {
+		if err := e.yieldBatch(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// added hands the batch over if it is full.
+// added yields the batch if it is full.
 func (e *export) added() error {
 	if !e.batch.Full() {
 		return nil
 	}
-	return e.handOver()
+	return e.yieldBatch()
 }
 
-func (e *export) handOver() error {
+func (e *export) yieldBatch() error {
 	full := e.batch
 	e.batch = new(delivery.Batch)
 	if full.Len() > 0 && !e.yield(full, nil) {
@@ -95,7 +94,7 @@ func (e *export) handOver() error {
 	return e.ctx.Err()
 }
 
-// scan calls each for the pages of a scan, until there are no more.
+// scan calls each for every page of a scan.
 func (e *export) scan(page func(cursor uint64) *redis.ScanCmd, each func(found []string) error) error {
 	for cursor := uint64(0); ; {
 		found, next, err := page(cursor).Result()
@@ -111,8 +110,8 @@ func (e *export) scan(page func(cursor uint64) *redis.ScanCmd, each func(found [
 	}
 }
 
-// pipeline sends many commands in one round trip. Their answers are looked at by
-// the caller; none is an error because something is not there.
+// pipeline sends many commands in one round trip. The caller reads their replies; a missing
+// key is no error.
 func (e *export) pipeline(send func(redis.Pipeliner)) error {
 	pipe := e.client().Pipeline()
 	send(pipe)
@@ -163,7 +162,7 @@ func (e *export) webhooks() error {
 	return nil
 }
 
-// masters are the servers that have keys.
+// masters lists the servers that have keys.
 func (e *export) masters() (all []*redis.Client, err error) {
 	switch c := e.client().(type) {
 	case *redis.Client:
@@ -180,8 +179,7 @@ func (e *export) masters() (all []*redis.Client, err error) {
 	return all, e.wrap(err)
 }
 
-// groups cuts a list into parts that are read at a time, by the sizes of its
-// values.
+// groups divides a list into parts that are read at a time, by the sizes of its values.
 func groups(sizes []*redis.IntCmd) iter.Seq2[int, int] {
 	return func(yield func(first, end int) bool) {
 		first, bytes := 0, int64(0)

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// foundEvent is a key that the scan came upon.
+// foundEvent is a key that the scan found.
 type foundEvent struct {
 	key       string
 	partition int
@@ -38,7 +38,7 @@ func (e *export) events() error {
 	return nil
 }
 
-// found reads the events of a page of keys, no more at a time than fit a batch.
+// found reads the events of a page of keys, no more at a time than fit into a batch.
 func (e *export) found(keys []string) error {
 	events := make([]*foundEvent, 0, len(keys))
 	for _, key := range keys {
@@ -66,7 +66,7 @@ func (e *export) found(keys []string) error {
 	return nil
 }
 
-// read adds events to the batch, unless they have expired meanwhile, or are older than
+// read adds events to the batch, except those that have expired meanwhile or are older than
 // the retention.
 func (e *export) read(found []*foundEvent) error {
 	err := e.pipeline(func(pipe redis.Pipeliner) {
@@ -110,14 +110,14 @@ func (e *export) read(found []*foundEvent) error {
 	return nil
 }
 
-// exportedEvent is an event, and what its deliveries are read by.
+// exportedEvent is an event, and what it takes to read its deliveries.
 type exportedEvent struct {
 	delivery.StoredEvent
 	read      *storedEvent
 	partition int
 }
 
-// deliveries reads where deliveries stand whose webhooks exist.
+// deliveries reads the states of deliveries whose webhooks exist.
 func (e *export) deliveries(events []*exportedEvent) error {
 	type part struct {
 		*call

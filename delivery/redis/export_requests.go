@@ -23,7 +23,7 @@ func (e *export) requests() error {
 			}, func(names []string) error {
 				for _, name := range names {
 					if strings.Contains(name, ":") {
-						continue // a webhook's, whose rows are in its tenant's, too
+						continue // a webhook's log, whose rows are also in its tenant's
 					}
 					if err := e.log(p, name, day, e.swept[i]); err != nil {
 						return err
@@ -71,7 +71,7 @@ func (e *export) log(p *partition, tenant, day string, swept int64) error {
 	}
 }
 
-// keptRows decodes rows, and leaves out those of hours that are being dropped.
+// keptRows decodes rows, without those of hours that are being dropped.
 func keptRows(tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
 	all, err := decodeRows(tenant, reply)
 	if err != nil {

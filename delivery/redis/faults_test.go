@@ -29,7 +29,7 @@ func TestFull(t *testing.T) {
 	other.ID = delivery.NewID(s.Now())
 	wantError(t, "CreateWebhook", s.CreateWebhook(t.Context(), &other), delivery.ErrFull)
 
-	// All that empties it works on.
+	// Everything that empties it still works.
 	outcome := success(s, w, &held.Events[0], &accepted)
 	if err := s.Complete(t.Context(), []delivery.Outcome{outcome}); err != nil {
 		t.Errorf("Complete: %v", err)
@@ -112,7 +112,7 @@ func TestKilled(t *testing.T) {
 
 	lost := newCall(s, w, 1, 10, false)
 	eventually(t, "the store says that Redis is not there", func() error {
-		// The first use of a connection that has died tells less.
+		// The first use of a dead connection returns a less precise error.
 		if err := accept(s, lost).Err; !errors.Is(err, delivery.ErrUnavailable) {
 			return err
 		}
@@ -143,8 +143,8 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestHanging has Redis take commands and answer nothing: whether they were run
-// is not known, and a call made again does nothing twice.
+// TestHanging lets Redis accept commands but not answer: it is unknown whether they were
+// run, and repeating the call must do nothing twice.
 func TestHanging(t *testing.T) {
 	redis := redistest.Start(t)
 	s := open(t, Options{Addresses: []string{redis.Addr}})
@@ -222,7 +222,7 @@ func TestPassword(t *testing.T) {
 	open(t, Options{Addresses: []string{redis.Addr}, Password: "correct-horse"})
 }
 
-// One record that cannot be read keeps none of the others that were leased.
+// One record that cannot be read must not hold back the others that were leased.
 func TestUnreadableRecord(t *testing.T) {
 	s := open(t, options())
 	const webhooks = 10

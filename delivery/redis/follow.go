@@ -14,15 +14,15 @@ import (
 )
 
 const (
-	// entriesPerRead and rowsPerRead bound what is read at a time of what ended. The
-	// last entry is taken whole, and may have as many rows as a script takes.
+	// entriesPerRead and rowsPerRead limit what is read of the stream at a time. The
+	// last entry is read as a whole, and may have as many rows as a script writes.
 	entriesPerRead = 32
 	rowsPerRead    = 1000
 	// rowsPerScript is how many rows one script reads.
 	rowsPerScript = 500
 )
 
-// Follow follows a tenant's log, what other processes write to it included.
+// Follow follows a tenant's log, including what other processes write to it.
 func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
 	p, err := s.at(tenant)
 	if err != nil {
@@ -40,14 +40,14 @@ func (s *Store) hubs() (hubs []*follow.Hub) {
 	return hubs
 }
 
-// source is the stream of a partition, of requests that ended. A position is the id of
-// an entry and, within it, how many of the tenant's requests come before.
+// source is a partition's stream of requests that have ended. A position is the id of an
+// entry and, within the entry, a number of the tenant's requests.
 type source struct {
 	store     *Store
 	partition *partition
 }
 
-// Last is the place behind the last entry.
+// Last is the position behind the last entry.
 func (s *source) Last(ctx context.Context) (follow.Position, error) {
 	reply, err := s.store.run(ctx, lastEndedScript, s.partition.base)
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *source) Last(ctx context.Context) (follow.Position, error) {
 	return entryPosition(id)
 }
 
-// entryPosition is the place behind a whole entry.
+// entryPosition is the position behind all of an entry.
 func entryPosition(id string) (follow.Position, error) {
 	p := follow.ParsePosition(id)
 	if p.Index != follow.All {
@@ -69,8 +69,8 @@ func entryPosition(id string) (follow.Position, error) {
 	return p, nil
 }
 
-// Read reads the entries behind a place, and waits for one while there is none. All
-// of them are known as long as the place's own entry is: the oldest go first.
+// Read reads the entries behind a position, and waits while there are none. None is missing
+// if the position's own entry is still there, since the oldest entries are removed first.
 func (s *source) Read(ctx context.Context, after follow.Position, wait time.Duration) ([]follow.Entry, follow.Position, error) {
 	entry := after
 	entry.Index = follow.All
@@ -103,7 +103,7 @@ func (s *source) Read(ctx context.Context, after follow.Position, wait time.Dura
 	return decodeEnded(entries, after)
 }
 
-// decodeEnded reads entries, of which the first may have been read in part.
+// decodeEnded decodes entries, the first of which may have been read in part before.
 func decodeEnded(entries []redis.XMessage, after follow.Position) (found []follow.Entry, end follow.Position, err error) {
 	for i := range entries {
 		if end, err = entryPosition(entries[i].ID); err != nil {

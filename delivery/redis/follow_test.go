@@ -16,8 +16,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// TestFollowOtherProcess has several stores on one Redis write: each sees what the
-// others wrote, all in one order.
+// TestFollowOtherProcess lets several stores on one Redis write: each sees what the others
+// wrote, all in the same order.
 func TestFollowOtherProcess(t *testing.T) {
 	t.Parallel()
 	o := options()
@@ -31,15 +31,15 @@ func TestFollowOtherProcess(t *testing.T) {
 	for _, f := range followers {
 		wantNext(t, f, want...)
 	}
-	// A place in one is a place in all.
+	// A position of one store is valid in all of them.
 	last := followers[0].Position()
 	want = []uuid.UUID{logged(t, here, w), logged(t, there, w)}
 	wantNext(t, following(t, there, last), want...)
 	wantNext(t, following(t, open(t, o), last), want...)
 }
 
-// TestFollowWithoutRedis has Redis go away and come back: with all that it had, and
-// then with nothing.
+// TestFollowWithoutRedis stops Redis and starts it again: first with all its data, then
+// with none.
 func TestFollowWithoutRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
@@ -62,7 +62,7 @@ func TestFollowWithoutRedis(t *testing.T) {
 		}
 		ended <- err
 	}()
-	cancel() // it waits for Redis, but not for longer than it has to
+	cancel() // it waits for Redis, but only as long as its context allows
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
@@ -95,8 +95,8 @@ func TestFollowWithoutRedis(t *testing.T) {
 	wantNext(t, stays, logged(t, s, w))
 }
 
-// TestNobodyFollows has nothing asked of Redis once nobody follows, and no goroutine
-// left; and a store that is followed can be closed.
+// TestNobodyFollows checks that Redis is asked nothing once nobody follows, that no goroutine
+// is left, and that a store can be closed while it is followed.
 func TestNobodyFollows(t *testing.T) {
 	redis := redistest.Start(t)
 	before := goleak.IgnoreCurrent()

@@ -10,8 +10,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// FuzzRecords: whatever lies in Redis is read as a record or refused. Somebody
-// else may have written there, and so may another version.
+// FuzzRecords reads arbitrary values, which must be decoded or refused: another program or
+// another version may have written them.
 func FuzzRecords(f *testing.F) {
 	w := &delivery.Webhook{
 		Tenant: testTenant, ID: delivery.NewID(time.Unix(1, 0)), URL: "https://example.com/", Secret: "hush",

@@ -31,7 +31,7 @@ func addWebhook(t testing.TB, s *Store, tenant string) *delivery.Webhook {
 	return w
 }
 
-// newCall makes a call with n events for the webhook, of the first version.
+// newCall makes a call with n events for the webhook, at the first version of the set.
 func newCall(s *Store, w *delivery.Webhook, n, size int, lease bool) delivery.AcceptCall {
 	call := delivery.AcceptCall{Tenant: w.Tenant, Version: 1, Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
 	for i := range call.Events {
@@ -77,7 +77,7 @@ func success(s *Store, w *delivery.Webhook, e *delivery.AcceptEvent, a *delivery
 	}
 }
 
-// eventually waits for what must come, on a machine that may be busy.
+// eventually waits for something that must happen, on a machine that may be busy.
 func eventually(t testing.TB, what string, done func() error) {
 	t.Helper()
 	var err error

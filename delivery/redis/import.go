@@ -16,7 +16,7 @@ var (
 	importRequestsScript = loadScript("import_requests")
 )
 
-// Import adds what is not there.
+// Import adds what does not exist yet.
 func (s *Store) Import(ctx context.Context, batch *delivery.Batch) (added int, err error) {
 	if added, err = s.importWebhooks(ctx, batch.Webhooks); err != nil {
 		return added, err
@@ -97,7 +97,7 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 	return added, nil
 }
 
-// importEvents makes calls of the script, each of no more than a script may do.
+// importEvents makes calls of the script, none of which does more than a script may.
 func (s *Store) importEvents(all []delivery.StoredEvent) ([]*call, error) {
 	batches := newBatches(newAcceptance)
 	for i := range all {
@@ -138,7 +138,7 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 	a.bytes += len(stored)
 }
 
-// importRequests makes calls of the script, each of no more than a script may do.
+// importRequests makes calls of the script, none of which does more than a script may.
 func (s *Store) importRequests(all []delivery.StoredRequest) ([]*call, error) {
 	batches := newBatches(newCompletion)
 	for i := range all {

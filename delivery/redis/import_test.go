@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// TestCopy copies from and to this store, of one partition and of three, and the
-// embedded one.
+// TestCopy copies between this store, with one partition and with three, and the embedded
+// store.
 func TestCopy(t *testing.T) {
 	t.Parallel()
 	type opener = func(t *testing.T) delivery.Copyable
@@ -48,8 +48,8 @@ func TestCopy(t *testing.T) {
 	}
 }
 
-// TestCopyCluster copies in a Cluster, where the keys of one partition are on one
-// node, and those of all are found on all nodes.
+// TestCopyCluster copies in a Cluster, where each partition is on one node, and all of them
+// together are on all nodes.
 func TestCopyCluster(t *testing.T) {
 	t.Parallel()
 	var addresses []string
@@ -64,12 +64,12 @@ func TestCopyCluster(t *testing.T) {
 	storetest.RunCopy(t, cluster, cluster)
 }
 
-// TestCopyKeys has an imported delivery and row leave the keys that they would
-// have left if they had been made here, in a Redis that holds other things, too.
+// TestCopyKeys checks that an import writes the same keys as making the data here would, in
+// a Redis that has other data, too.
 func TestCopyKeys(t *testing.T) {
 	t.Parallel()
 	o := options()
-	o.KeyPrefix = "a*[b]?" + o.KeyPrefix // of which a pattern must not be made
+	o.KeyPrefix = "a*[b]?" + o.KeyPrefix // which must not be taken for a pattern
 	from, to := open(t, o), open(t, options())
 	other := o
 	other.KeyPrefix = "axxb" + o.KeyPrefix[len("a*[b]"):]
@@ -112,7 +112,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 			continue
 		}
 		if strings.HasSuffix(name, "}:ended") || strings.HasSuffix(name, "}:clock") {
-			continue // what ended in this store alone, and its clock
+			continue // belongs to one store, and is not copied
 		}
 		var value any
 		switch kind := s.client().Type(t.Context(), key).Val(); kind {
@@ -132,8 +132,7 @@ func dump(t *testing.T, s *Store) map[string]string {
 	return all
 }
 
-// TestCopyDropped leaves out an event that is older than a retention that was
-// shortened.
+// TestCopyDropped leaves out an event that is older than the retention, which was shortened.
 func TestCopyDropped(t *testing.T) {
 	t.Parallel()
 	from, to := open(t, options()), open(t, options())
@@ -159,8 +158,7 @@ func TestCopyDropped(t *testing.T) {
 	wantError(t, "the event", err, delivery.ErrNotFound)
 }
 
-// TestCopyDeleted gives a webhook again to a store that is about to remove what
-// belonged to it.
+// TestCopyDeleted copies a webhook back to a store that is about to remove its rows.
 func TestCopyDeleted(t *testing.T) {
 	t.Parallel()
 	from, to := open(t, options()), open(t, options())

@@ -14,18 +14,17 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Every key of a partition begins with its base. A webhook's reference ("ref")
-// is "<tenant>:<its id as text>"; other ids are their 16 bytes. Times are
-// milliseconds of Redis's clock, but for those that are scores, which are of the
-// schedule's; hours and days are counted from 1970. A bucket is "<hour>:<low 4 bits of
-// the id>".
+// Every key of a partition begins with the partition's base. A webhook's reference
+// ("ref") is "<tenant>:<its id as text>"; other ids are 16 bytes. Scores are milliseconds
+// of the schedule's clock, all other times milliseconds of Redis's; hours and days are
+// counted from 1970. A bucket is "<hour>:<low 4 bits of the id>".
 //
-//	due, due:slow      zset    ref → when it is next worth looking at
-//	paused             zset    ref → when its first delivery falls due; those that
-//	                           are paused
+//	due, due:slow      zset    ref → when to look at its deliveries next
+//	paused             zset    ref of a paused webhook → when its first delivery
+//	                           falls due
 //	pending:<ref>      zset    event id → due time, or end of the lease
 //	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
-//	                           a webhook that is not here does not exist
+//	                           a webhook without a state does not exist
 //	webhooks:<tenant>  hash    webhook id as text → record; version → how often
 //	                           the tenant's webhooks have changed
 //	event:<tenant>:<id>
@@ -34,9 +33,10 @@ import (
 //	                           record; expires an hour after the retention
 //	deliveries:<bucket>
 //	                   hash    event id and webhook id → status (1), attempts (2),
-//	                           due time (8), last request (16); one that is not
-//	                           here is pending and was not tried. The hour is the
-//	                           event's received hour, the 4 bits are its id's
+//	                           due time (8), last request (16); a delivery without
+//	                           a record is pending and has not been tried. The hour
+//	                           is when the event was received, the 4 bits are of
+//	                           its id
 //	requests:<bucket>  hash    request id → previous request of the delivery (16),
 //	                           time of the next attempt (8), webhook id (16),
 //	                           event id (16), '1' for success or '0', record
@@ -45,31 +45,31 @@ import (
 //	                   zset    all scores 0; number of the event type (2), '1' or
 //	                           '0', request id (16)
 //	types              hash    event type → its number
-//	logs:<day>         set     the tenants and refs that have a log of this day
+//	logs:<day>         set     the tenants and refs that have a log for this day
 //	hours              zset    "requests:<hour>", "deliveries:<hour>" → the last
 //	                           hour for which it is needed
-//	days               zset    day → day: those that have a log
-//	swept              string  buckets of hours before this one have been dropped
+//	days               zset    day → day, for days that have a log
+//	swept              string  hour before which all buckets have been dropped
 //	gone               zset    deleted webhook's ref → newest day in which it may
 //	                           still have rows
 //	ended              stream  an entry for each run of complete.lua that wrote
 //	                           rows, tenant → the ids of its requests, in the order
 //	                           in which they were written. The last 1,000 entries
 //	                           or some more: mostly less than 1 MB, at most 17 MB
-//	clock              string  what the schedule's clock has come to (8), how far that is
+//	clock              string  what the schedule's clock said last (8), how far it is
 //	                           ahead of Redis's (8)
 //	stats:<tenant>:<hour>
 //	                   hash    slice of 5 minutes in the hour (1), '1' for success or
 //	                           '0', bucket of the duration (1) → how many requests;
 //	                           expires when it is no longer kept
 //
-// Beside the partitions there is <prefix>:meta. common.lua makes the same keys.
+// In addition to the partitions there is <prefix>:meta. common.lua makes the same keys.
 type keys struct{ prefix string }
 
-// meta is a hash: what must not change after the first Open.
+// meta is a hash with what must not change after the first Open.
 func (k keys) meta() string { return k.prefix + ":meta" }
 
-// base begins all keys of a partition, and keeps them in one slot.
+// base is the beginning of all keys of a partition, and keeps them in one slot.
 func (k keys) base(partition int) string {
 	return k.prefix + ":{" + strconv.Itoa(partition) + "}:"
 }
@@ -80,14 +80,14 @@ func eventKey(base, tenant string, id uuid.UUID) string {
 	return base + "event:" + tenant + ":" + string(id[:])
 }
 
-// eventPattern is a glob of all keys of events.
+// eventPattern is a glob for the keys of all events.
 func (k keys) eventPattern() string {
 	return globSpecial.ReplaceAllString(k.prefix, `\$0`) + ":{*}:event:*"
 }
 
 var globSpecial = regexp.MustCompile(`[\\*?[]`)
 
-// parseEventKey takes an event's key apart; ok is false for one of another kind.
+// parseEventKey parses an event's key; ok is false for a key of another kind.
 func (k keys) parseEventKey(key string) (partition int, tenant string, id uuid.UUID, ok bool) {
 	rest, ok := strings.CutPrefix(key, k.prefix+":{")
 	number, rest, cut := strings.Cut(rest, "}:event:")
@@ -113,7 +113,7 @@ func statsKey(base, tenant string, hour int64) string {
 	return base + "stats:" + tenant + ":" + strconv.FormatInt(hour, 10)
 }
 
-// versionField is the member of webhooks:<tenant> that is no webhook.
+// versionField is the only field of webhooks:<tenant> that is not a webhook.
 const versionField = "version"
 
 // refText names a webhook in Redis. The characters of a tenant do not include

@@ -15,8 +15,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// server is shared by all tests that do it no harm; each has a key prefix of its
-// own.
+// server is shared by all tests that do it no harm; each has its own key prefix.
 var server *redistest.Server
 
 // silent keeps the client's own log out of the tests' output.
@@ -44,7 +43,7 @@ func TestMain(m *testing.M) {
 
 var prefixes atomic.Int64
 
-// options are for a store of its own on the shared server.
+// options are for a separate store on the shared server.
 func options() Options {
 	return Options{
 		Addresses: []string{server.Addr},

@@ -15,12 +15,12 @@ import (
 )
 
 const (
-	// schemaVersion is of the keys and records that this package writes.
+	// schemaVersion is the version of the keys and records that this package writes.
 	schemaVersion   = 1
 	minMajorVersion = 7
 )
 
-// Open connects, checks Redis's version and what is recorded there, and warns of
+// Open connects, checks Redis's version and what the first Open recorded, and warns about
 // settings that lose data.
 func (s *Store) Open(ctx context.Context) error {
 	if s.partitions.Load() != nil {
@@ -75,8 +75,8 @@ func checkVersion(version string) error {
 	return nil
 }
 
-// recordedPartitions reads what the first Open wrote, or is the first. Nothing
-// is written when all is there, so that a full Redis can be opened.
+// recordedPartitions reads what the first Open recorded, or records it. It writes nothing
+// if everything is recorded, so that a full Redis can be opened.
 func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 		if first > maxPartitions {
 			return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, first)
 		}
-		// Several processes may be the first; one of them is.
+		// Several processes may do this at the same time: the first one counts.
 		pipe := s.client().Pipeline()
 		pipe.HSetNX(ctx, s.keys.meta(), "partitions", first)
 		pipe.HSetNX(ctx, s.keys.meta(), "schema", schemaVersion)
@@ -114,7 +114,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 	return n, s.checkPartitions(n)
 }
 
-// checkPartitions says whether as many partitions are wanted as there are.
+// checkPartitions returns an error if another number of partitions is configured.
 func (s *Store) checkPartitions(n int) error {
 	if want := int(s.wanted.Load()); want != 0 && want != n {
 		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but you can start with an empty store under another key_prefix", s.options.KeyPrefix, n, want)
@@ -122,7 +122,7 @@ func (s *Store) checkPartitions(n int) error {
 	return nil
 }
 
-// learnTime asks for the time, lest ids and due times be made by another clock.
+// learnTime asks for the time, so that no id or due time is made by this machine's clock.
 func (s *Store) learnTime(ctx context.Context) error {
 	asked := time.Now()
 	t, err := s.client().Time(ctx).Result()
@@ -133,15 +133,15 @@ func (s *Store) learnTime(ctx context.Context) error {
 	return nil
 }
 
-// learn takes the time in an answer.
+// learn learns the time from a reply.
 func (s *Store) learn(asked time.Time, ms int64) {
 	if step := s.clock.learn(asked, ms); step != 0 {
 		s.steps.Tell(step)
 	}
 }
 
-// warn tells of settings under which accepted events can be lost. Managed Redis
-// may not tell its settings.
+// warn logs settings under which accepted events can be lost. A managed Redis may not
+// show its settings.
 func (s *Store) warn(ctx context.Context, info string) {
 	policy, err := s.setting(ctx, "maxmemory-policy")
 	if err == nil && policy != "" && policy != "noeviction" {

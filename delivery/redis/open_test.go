@@ -32,7 +32,7 @@ func TestPartitionsAreFixed(t *testing.T) {
 		t.Errorf("another number of partitions: %v", err)
 	}
 
-	// A reload may say it right, or wrong again.
+	// A reload may put it right, or wrong again.
 	o.Partitions = 4
 	s.Use(o)
 	if err := s.Open(t.Context()); err != nil {
@@ -76,7 +76,7 @@ func TestOtherSchema(t *testing.T) {
 func TestOldRedis(t *testing.T) {
 	for version, ok := range map[string]bool{
 		"7.0.15": true, "8.2.1": true, "10.0.0": true, "6.2.14": false, "5.0.7": false,
-		"": true, // somebody's own
+		"": true, // a custom build
 	} {
 		if err := checkVersion(version); (err == nil) != ok {
 			t.Errorf("version %q: %v", version, err)

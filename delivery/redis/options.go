@@ -18,14 +18,14 @@ const DefaultKeyPrefix = "webhooks"
 const (
 	defaultPartitions        = 1
 	defaultClusterPartitions = 16
-	maxPartitions            = 1024 // more than any cluster has use for
-	// maxWaiting is how many commands may wait in Redis: one for each partition, and
-	// those of followers who catch up.
+	maxPartitions            = 1024 // more than any cluster needs
+	// maxWaiting is how many commands may block in Redis: one for each partition, and
+	// those of followers that catch up.
 	maxWaiting = 2 * maxPartitions
 )
 
-// Bounds of one exchange with Redis. A script takes milliseconds; what takes
-// seconds is a fork, a full disk or a broken network.
+// Limits of one exchange with Redis. A script takes milliseconds; only a fork, a full disk
+// or a broken network takes seconds.
 const (
 	dialTimeout = 5 * time.Second
 	ioTimeout   = 5 * time.Second
@@ -62,7 +62,7 @@ type Options struct {
 // cluster says whether the addresses are nodes of a Cluster.
 func (o *Options) cluster() bool { return len(o.Addresses) > 1 && o.SentinelMaster == "" }
 
-// Validate says what in the options makes no sense, without what is secret.
+// Validate returns an error if the options make no sense. The error has no secrets.
 func (o *Options) Validate() error {
 	switch {
 	case o.DB < 0:
@@ -79,8 +79,8 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// client makes a client that connects when it is first used, with so many connections
-// to a node at most; 0 for go-redis's own choice.
+// client makes a client that connects when it is first used. It has at most the given
+// number of connections to a node; 0 leaves that to go-redis.
 func (o *Options) client(connections int) redis.UniversalClient {
 	u := &redis.UniversalOptions{
 		Addrs:            o.Addresses,
@@ -94,10 +94,9 @@ func (o *Options) client(connections int) redis.UniversalClient {
 		DialTimeout:      dialTimeout,
 		ReadTimeout:      ioTimeout,
 		WriteTimeout:     ioTimeout,
-		// A deadline of the caller's holds for the exchange, too.
+		// The caller's deadline applies to the exchange.
 		ContextTimeoutEnabled: true,
-		// Who sends a command again must know that it may have been run: that is
-		// the engine, not the client.
+		// Only the engine can repeat a command that may have been run already.
 		MaxRetries:      -1,
 		DialerRetries:   1,
 		DisableIdentity: true,

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-// never is how long what does not fall due waits.
+// never is how long to wait for something that does not fall due.
 const never = time.Duration(math.MaxInt64)
 
 var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavailable)
@@ -18,14 +18,14 @@ var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavail
 // partition is the part of the store in one slot.
 type partition struct {
 	base string
-	hub  *follow.Hub // those who follow the logs of its tenants
+	hub  *follow.Hub // has the followers of its tenants' logs
 
 	mu      sync.Mutex
-	nextDue time.Time // when something falls due, as far as is known here; zero for never
-	looked  time.Time // when that was last asked
+	nextDue time.Time // when something falls due, as far as this process knows; zero for never
+	claimed time.Time // when the last claim was made
 }
 
-// fallsDue says in how long a delivery falls due.
+// fallsDue records that a delivery falls due after a time.
 func (p *partition) fallsDue(in time.Duration) {
 	if in == never {
 		return
@@ -38,13 +38,13 @@ func (p *partition) fallsDue(in time.Duration) {
 	}
 }
 
-// look says whether a claim is worth its round trip, and if not, in how long.
-// If it is, what falls due from now on counts anew, so that nothing that is
-// written while the claim runs is forgotten.
-func (p *partition) look() (worth bool, wait time.Duration) {
+// shouldClaim reports whether a claim is worth its round trip, and if not, when it will
+// be. If it is, the caller must claim: what is recorded from now on is kept for the next
+// claim, since this one may run too early to find it.
+func (p *partition) shouldClaim() (worth bool, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wait = delivery.ClaimEvery - time.Since(p.looked)
+	wait = delivery.ClaimEvery - time.Since(p.claimed)
 	if !p.nextDue.IsZero() {
 		wait = min(wait, time.Until(p.nextDue))
 	}
@@ -52,7 +52,7 @@ func (p *partition) look() (worth bool, wait time.Duration) {
 		return false, wait
 	}
 	p.nextDue = time.Time{}
-	p.looked = time.Now()
+	p.claimed = time.Now()
 	return true, 0
 }
 
@@ -65,7 +65,7 @@ func (s *Store) at(tenant string) (*partition, error) {
 	return (*parts)[partitionOf(tenant, len(*parts))], nil
 }
 
-// inTurn lists all partitions, beginning with another one each time.
+// inTurn lists all partitions, starting with a different one each time.
 func (s *Store) inTurn() ([]*partition, error) {
 	parts := s.partitions.Load()
 	if parts == nil {

@@ -2,9 +2,9 @@ package redis
 
 import "context"
 
-// Pending counts in steps of some hundred webhooks, so that no script runs for
-// long. It reads each webhook's schedule rather than keep a count: a count would
-// cost each Accept and Complete, and once wrong would stay so.
+// Pending counts in steps of a few hundred webhooks, so that no script takes long. It reads
+// the size of each webhook's schedule: a counter would make every Accept and Complete
+// slower, and if it were ever wrong, it would stay wrong.
 func (s *Store) Pending(ctx context.Context) (int64, error) {
 	parts, err := s.inTurn()
 	if err != nil {

@@ -24,14 +24,14 @@ func decodeWebhook(tenant, id, b string) (*delivery.Webhook, error) {
 	return w, nil
 }
 
-// What stands before an event's record: see keys.go.
+// What precedes an event's record: see keys.go.
 const (
 	receivedSize  = 13
 	callSize      = 16 + 2 + 2
 	eventHeadSize = receivedSize + callSize
 )
 
-// encodeEvent makes all but the received time, which the script puts in front.
+// encodeEvent encodes an event without the received time, which the script prepends.
 func encodeEvent(e *delivery.AcceptEvent, nonce uuid.UUID, place int) []byte {
 	targets := make([]byte, 0, 16*len(e.Targets))
 	for i := range e.Targets {
@@ -46,7 +46,7 @@ func encodeEvent(e *delivery.AcceptEvent, nonce uuid.UUID, place int) []byte {
 	})
 }
 
-// storedEvent is an event as it was read.
+// storedEvent is an event with all that is stored of it.
 type storedEvent struct {
 	delivery.Event
 	test    bool
@@ -78,8 +78,7 @@ func decodeEvent(tenant string, id uuid.UUID, b string) (*storedEvent, error) {
 	return e, nil
 }
 
-// What stands before a request's record: see keys.go. The script puts the first
-// two in front.
+// What precedes a request's record: see keys.go. The script prepends the first two.
 const (
 	previousSize    = 16
 	nextAttemptSize = 8
@@ -126,5 +125,5 @@ func decodeRequest(tenant string, id uuid.UUID, b string) (delivery.Request, err
 	return r, nil
 }
 
-// timeOf reads 8 bytes of milliseconds.
+// timeOf decodes 8 bytes of milliseconds.
 func timeOf(b string) time.Time { return record.Time(int64(binary.BigEndian.Uint64([]byte(b)))) }

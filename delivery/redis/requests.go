@@ -86,7 +86,7 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 	}
 	page.Requests, err = decodeRows(tenant, reply[2:])
 	if filter.EventType != "" {
-		// Event types beyond the dictionary share a number.
+		// Event types for which there was no number left share one.
 		page.Requests = slices.DeleteFunc(page.Requests, func(r delivery.Request) bool {
 			return r.EventType != filter.EventType
 		})
@@ -94,7 +94,7 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 	return page, err
 }
 
-// decodeRows reads ids and rows in turn.
+// decodeRows decodes pairs of an id and a row.
 func decodeRows(tenant string, reply []any) ([]delivery.Request, error) {
 	rows := make([]delivery.Request, 0, len(reply)/2)
 	for ; len(reply) >= 2; reply = reply[2:] {
@@ -152,8 +152,8 @@ func (s *Store) rows(ctx context.Context, p *partition, tenant string, ids []uui
 	return decodeRows(tenant, reply[1:])
 }
 
-// requestIDs are the ids of an event's requests to the webhooks, and with the
-// status, that the filter asks for.
+// requestIDs finds the ids of an event's requests, with the webhook and the status that the
+// filter asks for.
 func (s *Store) requestIDs(ctx context.Context, p *partition, e *storedEvent, f *delivery.RequestFilter) ([]uuid.UUID, error) {
 	webhooks := e.targets
 	if f.WebhookID != uuid.Nil {

@@ -13,7 +13,7 @@ import (
 //go:embed scripts/*.lua
 var scriptFiles embed.FS
 
-// script is a Lua script as Redis knows it.
+// script is a Lua script, and the hash by which Redis knows it.
 type script struct {
 	source string
 	hash   string
@@ -39,8 +39,8 @@ var (
 	webhookRequestsScript = loadScript("webhook_requests")
 )
 
-// loadScript puts common.lua between a script's first line, which declares to
-// Redis what it does, and the rest.
+// loadScript inserts common.lua after the first line of a script, which declares to Redis
+// what the script does.
 func loadScript(name string) *script {
 	common := readScript("common")
 	declaration, rest, _ := strings.Cut(readScript(name), "\n")
@@ -51,7 +51,7 @@ func loadScript(name string) *script {
 func readScript(name string) string {
 	b, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
 	if err != nil {
-		panic(err) // it is part of the program
+		panic(err) // the script is missing from this program
 	}
 	return string(b)
 }
@@ -62,24 +62,23 @@ type call struct {
 	base   string
 	args   []any
 
-	reply []any // the first is Redis's time, which run takes in
+	reply []any // begins with Redis's time, from which the clock has learned
 	err   error // wrapped
 }
 
-// keys are what the call says it touches: two that are never there, in the slot of
-// what it does touch. With one, a Cluster that is moving the slot would run the script
-// on the node that has only some of the keys yet; what needs two it refuses until the
-// move has ended.
+// keys are the keys that the call declares: two keys that never exist, in the slot of those
+// that it uses. While a Cluster moves the slot, it refuses a script with two keys that are
+// missing. With one, it would run the script on a node that has only some of the keys.
 func (c *call) keys() []string { return []string{c.base, c.base + "-"} }
 
-// run runs a script and returns what it answered after the time.
+// run runs a script and returns its reply.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
 	c := &call{script: script, base: base, args: args}
 	s.runAll(ctx, c)
 	return c.reply, c.err
 }
 
-// runAll runs scripts in one round trip, each on its own: some may fail.
+// runAll runs scripts in one round trip. Each may fail by itself.
 func (s *Store) runAll(ctx context.Context, calls ...*call) {
 	missing := s.exchange(ctx, calls, func(on redis.Cmdable, c *call) *redis.Cmd {
 		return on.EvalSha(ctx, c.script.hash, c.keys(), c.args...)
@@ -87,8 +86,8 @@ func (s *Store) runAll(ctx context.Context, calls ...*call) {
 	if len(missing) == 0 {
 		return
 	}
-	// Redis has lost its scripts, or never had them: these were not run, and the
-	// source makes it keep them.
+	// Redis has lost these scripts, or never had them, and did not run them. Sending
+	// the source runs them, and lets Redis keep them.
 	s.exchange(ctx, missing, func(on redis.Cmdable, c *call) *redis.Cmd {
 		return on.Eval(ctx, c.script.source, c.keys(), c.args...)
 	})
@@ -113,13 +112,13 @@ func (s *Store) exchange(ctx context.Context, calls []*call, eval func(redis.Cmd
 			missing = append(missing, c)
 			continue
 		}
-		c.reply, c.err = s.answer(asked, reply, err)
+		c.reply, c.err = s.readReply(asked, reply, err)
 	}
 	return missing
 }
 
-// answer takes the time out of a reply.
-func (s *Store) answer(asked time.Time, reply any, err error) ([]any, error) {
+// readReply learns the time from a reply.
+func (s *Store) readReply(asked time.Time, reply any, err error) ([]any, error) {
 	if err != nil {
 		return nil, s.wrap(err)
 	}
@@ -138,5 +137,5 @@ func (s *Store) answer(asked time.Time, reply any, err error) ([]any, error) {
 	return nil, errUnknownReply
 }
 
-// errUnknownReply: a script answered in a way that its caller does not know.
-var errUnknownReply = errors.New("unknown answer from a script in Redis")
+// errUnknownReply: the caller does not understand the reply of a script.
+var errUnknownReply = errors.New("a script in Redis returned an unknown reply")

@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	// webhooksPerScript is how many webhooks one script looks at: each may take it a
+	// webhooksPerScript is how many webhooks one script handles: each may take a
 	// millisecond.
 	webhooksPerScript = 5
-	// commandsPerPipeline is how many short commands go together.
+	// commandsPerPipeline is how many short commands are sent together.
 	commandsPerPipeline = 1000
 )
 
@@ -70,7 +70,7 @@ func decodeCounter(hour time.Time, field, count string) (c delivery.RequestCount
 	return c, nil
 }
 
-// WebhookRequests says what there was of requests to webhooks of a tenant.
+// WebhookRequests counts the requests to webhooks of a tenant by the hour.
 func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	p, err := s.at(tenant)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []u
 	return all, nil
 }
 
-// decodeWebhookRequests reads what the script says of one webhook.
+// decodeWebhookRequests decodes what the script returns for one webhook.
 func decodeWebhookRequests(reply any) (w delivery.WebhookRequests, err error) {
 	of, _ := reply.([]any)
 	if len(of)%3 != 1 {

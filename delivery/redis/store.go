@@ -12,28 +12,28 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
 )
 
-// Store is a delivery.Store in Redis. It has no goroutines, and asks Redis
-// nothing, but when it is called; and for those who follow logs, one goroutine with
-// one connection for each partition in which there are any.
+// Store is a delivery.Store in Redis. It uses Redis only when it is called, and has no
+// goroutines, except one for each partition whose logs are followed, with a connection of
+// its own.
 type Store struct {
-	options Options // as given to New; connections says how it is reached now
+	options Options // as given to New; conns has what Use changed
 	keys    keys
 	log     *zap.Logger
 	conns   connections
 	clock   clock
 	steps   clockstep.Notice
 
-	// wanted is how many partitions there are to be, 0 for as many as there are.
+	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
 	// partitions is nil until the store is open.
 	partitions atomic.Pointer[[]*partition]
-	// turn is where the next step that visits partitions in turn begins.
+	// turn says with which partition inTurn starts.
 	turn atomic.Uint32
 }
 
 var _ delivery.Store = (*Store)(nil)
 
-// New makes a store. It connects to nothing before Open.
+// New makes a store. It does not connect before Open.
 func New(options Options) *Store {
 	if len(options.Addresses) == 0 {
 		options.Addresses = []string{"localhost:6379"}
@@ -54,10 +54,10 @@ func New(options Options) *Store {
 	return s
 }
 
-// Use changes how the same data is reached: the credentials, TLS, and which of
-// its nodes to ask first. What is under way goes on as it began. It also changes with
-// how many partitions the store is opened; of one that is open the number stays, and
-// the log says that it is another. All else in the options stays as New was given it.
+// Use changes how the store is reached: the credentials, TLS, and which nodes to ask
+// first. Commands in progress continue on the old connections. Use also changes the number
+// of partitions for the next Open; if the store is open with another number, the log says
+// so. All other options stay as they were given to New.
 func (s *Store) Use(options Options) {
 	if len(options.Addresses) == 0 {
 		options.Addresses = s.options.Addresses
@@ -77,7 +77,7 @@ func (s *Store) Close() error {
 	for _, h := range hubs {
 		h.Stop()
 	}
-	err := s.conns.close() // no other way to end a command that waits
+	err := s.conns.close() // the only way to end a command that blocks
 	for _, h := range hubs {
 		h.Wait()
 	}
@@ -86,7 +86,7 @@ func (s *Store) Close() error {
 
 func (s *Store) client() redis.UniversalClient { return s.conns.client() }
 
-// Ping says whether Redis answers now.
+// Ping returns an error if Redis does not answer now.
 func (s *Store) Ping(ctx context.Context) error {
 	if s.partitions.Load() == nil {
 		return errNotOpen
@@ -94,6 +94,5 @@ func (s *Store) Ping(ctx context.Context) error {
 	return s.wrap(s.client().Ping(ctx).Err())
 }
 
-// Now is Redis's clock, reckoned from its answers; this machine's before the
-// first one.
+// Now is Redis's clock, computed from its replies, or this machine's before the first one.
 func (s *Store) Now() time.Time { return s.clock.now() }

@@ -14,7 +14,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// TestNothingStaysOfDeleted counts what is left of a webhook beside another's.
+// TestNothingStaysOfDeleted checks that nothing is left of a deleted webhook, beside another
+// one.
 func TestNothingStaysOfDeleted(t *testing.T) {
 	s := open(t, options())
 	w, other := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
@@ -60,8 +61,8 @@ func TestNothingStaysOfDeleted(t *testing.T) {
 	}
 }
 
-// TestKeepsItsPlace has outcomes and new events come in for a webhook that waits
-// for its turn: that must not put it behind those that came after it.
+// TestKeepsItsPlace writes outcomes and new events for a webhook that waits for its turn:
+// this must not move it behind those that came after it.
 func TestKeepsItsPlace(t *testing.T) {
 	s := open(t, options())
 	w := addWebhook(t, s, testTenant)
@@ -93,8 +94,8 @@ func TestKeepsItsPlace(t *testing.T) {
 	}
 }
 
-// A retention that was shortened meanwhile does not begin a delivery anew: what
-// is older is dropped, with its attempts.
+// If the retention is shortened, an older delivery must not start over: it is dropped with
+// its attempts.
 func TestShortenedRetention(t *testing.T) {
 	s := open(t, options())
 	w := addWebhook(t, s, testTenant)
@@ -124,8 +125,8 @@ func TestShortenedRetention(t *testing.T) {
 	})
 }
 
-// TestStrayPlaces has webhooks stand among the paused ones that are not, as an older
-// version beside this one may leave them.
+// TestStrayPlaces puts webhooks among the paused ones that are not paused, as an older
+// version that runs beside this one may do.
 func TestStrayPlaces(t *testing.T) {
 	s := open(t, options())
 	w := addWebhook(t, s, testTenant)

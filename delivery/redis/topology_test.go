@@ -38,9 +38,9 @@ func TestCluster(t *testing.T) {
 	}
 }
 
-// TestReshard moves a partition from one node of a Cluster to another, key by key. In
-// between nothing is done where only a part of them is: all is refused, and none of
-// what was accepted before is lost.
+// TestReshard moves a partition from one node of a Cluster to another, key by key. While it
+// moves, everything is refused, rather than done on a node that has only a part of the
+// keys, and nothing that was accepted before is lost.
 func TestReshard(t *testing.T) {
 	nodes := redistest.StartCluster(t, 2)
 	o := options()
@@ -88,8 +88,8 @@ func TestReshard(t *testing.T) {
 	}
 }
 
-// TestSentinel runs the suite on a master found by its Sentinel, and goes on
-// after the replica has taken over.
+// TestSentinel runs the suite on a master that a Sentinel names, and continues after the
+// replica has taken over.
 func TestSentinel(t *testing.T) {
 	sentinel, master, _ := redistest.StartSentinel(t)
 	o := options()

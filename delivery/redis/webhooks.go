@@ -71,9 +71,9 @@ func parseVersion(text string) (int64, error) {
 	return version, nil
 }
 
-// What the scripts that change webhooks answer.
+// What the scripts that change webhooks return.
 const (
-	webhookAbsent   = 0 // or, for a new one, that there are too many
+	webhookAbsent   = 0 // or, from create_webhook.lua, that there are too many
 	webhookWritten  = 1
 	webhookConflict = -1
 )
@@ -101,7 +101,7 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version 
 	return nil
 }
 
-// DeleteWebhook removes a webhook; its rows of the log go by and by.
+// DeleteWebhook removes a webhook. Sweep removes its rows of the log.
 func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef) error {
 	code, err := s.changeWebhook(ctx, deleteWebhookScript, ref)
 	if err == nil && code == webhookAbsent {
@@ -117,8 +117,7 @@ func webhookState(w *delivery.Webhook) string {
 	return "p"
 }
 
-// changeWebhook runs a script with the webhook's tenant and id before its other
-// arguments.
+// changeWebhook runs a script. The webhook's tenant and id come before its other arguments.
 func (s *Store) changeWebhook(ctx context.Context, script *script, ref delivery.WebhookRef, args ...any) (int64, error) {
 	p, err := s.at(ref.Tenant)
 	if err != nil {

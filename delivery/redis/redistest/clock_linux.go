@@ -18,8 +18,8 @@ var clockSource []byte
 // Clock is a server's wall clock, which a test can set.
 type Clock struct{ path string }
 
-// StartWithClock starts a server as Start does, with a clock of its own. It needs the C
-// compiler that Go uses.
+// StartWithClock starts a server like Start, with its own clock. It needs the C compiler
+// that Go uses.
 func StartWithClock(t testing.TB, args ...string) (*Server, *Clock) {
 	t.Helper()
 	dir := t.TempDir()
@@ -49,7 +49,7 @@ func StartWithClock(t testing.TB, args ...string) (*Server, *Clock) {
 	return s, clock
 }
 
-// Set sets the clock to so much ahead of this machine's, or behind it.
+// Set sets the clock ahead of this machine's, or behind it.
 func (c *Clock) Set(t testing.TB, ahead time.Duration) {
 	t.Helper()
 	f, err := os.OpenFile(c.path, os.O_WRONLY|os.O_CREATE, 0o600)

@@ -1,5 +1,5 @@
-// Package redistest runs Redis servers for tests and examples: each is a process
-// of its own, on a free port, with a folder of its own.
+// Package redistest runs Redis servers for tests and examples. Each is a separate process
+// on a free port, with its own folder.
 package redistest
 
 import (
@@ -30,7 +30,7 @@ const (
 
 // Server is a running Redis. Its methods are for one goroutine at a time.
 type Server struct {
-	// Addr is its host:port; a restart keeps it.
+	// Addr is its host:port, which stays the same over a restart.
 	Addr string
 	// Dir is where it keeps its files.
 	Dir string
@@ -38,13 +38,12 @@ type Server struct {
 	binary string
 	config string // the path of a configuration file, or ""
 	args   []string
-	env    []string // beside this process's
+	env    []string // in addition to this process's
 	child  *process.Process
 }
 
-// Start starts a server that ends with the test or benchmark. It fails the test
-// when there is none to start. The arguments are redis-server's, such as
-// "--maxmemory", "10mb".
+// Start starts a server that ends with the test or benchmark. It fails the test if there is
+// no redis-server. The arguments are for redis-server, such as "--maxmemory", "10mb".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s, err := StartServer(t.TempDir(), args...)
@@ -56,7 +55,7 @@ func Start(t testing.TB, args ...string) *Server {
 }
 
 // StartServer starts a server that keeps its files in the folder, and waits until
-// it answers. Who starts it must stop or kill it.
+// it answers. The caller must stop or kill it.
 func StartServer(dir string, args ...string) (*Server, error) {
 	s, err := newServer(dir, args...)
 	if err != nil {
@@ -73,8 +72,8 @@ func newServer(dir string, args ...string) (*Server, error) {
 	return &Server{Dir: dir, binary: binary, args: args}, err
 }
 
-// startAnywhere starts the server on a free port. Somebody may take that before
-// Redis does.
+// startAnywhere starts the server on a free port. It tries again if another process takes
+// that port first.
 func (s *Server) startAnywhere() (err error) {
 	for range maxStarts {
 		if s.Addr, err = process.FreeAddress(); err != nil {
@@ -139,8 +138,8 @@ func (s *Server) await() error {
 	return fmt.Errorf("redis-server did not answer within %s: %s", startTimeout, s.child.Tail())
 }
 
-// answers says whether the server takes commands and is this process, not one
-// that took the port before it.
+// answers reports whether the server answers, and is this process rather than another one
+// that took the port.
 func (s *Server) answers() bool {
 	conn, err := net.DialTimeout("tcp", s.Addr, time.Second)
 	if err != nil {
@@ -167,13 +166,13 @@ func (s *Server) answers() bool {
 // Kill ends the server at once, as a crash would.
 func (s *Server) Kill() { s.child.Kill() }
 
-// Stop ends the server as its administrator would; an error if it had to be
-// killed.
+// Stop ends the server as an administrator would. It returns an error if it had to kill the
+// server.
 func (s *Server) Stop() error { return s.child.Stop() }
 
-// Freeze stops the server's process without ending it, as a machine that hangs
-// would; Thaw lets it go on.
+// Freeze stops the server's process without ending it, like a machine that hangs. Thaw
+// resumes it.
 func (s *Server) Freeze() error { return s.child.Signal(syscall.SIGSTOP) }
 
-// Thaw lets a frozen server go on.
+// Thaw resumes a frozen server.
 func (s *Server) Thaw() error { return s.child.Signal(syscall.SIGCONT) }

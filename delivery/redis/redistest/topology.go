@@ -17,8 +17,8 @@ import (
 
 const slots = 16384
 
-// StartCluster starts a Cluster of so many masters, which end with the test, and
-// waits until it is whole.
+// StartCluster starts a Cluster of masters, which end with the test, and waits until it is
+// complete.
 func StartCluster(t testing.TB, nodes int) []*Server {
 	t.Helper()
 	servers := make([]*Server, nodes)
@@ -60,9 +60,8 @@ func join(ctx context.Context, node *Server, first, last int, host, port, bus st
 	return client.Do(ctx, "CLUSTER", "MEET", host, port, bus).Err()
 }
 
-// MoveSlot moves a key's slot from the one of two nodes that has it to the other, as
-// redis-cli's reshard does, a key at a time. It calls between when the move has begun
-// and after each key.
+// MoveSlot moves a key's slot from one of two nodes to the other, a key at a time, like
+// redis-cli's reshard. It calls between after the move has begun and after each key.
 func MoveSlot(t testing.TB, a, b *Server, key string, between func()) {
 	t.Helper()
 	type node struct {
@@ -105,9 +104,9 @@ func MoveSlot(t testing.TB, a, b *Server, key string, between func()) {
 // MasterName is the name by which StartSentinel's Sentinel knows the master.
 const MasterName = "main"
 
-// StartSentinel starts a master with a replica, and a Sentinel that watches them. It
-// forgives a master on a busy machine a minute of silence, until Alert. All end with the
-// test.
+// StartSentinel starts a master with a replica, and a Sentinel that watches them. All end
+// with the test. Until Alert, the Sentinel tolerates a minute of silence, so that a busy
+// machine does not cause a failover.
 func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
 	t.Helper()
 	master = Start(t)
@@ -118,7 +117,7 @@ func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sentinel.config = filepath.Join(sentinel.Dir, "sentinel.conf") // Sentinels keep what they know there
+	sentinel.config = filepath.Join(sentinel.Dir, "sentinel.conf") // where a Sentinel stores what it knows
 	text := fmt.Sprintf(`sentinel monitor %[1]s %[2]s %[3]s 1
 sentinel down-after-milliseconds %[1]s 60000
 sentinel failover-timeout %[1]s 3000
@@ -139,7 +138,7 @@ sentinel failover-timeout %[1]s 3000
 	return sentinel, master, replica
 }
 
-// Alert has a Sentinel let the replica take over after half a second of silence.
+// Alert makes a Sentinel let the replica take over after half a second of silence.
 func Alert(t testing.TB, sentinel *Server) {
 	t.Helper()
 	client := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr})

@@ -10,9 +10,9 @@
 --            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
 --            lease the delivery
 --            test: '1' to store the event only
--- Result   now in ms; how much later than that the events were received; how far the
---          schedule's clock is ahead of it; then for each call: 0 if all of it is new, -1 if the
---          tenant's webhooks have another version, else
+-- Result   now in ms; how much later the events count as received; how far the
+--          schedule's clock is ahead of now; then for each call: 0 if all its events are
+--          new, -1 if the tenant's webhooks have another version, else
 --          { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
 --          same call with n - 1 deliveries}, {numbers of webhooks that got no
 --          lease} }
@@ -21,12 +21,12 @@ local now = now_ms()
 local clock = read_clock(now)
 keep_clock(clock)
 local lease_end = clock.now + ARGV[1]
--- Redis takes long to write numbers as text.
+-- Redis is slow at formatting numbers.
 local now_text, lease_end_text = string.format('%.0f', clock.now), string.format('%.0f', lease_end)
 local keep = ARGV[2]
 local received_ms = now
 if clock.ahead > 0 then
-  -- Hours that were swept before the clock was set back count as swept still.
+  -- Hours that were swept before the clock was set back still count as swept.
   received_ms = math.max(now, read_swept() * hour_ms)
 end
 local received = string.format('%013d', received_ms)
@@ -44,8 +44,8 @@ local first = {} -- for each webhook: the earliest of these scores
 local lease_first = lease_end < clock.now
 local versions = {}
 
--- Schedules an event's deliveries; returns the webhooks that got no lease though
--- one was asked for.
+-- Schedules an event's deliveries; returns the webhooks that were to get a lease but did
+-- not.
 local function schedule(id, targets, refused)
   for k = 1, #targets, 2 do
     local high, low = string.byte(targets, k, k + 1)
@@ -78,7 +78,7 @@ local function schedule(id, targets, refused)
   return refused
 end
 
--- Stores an event unless there is one of its id; returns what that one begins with.
+-- Stores an event unless its id exists; then it returns the beginning of that event.
 local function store(key, value)
   if redis.call('SET', key, value, 'NX', 'PX', keep) then return nil end
   local there = redis.call('GETRANGE', key, 0, 32)

@@ -2,19 +2,19 @@
 -- claim.lua leases due deliveries, in turn between webhooks.
 --
 -- KEYS[1]  the partition
--- ARGV     length of a lease in ms, most deliveries of fast webhooks, of slow
---          ones, '1' to tell when a fast one is due, when a slow one is, most for
---          one fast webhook, most bytes of payload;
+-- ARGV     length of a lease in ms, room for deliveries of fast webhooks, of slow
+--          ones, '1' to return when a fast one is due, '1' for slow ones, room for one
+--          fast webhook, most bytes of payload;
 --          then for each webhook that has requests in flight: reference, room
--- Result   now in ms; in how many ms anything falls due, 0 if something is, -1 if
---          nothing does; the same of what there is room for; how far the schedule's
+-- Result   now in ms; in how many ms anything falls due, 0 if something is due, -1 if
+--          nothing is scheduled; the same for webhooks with room; how far the schedule's
 --          clock is ahead of now; then for each webhook: its id, tenant, record, 1 if it
 --          is slow, { for each delivery: the event's id and record, attempts so far,
 --          when it fell due }
 
 local now = now_ms()
 local clock = read_clock(now)
--- While anything is scheduled, claims are all that happens for sure.
+-- While something is scheduled, claims may be all that happens.
 if clock.moved and redis.call('EXISTS', due_key(false), due_key(true)) > 0 then keep_clock(clock) end
 local swept = read_swept()
 local lease_end = clock.now + ARGV[1]
@@ -33,7 +33,7 @@ local function room_for(ref, slow)
   return slow and math.min(n, 1) or n
 end
 
--- Leases up to n due deliveries of a webhook; returns them, four values each.
+-- Leases up to n due deliveries of a webhook; returns four values for each.
 local function lease(ref, n)
   local key = pending_key(ref)
   local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
@@ -43,8 +43,8 @@ local function lease(ref, n)
     if bytes_left <= 0 then break end
     local id = due[i]
     local event = redis.call('GET', event_key(tenant, id))
-    -- The id may have been given again, to an event that is not for this webhook:
-    -- its targets stand right behind what is 33 bytes long.
+    -- The id may have been reused by an event that does not go to this webhook: its
+    -- targets follow the first 33 bytes.
     if event and string.find(event, raw, 34, true) and not is_dropped(event, swept) then
       local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
       local attempts = 0
@@ -68,7 +68,7 @@ local function serve(ref, slow, n)
   local state = redis.call('HGET', state_key(), ref)
   local webhook = state and redis.call('HGET', webhooks_key(ref_tenant(ref)), ref_id(ref))
   if not webhook or not is_enabled(state) or is_slow(state) ~= slow then
-    redis.call('ZREM', due_key(slow), ref) -- never so, unless somebody else wrote here
+    redis.call('ZREM', due_key(slow), ref) -- only if another program wrote here
     return 0
   end
   local jobs = lease(ref, n)
@@ -84,8 +84,8 @@ local function serve(ref, slow, n)
   return count
 end
 
--- Serves due webhooks, passing over those without room, however many they are.
--- Whoever was served goes to the end, behind the offset.
+-- Serves due webhooks, and skips those without room, however many there are. A webhook
+-- that was served goes to the end, behind the offset.
 local function take(slow, budget)
   local offset = 0
   while budget > 0 and bytes_left > 0 do
@@ -113,7 +113,7 @@ local function first_due(slow)
   return tonumber(head[2] or -1)
 end
 
--- When the first webhook with room left is due.
+-- When the first webhook that still has room is due.
 local function first_with_room(slow)
   for from = 0, math.huge, page do
     local refs = redis.call('ZRANGE', due_key(slow), from, from + page - 1, 'WITHSCORES')

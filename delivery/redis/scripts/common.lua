@@ -1,7 +1,6 @@
--- common.lua stands before every other script. KEYS[1] of each is the base of
--- one partition, "<prefix>:{<p>}:". All of a partition's keys begin with it, so
--- that they share a slot; keys.go says what each holds. KEYS[2] is there for its
--- number alone: see scripts.go.
+-- common.lua is part of every script. KEYS[1] is the base of one partition,
+-- "<prefix>:{<p>}:". All keys of the partition begin with it, so that they are in one slot;
+-- keys.go describes them. KEYS[2] is not used; scripts.go says why it is there.
 
 local base = KEYS[1]
 
@@ -31,15 +30,15 @@ local ended_entries = 1000 -- at least
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local no_request = string.rep('\0', 16)
 
--- Redis's clock, in milliseconds. What is kept says by it when something happened.
+-- Redis's clock, in milliseconds, by which times are stored.
 local function now_ms()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
 end
 
--- The schedule's clock, by which deliveries fall due and leases end. It is Redis's until
--- that is set back: the schedule's goes on from where it was, and is ahead by as much
--- from then on.
+-- Reads the schedule's clock, by which deliveries fall due and leases end. It is the same
+-- as Redis's until that is set back. Then it continues from where it was, and stays ahead
+-- by that much.
 local function read_clock(now)
   local kept, last, ahead = redis.call('GET', clock_key()), 0, 0
   if kept and #kept == 16 then last, ahead = struct.unpack('>I8I8', kept) end
@@ -48,7 +47,7 @@ local function read_clock(now)
   return { now = now + ahead, ahead = ahead, moved = moved < 0 or moved >= 1000 }
 end
 
--- Keeps how far the schedule's clock has come, to the second.
+-- Stores what the schedule's clock says, to the second.
 local function keep_clock(clock)
   if clock.moved then redis.call('SET', clock_key(), struct.pack('>I8I8', clock.now, clock.ahead)) end
 end
@@ -61,14 +60,13 @@ local function bucket(hour, id) return hour .. ':' .. hex[string.byte(id, 16) % 
 local function id_hour(id) return math.floor(struct.unpack('>I6', id) / hour_ms) end
 local function id_bucket(id) return bucket(id_hour(id), id) end
 
--- The event's received time stands in the first 13 bytes of its record.
+-- The first 13 bytes of an event are when it was received.
 local function delivery_bucket(event, id)
   return bucket(math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms), id)
 end
 
--- What the sweep has dropped is older than the retention, which may have been
--- shortened since: so are events whose hour of deliveries is among it, though they
--- are there until they expire.
+-- An event is older than the retention if the states of its deliveries have been swept. It
+-- may still be there until it expires, if the retention was shortened.
 local function read_swept() return tonumber(redis.call('GET', swept_key()) or 0) end
 local function is_dropped(event, swept)
   return math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 < swept
@@ -78,7 +76,7 @@ end
 local function ref_tenant(ref) return string.sub(ref, 1, -38) end
 local function ref_id(ref) return string.sub(ref, -36) end
 
--- The 16 bytes of an id that is written as text.
+-- The 16 bytes of an id, from its text.
 local function raw_id(text)
   return (string.gsub(string.gsub(text, '-', ''), '%x%x', function(h)
     return string.char(tonumber(h, 16))
@@ -92,25 +90,25 @@ local function raw_ref(tenant, raw)
     string.sub(h, 13, 16) .. '-' .. string.sub(h, 17, 20) .. '-' .. string.sub(h, 21)
 end
 
--- The state of a webhook is 'e' (enabled) or 'p' (paused), and 's' after it when
--- the webhook is slow; a webhook without one does not exist.
+-- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 's' if the webhook
+-- is slow. A webhook without a state does not exist.
 local function is_enabled(state) return string.byte(state) == 101 end
 local function is_slow(state) return #state > 1 end
 
--- Where a webhook with pending deliveries stands, by when it is next worth looking at.
+-- The key that has the place of a webhook with pending deliveries.
 local function place_key(state)
   return is_enabled(state) and due_key(is_slow(state)) or paused_key()
 end
 
--- Calls command(key, ...) with as many arguments at a time as Lua can unpack.
--- The step is even, so that pairs stay together.
+-- Calls command(key, ...) with as many arguments at a time as Lua can unpack. That number
+-- is even, so that pairs stay together.
 local function in_chunks(command, key, args)
   for i = 1, #args, 2000 do
     redis.call(command, key, unpack(args, i, math.min(i + 1999, #args)))
   end
 end
 
--- Reads fields, or scores, as many at a time.
+-- Reads fields or scores in the same way.
 local function read_chunks(command, key, fields)
   if #fields <= 1000 then return redis.call(command, key, unpack(fields)) end
   local values = {}
@@ -130,14 +128,14 @@ local function collect(groups, key, a, b)
   end
   local n = #args
   args[n + 1] = a
-  if b then args[n + 2] = b end -- nil would make room for nothing
+  if b then args[n + 2] = b end -- assigning nil would grow the table
 end
 
 local function flush(command, groups)
   for key, args in pairs(groups) do in_chunks(command, key, args) end
 end
 
--- The numbers of event types, new ones included, as 2 bytes. Past 65,534 types
+-- The numbers of event types, as 2 bytes. New types get new numbers; after 65,534 types,
 -- all others share the last number.
 local function type_numbers(names)
   local numbers = read_chunks('HMGET', types_key(), names)
@@ -158,9 +156,9 @@ local function type_numbers(names)
   return numbers
 end
 
--- Ends every change of pending:<ref>. The webhook's place is when its first delivery
--- is due, if it has any. One that is overdue keeps its place among the others, unless
--- it just had its turn: then it goes to the end.
+-- Must follow every change of pending:<ref>. It sets the webhook's place to when its first
+-- delivery is due, if it has any. An overdue webhook keeps its place among the others,
+-- unless it just had its turn: then it goes to the end.
 local function reschedule(ref, state, now, had_turn)
   local key = place_key(state)
   local head = redis.call('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
@@ -175,8 +173,8 @@ local function reschedule(ref, state, now, had_turn)
   end
 end
 
--- Returns what says whether a row of a tenant is there to be seen: those of deleted
--- webhooks are removed step by step, but seen no more.
+-- Returns a function that tells whether a row of a tenant may be seen: the rows of deleted
+-- webhooks are removed step by step, but hidden at once.
 local function seen_by(tenant)
   local removing = redis.call('EXISTS', gone_key()) == 1
   local exists = {}
@@ -191,9 +189,8 @@ local function seen_by(tenant)
   end
 end
 
--- Adds to counters what was counted, by their numbers from 1. Of each there are two
--- arguments from at on: a key of stats and a field. A field that is new may be the
--- key's first.
+-- Adds counts to counters, which are numbered from 1. Each has two arguments from at on: a
+-- key of stats and a field. If the field is new, the key may be, too.
 local function add_up(counts, at)
   for n, count in pairs(counts) do
     local key, field = ARGV[at + 2 * n - 2], ARGV[at + 2 * n - 1]

@@ -1,26 +1,26 @@
 #!lua flags=allow-oom
--- complete.lua writes the rows of requests that ended, and ends or reschedules
--- their deliveries. A request whose row is there already is passed over, so that
--- the same call may be made again. It works on a full Redis: an outcome that
--- cannot be written is a request that is sent again.
+-- complete.lua writes the rows of requests that have ended, and ends or reschedules their
+-- deliveries. It skips a request whose row exists, so that the call may be repeated. It
+-- works on a full Redis: if an outcome could not be written, its request would be sent
+-- again.
 --
 -- KEYS[1]  the partition
--- ARGV     now in ms, as the caller knows it, or 0 if no time of a next attempt follows;
+-- ARGV     now in ms, as far as the caller knows, or 0 if there are no next attempts;
 --          number of webhooks, then of each: reference, its id's 16 bytes;
 --          number of event types, then of each: name;
 --          number of counters, then of each: see add_up in common.lua;
 --          then for each outcome: number of the webhook from 1, of the type,
 --          event's id, bucket of the delivery, request's id, bucket and day of the
---          request, row after its head, response body, end of the lease (0
---          without), time of the next attempt (0 for none), attempt, success / test /
+--          request, row without its head, response body, end of the lease (0 for
+--          none), time of the next attempt (0 for none), attempt, success / test /
 --          slow as 3 digits 0 or 1, number of the counter from 1
 -- Result   now in ms
 
 local now = now_ms()
 local clock = read_clock(now)
 keep_clock(clock)
--- How far the caller's times are behind the schedule's clock. Beside what that is ahead
--- of Redis's, it counts only if the caller does not know yet that Redis's was set.
+-- How far the caller's times are behind the schedule's clock: by as much as that is ahead
+-- of Redis's, unless the caller does not know yet that Redis's clock was set.
 local behind = clock.now - ARGV[1]
 if math.abs(behind - clock.ahead) < least_step then behind = clock.ahead end
 local at = 3
@@ -43,7 +43,7 @@ at = counters + 2 * tonumber(ARGV[at])
 local width = 14
 local last = #ARGV - width + 1
 
--- First all reads, one for each key.
+-- First, read everything, once for each key.
 local row_ids, records_of, ids_of = {}, {}, {}
 for o = at, last, width do
   local w = tonumber(ARGV[o])
@@ -71,7 +71,7 @@ for w, ids in pairs(ids_of) do
   scores[w] = of
 end
 
--- Then each outcome in its turn, on what was read.
+-- Then, apply each outcome to what was read.
 local rows, bodies, logs, days, ended = {}, {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
 
@@ -134,8 +134,8 @@ for o = at, last, width do
   end
 end
 
--- Then all writes, one for each key; and a note of each hour and day that has
--- something, for which sweep.lua looks.
+-- Then, write everything, once for each key, and record for sweep.lua which hours and days
+-- have something.
 local hours = {}
 local function note_hour(kind, of, extra)
   local hour = string.match(of, '^[^:]+')

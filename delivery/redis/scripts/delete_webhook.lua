@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- delete_webhook.lua removes a webhook and its pending deliveries, and leaves its
--- rows of the log, which nothing shows from now on, to sweep.lua.
+-- delete_webhook.lua removes a webhook and its pending deliveries. It hides its rows of the
+-- log, which sweep.lua removes.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, webhook's id

@@ -1,6 +1,6 @@
 #!lua flags=no-writes
--- event_requests.lua finds the requests of an event: a delivery knows its last
--- one, and each its previous one.
+-- event_requests.lua finds the requests of an event: each delivery refers to its last
+-- request, and each request to the one before it.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, event's id, bucket of its deliveries, most requests of one

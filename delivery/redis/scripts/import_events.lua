@@ -1,13 +1,13 @@
 #!lua
--- import_events.lua adds events that are not there, with their deliveries, and
--- passes over the others. It is refused as a whole when Redis is full.
+-- import_events.lua adds events with their deliveries, and skips events that exist. It is
+-- refused as a whole when Redis is full.
 --
 -- KEYS[1]  the partition
 -- ARGV     number of webhooks, then the reference of each; then for each event:
 --          tenant, id, record, when it expires in ms, bucket of its deliveries,
 --          deliveries
---            deliveries: of each the webhook's number from 0 (2 bytes), its place
---            on the schedule or 0 (8), its record (27)
+--            deliveries: for each, the webhook's number from 0 (2 bytes), when it
+--            falls due or 0 if it is not scheduled (8), its record (27)
 -- Result   now in ms, how many events were added
 
 local now = now_ms()
@@ -15,7 +15,7 @@ local clock = read_clock(now)
 local refs = {}
 for i = 1, tonumber(ARGV[1]) do refs[i] = ARGV[1 + i] end
 local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
--- What a delivery has before its first request, and is not stored.
+-- The record of a delivery before its first request, which is not stored.
 local untouched = 'p' .. string.rep('\0', 26)
 
 local added = 0

@@ -1,7 +1,6 @@
 #!lua
--- import_requests.lua adds rows of the log that are not there, and passes over the
--- others and those of webhooks that do not exist. It is refused as a whole when
--- Redis is full.
+-- import_requests.lua adds rows of the log, and skips rows that exist and those of webhooks
+-- that do not. It is refused as a whole when Redis is full.
 --
 -- KEYS[1]  the partition
 -- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
@@ -37,7 +36,7 @@ for o = at, #ARGV, 8 do
     if body ~= '' then redis.call('HSET', bodies_key(of), id, body) end
     local hour = string.match(of, '^[^:]+')
     redis.call('ZADD', hours_key(), hour, 'requests:' .. hour)
-    -- The status stands in the row after the head that ends with the event's id.
+    -- The status follows the head of the row, which ends with the event's id.
     local member = types[tonumber(type_number)] .. string.sub(row, 57, 57) .. id
     for _, name in ipairs({ ref_tenant(ref), ref }) do
       redis.call('ZADD', log_key(name, day), 0, member)

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
--- last_ended.lua gives the id of the last entry of the requests that ended. If there
--- is none, it makes one with no requests: whoever begins to follow the log has a place
--- to come back to.
+-- last_ended.lua returns the id of the last entry in the stream of requests that ended. If
+-- there is none, it adds one without requests, so that a new follower has a position to
+-- come back to.
 --
 -- KEYS[1]  the partition
 -- Result   now in ms, id of the entry

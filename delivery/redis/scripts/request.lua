@@ -3,8 +3,8 @@
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, request's id
--- Result   now in ms, then, if the row is there and its webhook this tenant's:
---          row, response body, event's record ('' if gone)
+-- Result   now in ms, then, if the row exists and its webhook is this tenant's:
+--          row, response body, event's record ('' if it has expired)
 
 local tenant, id = ARGV[1], ARGV[2]
 local now = now_ms()

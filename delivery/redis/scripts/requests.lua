@@ -6,14 +6,14 @@
 -- KEYS[1]  the partition
 -- ARGV     tenant, tenant or reference whose log to read, type or '', status
 --          ('1' success, '0' failed) or '', first id, id to stay before, most rows
--- Result   now in ms, id after which to go on or '' on the last page, then for
---          each row: id, row
+-- Result   now in ms, id after which the next page continues or '' if there is none, then
+--          for each row: id, row
 
 local tenant, name, type_name, status = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local first, before, limit = ARGV[5], ARGV[6], tonumber(ARGV[7])
 local now = now_ms()
 
--- How many rows that nobody may see any more one call passes over to fill a page.
+-- How many rows of deleted webhooks one call skips to fill a page.
 local patience = 2000
 
 local type_bytes
@@ -23,7 +23,7 @@ if type_name ~= '' then
   type_bytes = struct.pack('>I2', tonumber(number))
 end
 
--- Strings must not be compared in Lua, which does it by the server's locale.
+-- Strings must not be compared in Lua, which compares them by the server's locale.
 local function parts(id) return { id, struct.unpack('>I6I6I4', id) } end
 local function newer(a, b)
   if a[2] ~= b[2] then return a[2] > b[2] end
@@ -31,7 +31,7 @@ local function newer(a, b)
   return a[4] > b[4]
 end
 
--- Rows of buckets that have been dropped are gone, whatever the index says.
+-- The index may still have rows whose buckets have been dropped.
 local first_parts = parts(first)
 local swept = parts(struct.pack('>I6', read_swept() * hour_ms) .. string.rep('\0', 10))
 if newer(swept, first_parts) then first, first_parts = swept[1], swept end
@@ -57,7 +57,7 @@ local function ids_of_day(key, before, n)
   local top = type_bytes and '(' .. type_bytes .. '\255' or '+'
   local bottom = type_bytes and '[' .. type_bytes or '-'
   while true do
-    -- The last member below top has the next type and status there are.
+    -- The last member below top has the next type and status.
     local member = redis.call('ZREVRANGEBYLEX', key, top, bottom, 'LIMIT', 0, 1)[1]
     if not member then return list end
     local prefix = string.sub(member, 1, 3)

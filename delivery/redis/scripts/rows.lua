@@ -1,9 +1,9 @@
 #!lua flags=no-writes
--- rows.lua reads rows of the log by their ids, without those of webhooks that are gone.
+-- rows.lua reads rows of the log by their ids, without those of deleted webhooks.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, then ids of requests
--- Result   now in ms, then for each row that is there: id, row
+-- Result   now in ms, then for each row that exists: id, row
 
 local seen = seen_by(ARGV[1])
 local results = { now_ms() }

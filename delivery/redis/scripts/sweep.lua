@@ -9,7 +9,7 @@ local now = now_ms()
 local rows_per_step = 1000
 local hours_per_step = 8
 
--- Everything of the hours before this one is older than the retention.
+-- Everything in the hours before this one is older than the retention.
 local keep_from = math.floor((now - ARGV[1]) / hour_ms)
 
 -- Removes rows of one deleted webhook.
@@ -63,12 +63,12 @@ local function drop_hours()
     redis.call('ZREM', hours_key(), name)
   end
   if keep_from > read_swept() then redis.call('SET', swept_key(), keep_from) end
-  keep_clock(read_clock(now)) -- which must not fall behind what was swept unnoticed
+  keep_clock(read_clock(now)) -- so that accept.lua notices when now is before what was swept
   return true
 end
 
--- Drops the index of a day when all of the day has gone. Nothing else expires
--- big keys: an expiry would block Redis, which UNLINK does not.
+-- Drops the index of a day when all of the day is too old. Big keys have no expiry: that
+-- would block Redis, and UNLINK does not.
 local function drop_days()
   local day = redis.call('ZRANGEBYSCORE', days_key(), '-inf', '(' .. math.floor(keep_from / 24), 'LIMIT', 0, 1)[1]
   if not day then return false end
@@ -82,9 +82,9 @@ local function drop_days()
   return true
 end
 
--- Drops deliveries that a paused webhook waits with and whose events have expired: an
--- event outlives the log by an hour, and is there before its delivery falls due. Of
--- webhooks that are not paused, claim.lua drops them.
+-- Drops deliveries of paused webhooks whose events have expired: an event outlives the log
+-- by an hour, and its delivery never falls due before it was received. claim.lua drops
+-- those of webhooks that are not paused.
 local function drop_waiting()
   local clock = read_clock(now)
   local expired = clock.now - ARGV[1] - hour_ms
@@ -92,7 +92,7 @@ local function drop_waiting()
   if not ref then return false end
   local state = redis.call('HGET', state_key(), ref)
   redis.call('ZREM', paused_key(), ref)
-  if not state then return true end -- never so, unless somebody else wrote here
+  if not state then return true end -- only if another program wrote here
   local ids = redis.call('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
   if #ids > 0 then redis.call('ZREM', pending_key(ref), unpack(ids)) end
   reschedule(ref, state, clock.now)

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- update_webhook.lua writes a changed webhook, and pauses or resumes it. It works
--- on a full Redis, where pausing may be what is needed.
+-- update_webhook.lua writes a changed webhook, and pauses or resumes it. It works on a full
+-- Redis, where pausing a webhook may help.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version

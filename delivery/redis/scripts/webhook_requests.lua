@@ -1,8 +1,8 @@
 #!lua flags=no-writes
--- webhook_requests.lua counts the requests of some webhooks by the hour, and finds
--- when the newest of each began, without a scan: the index of a day has those of each
--- event type and status in their order, so that an hour is a range whose length Redis
--- knows, and the newest request is at an end.
+-- webhook_requests.lua counts the requests of some webhooks by the hour, and finds when the
+-- newest request of each began. It needs no scan: the index of a day has the requests of
+-- each event type and status in order, so that an hour is a range whose length Redis knows,
+-- and the newest request is at the end.
 --
 -- KEYS[1]  the partition
 -- ARGV     first hour to count, then references of the webhooks
@@ -13,11 +13,11 @@
 local since = tonumber(ARGV[1])
 local results = { now_ms() }
 local days = redis.call('ZREVRANGE', days_key(), 0, -1)
--- Rows of buckets that have been dropped are gone, whatever the index says.
+-- The index may still have rows whose buckets have been dropped.
 local swept = read_swept()
 since = math.max(since, swept)
 
--- Adds the requests of an index to those of a webhook.
+-- Adds the requests in an index to those of a webhook.
 local function add_index(of, key)
   local top = '+'
   while true do
