@@ -1,4 +1,4 @@
-// Package backoff says how long to wait before what failed is tried again.
+// Package backoff computes how long to wait before something that failed is tried again.
 package backoff
 
 import (
@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Backoff is a wait that grows: First, then twice as long each time, Most at most.
+// Backoff is a wait that grows: it is First, then twice as long each time, but never longer
+// than Most.
 type Backoff struct {
 	First, Most time.Duration
 
@@ -20,14 +21,13 @@ func (b *Backoff) Next() time.Duration {
 	return wait
 }
 
-// Reset has the next wait be First, since something succeeded.
+// Reset makes the next wait First again. It is called after a success.
 func (b *Backoff) Reset() { b.next = 0 }
 
-// Wait waits for as long as Next says, or until the context ends, whose error it
-// returns.
+// Wait waits for Next. If the context ends first, Wait returns the context's error.
 func (b *Backoff) Wait(ctx context.Context) error { return Sleep(ctx, b.Next()) }
 
-// Sleep waits for a time, or until the context ends, whose error it returns.
+// Sleep waits for a time. If the context ends first, Sleep returns the context's error.
 func Sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

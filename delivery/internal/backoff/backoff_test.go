@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
-// TestBackoff waits twice as long each time, up to the most, and anew after a success.
+// TestBackoff waits twice as long each time, up to Most, and starts over after a success.
 func TestBackoff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := backoff.Backoff{First: 50 * time.Millisecond, Most: 300 * time.Millisecond}

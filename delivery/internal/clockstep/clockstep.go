@@ -1,4 +1,4 @@
-// Package clockstep says in the log that a clock was set.
+// Package clockstep logs that a clock was set.
 package clockstep
 
 import (
@@ -9,24 +9,24 @@ import (
 )
 
 const (
-	// Least is from how much on a clock counts as set. What is less may be due to how it
-	// was read, and harms nobody.
+	// Least is the least step by which a clock counts as set. Anything less may come from
+	// reading the clock, and is harmless.
 	Least = 5 * time.Second
-	// every is how often the log says so at most: a step may be seen in many places.
+	// every limits how often it is logged: many places may notice the same step.
 	every = time.Minute
 )
 
-// Notice says in the log that a clock was set.
+// Notice logs that a clock was set.
 type Notice struct {
 	Log *zap.Logger
-	// Whose names the clock, and begins the sentence.
+	// Whose is the clock's name, such as "Redis's clock".
 	Whose string
 
 	mu   sync.Mutex
 	said time.Time
 }
 
-// Tell says by how much the clock was set, unless that was said a moment ago.
+// Tell logs by how much the clock was set, unless that was logged a moment ago.
 func (n *Notice) Tell(by time.Duration) {
 	if by.Abs() < Least || n.saidLately() {
 		return

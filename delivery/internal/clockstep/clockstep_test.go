@@ -13,7 +13,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
 )
 
-// TestNotice says once that a clock was set, however many see it.
+// TestNotice checks that a step is logged once, however many notice it.
 func TestNotice(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, lines := observer.New(zapcore.DebugLevel)

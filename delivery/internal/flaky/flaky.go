@@ -1,5 +1,5 @@
-// Package flaky is the store in memory, made to fail: for tests of the engine, under a
-// fake clock, where no real store can be.
+// Package flaky is the store in memory with operations that can be made to fail. It is for
+// tests of the engine under a fake clock, which no real store can have.
 package flaky
 
 import (
@@ -25,7 +25,7 @@ func New() *Store {
 	return &Store{Store: memory.New(), calls: make(map[string]int)}
 }
 
-// Fail makes operations fail: fault is asked before each, by its method's name. An
+// Fail makes operations fail: fault is called before each, with the name of its method. An
 // operation that fails does nothing.
 func (s *Store) Fail(fault func(op string) error) {
 	s.mu.Lock()
@@ -33,7 +33,7 @@ func (s *Store) Fail(fault func(op string) error) {
 	s.fault = fault
 }
 
-// Calls is how often an operation was called, by its method's name.
+// Calls is how often the method with a name was called.
 func (s *Store) Calls(op string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,13 +1,13 @@
-// Package groupcommit makes batches that form by themselves.
+// Package groupcommit commits values in batches, which form by themselves.
 package groupcommit
 
 import "sync"
 
-// Group gathers what is added while one commit runs, and the next commit takes it
-// all. Alone, a value is committed at once, in the goroutine that added it; nobody
-// waits for a timer.
+// Group gathers the values that are added during one commit into the batch of the next. A
+// value that is added alone is committed at once, in the goroutine that added it. No timer
+// is involved.
 type Group[T any] struct {
-	// Commit takes a batch; it is never called twice at a time.
+	// Commit commits a batch. Calls of it never overlap.
 	Commit func(batch []T)
 	// Limit says how many of the waiting values make a batch, at least one. Nil makes
 	// one batch of all.
@@ -16,11 +16,11 @@ type Group[T any] struct {
 	mu      sync.Mutex
 	waiting []T
 	running bool
-	more    sync.WaitGroup // the goroutine that goes on after Add has returned
+	more    sync.WaitGroup // the goroutine that continues after Add has returned
 }
 
-// Add puts a value into the next batch. It returns without waiting for the
-// value's commit when another one runs, and after it otherwise.
+// Add puts a value into the next batch. If a commit is running, Add returns at once.
+// Otherwise it commits the value before it returns.
 func (g *Group[T]) Add(v T) {
 	batch := g.put(v)
 	if batch == nil {
@@ -28,7 +28,7 @@ func (g *Group[T]) Add(v T) {
 	}
 	g.Commit(batch)
 
-	// Whoever added the first value must not be kept for the others.
+	// The caller, who added the first value, must not wait for the others.
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if batch := g.next(); batch != nil {
@@ -36,14 +36,15 @@ func (g *Group[T]) Add(v T) {
 	}
 }
 
-// AddAsync is Add for a caller who has other things to do: it never waits.
+// AddAsync is like Add, but never waits.
 func (g *Group[T]) AddAsync(v T) {
 	if batch := g.put(v); batch != nil {
 		g.more.Go(func() { g.run(batch) })
 	}
 }
 
-// put adds a value to what waits. If nothing runs, it gives the batch to run.
+// put adds a value to those that wait. If no commit is running, it returns a batch to
+// commit.
 func (g *Group[T]) put(v T) []T {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -64,7 +65,7 @@ func (g *Group[T]) run(batch []T) {
 	}
 }
 
-// next takes the next batch out of what waits, and ends the run if nothing does.
+// next takes the next batch from the values that wait, and ends the run if there are none.
 func (g *Group[T]) next() []T {
 	if len(g.waiting) == 0 {
 		g.running = false
@@ -83,6 +84,6 @@ func (g *Group[T]) next() []T {
 	return batch
 }
 
-// Wait returns when nothing is being committed by a goroutine of its own. The
-// caller sees to it that nothing is added meanwhile.
+// Wait waits until no goroutine of the group is committing. The caller must make sure that
+// nothing is added meanwhile.
 func (g *Group[T]) Wait() { g.more.Wait() }

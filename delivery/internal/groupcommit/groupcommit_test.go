@@ -10,7 +10,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// all makes one batch of all that waits.
+// all makes one batch of all values that wait.
 func all(waiting []int) int { return len(waiting) }
 
 func TestAloneIsAtOnce(t *testing.T) {
@@ -25,8 +25,8 @@ func TestAloneIsAtOnce(t *testing.T) {
 	g.Wait()
 }
 
-// What is added while a commit runs goes into the next one together, and whoever
-// added the first value is not kept for it.
+// Values that are added during a commit go into the next one together. Whoever added the
+// first value does not wait for that.
 func TestGathers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		batches := make(chan []int)
@@ -36,14 +36,14 @@ func TestGathers(t *testing.T) {
 			g.Add(0)
 			close(returned)
 		}()
-		synctest.Wait() // the first commit runs
+		synctest.Wait() // until the first commit runs
 		for v := 1; v <= 3; v++ {
-			g.Add(v) // and does not hold up those who add
+			g.Add(v) // does not block
 		}
 		if got := <-batches; !slices.Equal(got, []int{0}) {
 			t.Errorf("the first batch is %v", got)
 		}
-		<-returned // while the second commit has not ended
+		<-returned // before the second commit has ended
 		if got := <-batches; !slices.Equal(got, []int{1, 2, 3}) {
 			t.Errorf("the second batch is %v", got)
 		}
@@ -76,7 +76,7 @@ func TestTakesBatchesOfItsSize(t *testing.T) {
 	})
 }
 
-// A batch stays as it was though values are added while it is being committed.
+// A batch does not change when values are added while it is being committed.
 func TestBatchIsTheCommittersOwn(t *testing.T) {
 	g := Group[int]{Limit: func([]int) int { return 1 }}
 	var committed []int
@@ -150,7 +150,7 @@ func TestUnderLoad(t *testing.T) {
 	})
 }
 
-// Nobody waits for a timer: a lone value is committed though time stands still.
+// No timer is involved: a single value is committed even while time stands still.
 func TestNeedsNoTimer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()

@@ -9,8 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// BenchmarkRecords writes and reads what stores keep of an event of 500 bytes and of
-// a request.
+// BenchmarkRecords encodes and decodes what stores keep of an event of 500 bytes and of a
+// request.
 func BenchmarkRecords(b *testing.B) {
 	at := time.Unix(1_773_426_600, 0)
 	event := &record.Event{

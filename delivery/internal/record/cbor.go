@@ -5,9 +5,9 @@ import (
 	"math"
 )
 
-// What events and rows of the log consist of, as the encoder of webhooks would write
-// it: there is one of each for every event that comes in, and looking up how costs
-// more than the writing.
+// These functions write what events and rows of the log consist of, just as the encoder
+// for webhooks would. Every event needs a record of each, and the encoder spends more time
+// on reflection than on writing.
 
 // The major types of CBOR.
 const (
@@ -19,7 +19,7 @@ const (
 	majorOther = 7 << 5
 )
 
-// appendHead begins an item in the shortest way there is.
+// appendHead begins an item in the shortest form.
 func appendHead(b []byte, major byte, n uint64) []byte {
 	switch {
 	case n < 24:

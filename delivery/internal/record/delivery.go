@@ -9,24 +9,24 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Delivery is where a delivery stands, in DeliverySize bytes: status (1), attempts (2),
-// when it is tried again (8), last request (16). A pending delivery that was not tried
-// has no record.
+// Delivery is the state of a delivery. Its record has DeliverySize bytes: status (1),
+// attempts (2), time of the retry (8), last request (16). A pending delivery that has not
+// been tried has no record.
 type Delivery struct {
 	Status   byte
 	Attempts uint16
-	RetryAt  int64     // what its last attempt that failed asked for, in milliseconds; 0 without one
+	RetryAt  int64     // when its last failed attempt asked to be retried, in milliseconds; 0 if none did
 	Last     uuid.UUID // request; uuid.Nil before the first
 }
 
-// What a Delivery's Status is: the first letter of a delivery.DeliveryStatus.
+// The values of a Delivery's Status: the first letters of each delivery.DeliveryStatus.
 const (
 	Pending = 'p'
 	Success = 's'
 	Failed  = 'f'
 )
 
-// DeliverySize is how long the record of a delivery is.
+// DeliverySize is the length of a delivery's record.
 const DeliverySize = 1 + 2 + 8 + 16
 
 var deliveryStatuses = map[byte]delivery.DeliveryStatus{
@@ -35,7 +35,7 @@ var deliveryStatuses = map[byte]delivery.DeliveryStatus{
 	Failed:  delivery.DeliveryFailed,
 }
 
-// AppendDelivery makes a delivery's record behind what b has.
+// AppendDelivery appends a delivery's record to b.
 func AppendDelivery(b []byte, d *Delivery) []byte {
 	b = append(b, d.Status)
 	b = binary.BigEndian.AppendUint16(b, d.Attempts)
@@ -43,7 +43,7 @@ func AppendDelivery(b []byte, d *Delivery) []byte {
 	return append(b, d.Last[:]...)
 }
 
-// DecodeDelivery reads a delivery's record, which is empty before its first request.
+// DecodeDelivery decodes a delivery's record, which is empty before its first request.
 func DecodeDelivery(b []byte) (Delivery, error) {
 	switch {
 	case len(b) == 0:
@@ -57,7 +57,8 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 	}, nil
 }
 
-// Of describes the delivery of an event to a webhook. A test is on no schedule.
+// Of describes the delivery of an event to a webhook. The delivery of a test is not on the
+// schedule.
 func (d *Delivery) Of(e *delivery.Event, test bool, webhook uuid.UUID) delivery.Delivery {
 	described := delivery.Delivery{WebhookID: webhook, Status: deliveryStatuses[d.Status], Attempts: int(d.Attempts)}
 	switch {
@@ -70,7 +71,7 @@ func (d *Delivery) Of(e *delivery.Event, test bool, webhook uuid.UUID) delivery.
 	return described
 }
 
-// Stored is the delivery as it is copied, but for when it falls due.
+// Stored is the delivery as Export gives it, without when it falls due.
 func (d *Delivery) Stored(webhook uuid.UUID) (delivery.StoredDelivery, error) {
 	status := deliveryStatuses[d.Status]
 	if status == "" {
@@ -82,14 +83,14 @@ func (d *Delivery) Stored(webhook uuid.UUID) (delivery.StoredDelivery, error) {
 	}, nil
 }
 
-// AppendStoredDelivery makes the record of a delivery that is copied.
+// AppendStoredDelivery appends the record of a delivery that is imported to b.
 func AppendStoredDelivery(b []byte, d *delivery.StoredDelivery) []byte {
 	return AppendDelivery(b, &Delivery{
 		Status: d.Status[0], Attempts: uint16(d.Attempts), RetryAt: Millis(d.RetryAt), Last: d.LastRequest,
 	})
 }
 
-// Status is how a request ended.
+// Status is the status of a request.
 func Status(success bool) delivery.RequestStatus {
 	if success {
 		return delivery.RequestSuccess
@@ -97,7 +98,7 @@ func Status(success bool) delivery.RequestStatus {
 	return delivery.RequestFailed
 }
 
-// Millis is a time in milliseconds, 0 for the zero time; Time reads it.
+// Millis converts a time to milliseconds, the zero time to 0. Time converts it back.
 func Millis(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -105,7 +106,7 @@ func Millis(t time.Time) int64 {
 	return t.UnixMilli()
 }
 
-// Time is a time from milliseconds, the zero time from 0.
+// Time converts milliseconds to a time, 0 to the zero time.
 func Time(ms int64) time.Time {
 	if ms == 0 {
 		return time.Time{}

@@ -12,8 +12,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// TestDeliveryRecord holds the 27 bytes of a delivery: both stores have files and keys
-// full of them, and scripts of Redis that read them.
+// TestDeliveryRecord fixes the 27 bytes of a delivery: files and keys of both stores are full
+// of them, and scripts in Redis read them.
 func TestDeliveryRecord(t *testing.T) {
 	t.Parallel()
 	last := uuid.UUID{0: 0xAA, 15: 0xBB}
@@ -45,7 +45,7 @@ func TestDeliveryRecord(t *testing.T) {
 	}
 }
 
-// TestDescribedDelivery says when the next attempt of a delivery is shown.
+// TestDescribedDelivery checks which next attempt of a delivery is shown.
 func TestDescribedDelivery(t *testing.T) {
 	t.Parallel()
 	e := &delivery.Event{ReceivedAt: time.UnixMilli(1000).UTC()}
@@ -71,7 +71,7 @@ func TestDescribedDelivery(t *testing.T) {
 	}
 }
 
-// TestPeriods numbers hours and slices, as counters are found by them.
+// TestPeriods checks the numbers of hours and slices, by which counters are found.
 func TestPeriods(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 3, 1, 10, 59, 59, 0, time.UTC)

@@ -6,8 +6,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Requests are counted by hours and by slices of delivery.StatsSlice, which are numbered
-// from 1970; what is earlier is in the first.
+// Requests are counted by hours and by slices of delivery.StatsSlice. Both are numbered from
+// 1970; earlier times belong to the first.
 
 // Hour is the number of the hour of a time.
 func Hour(t time.Time) int64 { return period(t, time.Hour) }

@@ -1,6 +1,6 @@
-// Package record is how stores write webhooks, events and requests: CBOR (RFC 8949).
-// What a later version adds to a webhook does not matter to this one. Events and
-// requests are arrays, of which a version reads its own and those of earlier ones.
+// Package record encodes webhooks, events and requests for stores, in CBOR (RFC 8949).
+// Webhooks are maps: a version ignores what a later one has added. Events and requests are
+// arrays: a version can decode its own and those of earlier versions.
 package record
 
 import (
@@ -15,13 +15,13 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Arrays begin with the version of their layout; elements are only added at the end.
+// version is the first element of every array. New elements may only be added at the end.
 const version = 1
 
-// Overhead is ample for what a record has beside its texts and its payload.
+// Overhead is enough for all of a record but its texts and its payload.
 const Overhead = 80
 
-// ErrUnreadable says that what is stored is no record.
+// ErrUnreadable says that stored bytes are not a record.
 var ErrUnreadable = errors.New("a record in the store cannot be read")
 
 var encoder = func() cbor.EncMode {
@@ -32,8 +32,8 @@ var encoder = func() cbor.EncMode {
 	return mode
 }()
 
-// decoder takes texts as they come: one bad byte in an error message of somebody
-// else's must not hide a row.
+// decoder accepts texts that are not UTF-8: one bad byte in an error message that an
+// endpoint caused must not hide a row.
 var decoder = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{UTF8: cbor.UTF8DecodeInvalid}.DecMode()
 	if err != nil {
@@ -68,12 +68,12 @@ type webhook struct {
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 }
 
-// EncodeWebhook makes a webhook's record, without its tenant and id.
+// EncodeWebhook encodes a webhook, without its tenant and id.
 func EncodeWebhook(w *delivery.Webhook) []byte {
 	return encode(webhook{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt, w.DisabledAt})
 }
 
-// DecodeWebhook reads a webhook; its tenant and id are the caller's to fill in.
+// DecodeWebhook decodes a webhook. The caller must fill in its tenant and id.
 func DecodeWebhook(b []byte) (*delivery.Webhook, error) {
 	var r webhook
 	if err := decode(b, &r); err != nil {
@@ -91,7 +91,7 @@ type Event struct {
 	Type       string
 	OccurredAt time.Time
 	Test       bool
-	// Targets names its webhooks, in a form of the store's own.
+	// Targets names its webhooks, in the store's own format.
 	Targets []byte
 	Payload []byte
 }
@@ -108,7 +108,7 @@ type event struct {
 	Payload []byte
 }
 
-// AppendEvent makes an event's record behind what b has.
+// AppendEvent appends an event's record to b.
 func AppendEvent(b []byte, e *Event) []byte {
 	b = appendArray(b, 7)
 	b = appendInt(b, version)
@@ -120,7 +120,7 @@ func AppendEvent(b []byte, e *Event) []byte {
 	return appendBytes(b, e.Payload)
 }
 
-// DecodeEvent reads an event. It keeps nothing of b.
+// DecodeEvent decodes an event. It does not retain b.
 func DecodeEvent(b []byte) (*Event, error) {
 	var r event
 	if err := decode(b, &r); err != nil {
@@ -153,14 +153,14 @@ type request struct {
 	Standard        bool
 }
 
-// requestSize is how many elements that has.
+// requestSize is the number of elements of a request.
 const requestSize = 15
 
-// oldRequest begins a row of before the head was kept, which has fewer.
+// oldRequest begins a row from before headers were stored, which has fewer elements.
 var oldRequest = appendArray(nil, 12)
 
-// What the head of nearly every request has is written as usual, which neither can be.
-// As rows have it so, these stay, whatever the defaults become.
+// Nearly all requests have the same headers, which are stored as usual, a text that is no
+// valid header. Since rows have it, these values must stay, even if the defaults change.
 const (
 	usualAgent     = "Caddy-Webhooks"
 	usualSignature = "X-Level-Signature"
@@ -181,8 +181,8 @@ func lengthen(text, often string) string {
 	return text
 }
 
-// AppendRequest makes the record of a row of the log behind what b has, without its
-// tenant, its ids, its status, its next attempt and its bodies.
+// AppendRequest appends the record of a row of the log to b, without the row's tenant, ids,
+// status, next attempt and bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendArray(b, requestSize)
 	b = appendInt(b, version)
@@ -202,8 +202,8 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	return appendBool(b, r.Headers.StandardWebhooks)
 }
 
-// DecodeRequest reads a row of the log; what AppendRequest leaves out is the
-// caller's to fill in. It keeps nothing of b.
+// DecodeRequest decodes a row of the log. The caller must fill in what AppendRequest leaves
+// out. It does not retain b.
 func DecodeRequest(b []byte) (delivery.Request, error) {
 	if rest, old := bytes.CutPrefix(b, oldRequest); old {
 		b = slices.Concat(appendArray(nil, requestSize), rest)

@@ -17,7 +17,7 @@ var times = []time.Time{
 	time.Unix(1<<16, 999_999_999).UTC(), time.Unix(math.MaxUint32+1, 1).UTC(), time.Unix(-1<<33, 0).UTC(),
 }
 
-// TestEventRecord writes events as the encoder would, and reads them again.
+// TestEventRecord checks that events are encoded as the encoder would, and decodes them.
 func TestEventRecord(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{0, 23, 24, 255, 256, 65535, 65536} {
@@ -67,7 +67,7 @@ func TestRequestRecord(t *testing.T) {
 	}
 }
 
-// TestUsualHead says that what most requests have takes little room.
+// TestUsualHead checks that the headers of most requests take little room.
 func TestUsualHead(t *testing.T) {
 	t.Parallel()
 	settings := delivery.DefaultSettings()
@@ -81,7 +81,7 @@ func TestUsualHead(t *testing.T) {
 	}
 }
 
-// TestOldRequestRecord reads a row of before the head of a request was kept.
+// TestOldRequestRecord decodes a row from before headers were stored.
 func TestOldRequestRecord(t *testing.T) {
 	t.Parallel()
 	r := delivery.Request{
@@ -100,8 +100,7 @@ func TestOldRequestRecord(t *testing.T) {
 	}
 }
 
-// TestWebhookRecord writes webhooks and reads them again, also as an earlier version
-// wrote them.
+// TestWebhookRecord encodes and decodes webhooks, and decodes one of an earlier version.
 func TestWebhookRecord(t *testing.T) {
 	t.Parallel()
 	at := time.Unix(1<<30, 123_000_000).UTC()
