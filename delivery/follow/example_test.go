@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-// table is a log of requests, as a store may have it.
+// table is a store's log of requests.
 type table struct {
 	mu   sync.Mutex
 	rows map[uuid.UUID]delivery.Request
@@ -35,8 +35,7 @@ func (t *table) read(_ context.Context, tenant string, ids []uuid.UUID) (rows []
 	return rows, nil
 }
 
-// A store that one process has to itself keeps the record of what it wrote in a Ring, and
-// has a Hub follow that.
+// A store that is used by only one process keeps its record in a Ring, and has a Hub on it.
 func Example() {
 	log := &table{rows: make(map[uuid.UUID]delivery.Request)}
 	ring := follow.NewRing(log.read)

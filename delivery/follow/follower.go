@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// maxRows is how many rows a feed keeps for those who are late.
+	// maxRows is how many rows a feed keeps for followers that are late.
 	maxRows = 1000
-	// maxNext is how many a follower is given at a time.
+	// maxNext is how many rows Next returns at most.
 	maxNext = 100
 )
 
@@ -21,10 +21,10 @@ type row struct {
 	written delivery.Written
 }
 
-// feed has the newest requests of a tenant. Hub.mu guards it; what is in rows does not
+// feed has the newest requests of a tenant. Hub.mu guards it; the rows themselves never
 // change.
 type feed struct {
-	from      Position // all that came behind it is in rows
+	from      Position // everything behind it is in rows
 	rows      []row
 	more      chan struct{} // closed when there is more
 	followers int
@@ -32,7 +32,7 @@ type feed struct {
 
 func newFeed(from Position) *feed { return &feed{from: from, more: make(chan struct{})} }
 
-// add adds rows, and forgets the oldest of too many.
+// add adds rows, and drops the oldest if there are too many.
 func (f *feed) add(rows []row) {
 	f.rows = append(f.rows, rows...)
 	if n := len(f.rows) - maxRows; n > 0 {
@@ -42,7 +42,7 @@ func (f *feed) add(rows []row) {
 	f.wake()
 }
 
-// restart forgets what came before a place.
+// restart drops everything before a position.
 func (f *feed) restart(from Position) {
 	f.from, f.rows = from, nil
 	f.wake()
@@ -53,7 +53,7 @@ func (f *feed) wake() {
 	f.more = make(chan struct{})
 }
 
-// after is what the feed has behind a place.
+// after gives what the feed has behind a position.
 func (f *feed) after(at Position) []row {
 	i, found := slices.BinarySearchFunc(f.rows, at, func(r row, at Position) int { return r.at.Compare(at) })
 	if found {
@@ -68,17 +68,17 @@ type follower struct {
 	tenant string
 	feed   *feed
 	at     Position
-	unsure bool  // whether the source knows at
-	late   []row // what was read from the source, and not given yet
+	unsure bool  // the source may not know at
+	late   []row // read from the source, but not returned yet
 }
 
-// Position is the place behind what Next returned last.
+// Position is the position behind what Next returned last.
 func (f *follower) Position() string { return f.at.String() }
 
 // Close ends the following.
 func (f *follower) Close() { f.hub.leave(f) }
 
-// Next waits for requests, however often the source fails.
+// Next waits for requests. If the source fails, it tries again.
 func (f *follower) Next(ctx context.Context) ([]delivery.Written, error) {
 	again := newBackoff()
 	for {
@@ -97,7 +97,7 @@ func (f *follower) Next(ctx context.Context) ([]delivery.Written, error) {
 			return f.give(rows), nil
 		case more != nil:
 			err = f.wait(ctx, more)
-		case sure && f.at == before: // the feed is ahead of the source, which was put back
+		case sure && f.at == before: // the feed is ahead of the source, which has lost data
 			err = again.Wait(ctx)
 		}
 		switch {
@@ -118,7 +118,7 @@ func (f *follower) give(rows []row) []delivery.Written {
 	return written
 }
 
-// fromFeed takes what the feed has. More is closed when it has more; it is nil if the
+// fromFeed reads rows from the feed; more is closed when the feed has more. It is nil if the
 // follower is further back than the feed goes.
 func (f *follower) fromFeed() (rows []row, more <-chan struct{}) {
 	f.hub.mu.Lock()
@@ -130,7 +130,7 @@ func (f *follower) fromFeed() (rows []row, more <-chan struct{}) {
 	return rows[:min(len(rows), maxNext)], f.feed.more
 }
 
-// fromSource takes what the source has, which may be nothing of this tenant's.
+// fromSource reads rows from the source, which may have none of this tenant.
 func (f *follower) fromSource(ctx context.Context) ([]row, error) {
 	if len(f.late) == 0 {
 		if err := f.readSource(ctx); err != nil {
@@ -168,8 +168,8 @@ func (f *follower) readSource(ctx context.Context) error {
 	return nil
 }
 
-// wait waits for more. If none comes, the follower stands where the hub does: what
-// others have written meanwhile need not be read again when it comes back.
+// wait waits for more. If nothing comes, it moves the follower to the hub's position, so that
+// what other tenants wrote meanwhile need not be read when the follower comes back.
 func (f *follower) wait(ctx context.Context, more <-chan struct{}) error {
 	select {
 	case <-more:

@@ -14,9 +14,10 @@ import (
 )
 
 const (
-	// lookEvery bounds how long a hub that nobody needs any more goes on.
-	lookEvery = 2 * time.Second
-	// How long to wait before what the source failed to do is tried again.
+	// readTime limits one Read of the source, and so how long a hub goes on reading after
+	// its last follower has left.
+	readTime = 2 * time.Second
+	// How long to wait before the source is tried again after an error.
 	firstBackoff = 100 * time.Millisecond
 	maxBackoff   = 5 * time.Second
 )
@@ -34,7 +35,7 @@ type Hub struct {
 
 	mu    sync.Mutex
 	feeds map[string]*feed // of the tenants that are followed
-	// reading says that the goroutine runs; all up to at is in the feeds then.
+	// reading says that the goroutine runs. Then the feeds have everything up to at.
 	reading bool
 	at      Position
 }
@@ -46,15 +47,15 @@ func NewHub(source Source) *Hub {
 	return h
 }
 
-// Stop ends all following: a Next that waits returns an error. It does not wait for
-// what the source has begun.
+// Stop ends all following: a Next that waits returns an error. Stop does not wait for calls
+// of the source to end.
 func (h *Hub) Stop() {
 	h.mu.Lock() // Follow may be about to start something
 	defer h.mu.Unlock()
 	h.cancel()
 }
 
-// Wait returns, after Stop, once the source is no longer read.
+// Wait waits, after Stop, until the source is no longer read.
 func (h *Hub) Wait() { h.readers.Wait() }
 
 var errClosed = fmt.Errorf("%w: the store is closed", delivery.ErrUnavailable)
@@ -107,16 +108,16 @@ func (h *Hub) read() {
 		}
 		h.mu.Unlock()
 		if err := h.step(at); err != nil {
-			_ = again.Wait(h.ctx) // then there is an end
+			_ = again.Wait(h.ctx) // the loop ends with the context
 		} else {
 			again.Reset()
 		}
 	}
 }
 
-// step takes what there is behind a place into the feeds.
+// step reads what is behind a position into the feeds.
 func (h *Hub) step(at Position) error {
-	entries, end, err := h.source.Read(h.ctx, at, lookEvery)
+	entries, end, err := h.source.Read(h.ctx, at, readTime)
 	if errors.Is(err, delivery.ErrLostPlace) {
 		if end, err = h.source.Last(h.ctx); err == nil {
 			h.push(nil, end)
@@ -147,8 +148,8 @@ func (h *Hub) step(at Position) error {
 	return nil
 }
 
-// push adds to the feeds what was written up to a place. Those that are not in rows
-// begin there anew: whoever follows them reads what came before by itself.
+// push adds what was written up to a position to the feeds. Feeds that have no rows here
+// restart there: their followers read what came before by themselves.
 func (h *Hub) push(rows map[string][]row, end Position) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -164,7 +165,7 @@ func (h *Hub) push(rows map[string][]row, end Position) {
 	}
 }
 
-// rows reads the rows of requests of a tenant, in the order of the requests.
+// rows reads the rows of entries of a tenant, in the order of the entries.
 func (h *Hub) rows(ctx context.Context, tenant string, entries []Entry) ([]row, error) {
 	if len(entries) == 0 {
 		return nil, nil

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Position is a place in the order in which requests were written. Major and Minor are
-// the source's own: they name what was written in one step. Index is for a source that
+// Position is a position in the order in which requests were written. Major and Minor are
+// chosen by the source, and identify what it wrote in one step. Index is for a source that
 // writes many requests in a step: the position is behind the first Index requests of the
-// tenant in it.
+// tenant in that step.
 type Position struct {
 	Major, Minor uint64
 	Index        uint32
 }
 
-// All is the Index of a position behind all of a step.
+// All is the Index of a position behind all requests of a step.
 const All = math.MaxUint32
 
 // Compare orders positions.
@@ -24,7 +24,7 @@ func (p Position) Compare(q Position) int {
 	return cmp.Or(cmp.Compare(p.Major, q.Major), cmp.Compare(p.Minor, q.Minor), cmp.Compare(p.Index, q.Index))
 }
 
-// String is what ParsePosition reads.
+// String formats the position for ParsePosition.
 func (p Position) String() string {
 	b := strconv.AppendUint(make([]byte, 0, 40), p.Major, 10)
 	b = strconv.AppendUint(append(b, '-'), p.Minor, 10)
@@ -34,8 +34,8 @@ func (p Position) String() string {
 	return string(b)
 }
 
-// ParsePosition reads a position. What is none becomes the zero one, which no source may
-// know.
+// ParsePosition parses a position. If the text is not one, the result is the zero position,
+// which no source may know.
 func ParsePosition(s string) Position {
 	major, rest, _ := strings.Cut(s, "-")
 	minor, index, partial := strings.Cut(rest, "-")

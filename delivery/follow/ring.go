@@ -14,14 +14,14 @@ import (
 const (
 	// ringSize is how many requests of all tenants a Ring remembers: half a megabyte.
 	ringSize = 1 << 14
-	// ringBatch is how many it gives at a time.
+	// ringBatch is how many entries Read returns at most.
 	ringBatch = 256
 )
 
-// Ring is the Source of a store that one process has to itself. It keeps the newest 16,384
-// requests of all tenants in memory, and knows no position of before it was made.
+// Ring is the Source of a store that is used by only one process. It keeps the newest 16,384
+// requests of all tenants in memory. It knows no positions from before it was made.
 type Ring struct {
-	epoch uint64 // the Major of its positions, by which those of another ring are told
+	epoch uint64 // the Major of its positions, which those of another ring do not have
 	rows  RowsFunc
 
 	mu   sync.Mutex
@@ -33,13 +33,13 @@ type Ring struct {
 // RowsFunc reads rows of the log, as Source.Rows does.
 type RowsFunc func(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error)
 
-// NewRing makes a ring; rows reads the rows of what is added to it.
+// NewRing makes a ring. It calls rows to read the rows of what was added to it.
 func NewRing(rows RowsFunc) *Ring {
 	return &Ring{epoch: rand.Uint64(), rows: rows}
 }
 
-// Add adds requests in the order in which they were written. Those of one call are given
-// together to whoever waits.
+// Add adds requests in the order in which they were written. A Read that waits returns those
+// of one call together.
 func (r *Ring) Add(items ...Item) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,7 +57,7 @@ func (r *Ring) Add(items ...Item) {
 	}
 }
 
-// Rows is Source's.
+// Rows implements Source.
 func (r *Ring) Rows(ctx context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
 	return r.rows(ctx, tenant, ids)
 }
@@ -69,10 +69,10 @@ func (r *Ring) Last(context.Context) (Position, error) {
 	return r.position(r.last), nil
 }
 
-// position is the place behind so many.
+// position is the position behind the first n requests.
 func (r *Ring) position(n uint64) Position { return Position{r.epoch, n, All} }
 
-// Read is Source's.
+// Read implements Source.
 func (r *Ring) Read(ctx context.Context, after Position, wait time.Duration) ([]Entry, Position, error) {
 	entries, more, err := r.after(after)
 	if more != nil && wait > 0 {
@@ -92,8 +92,8 @@ func (r *Ring) Read(ctx context.Context, after Position, wait time.Duration) ([]
 	return entries, entries[len(entries)-1].Position, nil
 }
 
-// after is what was added behind a place; if that is nothing, more is closed when
-// there is something.
+// after gives what was added behind a position. If that is nothing, more is closed when
+// something is added.
 func (r *Ring) after(at Position) (entries []Entry, more <-chan struct{}, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
