@@ -34,7 +34,7 @@ func (s *Store) accept(call *delivery.AcceptCall, batch *delivery.AcceptBatch) d
 	for i := range call.Events {
 		e := &call.Events[i]
 		key := eventKey{call.Tenant, e.ID}
-		// A call whose answer was lost is made again, with the same nonce.
+		// If the result of a call was lost, the call is repeated with the same nonce.
 		switch known := s.event(key); {
 		case known == nil:
 			stored := s.schedule(call, e, &result)
@@ -51,8 +51,8 @@ func (s *Store) accept(call *delivery.AcceptCall, batch *delivery.AcceptBatch) d
 	return result
 }
 
-// schedule makes an event and schedules its deliveries, but for a test's, which whoever
-// accepts it sends.
+// schedule makes an event and schedules its deliveries. The delivery of a test is not
+// scheduled: whoever accepts the test sends it.
 func (s *Store) schedule(call *delivery.AcceptCall, e *delivery.AcceptEvent, result *delivery.Accepted) *event {
 	stored := &event{
 		Event: delivery.Event{

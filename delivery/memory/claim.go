@@ -17,7 +17,7 @@ func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, 
 	defer s.mu.Unlock()
 	c := claim{store: s, room: &room, now: s.Now(), fast: room.Fast, slow: room.Slow}
 	c.claimed.Next = delivery.ClaimEvery
-	// Those served longest ago go first.
+	// The webhooks that were served longest ago go first.
 	for _, w := range slices.SortedFunc(maps.Values(s.webhooks), func(a, b *webhook) int {
 		return cmp.Or(cmp.Compare(a.turn, b.turn), bytes.Compare(a.ID[:], b.ID[:]))
 	}) {
@@ -33,11 +33,11 @@ type claim struct {
 	store      *Store
 	room       *delivery.Room
 	now        time.Time
-	fast, slow int // how much room is left
+	fast, slow int // the room that is left
 	claimed    delivery.Claimed
 }
 
-// serve leases what is due of one webhook, as far as there is room.
+// serve leases due deliveries of one webhook, as far as there is room.
 func (c *claim) serve(w *webhook) {
 	given, left := c.room.Fast, &c.fast
 	if w.slow {
@@ -45,7 +45,7 @@ func (c *claim) serve(w *webhook) {
 	}
 	own := c.room.For(w.Ref(), w.slow)
 	if given == 0 || own == 0 {
-		return // Next passes over it
+		return // Next ignores it
 	}
 	for _, e := range c.store.inOrder(w) {
 		d := w.pending[e]
@@ -63,7 +63,7 @@ func (c *claim) serve(w *webhook) {
 	}
 }
 
-// lease gives a delivery out.
+// lease leases one delivery.
 func (c *claim) lease(w *webhook, e *event, d *scheduled) {
 	c.store.turn++
 	w.turn = c.store.turn
@@ -74,8 +74,8 @@ func (c *claim) lease(w *webhook, e *event, d *scheduled) {
 	})
 }
 
-// inOrder lists the events that a webhook has pending, the longest due first. Those that
-// have expired it drops.
+// inOrder drops a webhook's expired events, and lists those that are pending, the longest due
+// first.
 func (s *Store) inOrder(w *webhook) []*event {
 	s.dropExpired(w)
 	return slices.SortedFunc(maps.Keys(w.pending), func(a, b *event) int {
@@ -83,7 +83,7 @@ func (s *Store) inOrder(w *webhook) []*event {
 	})
 }
 
-// dropExpired takes off the schedule what its event's retention has outlived.
+// dropExpired removes deliveries whose events have expired from the schedule.
 func (s *Store) dropExpired(w *webhook) {
 	maps.DeleteFunc(w.pending, func(e *event, _ *scheduled) bool {
 		return s.event(eventKey{e.Tenant, e.ID}) != e

@@ -18,7 +18,7 @@ func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
 	return nil
 }
 
-// complete writes the row of one outcome, unless it is there or its webhook is not.
+// complete writes the row of one outcome, unless the row exists or its webhook does not.
 func (s *Store) complete(o *delivery.Outcome) {
 	r := o.Request
 	w := s.webhooks[delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}]
@@ -35,8 +35,8 @@ func (s *Store) complete(o *delivery.Outcome) {
 	s.ring.Add(follow.Item{Tenant: r.Tenant, ID: r.ID})
 }
 
-// end ends or reschedules a delivery, if the request held its lease, or was a re-run or a
-// test. It says when the next attempt is due, zero if the request has none.
+// end ends or reschedules a delivery, if its request still held the lease, or was a re-run or
+// a test. It returns when the next attempt is due, zero if there is none.
 func end(w *webhook, e *event, d *scheduled, o *delivery.Outcome) (next time.Time) {
 	success := o.Request.Status == delivery.RequestSuccess
 	if o.LeaseEnd == 0 {

@@ -13,7 +13,7 @@ func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Foll
 	return s.hub.Follow(ctx, tenant, after)
 }
 
-// rows reads rows of the log by their ids, for those who follow.
+// rows reads rows of the log by their ids, for followers.
 func (s *Store) rows(_ context.Context, tenant string, ids []uuid.UUID) ([]delivery.Request, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

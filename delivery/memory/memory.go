@@ -1,7 +1,7 @@
-// Package memory is a delivery.Store in memory: for tests, and an example for whoever
-// writes another one.
+// Package memory is a delivery.Store in memory: for tests, and as an example for writing
+// another store.
 //
-// It is written to be read, not to be quick. A mutex makes each operation one atomic step,
+// It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
 // delivery.Store: accept, claim, complete, webhooks, read, follow, stats, sweep. The suite
 // delivery/storetest checks that a store keeps the promises of that interface, and
@@ -19,7 +19,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-// Store is a delivery.Store in memory. What it holds ends with the process.
+// Store is a delivery.Store in memory. Its data ends with the process.
 type Store struct {
 	began time.Time
 	ring  *follow.Ring // the newest requests, in the order in which they were written
@@ -27,8 +27,8 @@ type Store struct {
 
 	mu       sync.Mutex // guards what follows
 	webhooks map[delivery.WebhookRef]*webhook
-	versions map[string]int64 // by tenant, of its webhooks
-	turn     int64            // the last that a webhook had
+	versions map[string]int64 // of each tenant's webhooks
+	turn     int64            // counts the turns that webhooks have had
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
@@ -36,12 +36,12 @@ type Store struct {
 
 var _ delivery.Store = (*Store)(nil)
 
-// webhook is one that exists, and what its deliveries go by.
+// webhook is a webhook that exists, with its schedule.
 type webhook struct {
 	delivery.Webhook
 
 	slow bool
-	turn int64 // when it was served last
+	turn int64 // its last one
 	// pending are its deliveries on the schedule.
 	pending map[*event]*scheduled
 }
@@ -51,18 +51,18 @@ type eventKey struct {
 	id     uuid.UUID
 }
 
-// event is one that was accepted.
+// event is an event that was accepted.
 type event struct {
 	delivery.Event
 
-	nonce      uuid.UUID // of the call that brought it, in which it has the place
+	nonce      uuid.UUID // of the call that had the event, at the index place
 	place      int
 	expires    time.Time
 	deliveries map[uuid.UUID]*scheduled // by webhook
 }
 
-// scheduled is a delivery. Due is when it falls due, or when its lease ends, in
-// milliseconds; it counts only while the delivery is in its webhook's pending.
+// scheduled is a delivery. Due is when it falls due or its lease ends, in milliseconds. It
+// has a meaning only while the delivery is in its webhook's pending.
 type scheduled struct {
 	delivery.Delivery
 
@@ -87,18 +87,18 @@ func New() *Store {
 // Open does nothing: there is nothing to connect to.
 func (s *Store) Open(context.Context) error { return nil }
 
-// Close ends those who follow.
+// Close ends all following.
 func (s *Store) Close() error {
 	s.hub.Stop()
 	s.hub.Wait()
 	return nil
 }
 
-// Ping says that the store answers.
+// Ping returns nil: the store always answers.
 func (s *Store) Ping(context.Context) error { return nil }
 
-// Now counts from when the store was made: setting this machine's clock moves nothing
-// that is due.
+// Now counts from when the store was made, so that setting this machine's clock does not
+// change when anything is due.
 func (s *Store) Now() time.Time { return s.began.Add(time.Since(s.began)) }
 
 // event finds an event that has not expired.

@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// TestStore is all that it takes to know whether a store is one.
+// TestStore runs the suite that every store must pass.
 func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		s := memory.New()
@@ -24,7 +24,7 @@ func TestStore(t *testing.T) {
 	})
 }
 
-// TestImports holds that this store needs nothing that others cannot import.
+// TestImports checks that this store needs nothing that others cannot import.
 func TestImports(t *testing.T) {
 	t.Parallel()
 	const module = "github.com/caddy-webhooks/caddy-webhooks/"

@@ -60,7 +60,7 @@ func (s *Store) Requests(_ context.Context, tenant string, filter delivery.Reque
 	return page, nil
 }
 
-// withoutBodies is a row as lists have it.
+// withoutBodies copies a row without its bodies, which lists leave out.
 func withoutBodies(r *delivery.Request) delivery.Request {
 	row := *r
 	row.ResponseBody, row.RequestBody = "", nil

@@ -12,9 +12,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// counted is what requests have in common that are counted together: those of a tenant,
-// whose webhook is the nil UUID here, in a slice with a duration; those of a webhook in an
-// hour.
+// counted is what requests that are counted together have in common. A tenant's requests
+// are counted by slice and duration, with the nil UUID as the webhook; a webhook's are
+// counted by hour.
 type counted struct {
 	ref      delivery.WebhookRef
 	since    time.Time
@@ -48,7 +48,7 @@ func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time)
 	return all, nil
 }
 
-// WebhookRequests counts the requests of webhooks of a tenant by the hour.
+// WebhookRequests counts the requests to webhooks of a tenant by the hour.
 func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uuid.UUID, since time.Time) ([]delivery.WebhookRequests, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Sweep drops all that is no longer kept, in one step.
+// Sweep drops everything that is too old, in one step.
 func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

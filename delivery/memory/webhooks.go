@@ -17,7 +17,7 @@ func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook,
 	var all []*delivery.Webhook
 	for ref, w := range s.webhooks {
 		if ref.Tenant == tenant {
-			found := w.Webhook // the caller's own
+			found := w.Webhook // a copy, which the caller may change
 			all = append(all, &found)
 		}
 	}
@@ -56,7 +56,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 }
 
 // UpdateWebhook writes a changed webhook. Its pending deliveries stay on the schedule:
-// Claim passes over webhooks that are not enabled.
+// Claim skips webhooks that are not enabled.
 func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +72,8 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 	return nil
 }
 
-// DeleteWebhook removes a webhook and all that belonged to it, which a store that has
-// more of it would leave to Sweep.
+// DeleteWebhook removes a webhook and all that belonged to it. A store with more data would
+// hide that, and leave its removal to Sweep.
 func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
