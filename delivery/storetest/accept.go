@@ -65,12 +65,12 @@ func testAcceptDuplicates(f *fixture) {
 	again.ID = first.ID
 	twice := f.event(w)
 	twice.ID = fresh.ID
-	// Known from before, twice in a call, and in two calls of a batch.
+	// Ids that are known already, are twice in a call, or are in two calls of a batch.
 	results := f.acceptAll(held, f.call(tenant, again, fresh, twice), f.call(tenant, twice), f.call("other", f.eventWithID(first.ID)))
 	want := [][]delivery.AcceptedEvent{
 		{{Duplicate: true}, {Deliveries: 1}, {Duplicate: true}},
 		{{Duplicate: true}},
-		{{}}, // another tenant's ids are its own
+		{{}}, // another tenant has its own ids
 	}
 	for i := range want {
 		f.must(results[i].Err)
@@ -117,7 +117,7 @@ func testAcceptRepeated(f *fixture) {
 	w := f.webhook(tenant)
 	call := f.call(tenant, leased(f.event(w)), leased(f.event()))
 	f.must(f.acceptAll(held, call)[0].Err)
-	call.Events = append(call.Events, leased(f.event(w))) // not of the first try
+	call.Events = append(call.Events, leased(f.event(w))) // which the first try did not have
 	result := f.acceptAll(held, call)[0]
 	f.must(result.Err)
 	want := []delivery.AcceptedEvent{{Repeated: true, Deliveries: 1}, {Repeated: true}, {Deliveries: 1}}
@@ -153,7 +153,7 @@ func testAcceptLarge(f *fixture) {
 	for i := range events {
 		events[i] = f.event(hooks...)
 	}
-	// As much as the contract lets one call have, and a little beside it.
+	// As much as the contract allows in one call, and a little more beside it.
 	results := f.acceptAll(held, f.call(tenant, f.event(hooks[0])), f.call(tenant, events...), f.call(tenant, f.event(hooks[1])))
 	for _, result := range results {
 		f.must(result.Err)
@@ -167,8 +167,7 @@ func testAcceptLarge(f *fixture) {
 	}
 }
 
-// testEventExpires knows that events are kept for an hour longer than the
-// retention.
+// testEventExpires lets an event expire, an hour after the retention ends.
 func testEventExpires(f *fixture) {
 	w := f.webhook(tenant)
 	e := f.event(w)
@@ -185,7 +184,7 @@ func testEventExpires(f *fixture) {
 		_, _, err := f.store.Event(context.Background(), tenant, e.ID)
 		return errors.Is(err, delivery.ErrNotFound)
 	})
-	// A delivery that is still pending then is dropped.
+	// A delivery that is still pending by then is dropped.
 	f.eventually("the claim sees that nothing is due", func() bool {
 		claimed := f.claim(wideRoom)
 		if len(claimed.Jobs) > 0 {
@@ -201,8 +200,7 @@ func testEventExpires(f *fixture) {
 	}
 }
 
-// testPausedExpires has an event expire while a webhook that waits for it is
-// paused.
+// testPausedExpires lets an event expire while its webhook is paused.
 func testPausedExpires(f *fixture) {
 	w := f.webhook(tenant)
 	e := f.event(w)
@@ -224,9 +222,9 @@ func testPausedExpires(f *fixture) {
 	}
 }
 
-// testIDUsedAgain gives an id to another event once the first is no longer kept:
-// what was pending of the first must not send the second, nor may what is in the
-// log of the first be taken for a request of the second.
+// testIDUsedAgain reuses an id for another event after the first has expired. A delivery of
+// the first must not send the second, and a request of the first must not be taken for one
+// of the second.
 func testIDUsedAgain(f *fixture) {
 	w := f.webhook(tenant)
 	first := f.event(w)

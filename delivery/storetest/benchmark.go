@@ -10,13 +10,13 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Load is work for a store, as a busy day brings it: events of 500 bytes with one
-// delivery each, born leased, and its success. The zero value has one webhook.
+// Load is work for a store as on a busy day: events of 500 bytes, each with one delivery that
+// is born leased and succeeds. The zero value has one webhook.
 type Load struct {
 	Store delivery.Store
-	// Webhooks is how many there are, of a tenant each; events go to them in turn.
+	// Webhooks is how many there are, each of its own tenant. Events go to them in turn.
 	Webhooks int
-	// ForeignIDs has the emitters choose ids, at random.
+	// ForeignIDs makes the ids of events random, as emitters may choose them.
 	ForeignIDs bool
 
 	webhooks []*delivery.Webhook
@@ -59,7 +59,7 @@ func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
 	return call
 }
 
-// Accept has a batch of events accepted, a call each.
+// Accept accepts a batch of events, each in its own call.
 func (l *Load) Accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, []delivery.Accepted) {
 	b.Helper()
 	calls := make([]delivery.AcceptCall, n)
@@ -75,7 +75,7 @@ func (l *Load) Accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, [
 	return calls, results
 }
 
-// Complete has every event of a batch delivered at the first attempt.
+// Complete delivers every event of a batch at the first attempt.
 func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []delivery.Accepted) {
 	b.Helper()
 	outcomes := make([]delivery.Outcome, len(calls))
@@ -96,7 +96,7 @@ func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []de
 	}
 }
 
-// Run takes b.N events through their whole life, in batches.
+// Run accepts and delivers b.N events, in batches.
 func (l *Load) Run(b *testing.B, batch int) {
 	b.Helper()
 	b.ReportAllocs()
@@ -108,9 +108,9 @@ func (l *Load) Run(b *testing.B, batch int) {
 	}
 }
 
-// Stats measures what is asked of a store for how 10,000 webhooks of a tenant fared,
-// and for how a few of them did: each was sent requests of 8 event types in each of
-// the last 24 hours, a tenth of which failed.
+// Stats measures reading the statistics of 10,000 webhooks of a tenant, and of a few of them.
+// In each of the last 24 hours, each webhook was sent requests of 8 event types, a tenth of
+// which failed.
 func Stats(b *testing.B, store delivery.Copyable) {
 	b.Helper()
 	ids := fillDay(b, store, 10_000)

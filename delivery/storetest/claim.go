@@ -24,7 +24,7 @@ func testLeases(f *fixture) {
 	f.must(f.store.Release(f.Context(), []delivery.Lease{lease}))
 	f.tick() // a lease of the same length in the same millisecond has the same end
 
-	// Changed meanwhile: the job has what is true now.
+	// The webhook has changed meanwhile: the job has the present one.
 	f.update(w, func(w *delivery.Webhook) { w.URL, w.Secret = "https://example.org/moved", "new" })
 	now, _, err := f.store.Webhook(f.Context(), w.Ref())
 	f.must(err)
@@ -96,7 +96,7 @@ func testRoom(f *fixture) {
 	}
 }
 
-// testPassOver has many webhooks without room before the one that has some.
+// testPassOver puts many webhooks without room before the one that has room.
 func testPassOver(f *fixture) {
 	const crowd = 350
 	hooks := f.webhooks(tenant, crowd+1)
@@ -116,7 +116,7 @@ func testPassOver(f *fixture) {
 	}
 }
 
-// testTurns has a webhook with much that is due beside one with little.
+// testTurns gives one webhook many due deliveries, and another one few.
 func testTurns(f *fixture) {
 	busy, quiet := f.webhook(tenant), f.webhook(tenant)
 	for range 50 {
@@ -130,7 +130,7 @@ func testTurns(f *fixture) {
 		if slices.ContainsFunc(jobs, func(j delivery.Job) bool { return j.Webhook.ID == quiet.ID }) {
 			return
 		}
-		// Two webhooks take turns; a clock of milliseconds may let one twice.
+		// Two webhooks take turns; within a millisecond, one may have two in a row.
 		if claims > 5 {
 			f.Fatalf("%d claims, and the turn of the second webhook has not come", claims)
 		}
@@ -138,7 +138,7 @@ func testTurns(f *fixture) {
 	}
 }
 
-// tick waits until the store's clock has gone on by a millisecond.
+// tick waits until the store's clock has advanced by a millisecond.
 func (f *fixture) tick() {
 	f.Helper()
 	now := f.store.Now()
@@ -167,7 +167,7 @@ func testSlow(f *fixture) {
 	if len(jobs) != 1 || !jobs[0].Slow || jobs[0].Webhook.ID != slow.ID {
 		f.Fatalf("claimed %+v, want one job of the slow webhook", jobs)
 	}
-	// Paused and resumed, it is slow still.
+	// It is still slow after it was paused and resumed.
 	f.update(slow, func(w *delivery.Webhook) { w.Enabled = false })
 	f.update(slow, func(w *delivery.Webhook) { w.Enabled = true })
 	next := f.claim(wideRoom).Jobs
@@ -219,7 +219,7 @@ func testPause(f *fixture) {
 	f.accept(held, waiting)
 	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
 	f.nothingDue()
-	// Its outcome comes in while it is paused.
+	// The outcome is written while the webhook is paused.
 	f.complete(retried(f.outcome(job), f.store.Now().Add(-time.Second)))
 	f.nothingDue()
 	f.wantDelivery(&delivery.Job{Webhook: w, Event: &delivery.Event{Tenant: tenant, ID: waiting.ID}},
@@ -241,7 +241,7 @@ func testPause(f *fixture) {
 	}
 }
 
-// testClaimedOnce has many claim at once.
+// testClaimedOnce makes many claims at the same time.
 func testClaimedOnce(f *fixture) {
 	const workers, events = 8, 400
 	hooks := f.webhooks(tenant, 5)
@@ -275,7 +275,7 @@ func testClaimedOnce(f *fixture) {
 		})
 	}
 	wg.Wait()
-	// A claim that overlaps another may find less than there is.
+	// A claim that overlaps another one may find less than there is.
 	for _, j := range f.drain(wideRoom) {
 		seen[delivery.Lease{Webhook: j.Webhook.Ref(), EventID: j.Event.ID}]++
 	}
@@ -289,7 +289,7 @@ func testClaimedOnce(f *fixture) {
 	}
 }
 
-// sortIDs sorts ids downwards, as pages are.
+// sortIDs sorts ids in descending order, like pages.
 func sortIDs(ids []uuid.UUID) {
 	slices.SortFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(b[:], a[:]) })
 }

@@ -22,7 +22,7 @@ func testAttempts(f *fixture) {
 	}
 	f.nothingDue()
 
-	// The second attempt fails, too, the third is the last.
+	// The second attempt fails, too, and the third is the last one.
 	job = f.bornLeased(w, held)
 	past := f.store.Now().Add(-time.Second)
 	f.complete(retried(f.outcome(job), past))
@@ -78,7 +78,7 @@ func testLeaseLost(f *fixture) {
 	}
 	f.complete(f.outcome(&taken))
 	f.wantDelivery(job, delivery.DeliveryFailed, 1, time.Time{})
-	// Late, and successful: what was sent is in the log, no more.
+	// A late success is only logged.
 	f.complete(succeeded(f.outcome(job)))
 	f.wantDelivery(job, delivery.DeliveryFailed, 1, time.Time{})
 	rows := f.pages(tenant, delivery.RequestFilter{EventID: job.Event.ID, Limit: 2})
@@ -90,7 +90,7 @@ func testLeaseLost(f *fixture) {
 func testRerun(f *fixture) {
 	w := f.webhook(tenant)
 
-	// One that fails leaves the schedule, whatever it is.
+	// A re-run that fails does not change the schedule.
 	waiting := f.bornLeased(w, held)
 	at := f.store.Now().Add(time.Hour)
 	f.complete(retried(f.outcome(waiting), at))
@@ -99,11 +99,11 @@ func testRerun(f *fixture) {
 	untried := f.bornLeased(w, held)
 	f.complete(manual(f.outcome(untried), delivery.TriggerRerun))
 	f.wantDelivery(untried, delivery.DeliveryPending, 0, untried.Event.ReceivedAt)
-	f.complete(retried(f.outcome(untried), at)) // its lease is its own still
+	f.complete(retried(f.outcome(untried), at)) // it still has its lease
 	f.wantDelivery(untried, delivery.DeliveryPending, 1, at)
 	f.nothingDue()
 
-	// One that succeeds ends a pending delivery, and makes a failed one a success.
+	// A re-run that succeeds ends a pending delivery, and makes a failed one a success.
 	f.complete(manual(succeeded(f.outcome(waiting)), delivery.TriggerRerun))
 	f.wantDelivery(waiting, delivery.DeliverySuccess, 1, time.Time{})
 	failed := f.bornLeased(w, held)
@@ -156,7 +156,7 @@ func testCompleteGone(f *fixture) {
 	f.nothingDue()
 }
 
-// testRow has every member of a request kept.
+// testRow checks that every field of a request is stored.
 func testRow(f *fixture) {
 	w := f.webhook(tenant)
 	job := f.bornLeased(w, held)

@@ -12,12 +12,12 @@ import (
 
 const (
 	copyRuns        = 2
-	copyStepsBefore = 200 // before there are so many events that none comes any more
+	copyStepsBefore = 200 // few enough that the run still accepts events
 	copyStepsAfter  = 500
 )
 
-// RunCopy copies from one kind of store to another, or to the same kind. Both functions
-// are like that of Run.
+// RunCopy copies from one kind of store to another, or to the same kind. Both functions open
+// stores as for Run.
 func RunCopy(t *testing.T, from, to func(t *testing.T) delivery.Copyable) {
 	for seed := range copyRuns {
 		t.Run("Model/"+string(rune('A'+seed)), func(t *testing.T) { testCopyModel(t, seed, from(t), to(t)) })
@@ -30,7 +30,7 @@ func RunCopy(t *testing.T, from, to func(t *testing.T) delivery.Copyable) {
 	t.Run("Full", func(t *testing.T) { testCopyTooManyWebhooks(t, from(t), to(t)) })
 }
 
-// filled does random operations on a store, until it holds something of each kind.
+// filled does random operations on a store until it has something of each kind.
 func filled(t *testing.T, seed int, store delivery.Store) *randomRun {
 	t.Helper()
 	r := &randomRun{
@@ -44,7 +44,7 @@ func filled(t *testing.T, seed int, store delivery.Store) *randomRun {
 	return r
 }
 
-// testCopyModel goes on with the copy as if it were the store itself.
+// testCopyModel continues with the copy as if it were the store itself.
 func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	r := filled(t, seed, from)
 	r.copy(from, to)
@@ -56,7 +56,7 @@ func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 		r.model.versions[tenant] = r.version(tenant)
 	}
 	for i := range r.calls {
-		r.calls[i].Version = -1 // those of the other store mean nothing here
+		r.calls[i].Version = -1 // the versions of the other store mean nothing here
 	}
 	for range copyStepsAfter {
 		r.step()
@@ -94,7 +94,7 @@ func testCopyInterrupted(t *testing.T, from, to delivery.Copyable) {
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is a store whose Import often takes a part of a batch, and then fails.
+// interrupted is a store whose Import often imports a part of a batch, and then fails.
 type interrupted struct {
 	delivery.Copyable
 	rand *rand.Rand
@@ -185,7 +185,7 @@ func testCopyNothing(t *testing.T, from, to delivery.Copyable) {
 	}
 }
 
-// testCopySweep has the copy drop the rows that are older than the retention, and keep
+// testCopySweep checks that the copy drops rows that are older than the retention, and keeps
 // the others.
 func testCopySweep(t *testing.T, from, to delivery.Copyable) {
 	const day = 24 * time.Hour

@@ -7,7 +7,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// copy copies, and says how much was added.
+// copy copies, and returns how much was added.
 func (f *fixture) copy(from, to delivery.Copyable) (added int) {
 	f.Helper()
 	sums := make(map[string]int)
@@ -67,7 +67,7 @@ func (r *randomRun) wantSame(a, b delivery.Copyable) {
 			}
 			return all
 		})
-		// Those of webhooks that were deleted are counted in the first store alone.
+		// Only the first store has counted requests to webhooks that were deleted.
 		since := a.Now().Add(-20 * time.Hour)
 		ids := r.webhookIDs(tenant)
 		same(tenant, func(f *fixture) any { return f.webhookRequests(tenant, since, ids...) })
@@ -78,7 +78,7 @@ func (r *randomRun) wantSame(a, b delivery.Copyable) {
 	}
 }
 
-// someFilters are filters that choose something of a tenant's log.
+// someFilters are filters that select some of a tenant's log.
 func (r *randomRun) someFilters(tenant string) []delivery.RequestFilter {
 	filters := []delivery.RequestFilter{{}, {Status: delivery.RequestSuccess}, {Status: delivery.RequestFailed}, {EventType: "alert_active"}}
 	for _, row := range r.model.rows {

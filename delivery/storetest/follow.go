@@ -28,7 +28,7 @@ func (f *fixture) followOn(store delivery.Store, tenant, after string) delivery.
 	return follower
 }
 
-// next reads so many requests.
+// next reads n requests.
 func (f *fixture) next(follower delivery.Follower, n int) []delivery.Written {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.Context(), patience)
@@ -47,7 +47,7 @@ func (f *fixture) next(follower delivery.Follower, n int) []delivery.Written {
 	return all
 }
 
-// wantNext fails the test unless a follower comes upon just these requests.
+// wantNext fails the test unless a follower reads exactly these requests.
 func (f *fixture) wantNext(follower delivery.Follower, want ...uuid.UUID) []delivery.Written {
 	f.Helper()
 	all := f.next(follower, len(want))
@@ -65,7 +65,7 @@ func writtenIDs(all []delivery.Written) []uuid.UUID {
 	return ids
 }
 
-// logged writes so many rows, in one batch.
+// logged writes n rows, in one batch.
 func (f *fixture) logged(w *delivery.Webhook, n int) []uuid.UUID {
 	f.Helper()
 	outcomes := f.reruns(w, n)
@@ -89,7 +89,7 @@ func (f *fixture) reruns(w *delivery.Webhook, n int) []delivery.Outcome {
 	return outcomes
 }
 
-// testFollow has rows come as lists have them, each tenant's to its followers.
+// testFollow checks that followers get the rows of their tenant, as lists have them.
 func testFollow(f *fixture) {
 	w, other := f.webhook(tenant), f.webhook("other")
 	f.logged(w, 2) // before anybody follows
@@ -111,14 +111,14 @@ func testFollow(f *fixture) {
 	}
 	f.wantNext(others, theirs[0].Request.ID, theirs[1].Request.ID)
 
-	// In the order in which they end, not that of their ids.
+	// They come in the order in which they ended, not by their ids.
 	slow := f.reruns(w, 1)
 	quick := f.logged(w, 3)
 	f.complete(slow...)
 	f.wantNext(first, append(quick, slow[0].Request.ID)...)
 }
 
-// testFollowRepeated writes the same rows again: nobody sees them twice.
+// testFollowRepeated writes the same rows again: nobody must see them twice.
 func testFollowRepeated(f *fixture) {
 	w := f.webhook(tenant)
 	follower := f.follow(tenant, "")
@@ -130,8 +130,8 @@ func testFollowRepeated(f *fixture) {
 	f.wantNext(follower, outcomes[0].Request.ID, outcomes[1].Request.ID, outcomes[2].Request.ID, last[0])
 }
 
-// testFollowResume comes back at each place, in the middle of a batch too, beside
-// another tenant.
+// testFollowResume comes back at each position, also in the middle of a batch, while another
+// tenant has requests, too.
 func testFollowResume(f *fixture) {
 	w, other := f.webhook(tenant), f.webhook("other")
 	start := f.follow(tenant, "").Position()
@@ -153,13 +153,13 @@ func testFollowResume(f *fixture) {
 	}
 }
 
-// testFollowIdle waits while another tenant's requests end: the place moves on, lest it
-// be forgotten.
+// testFollowIdle waits while another tenant's requests end. The position must advance, or the
+// store would forget it.
 func testFollowIdle(f *fixture) {
 	w := f.webhook(tenant)
 	follower := f.follow(tenant, "")
 	before := follower.Position()
-	for i := range 64 { // in a store that is divided, some are in the same part
+	for i := range 64 { // some are in the same partition, if a store has partitions
 		f.logged(f.webhook(fmt.Sprint("other", i)), 1)
 	}
 	f.eventually("the place moves on", func() bool {
@@ -175,7 +175,7 @@ func testFollowIdle(f *fixture) {
 	f.wantNext(follower, last...)
 }
 
-// testFollowGone deletes a webhook: its requests are not seen any more.
+// testFollowGone deletes a webhook: nobody must see its requests any more.
 func testFollowGone(f *fixture) {
 	w, gone := f.webhook(tenant), f.webhook(tenant)
 	start := f.follow(tenant, "").Position()
@@ -188,7 +188,7 @@ func testFollowGone(f *fixture) {
 	f.wantNext(f.follow(tenant, start), kept...)
 }
 
-// testFollowEnd ends with the context, and leaves the others alone.
+// testFollowEnd ends one follower with its context, which must not disturb the others.
 func testFollowEnd(f *fixture) {
 	w := f.webhook(tenant)
 	stays := f.follow(tenant, "")
@@ -208,8 +208,8 @@ func testFollowEnd(f *fixture) {
 	f.wantNext(stays, f.logged(w, 1)...)
 }
 
-// testFollowLoad has several write at once: whoever follows sees all in one order,
-// whether it stays or comes back again and again.
+// testFollowLoad writes in several goroutines: every follower must see all requests in the
+// same order, whether it stays or comes back again and again.
 func testFollowLoad(f *fixture) {
 	const writers, batches = 4, 30
 	w, other := f.webhook(tenant), f.webhook("other")

@@ -12,7 +12,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// wantLost fails the test unless a follower has lost its place, and goes on from now.
+// wantLost fails the test unless a follower has lost its place, and continues from now on.
 func (f *fixture) wantLost(follower delivery.Follower, w *delivery.Webhook) {
 	f.Helper()
 	ctx, cancel := context.WithTimeout(f.Context(), patience)
@@ -27,7 +27,7 @@ func (f *fixture) wantLost(follower delivery.Follower, w *delivery.Webhook) {
 	f.wantNext(follower, f.logged(w, 1)...)
 }
 
-// testFollowUnknown comes back at places that are none, or another store's.
+// testFollowUnknown comes back at positions that are invalid, or belong to another store.
 func testFollowUnknown(f *fixture) {
 	w := f.webhook(tenant)
 	f.logged(w, 3)
@@ -41,7 +41,7 @@ func testFollowUnknown(f *fixture) {
 	}
 }
 
-// testFollowLate reads later than another, and comes upon all that there was.
+// testFollowLate reads later than another follower, and must get everything.
 func testFollowLate(f *fixture) {
 	w := f.webhook(tenant)
 	late, prompt := f.follow(tenant, ""), f.follow(tenant, "")
@@ -54,7 +54,7 @@ func testFollowLate(f *fixture) {
 	f.wantNext(late, want...)
 }
 
-// testFollowSlow does not read until more was written than any store remembers.
+// testFollowSlow does not read until more has been written than any store remembers.
 func testFollowSlow(f *fixture) {
 	w := f.webhook(tenant)
 	follower := f.follow(tenant, "")

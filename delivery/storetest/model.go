@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// model is what a store should hold, in the plainest form.
+// model is what a store should have, in the simplest form.
 type model struct {
 	webhooks map[delivery.WebhookRef]*delivery.Webhook
 	slow     map[delivery.WebhookRef]bool
@@ -43,8 +43,8 @@ type modelDelivery struct {
 
 const (
 	unscheduled = 0
-	// dueAtOnce is due at a time that the test cannot know, and that is the end
-	// of no lease.
+	// dueAtOnce is a due time that the test cannot know, and that is not the end of a
+	// lease.
 	dueAtOnce = -1
 )
 
@@ -67,7 +67,7 @@ func (m *model) delivery(ref delivery.WebhookRef, event uuid.UUID) (*modelEvent,
 	return e, e.deliveries[ref.ID]
 }
 
-// whole says whether all webhooks of an event exist still.
+// whole reports whether all webhooks of an event still exist.
 func (m *model) whole(tenant string, id uuid.UUID) bool {
 	for webhook := range m.events[eventKey{tenant, id}].deliveries {
 		if m.webhooks[delivery.WebhookRef{Tenant: tenant, ID: webhook}] == nil {
@@ -77,7 +77,7 @@ func (m *model) whole(tenant string, id uuid.UUID) bool {
 	return true
 }
 
-// accept takes in a call that was not stale, and says what the result should be.
+// accept accepts a call that was not stale, and returns what the result should be.
 func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) (events []delivery.AcceptedEvent, unleased map[uuid.UUID]bool) {
 	unleased = make(map[uuid.UUID]bool)
 	for i := range call.Events {
@@ -133,7 +133,7 @@ func (m *model) dueNow(now int64) map[delivery.WebhookRef]int {
 	return due
 }
 
-// pending counts the deliveries that are on the schedule, paused ones included.
+// pending counts the deliveries on the schedule, including paused ones.
 func (m *model) pending() int64 {
 	n := int64(0)
 	for ref := range m.webhooks {
@@ -142,7 +142,7 @@ func (m *model) pending() int64 {
 	return n
 }
 
-// pendingOf counts those of one webhook.
+// pendingOf counts the pending deliveries of one webhook.
 func (m *model) pendingOf(ref delivery.WebhookRef) int64 {
 	n := int64(0)
 	for key := range m.events {
@@ -153,7 +153,7 @@ func (m *model) pendingOf(ref delivery.WebhookRef) int64 {
 	return n
 }
 
-// webhookRequests is what there was of requests to a webhook.
+// webhookRequests counts the requests to a webhook.
 func (m *model) webhookRequests(ref delivery.WebhookRef, since time.Time) delivery.WebhookRequests {
 	var all delivery.WebhookRequests
 	for _, id := range slices.SortedFunc(maps.Keys(m.rows), func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) {
@@ -211,7 +211,7 @@ func (m *model) count(r *delivery.Request) {
 	m.tallies[r.Tenant].add(r)
 }
 
-// recount leaves out what is no longer there.
+// recount drops what no longer exists from the counts.
 func (m *model) recount() {
 	clear(m.tallies)
 	for _, row := range m.rows {

@@ -9,7 +9,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// outcome makes a failed attempt of a job, the last one unless it is changed.
+// outcome makes a failed attempt of a job. It is the last one unless retried changes it.
 func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 	return delivery.Outcome{
 		Request: delivery.Request{
@@ -27,7 +27,7 @@ func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 	}
 }
 
-// succeeded makes a success of an outcome.
+// succeeded makes an outcome a success.
 func succeeded(o delivery.Outcome) delivery.Outcome {
 	o.Request.Status, o.Request.StatusCode, o.Request.Error = delivery.RequestSuccess, 204, ""
 	o.Request.ResponseBody, o.Request.ResponseTruncated = "", false
@@ -35,13 +35,13 @@ func succeeded(o delivery.Outcome) delivery.Outcome {
 	return o
 }
 
-// retried has an outcome tried again.
+// retried makes an outcome one that is tried again.
 func retried(o delivery.Outcome, at time.Time) delivery.Outcome {
 	o.RetryAt = at
 	return o
 }
 
-// manual makes a re-run or a test of an outcome.
+// manual makes an outcome one of a re-run or a test.
 func manual(o delivery.Outcome, trigger delivery.Trigger) delivery.Outcome {
 	o.Request.Trigger, o.Request.Attempt = trigger, 0
 	o.LeaseEnd, o.RetryAt = 0, time.Time{}
@@ -84,8 +84,7 @@ func (f *fixture) delivery(job *delivery.Job) delivery.Delivery {
 	return all[i]
 }
 
-// wantDelivery compares a job's delivery; a next attempt is compared to the
-// millisecond.
+// wantDelivery compares a job's delivery, its next attempt to the millisecond.
 func (f *fixture) wantDelivery(job *delivery.Job, status delivery.DeliveryStatus, attempts int, next time.Time) {
 	f.Helper()
 	got := f.delivery(job)
@@ -94,7 +93,7 @@ func (f *fixture) wantDelivery(job *delivery.Job, status delivery.DeliveryStatus
 	}
 }
 
-// sameTime compares to the millisecond, in which stores keep times.
+// sameTime compares times to the millisecond, which is the precision of stores.
 func sameTime(a, b time.Time) bool {
 	return a.IsZero() == b.IsZero() && a.UnixMilli() == b.UnixMilli()
 }
@@ -106,7 +105,7 @@ func (f *fixture) request(tenant string, id uuid.UUID) *delivery.Request {
 	return r
 }
 
-// pages reads all rows that a filter chooses, page by page.
+// pages reads all rows that a filter selects, page by page.
 func (f *fixture) pages(tenant string, filter delivery.RequestFilter) []delivery.Request {
 	f.Helper()
 	var all []delivery.Request

@@ -14,7 +14,7 @@ func testPending(f *fixture) {
 		}
 	}
 	want(0, "in an empty store")
-	const many = 700 // more than a store looks at in one step
+	const many = 700 // more than a store counts in one step
 	webhooks := append(f.webhooks(tenant, many), f.webhook("other"))
 	mine := webhooks[:many]
 	f.accept(held, f.event(mine...), f.event(mine[0]))

@@ -20,8 +20,8 @@ const (
 	modelMaxEvents = 300
 )
 
-// testModel does random operations on a store and on a model, and compares what
-// they answer. Each run has its seed in its name.
+// testModel does random operations on a store and on a model, and compares the results. The
+// name of each run has its seed.
 func testModel(t *testing.T, open func(t *testing.T) delivery.Store) {
 	runs := modelRuns
 	if testing.Short() {
@@ -85,15 +85,15 @@ func (r *randomRun) step() {
 	}
 }
 
-// soon is a time between all that is due and all that is not, which lies an hour
-// ahead: Now may be some milliseconds off.
+// soon is after all that is due and before all that is not, which is an hour ahead: Now may
+// be off by some milliseconds.
 func (r *randomRun) soon() int64 { return r.store.Now().Add(10 * time.Minute).UnixMilli() }
 
 func (r *randomRun) tenant() string { return string(rune('a' + r.rand.IntN(modelTenants))) }
 
 func (r *randomRun) chance(percent int) bool { return r.rand.IntN(100) < percent }
 
-// lease is one that does not end, or one that has ended.
+// lease is the length of a lease that does not end, or of one that has ended.
 func (r *randomRun) lease() time.Duration {
 	if r.chance(30) {
 		return ended
@@ -101,7 +101,7 @@ func (r *randomRun) lease() time.Duration {
 	return held
 }
 
-// someWebhook is one of the webhooks there are, or nil.
+// someWebhook is one of the webhooks that exist, or nil.
 func (r *randomRun) someWebhook() *delivery.Webhook {
 	var all []*delivery.Webhook
 	for _, w := range r.model.webhooks {
@@ -110,7 +110,7 @@ func (r *randomRun) someWebhook() *delivery.Webhook {
 	if len(all) == 0 {
 		return nil
 	}
-	// Maps are in no order; a run is to be the same each time.
+	// Maps have no order, but a seed must always give the same run.
 	slices.SortFunc(all, func(a, b *delivery.Webhook) int { return slices.Compare(a.ID[:], b.ID[:]) })
 	return all[r.rand.IntN(len(all))]
 }
@@ -169,8 +169,8 @@ func (r *randomRun) acceptSome() {
 	}
 }
 
-// again makes a call again, as it was or, as is due when it was stale, with
-// targets of the present version.
+// again repeats a call, unchanged or, as after a stale one, with targets of the present
+// version.
 func (r *randomRun) again(call delivery.AcceptCall) delivery.AcceptCall {
 	if r.chance(50) {
 		return call
@@ -197,7 +197,7 @@ func (r *randomRun) checkAccepted(call *delivery.AcceptCall, result *delivery.Ac
 	r.must(result.Err)
 	want, unleased := r.model.accept(call, result.At, result.LeaseEnd)
 	for i := range want {
-		// Whether a deleted webhook counts is left to the store.
+		// A store may count a deleted webhook or not.
 		if want[i].Repeated && i < len(result.Events) && !r.model.whole(call.Tenant, call.Events[i].ID) {
 			want[i].Deliveries = result.Events[i].Deliveries
 		}
@@ -245,7 +245,7 @@ func (r *randomRun) claimRandom() {
 	}
 	claimed := r.claim(room)
 	due := r.model.dueNow(r.soon())
-	left := make(map[delivery.WebhookRef]int) // of what is due, as far as there is room
+	left := make(map[delivery.WebhookRef]int) // how many due deliveries there is room for
 	for ref, n := range due {
 		most, known := room.Webhooks[ref]
 		if !known {
@@ -283,7 +283,7 @@ func (r *randomRun) claimRandom() {
 	}
 }
 
-// checkJob compares a claimed job with the model, and takes in its lease.
+// checkJob compares a claimed job with the model, and records its lease.
 func (r *randomRun) checkJob(job *delivery.Job) {
 	ref := job.Webhook.Ref()
 	e, d := r.model.delivery(ref, job.Event.ID)

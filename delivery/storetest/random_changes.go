@@ -24,8 +24,8 @@ func (r *randomRun) completeSome() {
 	}
 }
 
-// randomOutcome is of a lease that is held, or was, of a re-run, or one that was
-// written before.
+// randomOutcome is an outcome under a lease that is or was held, one of a re-run, or one that
+// was written before.
 func (r *randomRun) randomOutcome() (delivery.Outcome, bool) {
 	if r.chance(5) && len(r.outcomes) > 0 {
 		return r.outcomes[r.rand.IntN(len(r.outcomes))], true
@@ -221,7 +221,7 @@ func (r *randomRun) comparePending() {
 	}
 }
 
-// compareAll compares all there is.
+// compareAll compares everything.
 func (r *randomRun) compareAll() {
 	for i := range r.events {
 		r.compareEvent(r.events[i : i+1])
@@ -238,7 +238,7 @@ func (r *randomRun) compareAll() {
 	for _, n := range r.model.dueNow(r.soon()) {
 		due += n
 	}
-	// Slow webhooks have one at a time, in as many claims as it takes.
+	// Slow webhooks get one delivery at a time, so this takes several claims.
 	if got := len(r.drain(wideRoom)); got != due {
 		r.Fatalf("%d deliveries were due in the end, want %d", got, due)
 	}

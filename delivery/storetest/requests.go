@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// testFilters compares pages of a log over 40 days, some of them empty, with
-// what a look at every row finds.
+// testFilters compares pages of a log over 40 days, some of them empty, with a search through
+// all rows.
 func testFilters(f *fixture) {
 	const events, days = 150, 40
 	random := rand.New(rand.NewPCG(1, 2))
@@ -75,8 +75,7 @@ func testFilters(f *fixture) {
 	}
 }
 
-// comparePages reads all pages and compares them with what the filter chooses
-// from all rows.
+// comparePages reads all pages and compares them with what the filter selects from all rows.
 func (f *fixture) comparePages(rows []delivery.Request, filter delivery.RequestFilter) {
 	f.Helper()
 	want := []uuid.UUID{}

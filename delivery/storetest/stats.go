@@ -11,7 +11,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// tallies is how many requests there are of each kind; N in the keys is 0.
+// tallies has the number of requests of each kind; N in the keys is 0.
 type tallies map[delivery.RequestCount]int64
 
 func (t tallies) add(r *delivery.Request) {
@@ -20,7 +20,7 @@ func (t tallies) add(r *delivery.Request) {
 	}]++
 }
 
-// since are those of the slice of a time and later.
+// since gives the tallies from the slice of a time on.
 func (t tallies) since(at time.Time) tallies {
 	some := maps.Clone(t)
 	maps.DeleteFunc(some, func(c delivery.RequestCount, _ int64) bool { return c.Since.Before(at.Truncate(delivery.StatsSlice)) })
@@ -35,7 +35,7 @@ func tally(outcomes ...delivery.Outcome) tallies {
 	return all
 }
 
-// requestCounts reads what is counted of a tenant's requests.
+// requestCounts reads the counts of a tenant's requests.
 func (f *fixture) requestCounts(tenant string, since time.Time) tallies {
 	f.Helper()
 	counts, err := f.store.RequestCounts(f.Context(), tenant, since)
@@ -147,7 +147,7 @@ func testWebhookRequests(f *fixture) {
 	if got := f.webhookRequests("other", since, w.ID, other.ID); !reflect.DeepEqual(got[0], delivery.WebhookRequests{}) || len(got[1].Hours) != 1 {
 		f.Errorf("another tenant has %+v", got)
 	}
-	// More than a store asks for at a time, of which the last has one request.
+	// More than a store reads at a time. The last one has a request.
 	const many = 1001
 	ids := make([]uuid.UUID, many)
 	for i := range ids[:many-1] {
@@ -160,7 +160,7 @@ func testWebhookRequests(f *fixture) {
 }
 
 func testWebhookPending(f *fixture) {
-	const many = 1100 // more than a store asks for at a time
+	const many = 1100 // more than a store reads at a time
 	webhooks := f.webhooks(tenant, many)
 	ids := make([]uuid.UUID, many)
 	for i, w := range webhooks {
@@ -186,12 +186,13 @@ func testWebhookPending(f *fixture) {
 	}
 }
 
-// testStatsKept has counters go away after their time, whatever the retention is.
+// testStatsKept checks that counters are removed when they are too old, whatever the retention
+// is.
 func testStatsKept(f *fixture) {
 	const day = 24 * time.Hour
 	w := f.webhook(tenant)
 	job := f.bornLeased(w, held)
-	const old = 1500 // more than a step of the sweep takes
+	const old = 1500 // more than one step of Sweep removes
 	var outcomes []delivery.Outcome
 	for i := range old {
 		o := manual(f.outcome(job), delivery.TriggerRerun)
@@ -211,7 +212,7 @@ func testStatsKept(f *fixture) {
 	}
 }
 
-// webhookIDs are those of a tenant, in a random order.
+// webhookIDs are the ids of a tenant's webhooks, in random order.
 func (r *randomRun) webhookIDs(tenant string) (ids []uuid.UUID) {
 	for ref := range r.model.webhooks {
 		if ref.Tenant == tenant {
@@ -221,7 +222,7 @@ func (r *randomRun) webhookIDs(tenant string) (ids []uuid.UUID) {
 	return ids
 }
 
-// compareStats compares what is counted with the model.
+// compareStats compares the counts with the model.
 func (r *randomRun) compareStats() {
 	r.Helper()
 	tenant := r.tenant()

@@ -170,7 +170,7 @@ func (f *fixture) event(webhooks ...*delivery.Webhook) delivery.AcceptEvent {
 	return e
 }
 
-// leased asks that an event's deliveries be born leased.
+// leased makes an event whose deliveries are born leased.
 func leased(e delivery.AcceptEvent) delivery.AcceptEvent {
 	for i := range e.Targets {
 		e.Targets[i].Lease = true
@@ -210,8 +210,8 @@ func (f *fixture) claim(room delivery.Room) delivery.Claimed {
 	return claimed
 }
 
-// claimSome claims until something is due. A lease of no length is due at once, as is a
-// retry of a moment ago, but only as precisely as the clock.
+// claimSome claims until something is due. A lease without length ends at once, and a retry
+// may be due already, but the clock has a limited precision.
 func (f *fixture) claimSome(room delivery.Room) delivery.Claimed {
 	f.Helper()
 	var claimed delivery.Claimed

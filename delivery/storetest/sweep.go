@@ -44,7 +44,7 @@ func testSweepRetention(f *fixture) {
 	}
 	w := f.webhook(tenant)
 	const day = 24 * time.Hour
-	// Whole hours are dropped, so that a row may stay for an hour longer.
+	// A store may drop whole hours, so that a row stays for up to an hour longer.
 	old := f.aged(w, 14*day+2*time.Hour, 15*day, 100*day, 300*day)
 	kept := f.aged(w, 0, time.Hour, 13*day, 14*day-time.Minute)
 	f.sweep(retention)
@@ -72,7 +72,7 @@ func testSweepRetention(f *fixture) {
 
 func testSweepDeleted(f *fixture) {
 	w, other := f.webhook(tenant), f.webhook(tenant)
-	const rows = 2500 // more than a step takes
+	const rows = 2500 // more than one step removes
 	outcomes := make([]delivery.Outcome, 0, rows+1)
 	job, waiting := f.bornLeased(w, held), f.event(w)
 	f.accept(held, waiting)
@@ -113,8 +113,8 @@ func testSweepDeleted(f *fixture) {
 	f.nothingDue()
 }
 
-// testSweepBetween removes the rows of a deleted webhook that lie between those of
-// another one, of the same type and status.
+// testSweepBetween removes the rows of a deleted webhook that are between those of another
+// one, with the same type and status.
 func testSweepBetween(f *fixture) {
 	w, other := f.webhook(tenant), f.webhook(tenant)
 	job, kept := f.bornLeased(w, held), f.bornLeased(other, held)
@@ -137,7 +137,7 @@ func testSweepBetween(f *fixture) {
 	}
 }
 
-// testSweepPaused drops what a disabled webhook waits with once its event has expired.
+// testSweepPaused drops deliveries of a disabled webhook once their events have expired.
 func testSweepPaused(f *fixture) {
 	w, other := f.webhook(tenant), f.webhook(tenant)
 	f.accept(held, f.event(w, other), f.event(w))
@@ -152,7 +152,7 @@ func testSweepPaused(f *fixture) {
 	if n := pending(); n != 3 {
 		f.Errorf("%d pending within the retention, want 3", n)
 	}
-	f.sweep(-delivery.EventGrace - time.Minute) // as it is some hours later
+	f.sweep(-delivery.EventGrace - time.Minute) // as if some hours later
 	if n := pending(); n != 0 {
 		f.Errorf("%d pending after the retention, want none", n)
 	}
@@ -169,7 +169,7 @@ func testSweepPaused(f *fixture) {
 	if !claimed {
 		f.Error("nothing is due since it is enabled again")
 	}
-	// Nothing is left of one that was deleted meanwhile.
+	// Nothing is left of a webhook that was deleted meanwhile.
 	f.accept(held, f.event(w))
 	f.update(w, func(w *delivery.Webhook) { w.Enabled = false })
 	f.must(f.store.DeleteWebhook(f.Context(), w.Ref()))
@@ -177,15 +177,15 @@ func testSweepPaused(f *fixture) {
 	f.nothingDue()
 }
 
-// testSweepShortened ends the retention of events earlier than it was to end when they
-// came: they are gone, delivered or not, and their ids are free.
+// testSweepShortened shortens the retention after events were accepted: they must be gone,
+// delivered or not, and their ids free.
 func testSweepShortened(f *fixture) {
 	w := f.webhook(tenant)
 	job, waiting := f.bornLeased(w, held), f.event(w)
 	o := succeeded(f.outcome(job))
 	f.complete(o)
 	f.accept(held, waiting)
-	f.sweep(-4 * time.Hour) // as hours later
+	f.sweep(-4 * time.Hour) // as if hours later
 	for _, id := range []uuid.UUID{job.Event.ID, waiting.ID} {
 		if _, _, err := f.store.Event(f.Context(), tenant, id); !errors.Is(err, delivery.ErrNotFound) {
 			f.Errorf("an event past the retention: %v", err)

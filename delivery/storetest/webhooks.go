@@ -45,7 +45,7 @@ func testWebhookChanges(f *fixture) {
 	f.wantWebhooks(tenant, made[1:])
 }
 
-// wantWebhooks compares the list, and each webhook as it is read alone.
+// wantWebhooks compares the list of webhooks, and each webhook that is read by itself.
 func (f *fixture) wantWebhooks(tenant string, want []*delivery.Webhook) {
 	f.Helper()
 	got, version, err := f.store.Webhooks(f.Context(), tenant)
@@ -126,7 +126,7 @@ func testMostWebhooks(f *fixture) {
 	f.must(f.store.DeleteWebhook(f.Context(), all[0].Ref()))
 	f.webhook(tenant)
 
-	// The largest event there is.
+	// An event for as many webhooks as there can be.
 	e := f.event(all[1:]...)
 	f.accept(held, e)
 	_, deliveries, err := f.store.Event(f.Context(), tenant, e.ID)
