@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
@@ -17,80 +18,130 @@ const (
 // notDue is the time of a next claim that only something new can bring about.
 var notDue = time.Unix(1<<40, 0)
 
-// run claims and starts what is due until the context ends. It sleeps until the next
-// delivery falls due, until there is room for what is due already, or until something
-// new is due.
-func (d *dispatcher) run(ctx context.Context) {
-	d.open()
-	defer d.close()
+// claimer claims what is due in one partition of the store. The dispatcher guards it with
+// its lock.
+type claimer struct {
+	partition int
+	wake      chan struct{} // of capacity 1: it should look again
 
+	nextClaim time.Time // when it should claim next; zero for now
+	// overdue: it sleeps although it should have claimed, or will sleep for longer than
+	// it should. It is woken as soon as it may claim.
+	overdue bool
+	turns   turns // of webhooks that respond and slow ones, when only one slot is free
+	// promised is what is set aside for the claim that runs, nil if there is none, or if
+	// it has taken so long that the room was given to others.
+	promised *promise
+	failing  bool // the last claim has failed
+	// dueSince is since when a delivery that could be sent has been due, as far as is
+	// known, or when the next one falls due.
+	dueSince time.Time
+
+	unwritten int // requests that ended but are not in the log yet
+	// writingSince is when the write of outcomes that goes on now began, or zero; blocking
+	// calls block when that has taken too long.
+	writingSince time.Time
+	blocking     *time.Timer
+}
+
+// run claims and starts what is due in a partition until the context ends. It sleeps until
+// the next delivery falls due, until there is room for what is due already, or until
+// something new is due.
+func (d *dispatcher) run(ctx context.Context, partition int) {
+	c := d.claimers[partition]
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	hurry := time.AfterFunc(time.Hour, func() { d.withdraw(c) })
+	defer hurry.Stop()
 	again := backoff.Backoff{First: claimBackoff, Most: maxClaimBackoff}
 	for ctx.Err() == nil {
-		room, wait, ok := d.plan(time.Now())
+		room, wait, ok := d.plan(c, time.Now())
 		if !ok {
 			timer.Reset(wait)
 			select {
 			case <-ctx.Done():
-			case <-d.wake:
+			case <-c.wake:
 			case <-timer.C:
 			}
 			continue
 		}
 		began := time.Now()
-		claimed, err := d.store.Claim(ctx, room.Room)
+		hurry.Reset(blockAfter)
+		claimed, err := d.store.Claim(ctx, partition, room.Room)
+		hurry.Stop()
+		if ctx.Err() == nil {
+			d.claimEnded(partition, began, err)
+		}
 		if err != nil {
-			if ctx.Err() == nil {
-				d.claimFailed(err)
-			}
 			claimed = Claimed{Next: again.Next()}
 		} else {
 			again.Reset()
 		}
-		d.claimed(room, claimed, began)
+		d.claimed(c, room, claimed, began, err)
 	}
 }
 
 // plan says what to claim now or, if nothing, how long to sleep unless woken.
-func (d *dispatcher) plan(now time.Time) (room promise, sleep time.Duration, ok bool) {
+func (d *dispatcher) plan(c *claimer, now time.Time) (room *promise, sleep time.Duration, ok bool) {
 	d.lock()
 	defer d.unlock()
-	d.overdue = false
+	d.setOverdue(c, false)
 	select { // whatever was to wake the claimer is considered now
-	case <-d.wake:
+	case <-c.wake:
 	default:
 	}
-	if d.nextClaim.After(now) {
-		return promise{}, d.nextClaim.Sub(now), false
+	if c.nextClaim.After(now) {
+		return nil, c.nextClaim.Sub(now), false
 	}
-	if !d.mayClaim() {
-		d.overdue = true
-		return promise{}, time.Hour, false // whatever makes room will wake the claimer
+	if !d.mayClaim(c) {
+		d.setOverdue(c, true)
+		return nil, time.Hour, false // whatever makes room will wake the claimer
 	}
-	d.nextClaim = notDue // whatever becomes due while the claim runs brings it forward
-	room = d.slots.promise(&d.turns)
-	room.Lease = d.lease()
-	return room, 0, true
+	c.nextClaim = notDue // whatever becomes due while the claim runs brings it forward
+	p := d.slots.promise(c.partition, !c.failing, &c.turns)
+	p.Lease = d.lease()
+	c.promised = &p
+	return c.promised, 0, true
 }
 
 // mayClaim says whether there is enough room to be worth a round trip: claiming a few
 // slots at a time would make many small claims in a busy process.
-func (d *dispatcher) mayClaim() bool {
+func (d *dispatcher) mayClaim(c *claimer) bool {
 	s := d.slots
-	return d.mayStart() && s.free() > 0 && (s.free() >= s.total/8 || s.inFlight == 0)
+	return d.mayStart(c) && s.free() > 0 && (s.free() >= s.total/8 || s.inFlight == 0)
+}
+
+// withdraw takes back what is set aside for a claim that takes long: its partition may be
+// away, and others need the room. What it brings nevertheless is sent as far as there is
+// room then.
+func (d *dispatcher) withdraw(c *claimer) {
+	d.lock()
+	defer d.unlock()
+	if c.promised != nil {
+		d.slots.takeBack(*c.promised)
+		c.promised = nil
+	}
 }
 
 // claimed takes in the answer to a claim and starts what it brought.
-func (d *dispatcher) claimed(room promise, claimed Claimed, began time.Time) {
+func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began time.Time, err error) {
 	d.lock()
 	defer d.unlock()
-	d.slots.takeBack(room)
-	d.claimBy(d.turns.claimAgain(room.slots, claimed, time.Now()))
+	if c.promised != nil {
+		d.slots.takeBack(*c.promised)
+		c.promised = nil
+	}
+	now := time.Now()
+	if c.failing = err != nil; c.failing {
+		d.claimBy(c, now.Add(claimed.Next))
+	} else {
+		c.dueSince = now.Add(claimed.Next - claimed.Oldest)
+		d.claimBy(c, c.turns.claimAgain(room.slots, claimed, now))
+	}
 	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
 	for ref, n := range room.Webhooks {
 		// Lanes that were passed over are claimed for when their requests end.
-		if l := d.slots.lanes[ref]; l != nil && n > 0 {
+		if l := d.slots.lane(ref); l != nil && n > 0 {
 			d.claimForRoom(l)
 			d.slots.closeIfIdle(l)
 		}
@@ -100,7 +151,7 @@ func (d *dispatcher) claimed(room promise, claimed Claimed, began time.Time) {
 // admit takes places for claimed deliveries and returns those that got one; the others
 // go back to the store. A webhook that filled its room may have more that is due. The
 // caller has the lock.
-func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted []*sending) {
+func (d *dispatcher) admit(room *promise, jobs []Job, until time.Time) (admitted []*sending) {
 	perWebhook := make(map[WebhookRef]int)
 	for i := range jobs {
 		w := &sending{Job: jobs[i], until: until}
@@ -111,7 +162,7 @@ func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted 
 		}
 		perWebhook[ref]++
 		if perWebhook[ref] >= room.For(ref, w.Slow) {
-			d.slots.lanes[ref].backlog = true
+			d.slots.lane(ref).backlog = true
 		}
 		admitted = append(admitted, w)
 	}
@@ -122,34 +173,89 @@ func (d *dispatcher) admit(room promise, jobs []Job, until time.Time) (admitted 
 // was left in the store. The caller has the lock.
 func (d *dispatcher) claimForRoom(l *lane) {
 	if d.slots.hasRoomAgain(l) {
-		d.claimBy(time.Time{})
+		d.claimBy(d.claimers[l.partition], time.Time{})
+	}
+	for _, partition := range d.slots.slowHaveRoomAgain() {
+		d.claimBy(d.claimers[partition], time.Time{})
 	}
 }
 
 // claimFor claims a due delivery of the webhook, which is in the store, as soon as there
 // is room. The caller has the lock.
 func (d *dispatcher) claimFor(ref WebhookRef) {
-	l := d.slots.lanes[ref]
+	l := d.slots.lane(ref)
 	if l == nil {
-		d.claimBy(time.Time{})
+		d.claimBy(d.claimers[d.slots.partitionOf(ref.Tenant)], time.Time{})
 		return
 	}
 	l.backlog = true
 	d.claimForRoom(l)
 }
 
-// claimIn makes sure that the next claim comes within the given time.
-func (d *dispatcher) claimIn(after time.Duration) {
+// claimIn makes sure that the next claim in a partition comes within the given time.
+func (d *dispatcher) claimIn(partition int, after time.Duration) {
 	at := time.Now().Add(after)
 	d.lock()
 	defer d.unlock()
-	d.claimBy(at)
+	d.claimBy(d.claimers[partition], at)
 }
 
 // claimBy brings the next claim forward. The caller has the lock.
-func (d *dispatcher) claimBy(at time.Time) {
-	if at.Before(d.nextClaim) {
-		d.nextClaim = at
-		d.overdue = true
+func (d *dispatcher) claimBy(c *claimer, at time.Time) {
+	if !at.Before(c.nextClaim) {
+		return
 	}
+	c.nextClaim = at
+	d.setOverdue(c, true)
+	if at.IsZero() {
+		at = time.Now()
+	}
+	if at.Before(c.dueSince) {
+		c.dueSince = at
+	}
+}
+
+// setOverdue says whether a claimer should be woken as soon as it may claim. The caller has
+// the lock.
+func (d *dispatcher) setOverdue(c *claimer, overdue bool) {
+	if overdue == c.overdue {
+		return
+	}
+	c.overdue = overdue
+	if overdue {
+		d.overdue = append(d.overdue, c)
+	} else {
+		d.overdue = slices.DeleteFunc(d.overdue, func(other *claimer) bool { return other == c })
+	}
+}
+
+// wakeClaimers wakes those that are overdue and may claim now, the longest overdue first.
+// The caller has the lock.
+func (d *dispatcher) wakeClaimers() {
+	if len(d.overdue) == 0 {
+		return
+	}
+	d.overdue = slices.DeleteFunc(d.overdue, func(c *claimer) bool {
+		if !d.mayClaim(c) {
+			return false
+		}
+		c.overdue = false
+		select {
+		case c.wake <- struct{}{}:
+		default:
+		}
+		return true
+	})
+}
+
+// overdueFor is for how long a delivery of a partition that could be sent has been due, 0
+// if none is.
+func (d *dispatcher) overdueFor(partition int, now time.Time) time.Duration {
+	d.lock()
+	defer d.unlock()
+	since := d.claimers[partition].dueSince
+	if since.Before(d.opened) { // nobody was there to send it
+		since = d.opened
+	}
+	return max(0, now.Sub(since))
 }

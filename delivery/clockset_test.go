@@ -33,7 +33,7 @@ func (s *settable) Now() time.Time {
 	return s.Store.Now().Add(s.ahead)
 }
 
-func (s *settable) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
+func (s *settable) Complete(ctx context.Context, outcomes []delivery.Outcome) []error {
 	now := s.Now()
 	s.mu.Lock()
 	for i := range outcomes {

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -16,7 +17,7 @@ const (
 	// closed.
 	completeTime       = 5 * time.Second
 	completeBackoff    = 50 * time.Millisecond
-	maxCompleteBackoff = 2 * time.Second
+	maxCompleteBackoff = time.Second
 )
 
 // finished is a request that has ended, on its way into the log.
@@ -35,23 +36,83 @@ func limitOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchO
 // that.
 func (e *Engine) ended(f *finished, busy bool) {
 	e.unwritten.Add(1)
+	p := e.at(f.outcome.Request.Tenant)
 	if busy {
-		e.outcomes.AddAsync(f)
+		p.outcomes.AddAsync(f)
 	} else {
-		e.outcomes.Add(f)
+		p.outcomes.Add(f)
 	}
 }
 
-// complete writes a batch of outcomes, however long it takes.
-func (e *Engine) complete(batch []*finished) {
+// complete writes a batch of outcomes, however long it takes. It gives up only when the
+// engine is closed: then the leases end, and the deliveries are sent again.
+func (e *Engine) complete(p *partition, batch []*finished) {
+	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
+	for {
+		e.dispatcher.writing(p.number)
+		failed := e.tryComplete(p, batch)
+		for len(failed) == len(batch) { // it may pass
+			if again.Wait(e.alive) != nil {
+				e.written(p, batch, fmt.Errorf("%w: this process is stopping", ErrUnavailable))
+				return
+			}
+			failed = e.tryComplete(p, batch)
+		}
+		if len(failed) > 0 {
+			batch = slices.DeleteFunc(batch, func(f *finished) bool { return slices.Contains(failed, f) })
+		}
+		e.written(p, batch, nil)
+		if batch = failed; len(batch) == 0 {
+			return
+		}
+	}
+}
+
+// tryComplete writes a batch of outcomes and returns those that could not be written.
+func (e *Engine) tryComplete(p *partition, batch []*finished) (failed []*finished) {
 	outcomes := make([]Outcome, len(batch))
+	// The store's clock may have been set since the requests ended.
+	now := e.store.Now()
 	for i, f := range batch {
 		outcomes[i] = f.outcome
+		if !f.retryAt.IsZero() {
+			outcomes[i].RetryAt = now.Add(time.Until(f.retryAt))
+		}
 	}
-	e.dispatcher.writing()
-	err := e.write(batch, outcomes)
-	e.unwritten.Add(-int64(len(batch)))
+	ctx, cancel := context.WithTimeout(e.alive, completeTime)
+	defer cancel()
+	began := time.Now()
+	errs := e.store.Complete(ctx, outcomes)
+	for i, err := range errs {
+		if err != nil {
+			failed = append(failed, batch[i])
+		}
+	}
+	err := firstError(errs)
+	if err != nil {
+		e.log().Debug("cannot write outcomes of requests; will try again", zap.Int("requests", len(failed)), zap.Error(err))
+	}
+	if len(failed) < len(batch) {
+		err = nil // of the partition, some outcomes alone have failed
+	}
+	if e.alive.Err() == nil {
+		p.watch.note(completing, began, err)
+	}
+	return failed
+}
 
+func firstError(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// written frees what outcomes have held until they were in the log, or given up.
+func (e *Engine) written(p *partition, batch []*finished, err error) {
+	e.unwritten.Add(-int64(len(batch)))
 	slots := 0
 	for _, f := range batch {
 		if f.slot {
@@ -67,36 +128,11 @@ func (e *Engine) complete(batch []*finished) {
 			close(f.written)
 		}
 	}
-	e.dispatcher.written(slots)
+	e.dispatcher.written(p.number, slots)
 	for _, f := range batch {
 		if !f.retryAt.IsZero() {
-			e.dispatcher.claimIn(time.Until(f.retryAt))
+			e.dispatcher.claimIn(p.number, time.Until(f.retryAt))
 		}
 		e.sends.done()
-	}
-}
-
-// write returns nil once the outcomes are in the log. It gives up only when the engine
-// is closed: then the leases end, and the deliveries are sent again.
-func (e *Engine) write(batch []*finished, outcomes []Outcome) error {
-	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
-	for {
-		// The store's clock may have been set since the request ended.
-		now := e.store.Now()
-		for i, f := range batch {
-			if !f.retryAt.IsZero() {
-				outcomes[i].RetryAt = now.Add(time.Until(f.retryAt))
-			}
-		}
-		ctx, cancel := context.WithTimeout(e.alive, completeTime)
-		err := e.store.Complete(ctx, outcomes)
-		cancel()
-		if err == nil {
-			return nil
-		}
-		e.log().Error("cannot write the outcomes of requests; will try again", zap.Int("requests", len(outcomes)), zap.Error(err))
-		if again.Wait(e.alive) != nil {
-			return fmt.Errorf("%w: this process is stopping", ErrUnavailable)
-		}
 	}
 }

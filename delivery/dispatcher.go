@@ -18,12 +18,12 @@ const (
 	blockAfter = time.Second
 )
 
-// dispatcher decides what is sent when. Its claimer (see claimer.go) fetches due
-// deliveries from the store as room for them appears; emits bring fresh ones that
-// were given a place before they were stored.
+// dispatcher decides what is sent when. Its claimers (see claimer.go), one for each
+// partition of the store, fetch due deliveries as room for them appears; emits bring fresh
+// ones that were given a place before they were stored.
 //
 // Every change of its state happens between lock and unlock, which also does what the
-// change makes possible: it starts what can start and wakes the claimer.
+// change makes possible: it starts what can start and wakes claimers.
 type dispatcher struct {
 	store Store
 	// lease is how long a claimed delivery may be held, by the settings in force.
@@ -31,78 +31,92 @@ type dispatcher struct {
 	// send makes the request of a delivery, whose slot is taken, in a goroutine of
 	// its own.
 	send func(w *sending)
-	// release gives leases back to the store.
-	release func(leases []Lease)
-	// claimFailed is told why a claim failed.
-	claimFailed func(err error)
-
-	wake chan struct{} // of capacity 1: the claimer should look again
+	// release has a lease given back to the store. It does not wait.
+	release func(Lease)
+	// claimEnded is told how a claim in a partition ended that began at a time.
+	claimEnded func(partition int, began time.Time, err error)
 
 	mu        sync.Mutex
 	slots     *slots
-	accepting bool // false: nothing starts, everything stays in the store
-	unwritten int  // requests that ended but are not in the log yet
-	// writingSince is when the write of outcomes that goes on now began, or zero.
-	writingSince time.Time
+	claimers  []*claimer // by partition
+	overdue   []*claimer // those whose overdue is true
+	accepting bool       // false: nothing starts, everything stays in the store
+	opened    time.Time  // when accepting became true
+	unwritten int        // of all partitions: requests that ended but are not in the log yet
 	// stalled: a queue was not served although its lane had a slot, since no
 	// request could start at all.
 	stalled bool
 	// starting and returning are what unlock is to send, and to give back.
 	starting, returning []*sending
 
-	nextClaim time.Time // when the claimer should claim next; zero for now
-	// overdue: the claimer sleeps although it should have claimed, or will sleep for
-	// longer than it should. It is woken as soon as it may claim.
-	overdue bool
-	turns   turns // of webhooks that respond and slow ones, when only one slot is free
-
 	agingTimer *time.Timer // marks requests that have been in flight for long as slow
 	aging      bool        // the timer is set
 }
 
 func newDispatcher(store Store) *dispatcher {
-	d := &dispatcher{
-		store: store,
-		wake:  make(chan struct{}, 1),
-		slots: newSlots(2, 1),
-	}
+	d := &dispatcher{store: store, slots: newSlots(2, 1)}
 	d.agingTimer = time.AfterFunc(time.Hour, d.age)
 	d.agingTimer.Stop()
 	return d
 }
 
+// setPartitions makes the claimers, once the store is open for the first time.
+func (d *dispatcher) setPartitions(n int, of func(tenant string) int) {
+	d.lock()
+	defer d.unlock()
+	d.slots.setPartitions(n, of)
+	d.claimers = make([]*claimer, n)
+	for i := range d.claimers {
+		c := &claimer{partition: i, wake: make(chan struct{}, 1)}
+		c.blocking = time.AfterFunc(time.Hour, func() { d.block(c) })
+		c.blocking.Stop()
+		d.claimers[i] = c
+	}
+}
+
 func (d *dispatcher) lock() { d.mu.Lock() }
 
-// unlock ends a change: it wakes the claimer if that may claim now, lets go of the
-// lock, sends what was started, and gives back what cannot wait here.
+// unlock ends a change: it wakes claimers that may claim now, lets go of the lock, sends
+// what was started, and gives back what cannot wait here.
 func (d *dispatcher) unlock() {
-	if d.overdue && d.mayClaim() {
-		d.overdue = false
-		select {
-		case d.wake <- struct{}{}:
-		default:
-		}
-	}
+	d.wakeClaimers()
 	starting, returning := d.starting, d.returning
 	d.starting, d.returning = nil, nil
 	d.mu.Unlock()
 	for _, w := range starting {
 		d.send(w)
 	}
-	if len(returning) > 0 {
-		leases := make([]Lease, len(returning))
-		for i, w := range returning {
-			leases[i] = w.lease()
-		}
-		d.release(leases)
+	for _, w := range returning {
+		d.release(w.lease())
 	}
 }
 
-// mayStart says whether anything may be sent. While outcomes cannot be written,
-// what is sent would only be sent again.
-func (d *dispatcher) mayStart() bool {
-	return d.accepting && d.unwritten < unwrittenPerSlot*d.slots.total &&
-		(d.writingSince.IsZero() || time.Since(d.writingSince) < blockAfter)
+// mayStart says whether anything of a partition may be sent. While outcomes cannot be
+// written, what is sent would only be sent again.
+func (d *dispatcher) mayStart(c *claimer) bool {
+	return d.accepting && !c.isBlocked() && d.mayWrite()
+}
+
+// mayWrite says whether there is room for more outcomes that wait to be written. Those of
+// partitions that take none in do not count: they must not hold up the others, and no
+// more are added to them.
+func (d *dispatcher) mayWrite() bool {
+	most := unwrittenPerSlot * d.slots.total
+	if d.unwritten < most {
+		return true
+	}
+	unwritten := d.unwritten
+	for _, c := range d.claimers {
+		if c.isBlocked() {
+			unwritten -= c.unwritten
+		}
+	}
+	return unwritten < most
+}
+
+// isBlocked says whether outcomes of the partition have been unwritable for a while.
+func (c *claimer) isBlocked() bool {
+	return !c.writingSince.IsZero() && time.Since(c.writingSince) >= blockAfter
 }
 
 // reserve takes places for the deliveries of a call that is about to be accepted, as
@@ -110,7 +124,7 @@ func (d *dispatcher) mayStart() bool {
 func (d *dispatcher) reserve(call *AcceptCall) {
 	d.lock()
 	defer d.unlock()
-	if !d.mayStart() {
+	if !d.mayStart(d.claimers[d.slots.partitionOf(call.Tenant)]) {
 		return
 	}
 	for i := range call.Events {
@@ -134,7 +148,7 @@ func (d *dispatcher) accepted(leased []*sending, unused []reservation, stored []
 	d.lock()
 	defer d.unlock()
 	for _, r := range unused {
-		l := d.slots.lanes[r.ref]
+		l := d.slots.lane(r.ref)
 		d.slots.cancel(l, false, r.bytes)
 		d.claimForRoom(l)
 	}
@@ -154,20 +168,25 @@ func (d *dispatcher) enqueue(leased []*sending) {
 		if next := d.startNext(w.lane, now); next != nil {
 			d.starting = append(d.starting, next)
 		} else if w.lane.slow || !d.accepting {
-			w.lane.backlog = true
-			d.returning = append(d.returning, d.slots.empty(w.lane)...)
+			d.giveBack(w.lane)
 		}
 	}
 }
 
 // startNext starts what waits first in a lane's queue, if it may: the caller sends it.
-// The caller has the lock.
+// While its partition takes in no outcomes, what waits is given back. The caller has the
+// lock.
 func (d *dispatcher) startNext(l *lane, now time.Time) *sending {
 	if len(l.waiting) == 0 {
 		return nil
 	}
+	c := d.claimers[l.partition]
+	if c.isBlocked() {
+		d.giveBack(l)
+		return nil
+	}
 	var w *sending
-	if d.mayStart() {
+	if d.mayStart(c) {
 		w = d.slots.start(l, now)
 	}
 	switch {
@@ -180,13 +199,19 @@ func (d *dispatcher) startNext(l *lane, now time.Time) *sending {
 	return w
 }
 
+// giveBack gives back what waits in a lane's queue. The caller has the lock.
+func (d *dispatcher) giveBack(l *lane) {
+	l.backlog = true
+	d.returning = append(d.returning, d.slots.empty(l)...)
+}
+
 // resume starts what stalled, if it can start now. The caller has the lock.
 func (d *dispatcher) resume(now time.Time) {
-	if !d.stalled || !d.mayStart() {
+	if !d.stalled || !d.accepting || !d.mayWrite() {
 		return
 	}
 	d.stalled = false
-	for _, l := range d.slots.lanes {
+	for l := range d.slots.all() {
 		for w := d.startNext(l, now); w != nil; w = d.startNext(l, now) {
 			d.starting = append(d.starting, w)
 		}
@@ -201,6 +226,7 @@ func (d *dispatcher) finish(w *sending, success bool) (next *sending) {
 	now := time.Now()
 	d.slots.finish(w, success, now)
 	d.unwritten++
+	d.claimers[w.lane.partition].unwritten++
 	return d.reuseSlot(w.lane, now)
 }
 
@@ -240,19 +266,39 @@ func (d *dispatcher) age() {
 	}
 }
 
-// writing and written mark the time during which outcomes are being written; written
-// says how many of those of finish are in the log now.
-func (d *dispatcher) writing() {
+// writing says that outcomes of a partition are being written, until written.
+func (d *dispatcher) writing(partition int) {
 	d.lock()
 	defer d.unlock()
-	d.writingSince = time.Now()
+	c := d.claimers[partition]
+	c.writingSince = time.Now()
+	c.blocking.Reset(blockAfter)
 }
 
-func (d *dispatcher) written(n int) {
+// block gives back what waits in a partition that takes in no outcomes, so that the slots
+// are there for the others.
+func (d *dispatcher) block(c *claimer) {
 	d.lock()
 	defer d.unlock()
+	if !c.isBlocked() { // it was written just now
+		return
+	}
+	for _, l := range d.slots.partitions[c.partition].of {
+		d.giveBack(l)
+	}
+	d.resume(time.Now())
+}
+
+// written says how many outcomes of requests that had a slot are in the log now, or given
+// up.
+func (d *dispatcher) written(partition, n int) {
+	d.lock()
+	defer d.unlock()
+	c := d.claimers[partition]
 	d.unwritten -= n
-	d.writingSince = time.Time{}
+	c.unwritten -= n
+	c.writingSince = time.Time{}
+	c.blocking.Stop()
 	d.resume(time.Now())
 }
 
@@ -260,7 +306,7 @@ func (d *dispatcher) written(n int) {
 func (d *dispatcher) recall(ref WebhookRef) {
 	d.lock()
 	defer d.unlock()
-	if l := d.slots.lanes[ref]; l != nil {
+	if l := d.slots.lane(ref); l != nil {
 		d.returning = append(d.returning, d.slots.empty(l)...)
 	}
 }
@@ -276,15 +322,17 @@ func (d *dispatcher) setLimits(total, perWebhook int) {
 func (d *dispatcher) open() {
 	d.lock()
 	defer d.unlock()
-	d.accepting = true
-	d.nextClaim = time.Time{}
+	d.accepting, d.opened = true, time.Now()
+	for _, c := range d.claimers {
+		c.nextClaim, c.dueSince = time.Time{}, d.opened
+	}
 }
 
 func (d *dispatcher) close() {
 	d.lock()
 	defer d.unlock()
 	d.accepting = false
-	for _, l := range d.slots.lanes {
+	for l := range d.slots.all() {
 		d.returning = append(d.returning, d.slots.empty(l)...)
 	}
 }

@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ const (
 	MaxDeliveries = 10_000
 
 	// maxIntake bounds the memory of emits in progress: each takes its data and
-	// emitWeight.
+	// emitWeight. Those of one partition take half of it at most, if there are others.
 	maxIntake  = 256 << 20
 	emitWeight = 64 << 10
 	// A batch has at most so many events and bytes of payload: a script blocks Redis
@@ -42,26 +43,32 @@ type emission struct {
 	receipts []Receipt
 	err      error
 	unknown  error // of the first Accept that may have been carried out
+	began    time.Time
 	done     chan struct{}
 }
 
 // Emit stores the events and schedules their deliveries, all or nothing, and
 // returns once that is durable. Each event must be valid.
 //
-// Errors: ErrTooManyDeliveries, ErrBusy, ErrFull, ErrUnavailable, the context's,
-// or another of the store, after which the events may or may not be stored.
+// Errors: ErrTooManyDeliveries, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
+// context's, after which the events may or may not be stored; or another of the store.
 func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
+	p := e.at(tenant)
+	if err := p.watch.refusal(); err != nil && p.accepts.Busy() {
+		return nil, err // nothing gathers behind what is being tried
+	}
 	weight := weigh(events)
-	if !e.intake.acquire(tenant, weight) {
+	if !e.intake.acquire(p.key, weight) {
 		return nil, ErrBusy
 	}
 	m := newEmission(e.store.Now(), tenant, events)
 	m.weight = weight
+	m.began = time.Now()
 	m.done = make(chan struct{})
-	e.accepts.Add(m)
+	p.accepts.Add(m)
 	// Let the deliveries that this started go first: answering the emitter keeps this
 	// thread busy for longer than it takes to send them off, and so does waking another.
 	runtime.Gosched()
@@ -114,20 +121,21 @@ func limitEmissions(waiting []*emission) int {
 	return len(waiting)
 }
 
-// accept commits a batch of emissions.
-func (e *Engine) accept(batch []*emission) {
+// accept commits a batch of emissions to a partition.
+func (e *Engine) accept(p *partition, batch []*emission) {
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
 	defer cancel()
 	// Only the first Accept asks for leases. If its outcome is unknown it may have given
 	// them, and they simply end.
 	lease := true
 	pause := backoff.Backoff{First: acceptBackoff, Most: acceptTime}
+	batch = e.refuseLate(p, batch)
 	for stale := 0; len(batch) > 0; {
-		batch = e.choose(ctx, batch, lease)
-		again, unknown := e.acceptOnce(ctx, batch)
+		batch = e.choose(ctx, p, batch, lease)
+		again, unknown := e.acceptOnce(ctx, p, batch)
 		if unknown != nil {
 			lease = false
-			e.log().Warn("the store did not say whether it accepted events; repeating the call", zap.Error(unknown))
+			e.log().Debug("the store did not say whether it accepted events; repeating the call", zap.Error(unknown))
 			if pause.Wait(ctx) != nil {
 				e.reject(again, unknown)
 				return
@@ -142,12 +150,27 @@ func (e *Engine) accept(batch []*emission) {
 	}
 }
 
+// refuseLate rejects emissions that have waited while others of their partition failed.
+func (e *Engine) refuseLate(p *partition, batch []*emission) []*emission {
+	err := p.watch.refusal()
+	if err == nil {
+		return batch
+	}
+	return slices.DeleteFunc(batch, func(m *emission) bool {
+		late := time.Since(m.began) >= blockAfter
+		if late {
+			e.reject([]*emission{m}, err)
+		}
+		return late
+	})
+}
+
 // choose gives each event of the batch its targets, and reserves a place for each
 // delivery that can go out at once. It drops emissions that cannot be accepted.
-func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*emission {
+func (e *Engine) choose(ctx context.Context, p *partition, batch []*emission, lease bool) []*emission {
 	chosen := batch[:0]
 	for _, m := range batch {
-		if err := e.chooseTargets(ctx, m); err != nil {
+		if err := chooseTargets(ctx, p, m); err != nil {
 			e.reject([]*emission{m}, err)
 			continue
 		}
@@ -159,10 +182,12 @@ func (e *Engine) choose(ctx context.Context, batch []*emission, lease bool) []*e
 	return chosen
 }
 
-func (e *Engine) chooseTargets(ctx context.Context, m *emission) error {
-	tenant, err := e.webhooks.get(ctx, m.call.Tenant)
+func chooseTargets(ctx context.Context, p *partition, m *emission) error {
+	began := time.Now()
+	tenant, err := p.webhooks.get(ctx, m.call.Tenant)
 	if err != nil {
-		return err
+		p.watch.note(accepting, began, err)
+		return nothingWritten(err)
 	}
 	m.call.Version = tenant.version
 	m.webhooks = make([][]*Webhook, len(m.call.Events))
@@ -182,10 +207,18 @@ func (e *Engine) chooseTargets(ctx context.Context, m *emission) error {
 	return nil
 }
 
+// nothingWritten makes an error that promises that nothing was written.
+func nothingWritten(err error) error {
+	if errors.Is(err, ErrFull) || errors.Is(err, ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
 // acceptOnce asks the store to accept a batch and answers the emissions that it accepted
 // or refused. It returns the others, which must be tried again, with the error if it is
 // unknown what became of them.
-func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*emission, unknown error) {
+func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission) (again []*emission, unknown error) {
 	if len(batch) == 0 {
 		return nil, nil
 	}
@@ -194,28 +227,37 @@ func (e *Engine) acceptOnce(ctx context.Context, batch []*emission) (again []*em
 	for i, m := range batch {
 		calls[i] = m.call
 	}
-	lease := s.lease()
-	leaseUntil := time.Now().Add(lease)
+	lease, began := s.lease(), time.Now()
 	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: s.Retention})
+	var failed error
+	answered := false
 	for i, m := range batch {
 		result := &results[i]
 		switch {
 		case result.Err == nil:
-			e.accepted(m, result, leaseUntil)
+			answered = true
+			e.accepted(m, result, began.Add(lease))
 		case errors.Is(result.Err, ErrStale):
+			answered = true
 			e.cancelPlaces(m)
-			e.webhooks.forget(m.call.Tenant)
+			p.webhooks.forget(m.call.Tenant)
 			again = append(again, m)
 		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
+			failed = result.Err
 		default:
 			e.cancelPlaces(m)
 			if m.unknown == nil {
 				m.unknown = result.Err
 			}
 			again, unknown = append(again, m), result.Err
+			failed = result.Err
 		}
 	}
+	if answered {
+		failed = nil // of the partition, some calls alone have failed
+	}
+	p.watch.note(accepting, began, failed)
 	return again, unknown
 }
 
@@ -265,8 +307,8 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 func (e *Engine) reject(batch []*emission, err error) {
 	for _, m := range batch {
 		e.cancelPlaces(m)
-		if m.err = err; m.unknown != nil {
-			m.err = m.unknown // whatever failed later, it may be stored
+		if m.err = err; m.unknown != nil { // whatever failed later, it may be stored
+			m.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, m.unknown)
 		}
 		e.finish(m)
 	}
@@ -274,7 +316,7 @@ func (e *Engine) reject(batch []*emission, err error) {
 
 // finish answers the emitter.
 func (e *Engine) finish(m *emission) {
-	e.intake.release(m.call.Tenant, m.weight)
+	e.intake.release(e.at(m.call.Tenant).key, m.weight)
 	close(m.done)
 }
 

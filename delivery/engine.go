@@ -13,7 +13,6 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -38,19 +37,17 @@ type Engine struct {
 	observer   Observer
 	newSender  func(*sender.Config) Sender
 	dispatcher *dispatcher
-	webhooks   webhookCache
-	accepts    groupcommit.Group[*emission]
-	outcomes   groupcommit.Group[*finished]
-	intake     *quota        // emits in progress, by their weight
-	sendsNow   *quota        // re-runs and tests in flight
+	intake     *quota        // emits in progress, by partition and their weight
 	followers  *quota        // who follows a log
 	swept      chan struct{} // of capacity 1: something was deleted
-	changing   sync.Mutex    // one change of a webhook at a time, here
 
-	active atomic.Pointer[active] // nil until the first Attach
-	state  atomic.Pointer[state]
-	tried  chan struct{} // closed after the first attempt to open the store
-	try    sync.Once     // closes it
+	partitions atomic.Pointer[[]*partition] // nil until the store is open for the first time
+
+	active  atomic.Pointer[active]          // nil until the first Attach
+	running atomic.Pointer[context.Context] // of the workers
+	state   atomic.Pointer[state]
+	tried   chan struct{} // closed after the first attempt to open the store
+	try     sync.Once     // closes it
 
 	sending, unwritten atomic.Int64 // see Stats
 
@@ -87,8 +84,6 @@ func NewEngine(store Store, options ...Option) *Engine {
 		store:     store,
 		observer:  nobody{},
 		newSender: func(c *sender.Config) Sender { return sender.New(c) },
-		intake:    newQuota(maxIntake, maxIntake),
-		sendsNow:  newQuota(maxSendNow, maxTenantSendNow),
 		followers: newQuota(math.MaxInt, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		tried:     make(chan struct{}),
@@ -101,16 +96,13 @@ func NewEngine(store Store, options ...Option) *Engine {
 	for _, option := range options {
 		option(e)
 	}
-	e.webhooks.load = e.store.Webhooks
-	e.accepts.Limit = limitEmissions
-	e.accepts.Commit = e.accept
-	e.outcomes.Limit = limitOutcomes
-	e.outcomes.Commit = e.complete
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
 	e.dispatcher.send = e.start
 	e.dispatcher.release = e.release
-	e.dispatcher.claimFailed = func(err error) { e.log().Warn("cannot ask the store for due deliveries", zap.Error(err)) }
+	e.dispatcher.claimEnded = func(partition int, began time.Time, err error) {
+		e.allPartitions()[partition].watch.note(claiming, began, err)
+	}
 	return e
 }
 
@@ -172,17 +164,23 @@ func (e *Engine) detach(a *active) {
 // run starts the workers and returns what ends them.
 func (e *Engine) run() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
+	e.running.Store(&ctx)
 	var workers sync.WaitGroup
 	workers.Go(func() {
 		if !e.openStore(ctx) {
 			return
 		}
-		workers.Go(func() { e.sweep(ctx) })
-		e.dispatcher.run(ctx)
+		e.dispatcher.open()
+		for _, p := range e.allPartitions() {
+			workers.Go(func() { e.dispatcher.run(ctx, p.number) })
+			workers.Go(func() { e.probe(ctx, p) })
+		}
+		e.sweep(ctx)
 	})
 	return func() {
 		cancel()
 		workers.Wait()
+		e.dispatcher.close()
 	}
 }
 
@@ -192,9 +190,14 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		return true
 	}
 	again := backoff.Backoff{First: openBackoff, Most: maxOpenBackoff}
+	var said string
 	for {
 		err := e.store.Open(ctx)
 		if err == nil {
+			if said != "" {
+				e.log().Info("the store is open")
+			}
+			e.setPartitions()
 			e.state.Store(&state{open: true})
 			e.endTry()
 			return true
@@ -205,7 +208,10 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		e.state.Store(&state{err: err})
 		e.endTry()
 		wait := again.Next()
-		e.log().Error("cannot open the store, trying again", zap.Error(err), zap.Duration("in", wait))
+		if reason := err.Error(); reason != said { // health says it all the time
+			said = reason
+			e.log().Error("cannot open the store; trying again every few seconds", zap.Error(err))
+		}
 		if backoff.Sleep(ctx, wait) != nil {
 			return false
 		}
@@ -249,23 +255,12 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.sends.abort()
 	e.die()
-	e.accepts.Wait()
-	e.outcomes.Wait()
+	for _, p := range e.allPartitions() {
+		p.accepts.Wait()
+		p.outcomes.Wait()
+		p.releases.Wait()
+	}
 	return e.store.Close()
-}
-
-// Health returns nil if the engine can do its work now, and otherwise a sentence that
-// tells an admin why not.
-func (e *Engine) Health(ctx context.Context) error {
-	if err := e.opened(); err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	if err := e.store.Ping(ctx); err != nil {
-		return fmt.Errorf("the store does not answer: %w", err)
-	}
-	return nil
 }
 
 // ready returns nil if the store is open. The first calls after a start, or after a
@@ -315,6 +310,8 @@ var (
 	ErrEventGone = errors.New("the event has expired")
 	// ErrTooManyDeliveries: an emit would make more than MaxDeliveries deliveries.
 	ErrTooManyDeliveries = fmt.Errorf("more than %d deliveries from one call", MaxDeliveries)
+	// ErrOutcomeUnknown: the store did not say whether it did as asked.
+	ErrOutcomeUnknown = errors.New("the store did not say whether it did as asked")
 	// ErrBusy: too many operations of this kind are in progress; try again later.
 	ErrBusy = errors.New("too many operations of this kind are in progress")
 )

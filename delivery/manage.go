@@ -45,7 +45,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	if err := e.store.CreateWebhook(ctx, &w); err != nil {
 		return nil, err
 	}
-	e.webhooks.forget(w.Tenant)
+	e.at(w.Tenant).webhooks.forget(w.Tenant)
 	e.warnOfSecret(&w)
 	return &w, nil
 }
@@ -57,8 +57,9 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	e.changing.Lock()
-	defer e.changing.Unlock()
+	p := e.at(ref.Tenant)
+	p.changing.Lock()
+	defer p.changing.Unlock()
 	for range maxConflicts {
 		w, version, err := e.store.Webhook(ctx, ref)
 		if err != nil {
@@ -76,10 +77,10 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if err != nil {
 			return nil, err
 		}
-		e.webhooks.forget(ref.Tenant)
+		p.webhooks.forget(ref.Tenant)
 		e.dispatcher.recall(ref)
 		if w.Enabled {
-			e.dispatcher.claimIn(0) // it may have been disabled before
+			e.dispatcher.claimIn(p.number, 0) // it may have been disabled before
 		}
 		if w.Secret != secret {
 			e.warnOfSecret(w)
@@ -98,7 +99,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
 		return err
 	}
-	e.webhooks.forget(ref.Tenant)
+	e.at(ref.Tenant).webhooks.forget(ref.Tenant)
 	e.dispatcher.recall(ref)
 	select {
 	case e.swept <- struct{}{}:

@@ -74,8 +74,8 @@ func (s *observedStore) Open(ctx context.Context) error {
 	return err
 }
 
-func (s *observedStore) Ping(ctx context.Context) error {
-	err := s.Store.Ping(ctx)
+func (s *observedStore) Ping(ctx context.Context, partition int) error {
+	err := s.Store.Ping(ctx, partition)
 	s.note(ctx, opPing, err)
 	return err
 }
@@ -91,16 +91,16 @@ func (s *observedStore) Accept(ctx context.Context, batch AcceptBatch) []Accepte
 	return results
 }
 
-func (s *observedStore) Claim(ctx context.Context, room Room) (Claimed, error) {
-	claimed, err := s.Store.Claim(ctx, room)
+func (s *observedStore) Claim(ctx context.Context, partition int, room Room) (Claimed, error) {
+	claimed, err := s.Store.Claim(ctx, partition, room)
 	s.note(ctx, opClaim, err)
 	return claimed, err
 }
 
-func (s *observedStore) Complete(ctx context.Context, outcomes []Outcome) error {
-	err := s.Store.Complete(ctx, outcomes)
-	s.note(ctx, opComplete, err)
-	return err
+func (s *observedStore) Complete(ctx context.Context, outcomes []Outcome) []error {
+	errs := s.Store.Complete(ctx, outcomes)
+	s.note(ctx, opComplete, firstError(errs)) // once for the batch
+	return errs
 }
 
 func (s *observedStore) Release(ctx context.Context, leases []Lease) error {

@@ -169,10 +169,10 @@ func TestStoreFailures(t *testing.T) {
 	w := &delivery.Webhook{Tenant: tenant, ID: uuid.New()}
 	all := func(ctx context.Context) {
 		_ = s.Open(ctx)
-		_ = s.Ping(ctx)
+		_ = s.Ping(ctx, 0)
 		s.Accept(ctx, delivery.AcceptBatch{Calls: make([]delivery.AcceptCall, 3)})
-		_, _ = s.Claim(ctx, delivery.Room{})
-		_ = s.Complete(ctx, nil)
+		_, _ = s.Claim(ctx, 0, delivery.Room{})
+		_ = s.Complete(ctx, make([]delivery.Outcome, 1))
 		_ = s.Release(ctx, nil)
 		_, _, _ = s.Webhooks(ctx, tenant)
 		_, _, _ = s.Webhook(ctx, w.Ref())

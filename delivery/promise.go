@@ -6,22 +6,26 @@ type promise struct {
 	slots, ahead int
 }
 
-// promise sets places aside for a claim: half of what is free, since what is emitted
-// meanwhile needs some, too.
-func (s *slots) promise(t *turns) promise {
-	free := half(s.free())
+// promise sets places aside for a claim in a partition: half of what is free, since what is
+// emitted meanwhile, and claimed in other partitions, needs some, too. It is one at most
+// if the claim is likely to fail.
+func (s *slots) promise(partition int, likely bool, t *turns) promise {
+	lanes := s.partitions[partition].of
+	free, ahead := half(s.free()), half(s.freeAhead())
+	if !likely {
+		free, ahead = min(free, 1), 0
+	}
 	p := promise{slots: free, Room: Room{
 		PerWebhook: min(firstWindow, s.perWebhook),
-		Webhooks:   make(map[WebhookRef]int, len(s.lanes)),
+		Webhooks:   make(map[WebhookRef]int, len(lanes)),
 	}}
 	// A few of them are kept for the slow, who may have none due.
 	p.Slow = min(s.slowFree(), max(1, free/4))
-	s.slowBacklog = p.Slow == 0
+	s.setSlowBacklog(partition, p.Slow == 0)
 	if free == 1 && !t.take() {
 		p.Slow = 0
 	}
-	ahead := half(s.freeAhead())
-	for ref, l := range s.lanes {
+	for ref, l := range lanes {
 		places, slots := s.room(l)
 		n := half(places)
 		queued := min(max(0, n-slots), ahead)
@@ -34,7 +38,7 @@ func (s *slots) promise(t *turns) promise {
 		}
 	}
 	for ref, n := range p.Webhooks { // only now: room goes by it
-		s.lanes[ref].claiming += n
+		lanes[ref].claiming += n
 	}
 	p.Fast = free - p.Slow + p.ahead
 	s.claiming.slots += p.slots
@@ -50,7 +54,7 @@ func (s *slots) takeBack(p promise) {
 	s.claiming.ahead -= p.ahead
 	for ref, n := range p.Webhooks {
 		// Only a lane that was promised nothing can have been closed meanwhile.
-		if l := s.lanes[ref]; l != nil {
+		if l := s.lane(ref); l != nil {
 			l.claiming -= n
 		}
 	}

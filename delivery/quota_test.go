@@ -32,7 +32,7 @@ func TestQuota(t *testing.T) {
 	want(true, "d", 100) // is alone
 	want(false, "e", 1)
 	q.release("d", 100)
-	if q.used != 0 || len(q.byTenant) != 0 {
-		t.Errorf("%d are used in the end, by %v", q.used, q.byTenant)
+	if q.used != 0 || len(q.byKey) != 0 {
+		t.Errorf("%d are used in the end, by %v", q.used, q.byKey)
 	}
 }

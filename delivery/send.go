@@ -85,7 +85,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 // giveUp gives back a delivery whose request was not made, or was cancelled.
 func (e *Engine) giveUp(w *sending) (next *sending) {
 	next = e.dispatcher.abandon(w)
-	e.release([]Lease{w.lease()})
+	e.release(w.lease())
 	return next
 }
 
@@ -144,15 +144,4 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)
 	return o, ctx.Err() != nil && response.Failure != ""
-}
-
-// release gives leases back to the store. If that fails, they end by themselves.
-func (e *Engine) release(leases []Lease) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-	defer cancel()
-	if err := e.store.Release(ctx, leases); err != nil {
-		e.log().Warn("cannot give deliveries back to the store; they will be sent when their leases end", zap.Error(err))
-		return
-	}
-	e.dispatcher.claimIn(0)
 }

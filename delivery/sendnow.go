@@ -7,7 +7,7 @@ import (
 
 // How many re-runs and tests may be in flight beside the schedule.
 const (
-	maxSendNow       = 64
+	maxSendNow       = 64 // of the tenants of one partition
 	maxTenantSendNow = 16 // of one tenant
 )
 
@@ -18,23 +18,27 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if !e.sendsNow.acquire(tenant, 1) {
+	p := e.at(tenant)
+	if err := p.watch.refusal(); err != nil {
+		return nil, err
+	}
+	if !p.sendsNow.acquire(tenant, 1) {
 		return nil, ErrBusy
 	}
 	sendCtx, ok := e.sends.add()
 	if !ok {
-		e.sendsNow.release(tenant, 1)
+		p.sendsNow.release(tenant, 1)
 		return nil, fmt.Errorf("%w: this process is stopping", ErrUnavailable)
 	}
 	w, ev, err := prepare()
 	if err != nil {
 		e.sends.done()
-		e.sendsNow.release(tenant, 1)
+		p.sendsNow.release(tenant, 1)
 		return nil, err
 	}
 	f := &finished{written: make(chan struct{})}
 	go func() { // not bound to the caller: what was sent is logged
-		defer e.sendsNow.release(tenant, 1)
+		defer p.sendsNow.release(tenant, 1)
 		f.outcome, _ = e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
 		e.ended(f, false)
 		<-f.written

@@ -1,6 +1,9 @@
 package delivery
 
-import "time"
+import (
+	"iter"
+	"time"
+)
 
 const (
 	// firstWindow is how many requests a webhook that has not answered yet may
@@ -47,27 +50,36 @@ type slots struct {
 	inFlight int                        // slots in use
 	slow     int                        // places of slow webhooks
 	bytes    int                        // payload of what is reserved or waits
-	claiming struct{ slots, ahead int } // promised to a Claim that has not answered yet
-	lanes    map[WebhookRef]*lane
-	// slowBacklog: deliveries of slow webhooks may be due in the store, which the
-	// last claim had no room for.
-	slowBacklog bool
+	claiming struct{ slots, ahead int } // promised to Claims that have not answered yet
+
+	partitions  []lanes                 // of the store
+	partitionOf func(tenant string) int // which one has a tenant
+	slowBacklog int                     // how many partitions have one
 
 	// oldest and newest are the ends of the list of sends that are not slow, in
 	// the order in which they began.
 	oldest, newest *sending
 }
 
+// lanes are those of one partition.
+type lanes struct {
+	of map[WebhookRef]*lane
+	// slowBacklog: deliveries of slow webhooks may be due in the store, which the
+	// last claim had no room for.
+	slowBacklog bool
+}
+
 // lane is a webhook with places taken. A lane that empties is forgotten.
 type lane struct {
-	ref      WebhookRef
-	held     int // places: reserved, waiting and in flight
-	inFlight int
-	claiming int
-	window   int        // slots at most; grows up to perWebhook
-	pace     pace       // of its requests
-	slow     bool       // one slot, until a success
-	waiting  []*sending // for a slot, the first first
+	ref       WebhookRef
+	partition int
+	held      int // places: reserved, waiting and in flight
+	inFlight  int
+	claiming  int
+	window    int        // slots at most; grows up to perWebhook
+	pace      pace       // of its requests
+	slow      bool       // one slot, until a success
+	waiting   []*sending // for a slot, the first first
 	// backlog: deliveries may be due in the store for which there was no room.
 	backlog bool
 
@@ -85,13 +97,41 @@ type sending struct {
 }
 
 func newSlots(total, perWebhook int) *slots {
-	return &slots{total: total, perWebhook: perWebhook, lanes: make(map[WebhookRef]*lane)}
+	s := &slots{total: total, perWebhook: perWebhook}
+	s.setPartitions(1, func(string) int { return 0 })
+	return s
+}
+
+// setPartitions divides the lanes, of which there are none yet, among partitions.
+func (s *slots) setPartitions(n int, of func(tenant string) int) {
+	s.partitions, s.partitionOf = make([]lanes, n), of
+	for i := range s.partitions {
+		s.partitions[i].of = make(map[WebhookRef]*lane)
+	}
+}
+
+// lane is that of a webhook, nil if it has no places taken.
+func (s *slots) lane(ref WebhookRef) *lane {
+	return s.partitions[s.partitionOf(ref.Tenant)].of[ref]
+}
+
+// all are the lanes of all partitions.
+func (s *slots) all() iter.Seq[*lane] {
+	return func(yield func(*lane) bool) {
+		for i := range s.partitions {
+			for _, l := range s.partitions[i].of {
+				if !yield(l) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // setLimits changes the limits.
 func (s *slots) setLimits(total, perWebhook int) {
 	s.total, s.perWebhook = total, perWebhook
-	for _, l := range s.lanes {
+	for l := range s.all() {
 		s.recount(l)
 	}
 }
@@ -135,18 +175,41 @@ func (s *slots) room(l *lane) (places, slots int) {
 	return slots + max(0, queue), slots
 }
 
-// hasRoomAgain says whether there is room, worth a claim, for what was left in the
-// store for want of it: deliveries of the lane, or of slow webhooks. It says so once.
+// hasRoomAgain says whether there is room, worth a claim, for deliveries of the lane that
+// were left in the store for want of it. It says so once.
 func (s *slots) hasRoomAgain(l *lane) bool {
-	again := false
 	// While a claim runs, what the lane was promised may come back unused.
-	if l.backlog && l.claiming == 0 && (l.held == 0 || s.isRoomy(l)) {
-		l.backlog, again = false, true
+	if !l.backlog || l.claiming > 0 || l.held > 0 && !s.isRoomy(l) {
+		return false
 	}
-	if s.slowBacklog && s.slowFree() > 0 {
-		s.slowBacklog, again = false, true
+	l.backlog = false
+	return true
+}
+
+// slowHaveRoomAgain names the partitions in which deliveries of slow webhooks were left for
+// want of room, if there is some again. It names each once.
+func (s *slots) slowHaveRoomAgain() (partitions []int) {
+	if s.slowBacklog == 0 || s.slowFree() == 0 {
+		return nil
 	}
-	return again
+	for i := range s.partitions {
+		if s.partitions[i].slowBacklog {
+			s.setSlowBacklog(i, false)
+			partitions = append(partitions, i)
+		}
+	}
+	return partitions
+}
+
+func (s *slots) setSlowBacklog(partition int, has bool) {
+	p := &s.partitions[partition]
+	switch {
+	case has && !p.slowBacklog:
+		s.slowBacklog++
+	case !has && p.slowBacklog:
+		s.slowBacklog--
+	}
+	p.slowBacklog = has
 }
 
 // isRoomy says whether a lane has so much room that it is worth a claim: a few places
@@ -167,7 +230,7 @@ func (s *slots) recount(l *lane) {
 // reserve takes a place for a fresh delivery. When it returns false, the lane
 // remembers that a delivery waits in the store.
 func (s *slots) reserve(ref WebhookRef, bytes int) bool {
-	l := s.lanes[ref]
+	l := s.lane(ref)
 	if l == nil {
 		if s.free() <= 0 {
 			return false
@@ -189,15 +252,15 @@ func (s *slots) hold(l *lane, bytes int) {
 }
 
 func (s *slots) open(ref WebhookRef) *lane {
-	l := &lane{ref: ref, window: firstWindow}
-	s.lanes[ref] = l
+	l := &lane{ref: ref, partition: s.partitionOf(ref.Tenant), window: firstWindow}
+	s.partitions[l.partition].of[ref] = l
 	return l
 }
 
 // admit takes a place for a claimed delivery, false if its webhook has had its
 // places taken since the claim.
 func (s *slots) admit(ref WebhookRef, slow bool, bytes int) bool {
-	l := s.lanes[ref]
+	l := s.lane(ref)
 	if l == nil {
 		l = s.open(ref)
 	}
@@ -228,7 +291,7 @@ func (s *slots) cancel(l *lane, slow bool, bytes int) {
 
 // enqueue puts a delivery that has a place into its lane's queue.
 func (s *slots) enqueue(w *sending) {
-	w.lane = s.lanes[w.Webhook.Ref()]
+	w.lane = s.lane(w.Webhook.Ref())
 	w.slow = w.Slow
 	w.lane.waiting = append(w.lane.waiting, w)
 }
@@ -302,6 +365,6 @@ func (s *slots) empty(l *lane) []*sending {
 
 func (s *slots) closeIfIdle(l *lane) {
 	if l.held == 0 && l.claiming == 0 {
-		delete(s.lanes, l.ref)
+		delete(s.partitions[l.partition].of, l.ref)
 	}
 }

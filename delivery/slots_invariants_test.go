@@ -5,10 +5,10 @@ import "pgregory.net/rapid"
 // checkInvariants states what holds between the counters of slots after each change.
 func (s *slots) checkInvariants(t *rapid.T) {
 	var within, over, inFlight, waiting int
-	for ref, l := range s.lanes {
+	for l := range s.all() {
 		switch {
-		case l.ref != ref:
-			t.Fatalf("the lane of %v is kept as the lane of %v", l.ref, ref)
+		case s.lane(l.ref) != l:
+			t.Fatalf("the lane of %v is kept as another's", l.ref)
 		case l.inFlight < 0 || l.claiming < 0 || l.window < 1:
 			t.Fatalf("a lane has a negative count: %+v", *l)
 		case l.inFlight+len(l.waiting) > l.held:
@@ -25,7 +25,15 @@ func (s *slots) checkInvariants(t *rapid.T) {
 		inFlight += l.inFlight
 		waiting += len(l.waiting)
 	}
+	backlogs := 0
+	for i := range s.partitions {
+		if s.partitions[i].slowBacklog {
+			backlogs++
+		}
+	}
 	switch {
+	case s.slowBacklog != backlogs:
+		t.Fatalf("it counts %d partitions with a backlog of the slow, not %d", s.slowBacklog, backlogs)
 	case s.within != within || s.over != over:
 		t.Fatalf("it counts %d places in slots and %d in queues, not %d and %d", s.within, s.over, within, over)
 	case s.inFlight != inFlight || s.inFlight > s.total:
@@ -40,7 +48,7 @@ func (s *slots) checkInvariants(t *rapid.T) {
 	// The list of sends that may turn slow is linked in both directions, and in order.
 	var last *sending
 	for w := s.oldest; w != nil; w = w.newer {
-		if w.slow || s.lanes[w.lane.ref] != w.lane || w.older != last || last != nil && w.began.Before(last.began) {
+		if w.slow || s.lane(w.lane.ref) != w.lane || w.older != last || last != nil && w.began.Before(last.began) {
 			t.Fatalf("the list of sends that are not slow is broken at %+v", w)
 		}
 		last = w

@@ -9,18 +9,32 @@ import (
 	"pgregory.net/rapid"
 )
 
-// slotsModel drives slots as the dispatcher does: one claim at a time, and any number of
-// sends, in any order. It counts for itself, in a much simpler way.
+// slotsModel drives slots as the dispatcher does: one claim at a time in each partition,
+// and any number of sends, in any order. It counts for itself, in a much simpler way.
 type slotsModel struct {
 	slots *slots
 	refs  []WebhookRef
 	now   time.Time
 
-	taken    []taken // places reserved or admitted, and not in a queue yet
-	waiting  []*sending
-	sending  []*sending
-	promised *promise // to the claim under way, if any
+	taken   []taken // places reserved or admitted, and not in a queue yet
+	waiting []*sending
+	sending []*sending
+	claims  []modelClaim // by partition
+}
+
+// modelClaim is the claim in a partition.
+type modelClaim struct {
+	under    *promise // what it was promised, if one is under way
+	withdraw bool     // that was taken back before its answer
 	turns    turns
+}
+
+// promised is what is set aside for a partition's claim.
+func (c *modelClaim) promised() promise {
+	if c.under == nil || c.withdraw {
+		return promise{}
+	}
+	return *c.under
 }
 
 // taken is a place for a delivery that has not come yet.
@@ -32,12 +46,15 @@ type taken struct {
 
 func drawSlots(t *rapid.T) *slotsModel {
 	total := rapid.IntRange(2, 24).Draw(t, "total")
+	partitions := rapid.IntRange(1, 3).Draw(t, "partitions")
 	m := &slotsModel{
-		slots: newSlots(total, rapid.IntRange(1, total).Draw(t, "per webhook")),
-		now:   time.Unix(0, 0),
+		slots:  newSlots(total, rapid.IntRange(1, total).Draw(t, "per webhook")),
+		now:    time.Unix(0, 0),
+		claims: make([]modelClaim, partitions),
 	}
-	for i := range 5 {
-		m.refs = append(m.refs, WebhookRef{"t", uuid.UUID{byte(i)}})
+	m.slots.setPartitions(partitions, func(tenant string) int { return int(tenant[0] - 'a') })
+	for i := range 6 {
+		m.refs = append(m.refs, WebhookRef{string(rune('a' + i%partitions)), uuid.UUID{byte(i)}})
 	}
 	return m
 }
@@ -51,7 +68,7 @@ func (m *slotsModel) draw(t *rapid.T) taken {
 
 func (m *slotsModel) reserve(t *rapid.T) {
 	place := m.draw(t)
-	free, lane := m.slots.free(), m.slots.lanes[place.ref]
+	free, lane := m.slots.free(), m.slots.lane(place.ref)
 	slots := min(firstWindow, m.slots.perWebhook)
 	places := slots
 	if lane != nil {
@@ -64,7 +81,7 @@ func (m *slotsModel) reserve(t *rapid.T) {
 	}
 	if got {
 		m.taken = append(m.taken, place)
-	} else if lane := m.slots.lanes[place.ref]; lane != nil && !lane.backlog {
+	} else if lane := m.slots.lane(place.ref); lane != nil && !lane.backlog {
 		t.Fatal("the lane does not know that a delivery waits in the store")
 	}
 }
@@ -82,7 +99,7 @@ func pick[T any](t *rapid.T, list *[]T) (one T, ok bool) {
 
 func (m *slotsModel) cancel(t *rapid.T) {
 	if place, ok := pick(t, &m.taken); ok {
-		m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
+		m.slots.cancel(m.slots.lane(place.ref), place.slow, place.bytes)
 	}
 }
 
@@ -102,7 +119,7 @@ func (m *slotsModel) put(place taken) {
 }
 
 func (m *slotsModel) start(t *rapid.T) {
-	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	l := m.slots.lane(rapid.SampledFrom(m.refs).Draw(t, "ref"))
 	if l == nil {
 		return
 	}
@@ -158,7 +175,7 @@ func (m *slotsModel) abandon(t *rapid.T) {
 }
 
 func (m *slotsModel) empty(t *rapid.T) {
-	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	l := m.slots.lane(rapid.SampledFrom(m.refs).Draw(t, "ref"))
 	if l == nil {
 		return
 	}
@@ -207,17 +224,23 @@ func (m *slotsModel) age(t *rapid.T) {
 }
 
 func (m *slotsModel) promise(t *rapid.T) {
-	if m.promised != nil || m.slots.free() <= 0 {
+	partition := rapid.IntRange(0, len(m.claims)-1).Draw(t, "partition")
+	claim, likely := &m.claims[partition], rapid.Bool().Draw(t, "likely")
+	if claim.under != nil || m.slots.free() <= 0 {
 		return // the dispatcher claims only when there is room
 	}
 	free, slowFree, freeAhead := m.slots.free(), m.slots.slowFree(), m.slots.freeAhead()
 	rooms := make(map[WebhookRef]int)
-	for ref, lane := range m.slots.lanes {
+	for ref, lane := range m.slots.partitions[partition].of {
 		rooms[ref], _ = m.slots.room(lane)
 	}
-	p := m.slots.promise(&m.turns)
+	p := m.slots.promise(partition, likely, &claim.turns)
+	most := half(free)
+	if !likely {
+		most, freeAhead = 1, 0
+	}
 	switch {
-	case p.Fast < 0 || p.Slow < 0 || p.slots != half(free) || p.Fast+p.Slow != p.slots+p.ahead:
+	case p.Fast < 0 || p.Slow < 0 || p.slots != most || p.Fast+p.Slow != p.slots+p.ahead:
 		t.Fatalf("%d slots are free, and the claim is promised %+v", free, p)
 	case p.ahead < 0 || p.ahead > freeAhead:
 		t.Fatalf("%d places are free in queues, and the claim is promised %+v", freeAhead, p)
@@ -232,25 +255,41 @@ func (m *slotsModel) promise(t *rapid.T) {
 		if p.Webhooks[ref] < 0 || p.Webhooks[ref] > half(n) {
 			t.Fatalf("the claim is promised %v, of %v", p.Webhooks, rooms)
 		}
-		if p.Webhooks[ref] == 0 && !m.slots.lanes[ref].backlog {
+		if p.Webhooks[ref] == 0 && !m.slots.lane(ref).backlog {
 			t.Fatal("a lane that was passed over does not know that deliveries may wait in the store")
 		}
 	}
-	m.promised = &p
+	claim.under = &p
+}
+
+// withdraw takes back what a claim was promised before its answer.
+func (m *slotsModel) withdraw(t *rapid.T) {
+	claim := &m.claims[rapid.IntRange(0, len(m.claims)-1).Draw(t, "partition")]
+	if claim.under != nil && !claim.withdraw {
+		m.slots.takeBack(*claim.under)
+		claim.withdraw = true
+	}
 }
 
 func (m *slotsModel) takeBack(t *rapid.T) {
-	if m.promised == nil {
+	partition := rapid.IntRange(0, len(m.claims)-1).Draw(t, "partition")
+	claim := &m.claims[partition]
+	if claim.under == nil {
 		return
 	}
-	p := *m.promised
-	m.promised = nil
-	m.slots.takeBack(p)
+	p := *claim.under
+	if !claim.withdraw {
+		m.slots.takeBack(p)
+	}
+	claim.under, claim.withdraw = nil, false
 	// A store may answer with any jobs within the room of each webhook and of all.
 	given := make(map[WebhookRef]int)
 	for range rapid.IntRange(0, p.Fast+p.Slow).Draw(t, "jobs") {
 		place := m.draw(t)
 		place.slow = rapid.Bool().Draw(t, "slow")
+		if m.slots.partitionOf(place.ref.Tenant) != partition {
+			continue
+		}
 		most, known := p.Webhooks[place.ref]
 		if !known {
 			most = p.PerWebhook
@@ -267,15 +306,15 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 		free := m.slots.free()
 		if m.slots.admit(place.ref, place.slow, place.bytes) {
 			m.taken = append(m.taken, place)
-			if place.slow && !m.slots.lanes[place.ref].slow {
+			if place.slow && !m.slots.lane(place.ref).slow {
 				t.Fatal("a slow job has not made its lane slow")
 			}
-		} else if lane := m.slots.lanes[place.ref]; free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
+		} else if lane := m.slots.lane(place.ref); free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
 			t.Fatalf("a job within its room was turned away: %+v", lane)
 		}
 	}
 	for ref := range p.Webhooks {
-		if l := m.slots.lanes[ref]; l != nil {
+		if l := m.slots.lane(ref); l != nil {
 			m.slots.closeIfIdle(l)
 		}
 	}
@@ -284,17 +323,32 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 // hasRoomAgain checks that room for deliveries left in the store is reported as soon as
 // there is some, and only once.
 func (m *slotsModel) hasRoomAgain(t *rapid.T) {
-	l := m.slots.lanes[rapid.SampledFrom(m.refs).Draw(t, "ref")]
+	l := m.slots.lane(rapid.SampledFrom(m.refs).Draw(t, "ref"))
 	if l == nil {
 		return
 	}
 	places, _ := m.slots.room(l)
-	lane := l.backlog && l.claiming == 0 && (l.held == 0 || places > 0 && m.slots.isRoomy(l))
-	slow := m.slots.slowBacklog && m.slots.slowFree() > 0
-	if got := m.slots.hasRoomAgain(l); got != (lane || slow) {
-		t.Fatalf("room again is %t with a backlog of the lane %t, of the slow %t", got, lane, slow)
+	want := l.backlog && l.claiming == 0 && (l.held == 0 || places > 0 && m.slots.isRoomy(l))
+	if got := m.slots.hasRoomAgain(l); got != want {
+		t.Fatalf("room again is %t with a backlog %t", got, l.backlog)
 	}
 	if m.slots.hasRoomAgain(l) {
+		t.Fatal("the same room was reported twice")
+	}
+}
+
+// slowHaveRoomAgain checks the same for slow webhooks.
+func (m *slotsModel) slowHaveRoomAgain(t *rapid.T) {
+	var want []int
+	for i := range m.slots.partitions {
+		if m.slots.partitions[i].slowBacklog && m.slots.slowFree() > 0 {
+			want = append(want, i)
+		}
+	}
+	if got := m.slots.slowHaveRoomAgain(); !slices.Equal(got, want) {
+		t.Fatalf("the slow have room again in the partitions %v, not %v", got, want)
+	}
+	if got := m.slots.slowHaveRoomAgain(); got != nil {
 		t.Fatal("the same room was reported twice")
 	}
 }
@@ -314,8 +368,10 @@ func (m *slotsModel) check(t *rapid.T) {
 		inFlight[w.lane.ref]++
 	}
 	var p promise
-	if m.promised != nil {
-		p = *m.promised
+	for i := range m.claims {
+		promised := m.claims[i].promised()
+		p.slots += promised.slots
+		p.ahead += promised.ahead
 	}
 	s := m.slots
 	switch {
@@ -326,13 +382,14 @@ func (m *slotsModel) check(t *rapid.T) {
 	case s.claiming.slots != p.slots || s.claiming.ahead != p.ahead:
 		t.Fatalf("it counts %+v promised, not %+v", s.claiming, p)
 	}
-	for ref, l := range s.lanes {
+	for l := range s.all() {
+		ref, claim := l.ref, &m.claims[l.partition]
 		switch {
 		case l.held != held[ref] || l.inFlight != inFlight[ref]:
 			t.Fatalf("a lane counts %d places and %d in flight, not %d and %d", l.held, l.inFlight, held[ref], inFlight[ref])
-		case l.claiming != p.Webhooks[ref]:
-			t.Fatalf("a lane counts %d promised, not %d", l.claiming, p.Webhooks[ref])
-		case l.held == 0 && m.promised == nil:
+		case l.claiming != claim.promised().Webhooks[ref]:
+			t.Fatalf("a lane counts %d promised, not %d", l.claiming, claim.promised().Webhooks[ref])
+		case l.held == 0 && claim.under == nil:
 			t.Fatal("a lane with nothing in it is still remembered")
 		}
 		delete(held, ref)
@@ -387,19 +444,32 @@ func TestSlotsAgainstAModel(t *testing.T) {
 			"abandon":       m.abandon,
 			"empty":         m.empty,
 			"room again":    m.hasRoomAgain,
+			"slow again":    m.slowHaveRoomAgain,
 			"age":           m.age,
 			"promise":       m.promise,
+			"withdraw":      m.withdraw,
 			"take back":     m.takeBack,
 			"":              m.check,
 		})
 		// Whatever happened, nothing is left once everything has ended.
-		if m.promised != nil {
-			m.takeBack(t)
+		for i := range m.claims {
+			claim := &m.claims[i]
+			if claim.under == nil {
+				continue
+			}
+			if !claim.withdraw {
+				m.slots.takeBack(*claim.under)
+			}
+			for ref := range claim.under.Webhooks {
+				if l := m.slots.lane(ref); l != nil {
+					m.slots.closeIfIdle(l)
+				}
+			}
 		}
 		for _, place := range m.taken {
-			m.slots.cancel(m.slots.lanes[place.ref], place.slow, place.bytes)
+			m.slots.cancel(m.slots.lane(place.ref), place.slow, place.bytes)
 		}
-		for _, l := range m.slots.lanes {
+		for l := range m.slots.all() {
 			m.slots.empty(l)
 		}
 		for _, w := range m.sending {
@@ -407,7 +477,7 @@ func TestSlotsAgainstAModel(t *testing.T) {
 		}
 		s := m.slots
 		if s.within != 0 || s.over != 0 || s.inFlight != 0 || s.slow != 0 || s.bytes != 0 ||
-			s.claiming.slots != 0 || s.claiming.ahead != 0 || len(s.lanes) != 0 || s.oldest != nil || s.newest != nil {
+			s.claiming.slots != 0 || s.claiming.ahead != 0 || len(slices.Collect(s.all())) != 0 || s.oldest != nil || s.newest != nil {
 			t.Fatalf("after everything has ended, something is left: %+v", s)
 		}
 	})

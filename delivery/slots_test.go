@@ -11,7 +11,7 @@ import (
 func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
 	for s.reserve(ref, 0) {
 		s.enqueue(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
-		if w := s.start(s.lanes[ref], now); w != nil {
+		if w := s.start(s.lane(ref), now); w != nil {
 			begun = append(begun, w)
 		}
 	}
@@ -46,7 +46,7 @@ func TestWindowGrows(t *testing.T) {
 	s := newSlots(64, 8)
 	var sends []*sending
 	for _, want := range []int{4, 5, 6, 7, 8, 8, 8} {
-		if l := s.lanes[ref]; l != nil {
+		if l := s.lane(ref); l != nil {
 			for w := s.start(l, now); w != nil; w = s.start(l, now) {
 				sends = append(sends, w)
 			}
@@ -61,7 +61,7 @@ func TestWindowGrows(t *testing.T) {
 		s.finish(sends[0], false, now)
 		sends = sends[1:]
 	}
-	if l := s.lanes[ref]; s.limit(l) != 8 {
+	if l := s.lane(ref); s.limit(l) != 8 {
 		t.Errorf("failures have shrunk the window to %d", s.limit(l))
 	}
 }
@@ -81,7 +81,7 @@ func TestQueueGoesByThePace(t *testing.T) {
 		ref, now := WebhookRef{"t", uuid.UUID{1}}, time.Unix(0, 0)
 		s := newSlots(1024, 8)
 		sends := fill(s, ref, now)
-		l := s.lanes[ref]
+		l := s.lane(ref)
 		if len(sends) != firstWindow || len(l.waiting) != 0 {
 			t.Fatalf("%d have started and %d wait before the webhook has answered any", len(sends), len(l.waiting))
 		}
@@ -160,7 +160,7 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	sends := fill(s, ref, began)
 	s.finish(sends[0], true, began.Add(time.Millisecond))
 	sends = append(sends[1:], fill(s, ref, began)...)
-	l := s.lanes[ref]
+	l := s.lane(ref)
 	waiting := len(l.waiting)
 	if waiting == 0 {
 		t.Fatal("nothing waits")
@@ -178,7 +178,7 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	if !s.reserve(other, 0) {
 		t.Error("another webhook was held up")
 	}
-	if p := s.promise(new(turns)); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
+	if p := s.promise(0, true, new(turns)); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
 		t.Errorf("the claim is promised %+v", p)
 	} else {
 		s.takeBack(p)
@@ -203,7 +203,7 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	s := newSlots(16, 8)
 	webhook := byte(0)
 	for range 20 { // none has started when the next is claimed
-		p := s.promise(new(turns))
+		p := s.promise(0, true, new(turns))
 		s.takeBack(p)
 		for range p.Slow {
 			webhook++
@@ -215,7 +215,7 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 	if s.slow != 8 {
 		t.Errorf("the slow have %d of 16 slots", s.slow)
 	}
-	if p := s.promise(new(turns)); p.Fast != 4 || p.Slow != 0 {
+	if p := s.promise(0, true, new(turns)); p.Fast != 4 || p.Slow != 0 {
 		t.Errorf("the claim is promised %+v", p)
 	}
 }

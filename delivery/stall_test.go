@@ -101,8 +101,8 @@ func (g *gate) Accept(ctx context.Context, batch delivery.AcceptBatch) []deliver
 	return results
 }
 
-func (g *gate) Claim(ctx context.Context, room delivery.Room) (delivery.Claimed, error) {
-	claimed, err := g.Store.Claim(ctx, room)
+func (g *gate) Claim(ctx context.Context, partition int, room delivery.Room) (delivery.Claimed, error) {
+	claimed, err := g.Store.Claim(ctx, partition, room)
 	g.mu.Lock()
 	claim := g.claim
 	g.mu.Unlock()

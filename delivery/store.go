@@ -41,14 +41,28 @@ var (
 // An error that is none of the above leaves the outcome unknown. Accept may be
 // repeated with the same nonces, Complete with the same request ids: neither
 // does its work twice.
+//
+// A store has one partition or more, each with the data of some tenants. Partitions fail
+// by themselves: the engine gives Accept, Claim, Complete and Release work of one
+// partition at a time, of several partitions at the same time.
+//
+// A record that cannot be read harms no other. The store sets it aside: it takes the
+// record out of the way, keeps it for whoever looks into it, and says so in the log.
 type Store interface {
 	// Open connects, checks that the store is one this version can work with,
 	// and returns. It may be called again after an error.
 	Open(ctx context.Context) error
 	// Close gives back what Open took. The store is not used afterwards.
 	Close() error
-	// Ping says whether the store answers now.
-	Ping(ctx context.Context) error
+	// Partitions is how many partitions there are, at least 1. It does not change once
+	// the store has been opened, and is not asked before.
+	Partitions() int
+	// Partition is the partition of a tenant, from 0.
+	Partition(tenant string) int
+	// Ping says whether a partition would accept events now.
+	Ping(ctx context.Context, partition int) error
+	// SetAside is how many records this process has set aside, since the store was made.
+	SetAside() int64
 	// Now is the store's clock, as well as this process knows it, by which request
 	// ids, and all times that it is given and gives, are meant. It costs no round
 	// trip. When somebody sets that clock back, what is on the schedule still falls
@@ -58,12 +72,13 @@ type Store interface {
 	// Accept stores the events of each call and schedules their deliveries. The
 	// results are in the order of the calls; each call is all or nothing.
 	Accept(ctx context.Context, batch AcceptBatch) []Accepted
-	// Claim leases due deliveries, the longest due first, in turn between
-	// webhooks, as many as there is room for.
-	Claim(ctx context.Context, room Room) (Claimed, error)
+	// Claim leases due deliveries of a partition, the longest due first, in turn
+	// between webhooks, as many as there is room for.
+	Claim(ctx context.Context, partition int, room Room) (Claimed, error)
 	// Complete writes one row of the log per outcome and ends or reschedules its
-	// delivery. Outcomes of webhooks that are gone are dropped.
-	Complete(ctx context.Context, outcomes []Outcome) error
+	// delivery. Outcomes of webhooks that are gone are dropped. The errors are in the
+	// order of the outcomes; none at all means that there are none.
+	Complete(ctx context.Context, outcomes []Outcome) []error
 	// Release hands back deliveries whose send did not start or did not end:
 	// they are due at once, their attempts unchanged.
 	Release(ctx context.Context, leases []Lease) error
@@ -220,6 +235,9 @@ type Claimed struct {
 	// Next is how long from the answer until it is worth claiming again with the
 	// same room: 0 if more is due now; at most ClaimEvery.
 	Next time.Duration
+	// Oldest is for how long a fast webhook has been waiting that was left out although
+	// it has room; 0 if there is none.
+	Oldest time.Duration
 }
 
 // Job is a leased delivery with all that its send needs: nothing of it is read

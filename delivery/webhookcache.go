@@ -8,7 +8,8 @@ import (
 // Bounds of the cache. Beyond them everything is dropped, and read again when it is
 // needed.
 const (
-	maxRemembered      = 100_000 // webhooks, or tenants
+	maxRemembered      = 100_000 // webhooks, or tenants, of all partitions
+	minRemembered      = 10_000  // of one
 	maxRememberedTypes = 256     // event types of a tenant
 )
 
@@ -17,6 +18,7 @@ const (
 // forgets the tenant and chooses again.
 type webhookCache struct {
 	load func(ctx context.Context, tenant string) ([]*Webhook, int64, error)
+	most int // webhooks, or tenants
 
 	mu      sync.Mutex
 	tenants map[string]*tenantWebhooks
@@ -48,7 +50,7 @@ func (c *webhookCache) get(ctx context.Context, tenant string) (*tenantWebhooks,
 }
 
 func (c *webhookCache) remember(tenant string, t *tenantWebhooks) {
-	if c.tenants == nil || c.size >= maxRemembered {
+	if c.tenants == nil || c.size >= c.most {
 		c.tenants = make(map[string]*tenantWebhooks)
 		c.size = 0
 	}

@@ -29,7 +29,7 @@ func subscribed(types ...string) *Webhook {
 func TestWebhooksAreRemembered(t *testing.T) {
 	a, b := subscribed("x"), subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {a}, "b": {b}}}
-	s := webhookCache{load: l.load}
+	s := webhookCache{load: l.load, most: maxRemembered}
 	for _, step := range []struct {
 		tenant  string
 		forget  string
@@ -60,7 +60,7 @@ func TestWebhooksAreRemembered(t *testing.T) {
 func TestErrorsAreNotRemembered(t *testing.T) {
 	w := subscribed("x")
 	l := &loader{webhooks: map[string][]*Webhook{"a": {w}}, err: ErrUnavailable}
-	s := webhookCache{load: l.load}
+	s := webhookCache{load: l.load, most: maxRemembered}
 	if _, err := s.get(t.Context(), "a"); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
@@ -103,7 +103,7 @@ func TestWantingIsBounded(t *testing.T) {
 
 func TestRememberedWebhooksAreBounded(t *testing.T) {
 	l := &loader{webhooks: map[string][]*Webhook{}}
-	s := webhookCache{load: l.load}
+	s := webhookCache{load: l.load, most: maxRemembered}
 	many := make([]*Webhook, MaxWebhooks)
 	for i := range 30 {
 		tenant := fmt.Sprint("large", i)

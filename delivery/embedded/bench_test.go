@@ -69,7 +69,7 @@ func BenchmarkOpen(b *testing.B) {
 		if err := s.Open(b.Context()); err != nil {
 			b.Fatal(err)
 		}
-		claimed, err := s.Claim(b.Context(), delivery.Room{Fast: 1, PerWebhook: 1, Lease: time.Hour})
+		claimed, err := s.Claim(b.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1, Lease: time.Hour})
 		if err != nil || len(claimed.Jobs) != 1 {
 			b.Fatalf("claimed %d, %v", len(claimed.Jobs), err)
 		}

@@ -11,7 +11,7 @@ import (
 
 // Claim leases due deliveries, in turn between webhooks. It writes nothing: leases are
 // in memory, and end with the process.
-func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
+func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Claimed, error) {
 	c := claim{
 		store: s, room: room, at: s.clock.now(),
 		left: make(map[*webhook]int),
@@ -60,7 +60,7 @@ func (c *claim) choose() error {
 	c.take(&state.slow, c.room.Slow)
 	c.claimed.Next = delivery.ClaimEvery // no other process writes here: this only limits what a mistake costs
 	if c.room.Fast > 0 {
-		c.findNext(&state.fast)
+		c.claimed.Oldest = c.findNext(&state.fast)
 	}
 	if c.room.Slow > 0 {
 		c.findNext(&state.slow)
@@ -105,8 +105,9 @@ func (c *claim) roomFor(w *webhook) int {
 	return c.room.For(w.record.Ref(), w.slow)
 }
 
-// findNext finds out when the first webhook that still has room is due.
-func (c *claim) findNext(q *queue) {
+// findNext finds out when the first webhook that still has room is due, and for how long it
+// has been.
+func (c *claim) findNext(q *queue) (overdue time.Duration) {
 	var passed []*webhook
 	for q.Len() > 0 {
 		w := (*q)[0]
@@ -115,6 +116,7 @@ func (c *claim) findNext(q *queue) {
 		}
 		if c.roomFor(w) > 0 {
 			c.claimed.Next = time.Duration(max(0, w.at-c.at.schedule)) * time.Millisecond
+			overdue = time.Duration(max(0, c.at.schedule-w.at)) * time.Millisecond
 			break
 		}
 		passed = append(passed, heap.Pop(q).(*webhook))
@@ -122,6 +124,7 @@ func (c *claim) findNext(q *queue) {
 	for _, w := range passed {
 		heap.Push(q, w)
 	}
+	return overdue
 }
 
 // readJobs reads what it takes to send the chosen deliveries. It drops those whose event

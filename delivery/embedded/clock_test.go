@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,7 @@ func (m *machine) failed(load *storetest.Load, again time.Duration) {
 	calls, accepted := load.Accept(m.t, 1, true)
 	o := outcome(m.Store, &calls[0], &accepted[0])
 	o.Request.Status, o.RetryAt = delivery.RequestFailed, m.Now().Add(again)
-	if err := m.Complete(m.t.Context(), []delivery.Outcome{o}); err != nil {
+	if err := errors.Join(m.Complete(m.t.Context(), []delivery.Outcome{o})...); err != nil {
 		m.t.Fatal(err)
 	}
 }
@@ -77,7 +78,7 @@ func (m *machine) failed(load *storetest.Load, again time.Duration) {
 // wantDue claims what is due, and checks how many deliveries that is.
 func (m *machine) wantDue(when string, n int) {
 	m.t.Helper()
-	claimed, err := m.Claim(m.t.Context(), delivery.Room{Fast: 10, PerWebhook: 10, Lease: time.Minute})
+	claimed, err := m.Claim(m.t.Context(), 0, delivery.Room{Fast: 10, PerWebhook: 10, Lease: time.Minute})
 	if err != nil {
 		m.t.Fatal(err)
 	}

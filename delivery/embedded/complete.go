@@ -10,11 +10,18 @@ import (
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
-// delivery.
-func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
+// delivery. All outcomes of a call are written, or none.
+func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) []error {
 	if len(outcomes) == 0 {
 		return nil
 	}
+	if err := s.complete(outcomes); err != nil {
+		return slices.Repeat([]error{err}, len(outcomes))
+	}
+	return nil
+}
+
+func (s *Store) complete(outcomes []delivery.Outcome) error {
 	ahead := s.clock.now().ahead() // of the clock by which the outcomes' times are
 	return s.write(together, func(t *txn) error {
 		c := completion{

@@ -125,7 +125,7 @@ func TestSweptCounts(t *testing.T) {
 		o.Request.ID = delivery.NewID(s.Now().Add(-age))
 		outcomes = append(outcomes, o)
 	}
-	if err := s.Complete(t.Context(), outcomes); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), outcomes)...); err != nil {
 		t.Fatal(err)
 	}
 	for more := true; more; {

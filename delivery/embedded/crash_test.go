@@ -132,7 +132,7 @@ func workOnce(s *Store, w *delivery.Webhook, version int64) error {
 	if _, err := os.Stdout.WriteString(said.String()); err != nil {
 		return err
 	}
-	if err := s.Complete(context.Background(), outcomes); err != nil {
+	if err := errors.Join(s.Complete(context.Background(), outcomes)...); err != nil {
 		return err
 	}
 	said.Reset()

@@ -12,7 +12,7 @@ import (
 // Follow follows a tenant's log. A position is known until the store is closed or too
 // many requests have been written after it.
 func (s *Store) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {
-	if err := s.Ping(ctx); err != nil {
+	if err := s.usable(); err != nil {
 		return nil, err
 	}
 	return s.hub.Follow(ctx, tenant, after)

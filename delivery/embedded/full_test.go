@@ -73,13 +73,13 @@ func testFull(t *testing.T) {
 	}()
 	f.fill()
 	f.check()
-	if err := f.store.Ping(t.Context()); err != nil {
+	if err := f.store.Ping(t.Context(), 0); err != nil {
 		t.Errorf("a full store does not answer: %v", err)
 	}
 	// An outcome for which there is no room is refused, and can be written later.
 	o := outcome(f.store, &f.kept[0], &f.first)
 	o.Request.ResponseBody = strings.Repeat("x", 1<<20)
-	if err := f.store.Complete(t.Context(), []delivery.Outcome{o}); !errors.Is(err, delivery.ErrFull) {
+	if err := errors.Join(f.store.Complete(t.Context(), []delivery.Outcome{o})...); !errors.Is(err, delivery.ErrFull) {
 		t.Errorf("an outcome for which there is no room: %v", err)
 	}
 	lift()
@@ -88,7 +88,7 @@ func testFull(t *testing.T) {
 		t.Fatalf("with room again: %v", err)
 	}
 	f.check()
-	if err := f.store.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+	if err := errors.Join(f.store.Complete(t.Context(), []delivery.Outcome{o})...); err != nil {
 		t.Errorf("the outcome, with room again: %v", err)
 	}
 	if _, deliveries, err := f.store.Event(t.Context(), o.Request.Tenant, o.Request.EventID); err != nil || deliveries[0].Status != delivery.DeliveryFailed {

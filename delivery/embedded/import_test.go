@@ -45,7 +45,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	if _, version, err := again.Webhooks(t.Context(), "acme"); err != nil || version != 1 {
 		t.Errorf("the version is %d, %v, want 1", version, err)
 	}
-	claimed, err := again.Claim(t.Context(), delivery.Room{Fast: 100, Slow: 100, PerWebhook: 100, Lease: time.Minute})
+	claimed, err := again.Claim(t.Context(), 0, delivery.Room{Fast: 100, Slow: 100, PerWebhook: 100, Lease: time.Minute})
 	if err != nil || len(claimed.Jobs) != 1 || !claimed.Jobs[0].Slow {
 		t.Errorf("claimed %+v, %v, want one delivery of a slow webhook", claimed, err)
 	}

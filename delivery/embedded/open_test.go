@@ -20,7 +20,7 @@ func openError(t *testing.T, s *Store, want string) {
 	if !errors.Is(err, delivery.ErrUnavailable) || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want it to say %q", err, want)
 	}
-	if err := s.Ping(t.Context()); !errors.Is(err, delivery.ErrUnavailable) {
+	if err := s.Ping(t.Context(), 0); !errors.Is(err, delivery.ErrUnavailable) {
 		t.Errorf("Ping: %v", err)
 	}
 }
@@ -128,7 +128,7 @@ func TestReopen(t *testing.T) {
 	retried.RetryAt = at
 	slow := outcome(s, &calls[2], &accepted[2])
 	slow.RetryAt, slow.Slow = s.Now().Add(-time.Second), true
-	if err := s.Complete(t.Context(), []delivery.Outcome{retried, slow}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{retried, slow})...); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -139,7 +139,7 @@ func TestReopen(t *testing.T) {
 	if n, err := s.Pending(t.Context()); err != nil || n != 3 {
 		t.Errorf("%d pending, %v, want 3", n, err)
 	}
-	claimed, err := s.Claim(t.Context(), delivery.Room{Fast: 10, Slow: 10, PerWebhook: 10, Lease: time.Hour})
+	claimed, err := s.Claim(t.Context(), 0, delivery.Room{Fast: 10, Slow: 10, PerWebhook: 10, Lease: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -23,12 +24,12 @@ func TestSlowThenQuick(t *testing.T) {
 	late := &outcomes[0]
 	late.Slow, late.RetryAt, late.Request.Status = true, s.Now(), delivery.RequestFailed
 	outcomes[1].Request.Status = delivery.RequestSuccess
-	if err := s.Complete(t.Context(), outcomes); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), outcomes)...); err != nil {
 		t.Fatal(err)
 	}
 	check := func(s *Store) {
 		t.Helper()
-		claimed, err := s.Claim(t.Context(), delivery.Room{Fast: 1, Slow: 1, PerWebhook: 1, Lease: time.Hour})
+		claimed, err := s.Claim(t.Context(), 0, delivery.Room{Fast: 1, Slow: 1, PerWebhook: 1, Lease: time.Hour})
 		if err != nil || len(claimed.Jobs) != 1 || claimed.Jobs[0].Slow {
 			t.Errorf("claimed %+v, %v, want the retry, not slow", claimed.Jobs, err)
 		}

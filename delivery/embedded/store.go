@@ -66,8 +66,20 @@ func New(folder string, options ...Option) *Store {
 
 var errNotOpen = fmt.Errorf("%w: the store is not open", delivery.ErrUnavailable)
 
+// Partitions returns 1: all tenants are in one file.
+func (s *Store) Partitions() int { return 1 }
+
+// Partition returns 0, the only one.
+func (s *Store) Partition(string) int { return 0 }
+
+// SetAside is how many records that cannot be read were set aside.
+func (s *Store) SetAside() int64 { return 0 }
+
 // Ping returns an error if the file cannot be read or written.
-func (s *Store) Ping(context.Context) error {
+func (s *Store) Ping(context.Context, int) error { return s.usable() }
+
+// usable returns an error if the file cannot be read or written.
+func (s *Store) usable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil {

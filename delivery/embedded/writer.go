@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -103,7 +102,7 @@ func (s *Store) runAll(batch []*write) {
 
 // runRead runs a read.
 func (s *Store) runRead(do func(*txn) error) error {
-	if err := s.Ping(context.Background()); err != nil {
+	if err := s.usable(); err != nil {
 		return err
 	}
 	defer s.giveUpEmpty()
@@ -123,7 +122,7 @@ func (s *Store) run(batch []*write) {
 	for _, w := range batch {
 		w.err = err
 	}
-	if len(batch) > 1 && err != nil && s.Ping(context.Background()) == nil { // nothing was written
+	if len(batch) > 1 && err != nil && s.usable() == nil { // nothing was written
 		slices.SortStableFunc(batch, func(a, b *write) int { return int(a.kind) - int(b.kind) })
 		for i, w := range batch {
 			w.err = s.commit(batch[i : i+1])
@@ -137,7 +136,7 @@ func (s *Store) run(batch []*write) {
 // commit makes the changes of a batch. If it returns nil, they are on the disk; an error
 // undoes them.
 func (s *Store) commit(batch []*write) error {
-	if err := s.Ping(context.Background()); err != nil {
+	if err := s.usable(); err != nil {
 		return err
 	}
 	t := &txn{journal: s.journal, at: s.clock.now(), scratch: s.scratch}

@@ -12,7 +12,7 @@ import (
 )
 
 // Claim leases due deliveries, the longest due first, in turn between webhooks.
-func (s *Store) Claim(_ context.Context, room delivery.Room) (delivery.Claimed, error) {
+func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Claimed, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := claim{store: s, room: &room, now: s.Now(), fast: room.Fast, slow: room.Slow}
@@ -55,6 +55,9 @@ func (c *claim) serve(w *webhook) {
 		}
 		if own == 0 || *left == 0 {
 			c.claimed.Next = 0
+			if own > 0 && !w.slow {
+				c.claimed.Oldest = max(c.claimed.Oldest, c.now.Sub(time.UnixMilli(d.due)))
+			}
 			return
 		}
 		own--

@@ -9,7 +9,7 @@ import (
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its delivery.
-func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) error {
+func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) []error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range outcomes {

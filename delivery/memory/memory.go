@@ -94,8 +94,17 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Partitions returns 1: all tenants are together.
+func (s *Store) Partitions() int { return 1 }
+
+// Partition returns 0, the only one.
+func (s *Store) Partition(string) int { return 0 }
+
 // Ping returns nil: the store always answers.
-func (s *Store) Ping(context.Context) error { return nil }
+func (s *Store) Ping(context.Context, int) error { return nil }
+
+// SetAside returns 0: there are no records that cannot be read.
+func (s *Store) SetAside() int64 { return 0 }
 
 // Now counts from when the store was made, so that setting this machine's clock does not
 // change when anything is due.

@@ -131,9 +131,6 @@ func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []del
 		result.At = time.UnixMilli(now + later).UTC()
 		result.LeaseEnd = now + ahead + batch.Lease.Milliseconds()
 		result.Err = a.read(c.reply[head+i], &batch.Calls[place], result)
-		if result.Err == nil {
-			a.noteDue(&batch.Calls[place], result, batch.Lease)
-		}
 	}
 }
 
@@ -176,30 +173,4 @@ func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Ac
 		}
 	}
 	return nil
-}
-
-// noteDue records when the call's deliveries fall due.
-func (a *acceptance) noteDue(c *delivery.AcceptCall, result *delivery.Accepted, lease time.Duration) {
-	due := never
-	for i := range c.Events {
-		r := &result.Events[i]
-		if c.Events[i].Test || r.Duplicate {
-			continue
-		}
-		if r.Repeated {
-			due = 0 // it is unknown how the earlier call scheduled it
-			continue
-		}
-		for _, t := range c.Events[i].Targets {
-			if t.Lease {
-				due = min(due, lease)
-			} else {
-				due = 0
-			}
-		}
-	}
-	if len(result.Unleased) > 0 {
-		due = 0
-	}
-	a.partition.fallsDue(due)
 }

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -95,7 +96,7 @@ func BenchmarkRequests(b *testing.B) {
 			o.Request.ID = delivery.NewID(s.Now().Add(-time.Duration(n+i) * (days * 24 * time.Hour / rows)))
 			outcomes[i] = o
 		}
-		if err := s.Complete(b.Context(), outcomes); err != nil {
+		if err := errors.Join(s.Complete(b.Context(), outcomes)...); err != nil {
 			b.Fatal(err)
 		}
 	}

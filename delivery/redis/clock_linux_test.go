@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -49,7 +50,7 @@ func (s *steppedStore) failed(w *delivery.Webhook, again time.Duration) delivery
 
 func (s *steppedStore) complete(o delivery.Outcome) {
 	s.t.Helper()
-	if err := s.Complete(s.t.Context(), []delivery.Outcome{o}); err != nil {
+	if err := errors.Join(s.Complete(s.t.Context(), []delivery.Outcome{o})...); err != nil {
 		s.t.Fatal(err)
 	}
 }

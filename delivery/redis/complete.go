@@ -2,22 +2,25 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
-// delivery.
-func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
+// delivery. The outcomes of one run of the script are written together, or none of them.
+func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) []error {
 	batches := newBatches(newCompletion)
 	now := s.Now()
 	for i := range outcomes {
 		p, err := s.at(outcomes[i].Request.Tenant)
 		if err != nil {
-			return err
+			return slices.Repeat([]error{err}, len(outcomes))
 		}
-		batches.of(p).add(&outcomes[i], now)
+		c := batches.of(p)
+		c.places = append(c.places, i)
+		c.add(&outcomes[i], now)
 	}
 	if len(batches.all) == 0 {
 		return nil
@@ -27,20 +30,25 @@ func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error
 		calls[i] = c.call(completeScript, c.now)
 	}
 	s.runAll(ctx, calls...)
-	var err error
+	var errs []error
 	for i, c := range batches.all {
-		// If the reply was lost, the retry may be scheduled nevertheless.
-		c.partition.fallsDue(c.nextDue)
-		if calls[i].err != nil {
-			err = calls[i].err
+		if calls[i].err == nil {
+			continue
+		}
+		if errs == nil {
+			errs = make([]error, len(outcomes))
+		}
+		for _, place := range c.places {
+			errs[place] = calls[i].err
 		}
 	}
-	return err
+	return errs
 }
 
 // completion gathers outcomes for one run of the script on one partition.
 type completion struct {
 	partition *partition
+	places    []int // indexes of its outcomes in the batch
 	args      []any // of the outcomes
 
 	refs        []any
@@ -53,7 +61,6 @@ type completion struct {
 
 	outcomes, bytes int
 	now             int64 // the time when RetryAt was read; 0 if there are no retries
-	nextDue         time.Duration
 }
 
 func newCompletion(p *partition) *completion {
@@ -61,7 +68,6 @@ func newCompletion(p *partition) *completion {
 		partition:   p,
 		refNumbers:  make(map[delivery.WebhookRef]int),
 		typeNumbers: make(map[string]int),
-		nextDue:     never,
 
 		counterNumbers: make(map[counter]int),
 	}
@@ -79,7 +85,6 @@ func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	var retryAt int64
 	if !o.RetryAt.IsZero() {
 		retryAt, c.now = o.RetryAt.UnixMilli(), now.UnixMilli()
-		c.nextDue = min(c.nextDue, o.RetryAt.Sub(now))
 	}
 	c.args = append(
 		c.args, c.refNumber(r), c.typeNumber(r.EventType),

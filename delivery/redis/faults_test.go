@@ -31,7 +31,7 @@ func TestFull(t *testing.T) {
 
 	// Everything that empties it still works.
 	outcome := success(s, w, &held.Events[0], &accepted)
-	if err := s.Complete(t.Context(), []delivery.Outcome{outcome}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{outcome})...); err != nil {
 		t.Errorf("Complete: %v", err)
 	}
 	if _, err := s.Request(t.Context(), testTenant, outcome.Request.ID); err != nil {
@@ -94,7 +94,7 @@ func TestScriptsLost(t *testing.T) {
 		t.Error(err)
 	}
 	flush()
-	if err := s.Complete(t.Context(), []delivery.Outcome{success(s, a, &call.Events[0], &accepted)}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{success(s, a, &call.Events[0], &accepted)})...); err != nil {
 		t.Error(err)
 	}
 	flush()
@@ -118,13 +118,13 @@ func TestKilled(t *testing.T) {
 		}
 		return nil
 	})
-	_, claimErr := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1, Lease: testLease})
+	_, claimErr := s.Claim(t.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1, Lease: testLease})
 	_, _, eventErr := s.Event(t.Context(), testTenant, lost.Events[0].ID)
 	_, _, hooksErr := s.Webhooks(t.Context(), testTenant)
 	_, requestsErr := s.Requests(t.Context(), testTenant, delivery.RequestFilter{Limit: 1})
 	_, sweepErr := s.Sweep(t.Context(), testRetention)
 	for what, err := range map[string]error{
-		"Ping": s.Ping(t.Context()), "Claim": claimErr, "Event": eventErr,
+		"Ping": s.Ping(t.Context(), 0), "Claim": claimErr, "Event": eventErr,
 		"Webhooks": hooksErr, "Requests": requestsErr, "Sweep": sweepErr,
 	} {
 		wantError(t, what, err, delivery.ErrUnavailable)
@@ -133,7 +133,7 @@ func TestKilled(t *testing.T) {
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the store is back", func() error { return s.Ping(t.Context()) })
+	eventually(t, "the store is back", func() error { return s.Ping(t.Context(), 0) })
 	if result := accept(s, lost); result.Err != nil || result.Events[0].Duplicate || result.Events[0].Repeated {
 		t.Errorf("what was refused, again: %+v", result)
 	}
@@ -180,12 +180,12 @@ func TestNotOpen(t *testing.T) {
 	s := New(options())
 	defer s.Close()
 	w := &delivery.Webhook{Tenant: testTenant}
-	_, claimErr := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1})
+	_, claimErr := s.Claim(t.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1})
 	for what, err := range map[string]error{
-		"Ping": s.Ping(t.Context()), "Claim": claimErr,
+		"Ping": s.Ping(t.Context(), 0), "Claim": claimErr,
 		"Accept":        accept(s, delivery.AcceptCall{Tenant: testTenant}).Err,
 		"CreateWebhook": s.CreateWebhook(t.Context(), w),
-		"Complete":      s.Complete(t.Context(), make([]delivery.Outcome, 1)),
+		"Complete":      errors.Join(s.Complete(t.Context(), make([]delivery.Outcome, 1))...),
 	} {
 		wantError(t, what, err, delivery.ErrUnavailable)
 	}
@@ -202,7 +202,7 @@ func TestClosed(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	wantError(t, "Ping", s.Ping(t.Context()), delivery.ErrUnavailable)
+	wantError(t, "Ping", s.Ping(t.Context(), 0), delivery.ErrUnavailable)
 }
 
 func TestPassword(t *testing.T) {

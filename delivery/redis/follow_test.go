@@ -72,7 +72,7 @@ func TestFollowWithoutRedis(t *testing.T) {
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Redis is back", func() error { return s.Ping(t.Context()) })
+	eventually(t, "Redis is back", func() error { return s.Ping(t.Context(), 0) })
 	second := logged(t, s, w)
 	wantNext(t, stays, second)
 	wantNext(t, following(t, s, position), first, second)
@@ -84,7 +84,7 @@ func TestFollowWithoutRedis(t *testing.T) {
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "Redis is back", func() error { return s.Ping(t.Context()) })
+	eventually(t, "Redis is back", func() error { return s.Ping(t.Context(), 0) })
 	w = addWebhook(t, s, testTenant)
 	logged(t, s, w)
 	for _, f := range []delivery.Follower{stays, following(t, s, position)} {
@@ -162,7 +162,7 @@ func logged(t *testing.T, s *Store, w *delivery.Webhook) uuid.UUID {
 	e := &delivery.AcceptEvent{ID: delivery.NewID(s.Now()), Type: "alert_active"}
 	o := success(s, w, e, &delivery.Accepted{At: s.Now()})
 	o.Request.Trigger, o.LeaseEnd = delivery.TriggerRerun, 0
-	if err := s.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{o})...); err != nil {
 		t.Fatal(err)
 	}
 	return o.Request.ID

@@ -56,13 +56,17 @@ func mustAccept(t testing.TB, s *Store, call delivery.AcceptCall) delivery.Accep
 	return result
 }
 
-func claim(t testing.TB, s *Store) []delivery.Job {
+// claim claims in all partitions.
+func claim(t testing.TB, s *Store) (jobs []delivery.Job) {
 	t.Helper()
-	claimed, err := s.Claim(context.Background(), delivery.Room{Fast: 100, Slow: 100, PerWebhook: 100, Lease: testLease})
-	if err != nil {
-		t.Fatal(err)
+	for partition := range s.Partitions() {
+		claimed, err := s.Claim(context.Background(), partition, delivery.Room{Fast: 100, Slow: 100, PerWebhook: 100, Lease: testLease})
+		if err != nil {
+			t.Fatal(err)
+		}
+		jobs = append(jobs, claimed.Jobs...)
 	}
-	return claimed.Jobs
+	return jobs
 }
 
 // success is the outcome of an event's first attempt.

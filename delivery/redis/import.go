@@ -33,9 +33,6 @@ func (s *Store) Import(ctx context.Context, batch *delivery.Batch) (added int, e
 		return added, nil
 	}
 	s.runAll(ctx, calls...)
-	for _, p := range *s.partitions.Load() {
-		p.fallsDue(0)
-	}
 	for _, c := range calls {
 		switch {
 		case c.err != nil:

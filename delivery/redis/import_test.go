@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func TestCopyKeys(t *testing.T) {
 	done, slow := success(from, w, &call.Events[0], &accepted), success(from, w, &call.Events[1], &accepted)
 	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
 	slow.RetryAt = from.Now().Add(time.Hour)
-	if err := from.Complete(t.Context(), []delivery.Outcome{done, slow}); err != nil {
+	if err := errors.Join(from.Complete(t.Context(), []delivery.Outcome{done, slow})...); err != nil {
 		t.Fatal(err)
 	}
 	mustCopy(t, from, to)
@@ -141,7 +142,7 @@ func TestCopyDropped(t *testing.T) {
 	accepted := mustAccept(t, from, call)
 	tried := success(from, w, &call.Events[0], &accepted)
 	tried.Request.Status, tried.RetryAt = delivery.RequestFailed, from.Now()
-	if err := from.Complete(t.Context(), []delivery.Outcome{tried}); err != nil {
+	if err := errors.Join(from.Complete(t.Context(), []delivery.Outcome{tried})...); err != nil {
 		t.Fatal(err)
 	}
 	for more := true; more; {
@@ -165,7 +166,7 @@ func TestCopyDeleted(t *testing.T) {
 	w := addWebhook(t, from, testTenant)
 	call := newCall(from, w, 1, 10, true)
 	accepted := mustAccept(t, from, call)
-	if err := from.Complete(t.Context(), []delivery.Outcome{success(from, w, &call.Events[0], &accepted)}); err != nil {
+	if err := errors.Join(from.Complete(t.Context(), []delivery.Outcome{success(from, w, &call.Events[0], &accepted)})...); err != nil {
 		t.Fatal(err)
 	}
 	mustCopy(t, from, to)

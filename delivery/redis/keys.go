@@ -131,6 +131,9 @@ func bucket(t time.Time, id uuid.UUID) string {
 
 // partitionOf spreads tenants over partitions.
 func partitionOf(tenant string, partitions int) int {
+	if partitions == 1 {
+		return 0
+	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(tenant))
 	return int(binary.BigEndian.Uint32(h.Sum(nil)) % uint32(partitions))

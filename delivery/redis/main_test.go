@@ -84,7 +84,7 @@ func TestNoGoroutinesLeft(t *testing.T) {
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Claim(t.Context(), delivery.Room{Fast: 1, PerWebhook: 1}); err != nil {
+	if _, err := s.Claim(t.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {

@@ -2,16 +2,10 @@ package redis
 
 import (
 	"fmt"
-	"math"
-	"sync"
-	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
-
-// never is how long to wait for something that does not fall due.
-const never = time.Duration(math.MaxInt64)
 
 var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavailable)
 
@@ -19,41 +13,6 @@ var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavail
 type partition struct {
 	base string
 	hub  *follow.Hub // has the followers of its tenants' logs
-
-	mu      sync.Mutex
-	nextDue time.Time // when something falls due, as far as this process knows; zero for never
-	claimed time.Time // when the last claim was made
-}
-
-// fallsDue records that a delivery falls due after a time.
-func (p *partition) fallsDue(in time.Duration) {
-	if in == never {
-		return
-	}
-	at := time.Now().Add(in)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.nextDue.IsZero() || at.Before(p.nextDue) {
-		p.nextDue = at
-	}
-}
-
-// shouldClaim reports whether a claim is worth its round trip, and if not, when it will
-// be. If it is, the caller must claim: what is recorded from now on is kept for the next
-// claim, since this one may run too early to find it.
-func (p *partition) shouldClaim() (worth bool, wait time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	wait = delivery.ClaimEvery - time.Since(p.claimed)
-	if !p.nextDue.IsZero() {
-		wait = min(wait, time.Until(p.nextDue))
-	}
-	if wait > 0 {
-		return false, wait
-	}
-	p.nextDue = time.Time{}
-	p.claimed = time.Now()
-	return true, 0
 }
 
 // at finds the partition of a tenant.
@@ -64,6 +23,26 @@ func (s *Store) at(tenant string) (*partition, error) {
 	}
 	return (*parts)[partitionOf(tenant, len(*parts))], nil
 }
+
+// number finds a partition by its number.
+func (s *Store) number(n int) (*partition, error) {
+	parts := s.partitions.Load()
+	if parts == nil {
+		return nil, errNotOpen
+	}
+	return (*parts)[n], nil
+}
+
+// Partitions is how many partitions the store has.
+func (s *Store) Partitions() int {
+	if parts := s.partitions.Load(); parts != nil {
+		return len(*parts)
+	}
+	return 1
+}
+
+// Partition is the partition of a tenant.
+func (s *Store) Partition(tenant string) int { return partitionOf(tenant, s.Partitions()) }
 
 // inTurn lists all partitions, starting with a different one each time.
 func (s *Store) inTurn() ([]*partition, error) {

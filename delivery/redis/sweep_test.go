@@ -26,7 +26,7 @@ func TestNothingStaysOfDeleted(t *testing.T) {
 		for i := range call.Events {
 			o := success(s, of, &call.Events[i], &accepted)
 			o.Request.ResponseBody = "thanks"
-			if err := s.Complete(t.Context(), []delivery.Outcome{o}); err != nil {
+			if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{o})...); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -77,7 +77,7 @@ func TestKeepsItsPlace(t *testing.T) {
 		}
 		return nil
 	})
-	if err := s.Complete(t.Context(), []delivery.Outcome{success(s, w, &leased.Events[0], &accepted)}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{success(s, w, &leased.Events[0], &accepted)})...); err != nil {
 		t.Fatal(err)
 	}
 	mustAccept(t, s, newCall(s, w, 1, 10, false))
@@ -104,7 +104,7 @@ func TestShortenedRetention(t *testing.T) {
 	outcome := success(s, w, &call.Events[0], &accepted)
 	outcome.Request.Status, outcome.Request.StatusCode, outcome.Request.Attempt = delivery.RequestFailed, 500, 2
 	outcome.RetryAt = s.Now()
-	if err := s.Complete(t.Context(), []delivery.Outcome{outcome}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{outcome})...); err != nil {
 		t.Fatal(err)
 	}
 	for more := true; more; {

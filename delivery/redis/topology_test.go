@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"math/big"
 	"net"
 	"os"
@@ -51,7 +52,7 @@ func TestReshard(t *testing.T) {
 	mustAccept(t, s, call)
 	accepted := mustAccept(t, s, delivered)
 	done := success(s, w, &delivered.Events[0], &accepted)
-	if err := s.Complete(t.Context(), []delivery.Outcome{done}); err != nil {
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{done})...); err != nil {
 		t.Fatal(err)
 	}
 
@@ -64,8 +65,8 @@ func TestReshard(t *testing.T) {
 		steps++
 		wantError(t, "Accept", accept(s, newCall(s, w, 1, 10, false)).Err, delivery.ErrUnavailable)
 		o := success(s, w, &call.Events[0], &accepted)
-		wantError(t, "Complete", s.Complete(t.Context(), []delivery.Outcome{o}), delivery.ErrUnavailable)
-		_, err := s.Claim(t.Context(), delivery.Room{Fast: 10, Slow: 10, PerWebhook: 10, Lease: testLease})
+		wantError(t, "Complete", errors.Join(s.Complete(t.Context(), []delivery.Outcome{o})...), delivery.ErrUnavailable)
+		_, err := s.Claim(t.Context(), 0, delivery.Room{Fast: 10, Slow: 10, PerWebhook: 10, Lease: testLease})
 		wantError(t, "Claim", err, delivery.ErrUnavailable)
 	})
 	if steps < 10 {

@@ -124,7 +124,6 @@ func (s *Store) changeWebhook(ctx context.Context, script *script, ref delivery.
 		return 0, err
 	}
 	reply, err := s.run(ctx, script, p.base, append([]any{ref.Tenant, ref.ID.String()}, args...)...)
-	p.fallsDue(0) // it may have been resumed
 	if err != nil {
 		return 0, err
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"strconv"
 	"testing"
 	"time"
@@ -91,7 +92,7 @@ func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []de
 			ReceivedAt: accepted[i].At, LeaseEnd: accepted[i].LeaseEnd,
 		}
 	}
-	if err := l.Store.Complete(b.Context(), outcomes); err != nil {
+	if err := errors.Join(l.Store.Complete(b.Context(), outcomes)...); err != nil {
 		b.Fatal(err)
 	}
 }

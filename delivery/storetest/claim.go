@@ -258,7 +258,7 @@ func testClaimedOnce(f *fixture) {
 	for range workers {
 		wg.Go(func() {
 			for {
-				claimed, err := f.store.Claim(f.Context(), delivery.Room{Fast: 30, PerWebhook: 10, Lease: held})
+				claimed, err := f.claimAll(delivery.Room{Fast: 30, PerWebhook: 10, Lease: held})
 				if err != nil {
 					f.Error(err)
 					return

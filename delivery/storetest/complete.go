@@ -44,7 +44,7 @@ func testAttempts(f *fixture) {
 	f.complete(succeeded(f.outcome(job)))
 	f.wantDelivery(job, delivery.DeliverySuccess, 1, time.Time{})
 	f.nothingDue()
-	f.must(f.store.Complete(f.Context(), nil))
+	f.must(errors.Join(f.store.Complete(f.Context(), nil)...))
 }
 
 func testCompleteRepeated(f *fixture) {

@@ -229,7 +229,7 @@ func testFollowLoad(f *fixture) {
 		total += len(written[i])
 		all.Go(func() {
 			for _, batch := range outcomes {
-				if err := f.store.Complete(f.Context(), batch); err != nil {
+				if err := errors.Join(f.store.Complete(f.Context(), batch)...); err != nil {
 					f.Error(err)
 				}
 			}

@@ -68,7 +68,7 @@ func testFollowSlow(f *fixture) {
 	for part := range slices.Chunk(outcomes, small/16) {
 		writers.Go(func() {
 			for i := range part {
-				if err := f.store.Complete(f.Context(), part[i:i+1]); err != nil {
+				if err := errors.Join(f.store.Complete(f.Context(), part[i:i+1])...); err != nil {
 					f.Error(err)
 				}
 			}

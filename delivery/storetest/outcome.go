@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -50,7 +51,7 @@ func manual(o delivery.Outcome, trigger delivery.Trigger) delivery.Outcome {
 
 func (f *fixture) complete(outcomes ...delivery.Outcome) {
 	f.Helper()
-	f.must(f.store.Complete(f.Context(), outcomes))
+	f.must(errors.Join(f.store.Complete(f.Context(), outcomes)...))
 }
 
 // bornLeased accepts an event for one webhook and returns its leased delivery.

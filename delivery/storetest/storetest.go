@@ -9,6 +9,7 @@ package storetest
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"testing"
 	"time"
 
@@ -205,9 +206,32 @@ var wideRoom = delivery.Room{Fast: 1000, Slow: 1000, PerWebhook: 1000, Lease: he
 
 func (f *fixture) claim(room delivery.Room) delivery.Claimed {
 	f.Helper()
-	claimed, err := f.store.Claim(f.Context(), room)
+	claimed, err := f.claimAll(room)
 	f.must(err)
 	return claimed
+}
+
+// claimAll claims in all partitions, beginning with a different one each time.
+func (f *fixture) claimAll(room delivery.Room) (all delivery.Claimed, err error) {
+	all.Next = delivery.ClaimEvery
+	n := f.store.Partitions()
+	first := rand.IntN(n)
+	for i := range n {
+		claimed, err := f.store.Claim(f.Context(), (first+i)%n, room)
+		if err != nil {
+			return all, err
+		}
+		all.Jobs = append(all.Jobs, claimed.Jobs...)
+		all.Next, all.Oldest = min(all.Next, claimed.Next), max(all.Oldest, claimed.Oldest)
+		for _, job := range claimed.Jobs {
+			if job.Slow {
+				room.Slow--
+			} else {
+				room.Fast--
+			}
+		}
+	}
+	return all, nil
 }
 
 // claimSome claims until something is due. A lease without length ends at once, and a retry

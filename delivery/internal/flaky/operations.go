@@ -2,6 +2,7 @@ package flaky
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,23 +37,24 @@ func (s *Store) Close() error {
 	return s.Store.Close()
 }
 
-func (s *Store) Ping(ctx context.Context) error {
+func (s *Store) Ping(ctx context.Context, partition int) error {
 	if err := s.enter("Ping"); err != nil {
 		return err
 	}
-	return s.Store.Ping(ctx)
+	return s.Store.Ping(ctx, partition)
 }
 
-func (s *Store) Claim(ctx context.Context, room delivery.Room) (claimed delivery.Claimed, err error) {
+func (s *Store) Claim(ctx context.Context, partition int, room delivery.Room) (claimed delivery.Claimed, err error) {
 	if err = s.enter("Claim"); err != nil {
 		return claimed, err
 	}
-	return s.Store.Claim(ctx, room)
+	return s.Store.Claim(ctx, partition, room)
 }
 
-func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) error {
+// Complete fails every outcome of a batch.
+func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) []error {
 	if err := s.enter("Complete"); err != nil {
-		return err
+		return slices.Repeat([]error{err}, len(outcomes))
 	}
 	return s.Store.Complete(ctx, outcomes)
 }

@@ -43,6 +43,13 @@ func (g *Group[T]) AddAsync(v T) {
 	}
 }
 
+// Busy reports whether a commit is running, for which a value that is added now would wait.
+func (g *Group[T]) Busy() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running
+}
+
 // put adds a value to those that wait. If no commit is running, it returns a batch to
 // commit.
 func (g *Group[T]) put(v T) []T {

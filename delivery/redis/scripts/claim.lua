@@ -6,9 +6,10 @@
 --          ones, '1' to return when a fast one is due, '1' for slow ones, room for one
 --          fast webhook, most bytes of payload;
 --          then for each webhook that has requests in flight: reference, room
--- Result   now in ms; in how many ms anything falls due, 0 if something is due, -1 if
---          nothing is scheduled; the same for webhooks with room; how far the schedule's
---          clock is ahead of now; then for each webhook: its id, tenant, record, 1 if it
+-- Result   now in ms; for how many ms the first fast webhook has been due that was left
+--          out although it has room, 0 if there is none; in how many ms anything falls
+--          due of webhooks with room, 0 if something is due, -1 if nothing is scheduled;
+--          how far the schedule's clock is ahead of now; then for each webhook: its id, tenant, record, 1 if it
 --          is slow, { for each delivery: the event's id and record, attempts so far,
 --          when it fell due }
 
@@ -103,16 +104,6 @@ local function take(slow, budget)
   end
 end
 
-local function earlier(a, b)
-  if a < 0 or (b >= 0 and b < a) then return b end
-  return a
-end
-
-local function first_due(slow)
-  local head = redis.call('ZRANGE', due_key(slow), 0, 0, 'WITHSCORES')
-  return tonumber(head[2] or -1)
-end
-
 -- When the first webhook that still has room is due.
 local function first_with_room(slow)
   for from = 0, math.huge, page do
@@ -126,9 +117,15 @@ end
 
 take(false, fast_room)
 take(true, slow_room)
-local next_due = tell_fast and first_with_room(false) or -1
-if tell_slow then next_due = earlier(next_due, first_with_room(true)) end
-local function wait(due) return due < 0 and -1 or math.max(0, due - clock.now) end
-local results = { now, wait(earlier(first_due(false), first_due(true))), wait(next_due), clock.ahead }
+local fast_due = tell_fast and first_with_room(false) or -1
+local slow_due = tell_slow and first_with_room(true) or -1
+local next_due = fast_due
+if next_due < 0 or (slow_due >= 0 and slow_due < next_due) then next_due = slow_due end
+local results = {
+  now,
+  fast_due < 0 and 0 or math.max(0, clock.now - fast_due),
+  next_due < 0 and -1 or math.max(0, next_due - clock.now),
+  clock.ahead,
+}
 for i = 1, #claimed do results[i + 4] = claimed[i] end
 return results

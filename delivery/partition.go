@@ -1,0 +1,55 @@
+package delivery
+
+import (
+	"strconv"
+	"sync"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
+)
+
+// partition is what the engine has of one partition of the store. Nothing of one waits for
+// another: one that is away holds up its own tenants alone.
+type partition struct {
+	number   int
+	key      string       // in quotas
+	webhooks webhookCache // of its tenants
+	accepts  groupcommit.Group[*emission]
+	outcomes groupcommit.Group[*finished]
+	releases groupcommit.Group[Lease]
+	sendsNow *quota     // re-runs and tests in flight
+	changing sync.Mutex // one change of a webhook at a time, here
+	watch    *watch
+}
+
+// setPartitions makes the engine's partitions, once the store is open for the first time.
+func (e *Engine) setPartitions() {
+	if e.partitions.Load() != nil {
+		return
+	}
+	n := e.store.Partitions()
+	e.intake = newQuota(maxIntake, maxIntake/min(n, 2))
+	all := make([]*partition, n)
+	for i := range all {
+		p := &partition{number: i, key: strconv.Itoa(i), sendsNow: newQuota(maxSendNow, maxTenantSendNow), watch: &watch{partition: i, of: n, log: e.log}}
+		p.webhooks.load, p.webhooks.most = e.store.Webhooks, max(minRemembered, maxRemembered/n)
+		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }
+		p.outcomes.Limit, p.outcomes.Commit = limitOutcomes, func(batch []*finished) { e.complete(p, batch) }
+		p.releases.Commit = func(batch []Lease) { e.giveBack(p, batch) }
+		all[i] = p
+	}
+	e.dispatcher.setPartitions(n, e.store.Partition)
+	e.partitions.Store(&all)
+}
+
+// at is the partition of a tenant. The store must be open.
+func (e *Engine) at(tenant string) *partition {
+	return (*e.partitions.Load())[e.store.Partition(tenant)]
+}
+
+// allPartitions are those of the store, none before it was open.
+func (e *Engine) allPartitions() []*partition {
+	if all := e.partitions.Load(); all != nil {
+		return *all
+	}
+	return nil
+}

@@ -1,0 +1,144 @@
+package delivery
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// failsAfter is for how long the store must have failed to do something before that is a
+// change of its state, rather than a moment that passes.
+const failsAfter = 5 * time.Second
+
+// task is something that must succeed lest everything stands still.
+type task int
+
+const (
+	accepting  task = iota // events
+	claiming               // due deliveries
+	completing             // outcomes of requests
+	starting               // requests for due deliveries
+	tasks
+)
+
+// complaints say to an admin which task fails, and for how long it has.
+var complaints = [tasks]string{
+	accepting:  "the store has accepted no events for %s",
+	claiming:   "the store has handed out no due deliveries for %s",
+	completing: "the store has taken in no outcomes of requests for %s",
+	starting:   "a delivery that could be sent has been due for %s",
+}
+
+// watch knows whether the tasks of one partition succeed, and logs when that changes.
+type watch struct {
+	partition int
+	of        int // how many partitions there are
+	log       func() *zap.Logger
+
+	mu       sync.Mutex
+	failures [tasks]failure
+	accepted bool // since hasAccepted was last called
+	down     bool // the log says that it fails
+}
+
+// failure is a task that has not succeeded since a time, which is zero for one that has.
+type failure struct {
+	since time.Time
+	err   error // the latest
+}
+
+// note records how a task ended that began at a time.
+func (w *watch) note(t task, began time.Time, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := &w.failures[t]
+	switch {
+	case err != nil && f.since.IsZero():
+		*f = failure{began, err}
+	case err != nil:
+		f.err = err
+	default:
+		*f = failure{}
+	}
+	w.accepted = w.accepted || t == accepting && err == nil
+	w.tell(time.Now())
+}
+
+// noteOverdue records for how long a delivery that could be sent has been due.
+func (w *watch) noteOverdue(overdue time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := time.Now()
+	w.failures[starting] = failure{}
+	if overdue >= overdueAfter {
+		w.failures[starting] = failure{now.Add(-overdue), errOverdue}
+	}
+	w.tell(now)
+}
+
+// tell logs a change of state. The caller has the lock.
+func (w *watch) tell(now time.Time) {
+	err := w.complaint(now)
+	switch {
+	case err != nil && !w.down:
+		w.log().Error("the store does not do its work", zap.Int("partition", w.partition), zap.Error(err))
+	case err == nil && w.down:
+		w.log().Info("the store does its work again", zap.Int("partition", w.partition))
+	}
+	w.down = err != nil
+}
+
+// complaint says what has failed for too long. The caller has the lock.
+func (w *watch) complaint(now time.Time) error {
+	for t := range w.failures {
+		f := &w.failures[t]
+		if f.since.IsZero() || now.Sub(f.since) < failsAfter {
+			continue
+		}
+		err := fmt.Errorf(complaints[t]+": %w", now.Sub(f.since).Round(time.Second), f.err)
+		if w.of > 1 {
+			err = fmt.Errorf("partition %d of %d: %w", w.partition, w.of, err)
+		}
+		return err
+	}
+	return nil
+}
+
+// health returns what has failed for too long, nil if nothing has.
+func (w *watch) health() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.complaint(time.Now())
+}
+
+func (w *watch) isUp() bool { return w.health() == nil }
+
+// hasAccepted says whether events were accepted since it was last called.
+func (w *watch) hasAccepted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	accepted := w.accepted
+	w.accepted = false
+	return accepted
+}
+
+// failing says whether a task has failed lately, and not succeeded since.
+func (w *watch) failing(t task) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return !w.failures[t].since.IsZero()
+}
+
+// refusal is why an emit need not wait for others that are being tried: none has been
+// accepted for a while. It promises that nothing was written.
+func (w *watch) refusal() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f := &w.failures[accepting]
+	if f.since.IsZero() || time.Since(f.since) < blockAfter {
+		return nil
+	}
+	return nothingWritten(f.err)
+}
