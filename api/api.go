@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"sync/atomic"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
@@ -43,6 +45,7 @@ type Caller struct {
 type API struct {
 	Backend
 	openapi func() (jsontext.Value, error) // the document without servers
+	failed  atomic.Pointer[time.Time]      // when the log was last told of a call that failed
 }
 
 // New makes an API. It does no I/O and starts nothing.
@@ -65,7 +68,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 			// reads must not be told a success, which an empty response would be.
 			panic(http.ErrAbortHandler)
 		}
-		p = a.engineProblem(err)
+		p = a.engineProblem(c, r.Method, err)
 	}
 	if c.events > 0 && a.EventsRefused != nil {
 		a.EventsRefused(c.events, p.Status)

@@ -19,6 +19,6 @@ func getHealth(ctx context.Context, c *call) (response, error) {
 	case c.Role == Admin:
 		return response{}, unavailable(sentence(err))
 	default:
-		return response{}, unavailable("Events cannot be accepted now. Admins are told why.")
+		return response{}, unavailable("Something does not work now. Admins are told what.")
 	}
 }

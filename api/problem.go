@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -12,9 +11,13 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
+// outcomeUnknown is the type of a problem after which the call may have done its work. It
+// is where people read what to do.
+const outcomeUnknown = "https://github.com/caddy-webhooks/caddy-webhooks/blob/main/docs/operations.md#outcome-unknown"
+
 // problem is a response that says what went wrong (RFC 9457).
 type problem struct {
-	Type   string       `json:"type"`
+	Type   string       `json:"type"` // empty for one that its status says all about
 	Title  string       `json:"title"`
 	Status int          `json:"status"`
 	Detail string       `json:"detail"`
@@ -55,7 +58,7 @@ func missing(what string) *problem {
 
 // engineProblem turns an error of the engine into a problem. What is inside, such
 // as the store's address, is for the log and not for the caller.
-func (a *API) engineProblem(err error) *problem {
+func (a *API) engineProblem(c *call, method string, err error) *problem {
 	switch {
 	case errors.Is(err, delivery.ErrNotFound):
 		return &problem{Status: http.StatusNotFound, Detail: "There is nothing with this id."}
@@ -74,13 +77,39 @@ func (a *API) engineProblem(err error) *problem {
 	case errors.Is(err, delivery.ErrFull):
 		a.Log.Debug("call refused", zap.Error(err))
 		return unavailable("The store is full.")
-	case errors.Is(err, delivery.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, delivery.ErrUnavailable):
 		a.Log.Debug("call refused", zap.Error(err))
-		return unavailable("The store cannot be reached.")
+		return unavailable("The store cannot be reached, or does not work now. Nothing was done.")
 	default:
-		a.Log.Error("call failed", zap.Error(err))
-		return unavailable("The store failed; Caddy's log says why. Try again in a moment.")
+		a.logFailure(method, err)
+		return c.unanswered(method)
 	}
+}
+
+// unanswered is for a call of whose outcome the store has said nothing.
+func (c *call) unanswered(method string) *problem {
+	var p *problem
+	switch {
+	case method == http.MethodGet || method == http.MethodHead:
+		return unavailable("The store did not answer, or not as it should; Caddy's log says more. Try again in a moment.")
+	case c.events > 0:
+		p = unavailable("The store did not say whether it stored the events: they may have been stored. Repeat the call with the same event_id for each: what is stored already counts as a duplicate.")
+	default:
+		p = unavailable("The store did not say whether it did what was asked: it may have been done. Look before you repeat the call.")
+	}
+	p.Type, p.Title = outcomeUnknown, "Outcome unknown"
+	return p
+}
+
+// logFailure logs a call that failed, once a minute at most: health, metrics and the log say
+// it if everything fails.
+func (a *API) logFailure(method string, err error) {
+	log := a.Log.Debug
+	last, now := a.failed.Load(), time.Now()
+	if (last == nil || now.Sub(*last) >= time.Minute) && a.failed.CompareAndSwap(last, &now) {
+		log = a.Log.Error
+	}
+	log("call failed", zap.String("method", method), zap.Error(err))
 }
 
 // write answers with the problem: in JSON, unless people asked for the page.
@@ -96,6 +125,8 @@ func (p *problem) write(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	filled := *p
-	filled.Type, filled.Title = "about:blank", http.StatusText(p.Status)
+	if p.Type == "" {
+		filled.Type, filled.Title = "about:blank", http.StatusText(p.Status)
+	}
 	return writeJSON(w, p.Status, "application/problem+json", &filled)
 }

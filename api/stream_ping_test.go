@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -41,10 +42,10 @@ func TestStreamPing(t *testing.T) {
 		}()
 
 		time.Sleep(31 * time.Second)
-		err = store.Complete(t.Context(), []delivery.Outcome{{Request: delivery.Request{
+		err = errors.Join(store.Complete(t.Context(), []delivery.Outcome{{Request: delivery.Request{
 			Tenant: w.Tenant, ID: delivery.NewID(store.Now()), WebhookID: w.ID, EventID: delivery.NewID(store.Now()), EventType: "x",
 			Trigger: delivery.TriggerRerun, Status: delivery.RequestSuccess,
-		}}})
+		}}})...)
 		if err != nil {
 			t.Fatal(err)
 		}

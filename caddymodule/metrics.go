@@ -138,6 +138,10 @@ func (m *processMetrics) eventsRefused(n, code int) {
 var (
 	inFlightDesc  = prometheus.NewDesc(metricsNamespace+"_requests_in_flight", "Requests being made by this process.", nil, nil)
 	unwrittenDesc = prometheus.NewDesc(metricsNamespace+"_outcomes_unwritten", "Requests of this process that ended and are not in the log yet.", nil, nil)
+	overdueDesc   = prometheus.NewDesc(metricsNamespace+"_oldest_overdue_seconds", "For how long the oldest delivery has been due that could be sent. Those that wait for their webhook's own requests do not count.", nil, nil)
+	storeUpDesc   = prometheus.NewDesc(metricsNamespace+"_store_up", "1 while every partition of the store does its work, else 0.", nil, nil)
+	partitionDesc = prometheus.NewDesc(metricsNamespace+"_partition_up", "1 while the partition accepts events, hands out due deliveries and takes in outcomes, else 0.", []string{"partition"}, nil)
+	setAsideDesc  = prometheus.NewDesc(metricsNamespace+"_records_set_aside_total", "Records of the store that could not be read and were set aside by this process.", nil, nil)
 	pendingDesc   = prometheus.NewDesc(metricsNamespace+"_deliveries_pending", "Deliveries in the store that are neither success nor failed, of all processes; those of disabled webhooks too. Missing while the store does not answer.", nil, nil)
 )
 
@@ -150,9 +154,9 @@ func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(ch)
 	}
-	ch <- inFlightDesc
-	ch <- unwrittenDesc
-	ch <- pendingDesc
+	for _, d := range []*prometheus.Desc{inFlightDesc, unwrittenDesc, overdueDesc, storeUpDesc, partitionDesc, setAsideDesc, pendingDesc} {
+		ch <- d
+	}
 }
 
 // Collect implements prometheus.Collector.
@@ -169,9 +173,45 @@ func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(sum.InFlight))
 	ch <- prometheus.MustNewConstMetric(unwrittenDesc, prometheus.GaugeValue, float64(sum.Unwritten))
+	collectHealth(ch, all)
 	if n, ok := pendingDeliveries(all); ok {
 		ch <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n))
 	}
+}
+
+// collectHealth says whether the stores do their work. There is more than one only while
+// a reload changes the store: then partitions of the same number count together.
+func collectHealth(ch chan<- prometheus.Metric, all []*pooledEngine) {
+	var overdue time.Duration
+	var setAside int64
+	up, partitions := true, make(map[int]bool)
+	for _, e := range all {
+		setAside += e.SetAside()
+		states := e.PartitionsHealth()
+		up = up && len(states) > 0 // else the store has not been opened yet
+		for _, p := range states {
+			was, known := partitions[p.Partition]
+			partitions[p.Partition] = p.Up && (was || !known)
+			up = up && p.Up
+			overdue = max(overdue, p.Overdue)
+		}
+	}
+	gauge := func(d *prometheus.Desc, value float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, labels...)
+	}
+	gauge(overdueDesc, overdue.Seconds())
+	gauge(storeUpDesc, number(up))
+	for partition, up := range partitions {
+		gauge(partitionDesc, number(up), strconv.Itoa(partition))
+	}
+	ch <- prometheus.MustNewConstMetric(setAsideDesc, prometheus.CounterValue, float64(setAside))
+}
+
+func number(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // runningEngines lists the engines in the pool, which must not be kept locked

@@ -29,7 +29,7 @@ type pooledEngine struct {
 
 func newPooledEngine(module StoreModule, log *zap.Logger) (*pooledEngine, error) {
 	core := newCurrentCore(log)
-	store, err := module.NewStore(zap.New(core))
+	store, err := module.NewStore(zap.New(core).Named(log.Name()))
 	if err != nil {
 		return nil, err
 	}
