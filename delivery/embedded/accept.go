@@ -69,11 +69,7 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 			received: a.txn.at.wall, expires: a.expires, nonce: c.Nonce, place: uint16(i),
 			deliveries: uint16(len(e.Targets)), tenant: t.number, id: e.ID,
 		}
-		known, err := a.known(&head)
-		if err != nil {
-			return result, err
-		}
-		if known != nil {
+		if known := a.known(&head); known != nil {
 			result.Events[i] = *known
 			continue
 		}
@@ -86,25 +82,27 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 }
 
 // known gives the result for an event whose id is in the store, nil if it is not.
-func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
+func (a *acceptance) known(h *eventHead) *delivery.AcceptedEvent {
 	number := a.ids.get(idKey(h.tenant, h.id))
 	if number == nil {
-		return nil, nil
+		return nil
 	}
 	value := a.events.get(number)
 	if value == nil {
-		return nil, nil
+		return nil
 	}
 	there, err := decodeEventHead(value)
+	if err != nil {
+		a.events.undecodable(number)
+		return nil
+	}
 	switch {
-	case err != nil:
-		return nil, err
 	case there.expires <= a.txn.at.wall:
-		return nil, nil
+		return nil
 	case there.nonce == h.nonce && there.place == h.place:
-		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}, nil
+		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}
 	default:
-		return &delivery.AcceptedEvent{Duplicate: true}, nil
+		return &delivery.AcceptedEvent{Duplicate: true}
 	}
 }
 

@@ -5,9 +5,10 @@ import bolt "go.etcd.io/bbolt"
 // A bucket of the database is used through one of three types: bucket can only be read;
 // journaled also writes its changes to the journal; unjournaled does not. None of them
 // exposes the methods of bolt's own bucket, which know neither the journal nor the
-// changes that are kept beside the database.
+// changes that are kept beside the database, nor checksums.
 
-// bucket reads a bucket of a view.
+// bucket reads a bucket of a view. It passes over records that cannot be read, as if they
+// did not exist, and notes them, so that the writer sets them aside.
 type bucket struct {
 	inner  *bolt.Bucket
 	view   *view
@@ -21,6 +22,20 @@ func (v *view) bucket(name []byte) bucket {
 
 // get reads the value of a key, nil if the key does not exist.
 func (b bucket) get(key []byte) []byte {
+	sealed := b.sealed(key)
+	if sealed == nil {
+		return nil
+	}
+	value, ok := b.view.sealer.unseal(b.number, key, sealed)
+	if !ok {
+		b.unreadable(key)
+		return nil
+	}
+	return value
+}
+
+// sealed reads the value of a key with its checksum, which may be wrong.
+func (b bucket) sealed(key []byte) []byte {
 	if b.isBeside() {
 		if value, ok := b.view.pending[string(key)]; ok {
 			return value
@@ -29,19 +44,61 @@ func (b bucket) get(key []byte) []byte {
 	return b.inner.Get(key)
 }
 
+// unreadable notes that a record cannot be read.
+func (b bucket) unreadable(key []byte) { b.view.damage.note(b.number, key, false) }
+
+// undecodable notes that a record has the right checksum, but still cannot be read.
+func (b bucket) undecodable(key []byte) { b.view.damage.note(b.number, key, true) }
+
 // lastNumber is the last number that the bucket gave out.
 func (b bucket) lastNumber() uint64 { return b.inner.Sequence() }
 
 // cursor iterates over the keys of a bucket in their order. In pending it sees only what
 // is in the database.
-func (b bucket) cursor() cursor { return b.inner.Cursor() }
+func (b bucket) cursor() cursor { return cursor{b.inner.Cursor(), b} }
 
-// cursor is bolt's cursor without the methods that change the bucket.
-type cursor interface {
-	First() (key, value []byte)
-	Next() (key, value []byte)
-	Prev() (key, value []byte)
-	Seek(from []byte) (key, value []byte)
+// cursor is bolt's cursor without the methods that change the bucket. It passes over
+// records that cannot be read.
+type cursor struct {
+	inner *bolt.Cursor
+	of    bucket
+}
+
+func (c cursor) First() (key, value []byte) {
+	key, value = c.inner.First()
+	return c.readable(key, value, c.inner.Next)
+}
+
+func (c cursor) Last() (key, value []byte) {
+	key, value = c.inner.Last()
+	return c.readable(key, value, c.inner.Prev)
+}
+
+func (c cursor) Next() (key, value []byte) {
+	key, value = c.inner.Next()
+	return c.readable(key, value, c.inner.Next)
+}
+
+func (c cursor) Prev() (key, value []byte) {
+	key, value = c.inner.Prev()
+	return c.readable(key, value, c.inner.Prev)
+}
+
+func (c cursor) Seek(from []byte) (key, value []byte) {
+	key, value = c.inner.Seek(from)
+	return c.readable(key, value, c.inner.Next)
+}
+
+// readable moves on to a record that can be read.
+func (c cursor) readable(key, sealed []byte, move func() (key, sealed []byte)) (_, value []byte) {
+	for key != nil {
+		if value, ok := c.of.view.sealer.unseal(c.of.number, key, sealed); ok {
+			return key, value
+		}
+		c.of.unreadable(key)
+		key, sealed = move()
+	}
+	return nil, nil
 }
 
 // isBeside reports whether changes of the bucket are kept beside the database.
@@ -64,10 +121,10 @@ func (t *txn) rising(name []byte) *journaled {
 }
 
 // put sets a key. It does not retain the value: the transaction refers to the copy in
-// the journal's buffer, which is not nil even if the value is.
+// the journal's buffer.
 func (b *journaled) put(key, value []byte) error {
 	b.journal.change(changePut|b.number, key)
-	return unjournaled{b.bucket}.apply(key, b.journal.add(value))
+	return unjournaled{b.bucket}.apply(key, b.journal.addSealed(b.number, key, value))
 }
 
 // delete deletes a key.
@@ -100,14 +157,14 @@ func (v *view) unjournaled(name []byte) unjournaled {
 	return b
 }
 
-// apply sets a key. The value must stay valid until the transaction ends, and must not
-// be nil.
-func (b unjournaled) apply(key, value []byte) error {
+// apply sets a key. The value must be sealed, and must stay valid until the transaction
+// ends.
+func (b unjournaled) apply(key, sealed []byte) error {
 	if b.isBeside() {
-		b.view.pending[string(key)] = value
+		b.view.pending[string(key)] = sealed
 		return nil
 	}
-	return b.inner.Put(key, value)
+	return b.inner.Put(key, sealed)
 }
 
 // applyDelete deletes a key.
@@ -136,6 +193,12 @@ var bucketNumbers = func() map[string]byte {
 }()
 
 var (
+	metaNumber     = bucketNumbers[string(metaBucket)]
+	tenantsNumber  = bucketNumbers[string(tenantsBucket)]
+	webhooksNumber = bucketNumbers[string(webhooksBucket)]
+	eventsNumber   = bucketNumbers[string(eventsBucket)]
+	idsNumber      = bucketNumbers[string(idsBucket)]
 	pendingNumber  = bucketNumbers[string(pendingBucket)]
 	requestsNumber = bucketNumbers[string(requestsBucket)]
+	logNumber      = bucketNumbers[string(logBucket)]
 )

@@ -3,7 +3,10 @@ package embedded
 import (
 	"container/heap"
 	"context"
+	"errors"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
@@ -21,8 +24,13 @@ func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Cl
 		return delivery.Claimed{}, err
 	}
 	if len(c.chosen) > 0 {
-		if err := s.read(c.readJobs); err != nil {
+		err := s.read(c.readJobs)
+		if errors.Is(err, errDamaged) {
+			err = c.readEach()
+		} else if err != nil {
 			c.giveBack(c.chosen)
+		}
+		if err != nil {
 			return delivery.Claimed{}, err
 		}
 	}
@@ -128,7 +136,7 @@ func (c *claim) findNext(q *queue) (overdue time.Duration) {
 }
 
 // readJobs reads what it takes to send the chosen deliveries. It drops those whose event
-// has expired, and gives back those that exceed what one Claim may read.
+// has expired or cannot be read, and gives back those that exceed what one Claim may read.
 func (c *claim) readJobs(tx *view) error {
 	events, pending := tx.bucket(eventsBucket), tx.bucket(pendingBucket)
 	bytes := 0
@@ -139,10 +147,7 @@ func (c *claim) readJobs(tx *view) error {
 			break
 		}
 		d := &c.chosen[i]
-		job, size, err := c.job(d, events, pending)
-		if err != nil {
-			return err
-		}
+		job, size := c.job(d, events, pending)
 		bytes += size
 		if job == nil {
 			dropped = append(dropped, *d)
@@ -154,26 +159,51 @@ func (c *claim) readJobs(tx *view) error {
 	return nil
 }
 
-// job reads one delivery, nil if its event has expired.
-func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int, err error) {
-	value := events.get(number8(d.event))
+// readEach reads the chosen deliveries one by one, since a page that one of them needs is
+// damaged. It drops those that need it: the file still has them.
+func (c *claim) readEach() error {
+	all := c.chosen
+	c.claimed.Jobs = nil
+	for i := range all {
+		c.chosen = all[i : i+1]
+		err := c.store.read(c.readJobs)
+		switch {
+		case errors.Is(err, errDamaged):
+			c.store.log.Error("a delivery cannot be read and was taken off the schedule",
+				zap.String("tenant", all[i].record.Tenant), zap.Stringer("webhook_id", all[i].record.ID),
+				zap.Uint64("event_number", all[i].event), zap.Error(err))
+			c.store.damage.count()
+			c.drop(all[i : i+1])
+		case err != nil:
+			c.giveBack(all[i:])
+			return err
+		}
+	}
+	return nil
+}
+
+// job reads one delivery, nil if its event has expired or cannot be read.
+func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int) {
+	key, stateKey := number8(d.event), deliveryKey(d.event, d.webhook.number)
+	value := events.get(key)
 	if value == nil {
-		return nil, 0, nil
+		if pending.get(stateKey) != nil { // an event that was swept takes its deliveries along
+			pending.undecodable(stateKey)
+		}
+		return nil, 0
 	}
 	head, err := decodeEventHead(value)
-	if err != nil {
-		return nil, 0, err
-	}
-	if head.expires <= c.at.wall {
-		return nil, 0, nil
+	if err == nil && head.expires <= c.at.wall {
+		return nil, 0
 	}
 	e, err := decodeEvent(d.record.Tenant, value)
 	if err != nil {
-		return nil, 0, err
+		events.undecodable(key)
+		return nil, 0
 	}
-	state, err := record.DecodeDelivery(pending.get(deliveryKey(d.event, d.webhook.number)))
+	state, err := record.DecodeDelivery(pending.get(stateKey))
 	if err != nil {
-		return nil, 0, err
+		pending.undecodable(stateKey)
 	}
 	due := time.UnixMilli(d.due - c.at.ahead())
 	if d.due == 0 {
@@ -182,7 +212,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	return &delivery.Job{
 		Webhook: d.record, Event: &e.Event,
 		Attempt: int(state.Attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
-	}, len(value), nil
+	}, len(value)
 }
 
 // drop removes deliveries whose event has expired from the schedule.

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
@@ -81,9 +80,9 @@ func (c *clock) reach(seen time.Time) moment {
 }
 
 // newest is when the newest event was received or the newest request began.
-func newest(tx *bolt.Tx) time.Time {
-	at := time.UnixMilli(int64(tx.Bucket(eventsBucket).Sequence() >> numberShift))
-	if id, _ := tx.Bucket(requestsBucket).Cursor().Last(); len(id) == len(uuid.UUID{}) {
+func newest(v *view) time.Time {
+	at := time.UnixMilli(int64(v.bucket(eventsBucket).lastNumber() >> numberShift))
+	if id, _ := v.bucket(requestsBucket).cursor().Last(); len(id) == len(uuid.UUID{}) {
 		if began := delivery.IDTime(uuid.UUID(id)); began.After(at) {
 			at = began
 		}

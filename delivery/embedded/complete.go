@@ -70,7 +70,11 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if head.eventType, err = c.store.eventType(c.txn, r.EventType); err != nil {
 		return err
 	}
-	if event := c.ids.get(idKey(head.tenant, r.EventID)); event != nil {
+	event, err := c.event(o, w)
+	if err != nil {
+		return err
+	}
+	if event != nil {
 		if err := c.delivery(o, w, event, &head); err != nil {
 			return err
 		}
@@ -92,19 +96,39 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	return nil
 }
 
+// event finds the key of an outcome's event, nil if there is none. If the record of its id
+// is lost, the event is one of those whose deliveries the lease holds.
+func (c *completion) event(o *delivery.Outcome, w *webhook) ([]byte, error) {
+	id := idKey(w.tenant.number, o.Request.EventID)
+	if key := c.ids.get(id); key != nil {
+		return key, nil
+	}
+	events := c.txn.bucket(eventsBucket)
+	for _, event := range c.held(w, o.LeaseEnd) {
+		key := number8(event)
+		if h, ok := isEventHead(events.get(key)); ok && h.tenant == w.tenant.number && h.id == o.Request.EventID {
+			return key, c.ids.put(id, key)
+		}
+	}
+	return nil, nil
+}
+
 // delivery ends or reschedules the delivery, and records the request as its last.
 func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, head *rowHead) error {
 	event := eventNumber(eventKey)
 	key := deliveryKey(event, w.number)
-	value, scheduled := c.pending.get(key), false
-	if value != nil {
-		scheduled = true
-	} else if value = c.deliveries.get(key); value == nil {
-		value = []byte{} // a test, or a delivery whose webhook did not exist when its event was accepted
+	value := c.pending.get(key)
+	scheduled := value != nil
+	if !scheduled {
+		if value = c.deliveries.get(key); value == nil {
+			// A test, a delivery whose webhook did not exist when its event was accepted,
+			// or one whose record is lost.
+			scheduled = c.isScheduled(w, event)
+		}
 	}
 	d, err := record.DecodeDelivery(value)
-	if err != nil {
-		return err
+	if err != nil { // it is written anew
+		d = record.Delivery{Status: record.Pending}
 	}
 	head.previous, d.Last = d.Last, o.Request.ID
 	ends := false
@@ -155,6 +179,26 @@ func (c *completion) holds(w *webhook, event uint64, leaseEnd int64) bool {
 	defer c.store.mu.Unlock()
 	due, ok := w.schedule.due(event)
 	return ok && due == leaseEnd
+}
+
+// isScheduled reports whether the delivery is on the schedule.
+func (c *completion) isScheduled(w *webhook, event uint64) bool {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	due, ok := w.schedule.due(event)
+	return ok && due != never
+}
+
+// held gives the events of a webhook's deliveries that a lease holds.
+func (c *completion) held(w *webhook, leaseEnd int64) (events []uint64) {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	for _, e := range w.schedule.heap {
+		if e.due == leaseEnd {
+			events = append(events, e.event)
+		}
+	}
+	return events
 }
 
 // settle keeps the delivery from being claimed until its outcome is on the disk; then it

@@ -61,21 +61,18 @@ func (v *view) count(h *rowHead, r *delivery.Request) {
 	v.counts.strips[counter{hourOf(at), h.tenant, h.webhook, h.success}.key()]++
 }
 
-// countRow counts a request by its row.
-func (v *view) countRow(id, row []byte) error {
+// countRow counts a request by its row, if that can be read.
+func (v *view) countRow(id, row []byte) {
 	if len(id) != len(uuid.UUID{}) {
-		return record.ErrUnreadable
+		return
 	}
 	h, err := decodeRowHead(row)
 	if err != nil {
-		return err
+		return
 	}
-	r, _, err := decodeRow(delivery.WebhookRef{}, uuid.UUID(id), row)
-	if err != nil {
-		return err
+	if r, _, err := decodeRow(delivery.WebhookRef{}, uuid.UUID(id), row); err == nil {
+		v.count(&h, &r)
 	}
-	v.count(&h, &r)
-	return nil
 }
 
 // flushCounts adds the counts to the counters in the database.
@@ -86,17 +83,11 @@ func (v *view) flushCounts() error {
 		bucket []byte
 		added  map[counterKey]uint64
 	}{{statsBucket, added.stats}, {stripsBucket, added.strips}} {
-		if _, err := v.tx.CreateBucketIfNotExists(kind.bucket); err != nil {
-			return err
-		}
 		b := v.unjournaled(kind.bucket)
 		compare := func(a, b counterKey) int { return bytes.Compare(a[:], b[:]) }
 		for _, k := range slices.SortedFunc(maps.Keys(kind.added), compare) {
-			n, err := decodeCount(b.get(k[:]))
-			if err != nil {
-				return err
-			}
-			if err := b.apply(k[:], number8(n+kind.added[k])); err != nil {
+			n := b.count(k[:])
+			if err := b.apply(k[:], v.sealer.seal(nil, b.number, k[:], number8(n+kind.added[k]))); err != nil {
 				return err
 			}
 		}
@@ -104,16 +95,12 @@ func (v *view) flushCounts() error {
 	return nil
 }
 
-// decodeCount reads a counter, which is 0 if it does not exist.
-func decodeCount(value []byte) (uint64, error) {
-	switch len(value) {
-	case 0:
-		return 0, nil
-	case 8:
-		return binary.BigEndian.Uint64(value), nil
-	default:
-		return 0, record.ErrUnreadable
+// count reads a counter, which is 0 if it does not exist or cannot be read.
+func (b bucket) count(key []byte) uint64 {
+	if value := b.get(key); len(value) == 8 {
+		return binary.BigEndian.Uint64(value)
 	}
+	return 0
 }
 
 // counted is a counter with its value, or with what must be added to it.
@@ -124,18 +111,14 @@ type counted struct {
 
 // tenantSlices reads the counters of a tenant's slices from a given one on, oldest first.
 // A counter may come in two parts.
-func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
+func (v *view) tenantSlices(tenant, from uint32) []counted {
 	var all []counted
 	for k, n := range v.counts.stats {
 		if c := parseCounter(k[:]); c.tenant == tenant && c.at >= from {
 			all = append(all, counted{c, n})
 		}
 	}
-	b := v.tx.Bucket(statsBucket)
-	if b == nil { // a file from an earlier version, in which nothing was counted yet
-		return all, nil
-	}
-	cursor := b.Cursor()
+	cursor := v.bucket(statsBucket).cursor()
 	seek := func(c counter) (k, value []byte) {
 		key := c.key()
 		return cursor.Seek(key[:])
@@ -147,37 +130,27 @@ func (v *view) tenantSlices(tenant, from uint32) ([]counted, error) {
 		case c.tenant > tenant:
 			k, value = seek(counter{at: c.at + 1, tenant: tenant})
 		default:
-			n, err := decodeCount(value)
-			if err != nil {
-				return nil, err
+			if len(value) == 8 {
+				all = append(all, counted{c, binary.BigEndian.Uint64(value)})
 			}
-			all = append(all, counted{c, n})
 			k, value = cursor.Next()
 		}
 	}
 	slices.SortFunc(all, func(a, b counted) int { return cmp.Compare(a.at, b.at) })
-	return all, nil
+	return all
 }
 
 // webhookHours reads the counters of a webhook's hours.
-func (v *view) webhookHours(tenant, webhook, first, last uint32) ([]delivery.HourCount, error) {
+func (v *view) webhookHours(tenant, webhook, first, last uint32) []delivery.HourCount {
 	var w delivery.WebhookRequests
-	b := v.tx.Bucket(stripsBucket)
+	b := v.bucket(stripsBucket)
 	for hour := first; hour <= last; hour++ {
 		for _, success := range []bool{true, false} {
 			key := counter{hour, tenant, webhook, success}.key()
-			n := v.counts.strips[key]
-			if b != nil { // see tenantSlices
-				more, err := decodeCount(b.Get(key[:]))
-				if err != nil {
-					return nil, err
-				}
-				n += more
-			}
-			if n > 0 {
+			if n := v.counts.strips[key] + b.count(key[:]); n > 0 {
 				w.Add(record.HourTime(int64(hour)), record.Status(success), int64(n))
 			}
 		}
 	}
-	return w.Hours, nil
+	return w.Hours
 }

@@ -2,12 +2,10 @@ package embedded
 
 import (
 	"errors"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
-	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
@@ -78,34 +76,6 @@ func TestCountsOfJournal(t *testing.T) {
 	delivered(t, &load, 1)
 	wantCounts(t, again, "after a crash and more", 8)
 	wantCounts(t, restart(t, again), "after a restart", 8)
-}
-
-// TestFileWithoutCounts opens a file from a version without counters.
-func TestFileWithoutCounts(t *testing.T) {
-	folder := t.TempDir()
-	s := open(t, folder)
-	load := storetest.Load{Store: s}
-	load.Begin(t)
-	delivered(t, &load, 3)
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-	db, err := bolt.Open(filepath.Join(folder, fileName), 0o600, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = db.Update(func(tx *bolt.Tx) error {
-		return errors.Join(tx.DeleteBucket(statsBucket), tx.DeleteBucket(stripsBucket))
-	})
-	if err := errors.Join(err, db.Close()); err != nil {
-		t.Fatal(err)
-	}
-	old := open(t, folder)
-	wantCounts(t, old, "as it was", 0)
-	load.Store = old
-	delivered(t, &load, 2)
-	wantCounts(t, old, "in the journal", 2)
-	wantCounts(t, restart(t, old), "committed", 2)
 }
 
 // TestSweptCounts checks that Sweep removes counters that are too old.

@@ -27,11 +27,9 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 			if !ok {
 				continue
 			}
-			d, err := stateOfDelivery(tx, number, webhook)
-			if err != nil {
-				return err
+			if d, ok := s.stateOfDelivery(tx, number, e.test, webhook); ok {
+				deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 			}
-			deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 		}
 		return nil
 	})
@@ -59,24 +57,45 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 		return 0, nil, delivery.ErrNotFound
 	}
 	head, err := decodeEventHead(value)
-	if err != nil {
-		return 0, nil, err
-	}
-	if head.expires <= s.clock.now().wall {
+	if err == nil && head.expires <= s.clock.now().wall {
 		return 0, nil, delivery.ErrNotFound
 	}
 	e, err := decodeEvent(tenant, value)
-	return eventNumber(number), e, err
+	if err != nil {
+		tx.bucket(eventsBucket).undecodable(number)
+		return 0, nil, delivery.ErrNotFound
+	}
+	return eventNumber(number), e, nil
 }
 
 func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
-// stateOfDelivery reads where a delivery stands.
-func stateOfDelivery(tx *view, event uint64, webhook uint32) (record.Delivery, error) {
+// stateOfDelivery reads where a delivery stands. It reports false for one that has ended
+// if the record of how it did is lost.
+func (s *Store) stateOfDelivery(tx *view, event uint64, test bool, webhook uint32) (record.Delivery, bool) {
 	key := deliveryKey(event, webhook)
-	value := tx.bucket(pendingBucket).get(key)
-	if value == nil {
-		value = tx.bucket(deliveriesBucket).get(key)
+	for _, name := range [][]byte{pendingBucket, deliveriesBucket} {
+		b := tx.bucket(name)
+		value := b.get(key)
+		if value == nil {
+			continue
+		}
+		d, err := record.DecodeDelivery(value)
+		if err == nil {
+			return d, true
+		}
+		b.undecodable(key)
 	}
-	return record.DecodeDelivery(value)
+	return record.Delivery{Status: record.Pending}, test || s.isScheduled(event, webhook)
+}
+
+// isScheduled reports whether a delivery is on the schedule.
+func (s *Store) isScheduled(event uint64, webhook uint32) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil || s.state.byNumber[webhook] == nil {
+		return false
+	}
+	_, ok := s.state.byNumber[webhook].schedule.due(event)
+	return ok
 }

@@ -32,7 +32,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 		e := export{Store: s, tenants: s.tenantNames()}
 		for _, kind := range []struct {
 			bucket []byte
-			add    func(b *delivery.Batch, tx *view, k, v []byte) error
+			add    func(b *delivery.Batch, tx *view, k, v []byte)
 		}{
 			{webhooksBucket, e.webhook},
 			{eventsBucket, e.event},
@@ -46,9 +46,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 						c := tx.bucket(kind.bucket).cursor()
 						k, v := c.Seek(next)
 						for ; k != nil && !batch.Full(); k, v = c.Next() {
-							if err := kind.add(batch, tx, k, v); err != nil {
-								return err
-							}
+							kind.add(batch, tx, k, v)
 						}
 						next = slices.Clone(k)
 						return nil
@@ -84,59 +82,52 @@ func (s *Store) tenantNames() map[uint32]string {
 	return names
 }
 
-func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) error {
-	tenant, w, err := decodeWebhook(v)
+func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) {
+	_, w, err := decodeWebhook(v)
 	if err != nil {
-		return err
+		tx.bucket(webhooksBucket).undecodable(k)
+		return
 	}
-	w.Tenant = s.tenants[tenant]
 	b.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: tx.bucket(slowBucket).get(k) != nil})
-	return nil
 }
 
-func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) error {
+func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {
 	head, err := decodeEventHead(v)
-	if err != nil {
-		return err
-	}
-	if head.expires <= s.clock.now().wall {
-		return nil
+	if err == nil && head.expires <= s.clock.now().wall {
+		return
 	}
 	e, err := decodeEvent(s.tenants[head.tenant], v)
 	if err != nil {
-		return err
+		tx.bucket(eventsBucket).undecodable(k)
+		return
 	}
 	stored := delivery.StoredEvent{
 		Event: e.Event, Expires: record.Time(head.expires),
 		Nonce: head.nonce, Place: int(head.place), Test: e.test,
 	}
 	for _, webhook := range e.targets {
-		d, ok, err := s.delivery(tx, &e.Event, eventNumber(k), webhook)
-		if err != nil {
-			return err
-		}
-		if ok {
+		if d, ok := s.delivery(tx, e, eventNumber(k), webhook); ok {
 			stored.Deliveries = append(stored.Deliveries, d)
 		}
 	}
 	b.AddEvent(stored)
-	return nil
 }
 
 // delivery reads a delivery, if its webhook exists.
-func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool, err error) {
-	state, err := stateOfDelivery(tx, event, webhook)
-	if err != nil {
-		return d, false, err
+func (s *export) delivery(tx *view, e *storedEvent, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool) {
+	state, ok := s.stateOfDelivery(tx, event, e.test, webhook)
+	if !ok {
+		return d, false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == nil || s.state.byNumber[webhook] == nil {
-		return d, false, nil
+		return d, false
 	}
 	w := s.state.byNumber[webhook]
-	if d, err = state.Stored(w.record.ID); err != nil {
-		return d, false, err
+	d, err := state.Stored(w.record.ID)
+	if err != nil { // its checksum is right, so that it was written so
+		return d, false
 	}
 	if due, scheduled := w.schedule.due(event); scheduled {
 		d.Due = record.Time(due - s.clock.now().ahead())
@@ -144,23 +135,20 @@ func (s *export) delivery(tx *view, e *delivery.Event, event uint64, webhook uin
 			d.Due = e.ReceivedAt
 		}
 	}
-	return d, true, nil
+	return d, true
 }
 
-func (s *export) request(b *delivery.Batch, _ *view, k, v []byte) error {
+func (s *export) request(b *delivery.Batch, tx *view, k, v []byte) {
 	head, err := decodeRowHead(v)
-	if err != nil {
-		return err
-	}
 	ref, ok := s.reference(head.webhook)
-	if !ok {
-		return nil
+	if err == nil && !ok {
+		return
 	}
 	r, body, err := decodeRow(ref, uuid.UUID(k), v)
 	if err != nil {
-		return err
+		tx.bucket(requestsBucket).undecodable(k)
+		return
 	}
 	r.ResponseBody = string(body)
 	b.AddRequest(delivery.StoredRequest{Request: r, Previous: head.previous})
-	return nil
 }

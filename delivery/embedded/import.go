@@ -90,11 +90,7 @@ func (i *importing) events(all []delivery.StoredEvent) error {
 			received: e.ReceivedAt.UnixMilli(), expires: e.Expires.UnixMilli(),
 			nonce: e.Nonce, place: uint16(e.Place), tenant: t.number, id: e.ID,
 		}
-		known, err := a.known(&head)
-		if err != nil {
-			return err
-		}
-		if known != nil {
+		if a.known(&head) != nil {
 			continue
 		}
 		if err := i.event(&a, t, &head, e); err != nil {

@@ -11,11 +11,12 @@ import (
 // an event's number begins with its time of arrival. Tenants, webhooks and event types
 // have their own numbers, which are never reused.
 //
-//	meta        "schema" → version of this layout (4); "journal" → the last epoch of
-//	            the journal that the database has (8); "id" → random id of the
-//	            database (16)
+//	meta        "schema" → version of this layout (4), without a checksum; "journal" →
+//	            the last epoch of the journal that the database has (8), and the last
+//	            one of which there were records (8); "id" → random id of the database
+//	            (16); "upgrade", "reconcile": see upgrade.go, reconcile.go
 //	tenants     name → number (4), version of its webhooks (8)
-//	webhooks    number (4) → number of the tenant (4), id, record
+//	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record
 //	slow        number of a slow webhook (4) → nothing
 //	gone        number of a deleted webhook whose rows are being removed (4) →
 //	            number of its tenant (4)
@@ -34,10 +35,11 @@ import (
 //	            duration (4), 1 for success or 0 (1) → how many requests (8)
 //	strips      hour (4), numbers of the tenant (4) and of the webhook (4), 1 for
 //	            success or 0 (1) → how many requests (8)
+//	aside       number of a bucket (1), key → what could not be read there: when it was
+//	            set aside (8), the value as it was
 //
-// Slices and hours are counted from 1970. A file from an earlier version has the last two
-// buckets only once they are needed. That version can still use such a file; it leaves
-// them as they are.
+// Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
+// Layout 1 had none, and neither aside nor the names of tenants in the records of webhooks.
 //
 // Events, pending, deliveries and requests grow at the end and shrink at the beginning,
 // whatever ids the emitters choose, so that they stay cheap however large they are.
@@ -56,19 +58,20 @@ var (
 	logBucket        = []byte("log")
 	statsBucket      = []byte("stats")
 	stripsBucket     = []byte("strips")
+	asideBucket      = []byte("aside")
 
 	// The index of a bucket stands for it in the journal: add new buckets at the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
-		statsBucket, stripsBucket,
+		statsBucket, stripsBucket, asideBucket,
 	}
 
 	schemaKey = []byte("schema")
 )
 
 // schemaVersion is the version of the layout above.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // appendFill is how full pages get in buckets that grow at the end, or at the ends of
 // ranges: nothing is inserted into these pages later.

@@ -6,18 +6,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // lockPatience is how long Open waits for another process to release the file.
@@ -27,69 +26,91 @@ const lockPatience = 300 * time.Millisecond
 // small.
 const fileStep = 1 << 20
 
-// Open opens the file, or creates it, and reads what is pending into memory.
-func (s *Store) Open(context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db != nil {
-		return nil
-	}
-	db, file, err := s.openFile()
+// Open opens the files, or creates them, and reads what is pending into memory.
+func (s *Store) Open(ctx context.Context) error {
+	lost, err := s.open(ctx)
 	if err != nil {
 		return err
 	}
-	s.db, s.file = db, db
-	if err := guarded(func() error { return s.load(file) }); err != nil {
+	s.wakeToSetAside()
+	if err := s.restore(lost); err != nil {
+		return errors.Join(err, s.shut())
+	}
+	return nil
+}
+
+// open opens the files. It reports whether pending deliveries may be lost.
+func (s *Store) open(ctx context.Context) (lost bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db != nil {
+		return false, nil
+	}
+	db, file, err := s.openFile()
+	if err != nil {
+		return false, err
+	}
+	s.db, s.file, s.journal = db, db, nil
+	err = guarded(func() (err error) {
+		lost, err = s.load(ctx, file)
+		return err
+	})
+	if err != nil {
 		s.rollback()
 		if s.journal != nil {
 			err = errors.Join(err, s.journal.file.Close())
 		}
 		s.db, s.journal = nil, nil
-		return errors.Join(fmt.Errorf("%s: %w", db.Path(), err), db.Close())
+		if !errors.Is(err, delivery.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+		}
+		return false, errors.Join(fmt.Errorf("%s: %w", db.Path(), err), db.Close())
 	}
 	s.broken = nil
 	s.writer.start()
-	return nil
+	return lost, nil
 }
 
 // load replays the journal into the database, whose file is given, and reads what is kept
-// in memory.
-func (s *Store) load(file *os.File) (err error) {
-	if err := prepare(s.db); err != nil {
-		return err
+// in memory. It reports whether pending deliveries may be lost.
+func (s *Store) load(ctx context.Context, file *os.File) (lost bool, err error) {
+	if err := s.prepare(ctx); err != nil {
+		return false, err
 	}
-	if s.journal, err = openJournal(s.folder, s.journalSize); err != nil {
-		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	journal, content, err := openJournal(s.folder, s.journalSize, s.db)
+	if err != nil {
+		return false, err
 	}
-	if err := s.db.View(s.journal.begin); err != nil {
-		return err
-	}
-	err = errors.Join(s.journal.find(), syncNames(s.folder))
-	if s.journal.at == 0 { // else the database was synced before the journal was written
+	s.journal = journal
+	err = errors.Join(s.journal.find(content), syncNames(s.folder))
+	if !s.journal.hasRecords() { // else the database was synced before the journal was written
 		err = errors.Join(err, renewNewest(s.db, file))
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+		return false, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	v, err := s.transaction()
 	if err != nil {
-		return err
+		return false, err
 	}
 	if err := v.flush(); err != nil {
-		return err
+		return false, err
 	}
-	if s.state, err = load(v.tx, s.clock.reach(newest(v.tx)).schedule); err != nil {
-		return err
-	}
+	s.state, lost = s.loadState(v, s.clock.reach(newest(v)).schedule)
 	s.giveUpEmpty()
-	s.dirty = s.journal.at > 0
-	return nil
+	s.dirty = s.journal.hasRecords()
+	return lost, nil
 }
 
 // Close stops the writer and closes the files. Then another process may open them.
 func (s *Store) Close() error {
 	s.hub.Stop()
 	s.hub.Wait()
+	return s.shut()
+}
+
+// shut does what Close does, but leaves the store such that Open may be called again.
+func (s *Store) shut() error {
 	s.writer.stop()
 	s.mu.Lock()
 	db, broken := s.db, s.broken
@@ -112,6 +133,11 @@ func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 		return nil, nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	path := filepath.Join(s.folder, fileName)
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		if err := s.mayBegin(); err != nil {
+			return nil, nil, err
+		}
+	}
 	var db *bolt.DB
 	var file *os.File
 	err := guarded(func() (err error) {
@@ -128,6 +154,9 @@ func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 		})
 		return err
 	})
+	if errors.Is(err, errDamaged) && file != nil { // bbolt panicked with the file open and locked
+		err = errors.Join(fmt.Errorf("%s: %w", path, err), abandonFile(file))
+	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, nil, fmt.Errorf("%w: another process has %s open; only one process at a time can have it open", delivery.ErrUnavailable, path)
@@ -183,118 +212,70 @@ func checkSize(db *bolt.DB, file *os.File) error {
 	return err
 }
 
-// prepare refuses a file from a later version, and sets up a new one. It writes nothing to
-// any other file, since a full disk must not keep a file from being opened. (What renew
-// writes is there already; it needs room only on file systems that never write in place,
-// such as btrfs and ZFS.)
-func prepare(db *bolt.DB) error {
-	fresh := false
-	err := db.View(func(tx *bolt.Tx) error {
+// prepare sets up a new file, upgrades one of an earlier version, and refuses one of a later
+// version. It writes nothing to any other file, since a full disk must not keep a file from
+// being opened. (What renew writes is there already; it needs room only on file systems that
+// never write in place, such as btrfs and ZFS.)
+func (s *Store) prepare(ctx context.Context) error {
+	var layout uint32
+	upgrading := false
+	if err := s.db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(metaBucket)
-		if fresh = meta == nil; fresh {
+		if meta == nil {
 			return nil
 		}
 		schema := meta.Get(schemaKey)
 		if len(schema) != 4 {
 			return errDamaged
 		}
-		if v := binary.BigEndian.Uint32(schema); v != schemaVersion {
-			return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, v, schemaVersion)
+		layout, upgrading = binary.BigEndian.Uint32(schema), meta.Get(upgradeKey) != nil
+		if layout == 1 && len(meta.Get(journalKey)) > 8 { // which layout 1 never had
+			return errDamaged
 		}
 		return nil
-	})
-	if err != nil || !fresh {
+	}); err != nil {
 		return err
 	}
-	return db.Update(func(tx *bolt.Tx) error {
+	switch {
+	case layout == 0:
+		return s.setUp()
+	case layout == 1, layout == schemaVersion && upgrading:
+		return s.upgrade(ctx)
+	case layout != schemaVersion:
+		return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, layout, schemaVersion)
+	default:
+		return nil
+	}
+}
+
+// mayBegin returns an error if there is a journal, which a new database does not have.
+func (s *Store) mayBegin() error {
+	blank, err := isBlank(s.folder)
+	if err != nil || blank {
+		return err
+	}
+	return damagedFile(filepath.Join(s.folder, fileName), "is missing, empty or has lost its last commits, but the journal beside it is full")
+}
+
+// setUp makes a new file a database, and its journal before that.
+func (s *Store) setUp() error {
+	if err := s.mayBegin(); err != nil {
+		return err
+	}
+	var id uuid16
+	_, _ = rand.Read(id[:]) // crypto/rand.Read never fails since Go 1.24
+	if err := createJournal(s.folder, s.journalSize, id, firstEpoch); err != nil {
+		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	}
+	return s.db.Update(func(tx *bolt.Tx) error {
 		for _, name := range allBuckets {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
 		}
-		id := make([]byte, 16)
-		_, _ = rand.Read(id) // crypto/rand.Read never fails since Go 1.24
-		meta := tx.Bucket(metaBucket)
-		return errors.Join(meta.Put(databaseID, id), meta.Put(schemaKey, number4(schemaVersion)))
+		return errors.Join(
+			writeMeta(tx, databaseID, id[:]), epochs{committed: firstEpoch - 1}.write(tx),
+			tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion)),
+		)
 	})
-}
-
-// load reads what is kept in memory.
-func load(tx *bolt.Tx, now int64) (*state, error) {
-	s := newState()
-	byNumber := make(map[uint32]*tenant)
-	err := tx.Bucket(tenantsBucket).ForEach(func(k, v []byte) error {
-		if len(v) < 12 {
-			return record.ErrUnreadable
-		}
-		t := newTenant(string(k), binary.BigEndian.Uint32(v))
-		t.version = int64(binary.BigEndian.Uint64(v[4:]))
-		s.tenants[t.name], byNumber[t.number] = t, t
-		s.nextTenant = max(s.nextTenant, t.number+1)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = tx.Bucket(typesBucket).ForEach(func(k, v []byte) error {
-		n := binary.BigEndian.Uint32(v)
-		s.types[string(k)] = n
-		s.nextType = max(s.nextType, n+1)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = tx.Bucket(webhooksBucket).ForEach(func(k, v []byte) error {
-		number, w, err := decodeWebhook(v)
-		if err != nil {
-			return err
-		}
-		t := byNumber[number]
-		if t == nil {
-			return record.ErrUnreadable
-		}
-		w.Tenant = t.name
-		added := s.addWebhook(t, binary.BigEndian.Uint32(k), w)
-		added.slow = tx.Bucket(slowBucket).Get(k) != nil
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	err = tx.Bucket(goneBucket).ForEach(func(k, _ []byte) error {
-		s.gone[binary.BigEndian.Uint32(k)] = nil
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return s, s.loadPending(tx, now)
-}
-
-// loadPending reads the schedule. Deliveries that have not been tried are due: the process
-// that held them is gone.
-func (s *state) loadPending(tx *bolt.Tx, now int64) error {
-	err := tx.Bucket(pendingBucket).ForEach(func(k, v []byte) error {
-		event, number := splitDeliveryKey(k)
-		d, err := record.DecodeDelivery(v)
-		if err != nil {
-			return err
-		}
-		if w := s.byNumber[number]; w != nil {
-			w.schedule.set(event, d.RetryAt)
-			s.pending++
-		} else if pending, ok := s.gone[number]; ok {
-			s.gone[number] = append(pending, event)
-		}
-		return nil
-	})
-	for _, w := range s.byNumber {
-		s.reschedule(w, now, false)
-	}
-	return err
-}
-
-func newTenant(name string, number uint32) *tenant {
-	return &tenant{name: name, number: number, webhooks: make(map[uuid.UUID]*webhook)}
 }

@@ -60,7 +60,8 @@ func TestLaterVersion(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder)
 	if err := s.write(alone, func(t *txn) error {
-		return t.journaled(metaBucket).put(schemaKey, number4(schemaVersion+1))
+		t.whole = true
+		return errors.Join(t.journaled(slowBucket).put([]byte("k"), nil), t.tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion+1)))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -148,18 +148,51 @@ func encodeTenant(t *tenant) []byte {
 	return binary.BigEndian.AppendUint64(number4(t.number), uint64(t.version))
 }
 
-// A webhook's value is the number of its tenant (4), its id (16) and its record.
+// A webhook's value is the number of its tenant (4), its id (16), the tenant's name with its
+// length (uvarint) in front, from which a damaged record of the tenant is restored, and the
+// webhook's record.
 func encodeWebhook(t *tenant, w *delivery.Webhook) []byte {
-	return append(append(number4(t.number), w.ID[:]...), record.EncodeWebhook(w)...)
+	return appendWebhook(append(number4(t.number), w.ID[:]...), t.name, record.EncodeWebhook(w))
 }
 
+func appendWebhook(b []byte, tenant string, record []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(tenant)))
+	return append(append(b, tenant...), record...)
+}
+
+// decodeWebhook decodes a webhook with the name of its tenant.
 func decodeWebhook(b []byte) (tenantNumber uint32, w *delivery.Webhook, err error) {
 	if len(b) < 4+16 {
 		return 0, nil, record.ErrUnreadable
 	}
-	if w, err = record.DecodeWebhook(b[4+16:]); err != nil {
+	name, rest, err := cut(b[4+16:])
+	if err != nil {
 		return 0, nil, err
 	}
-	w.ID = uuid.UUID(b[4:20])
+	if w, err = record.DecodeWebhook(rest); err != nil {
+		return 0, nil, err
+	}
+	w.Tenant, w.ID = string(name), uuid.UUID(b[4:20])
 	return binary.BigEndian.Uint32(b), w, nil
+}
+
+// isEventHead decodes the head of an event, and reports whether it can be read.
+func isEventHead(b []byte) (eventHead, bool) {
+	h, err := decodeEventHead(b)
+	return h, err == nil
+}
+
+// isRowHead decodes the head of a row, and reports whether it can be read.
+func isRowHead(b []byte) (rowHead, bool) {
+	h, err := decodeRowHead(b)
+	return h, err == nil
+}
+
+// logKeys are the keys of a row in the log: its tenant's and its webhook's.
+func (h *rowHead) logKeys(id []byte) [2][]byte {
+	key := uuid.UUID(id)
+	return [2][]byte{
+		logKey(tenantScope(h.tenant), h.eventType, h.success, key),
+		logKey(webhookScope(h.webhook), h.eventType, h.success, key),
+	}
 }

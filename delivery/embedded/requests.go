@@ -47,14 +47,18 @@ func (s *Store) row(tx *view, tenant string, id uuid.UUID) (r delivery.Request, 
 		return r, nil, delivery.ErrNotFound
 	}
 	h, err := decodeRowHead(value)
-	if err != nil {
-		return r, nil, err
+	if err == nil {
+		ref, ok := s.reference(h.webhook)
+		if !ok || ref.Tenant != tenant {
+			return r, nil, delivery.ErrNotFound
+		}
+		r, body, err = decodeRow(ref, id, value)
 	}
-	ref, ok := s.reference(h.webhook)
-	if !ok || ref.Tenant != tenant {
+	if err != nil {
+		tx.bucket(requestsBucket).undecodable(id[:])
 		return r, nil, delivery.ErrNotFound
 	}
-	return decodeRow(ref, id, value)
+	return r, body, nil
 }
 
 // reference gives the reference of the webhook with a number, if it exists.
@@ -241,9 +245,7 @@ func (p *pageReader) ofEvent() error {
 		if !ok || p.filter.WebhookID != uuid.Nil && ref.ID != p.filter.WebhookID {
 			continue
 		}
-		if ids, err = p.ofDelivery(number, webhook, ids); err != nil {
-			return err
-		}
+		ids = p.ofDelivery(number, webhook, ids)
 	}
 	ids, p.page.Next = p.filter.Newest(ids)
 	for _, id := range ids {
@@ -260,11 +262,8 @@ func (p *pageReader) ofEvent() error {
 }
 
 // ofDelivery adds the requests of one delivery that have the status asked for.
-func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) ([]uuid.UUID, error) {
-	d, err := stateOfDelivery(p.tx, event, webhook)
-	if err != nil {
-		return nil, err
-	}
+func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) []uuid.UUID {
+	d, _ := p.store.stateOfDelivery(p.tx, event, false, webhook)
 	requests := p.tx.bucket(requestsBucket)
 	id := d.Last
 	for range delivery.MaxRequestsOfDelivery {
@@ -274,12 +273,13 @@ func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) (
 		}
 		h, err := decodeRowHead(value)
 		if err != nil {
-			return nil, err
+			requests.undecodable(id[:])
+			break
 		}
 		if p.filter.Status == "" || p.filter.Status == record.Status(h.success) {
 			ids = append(ids, id)
 		}
 		id = h.previous
 	}
-	return ids, nil
+	return ids
 }

@@ -28,6 +28,7 @@ type tenant struct {
 	name     string
 	number   uint32
 	version  int64 // of its webhooks
+	lost     bool  // its record must be written anew
 	webhooks map[uuid.UUID]*webhook
 }
 

@@ -2,9 +2,7 @@ package embedded
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -26,6 +24,8 @@ type Store struct {
 	writer      writer
 	ring        *follow.Ring // the requests that were completed since New
 	hub         *follow.Hub
+	damage      damage
+	log         *zap.Logger
 
 	// The rest belongs to the writer while the store is open.
 	file    *bolt.DB
@@ -48,13 +48,15 @@ var _ delivery.Store = (*Store)(nil)
 type Option func(*Store)
 
 // WithLogger gives the store a log, for what an administrator should know.
-func WithLogger(log *zap.Logger) Option { return func(s *Store) { s.clock.steps.Log = log } }
+func WithLogger(log *zap.Logger) Option {
+	return func(s *Store) { s.log, s.clock.steps.Log = log, log }
+}
 
 // New makes a store in a folder, which Open creates if it does not exist.
 func New(folder string, options ...Option) *Store {
-	s := &Store{folder: folder, journalSize: journalSize}
+	s := &Store{folder: folder, journalSize: journalSize, log: zap.NewNop()}
 	s.clock.read = readClock()
-	s.clock.steps.Log, s.clock.steps.Whose = zap.NewNop(), "this machine's clock"
+	s.clock.steps.Log, s.clock.steps.Whose = s.log, "this machine's clock"
 	for _, option := range options {
 		option(s)
 	}
@@ -72,13 +74,15 @@ func (s *Store) Partitions() int { return 1 }
 // Partition returns 0, the only one.
 func (s *Store) Partition(string) int { return 0 }
 
-// SetAside is how many records that cannot be read were set aside.
-func (s *Store) SetAside() int64 { return 0 }
+// Ping returns an error if the files cannot be read or written, or a part of them.
+func (s *Store) Ping(context.Context, int) error {
+	if err := s.usable(); err != nil {
+		return err
+	}
+	return s.damage.health()
+}
 
-// Ping returns an error if the file cannot be read or written.
-func (s *Store) Ping(context.Context, int) error { return s.usable() }
-
-// usable returns an error if the file cannot be read or written.
+// usable returns an error if the files cannot be read or written at all.
 func (s *Store) usable() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,21 +120,10 @@ func (s *Store) read(do func(*view) error) error {
 	case dirty:
 		return s.write(reading, func(t *txn) error { return do(t.view) })
 	default:
-		return guarded(func() error { return db.View(func(tx *bolt.Tx) error { return do(&view{tx: tx}) }) })
+		err := guarded(func() error {
+			return db.View(func(tx *bolt.Tx) error { return do(&view{tx: tx, damage: &s.damage}) })
+		})
+		s.wakeToSetAside()
+		return s.noticed(err)
 	}
-}
-
-var errDamaged = errors.New("the store is damaged: stop Caddy, then restore its folder from a backup, or move it away to start with an empty store")
-
-// guarded returns an error when the database comes upon a damaged page: then bbolt panics,
-// or reads memory that is not mapped.
-func guarded(do func() error) (err error) {
-	before := debug.SetPanicOnFault(true)
-	defer debug.SetPanicOnFault(before)
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: %w (%v)", delivery.ErrUnavailable, errDamaged, p)
-		}
-	}()
-	return do()
 }

@@ -143,16 +143,14 @@ func (s *sweep) request(id []byte) error {
 	if value == nil {
 		return nil
 	}
-	h, err := decodeRowHead(value)
-	if err != nil {
-		return err
-	}
 	s.bytes += len(value)
-	key := uuid.UUID(id)
-	if err := s.remove(logBucket,
-		logKey(tenantScope(h.tenant), h.eventType, h.success, key),
-		logKey(webhookScope(h.webhook), h.eventType, h.success, key),
-	); err != nil {
+	h, ok := isRowHead(value)
+	if !ok {
+		s.txn.bucket(requestsBucket).undecodable(id)
+		return nil
+	}
+	keys := h.logKeys(id)
+	if err := s.remove(logBucket, keys[:]...); err != nil {
 		return err
 	}
 	return s.remove(requestsBucket, id)
@@ -165,9 +163,10 @@ func (s *sweep) events(oldest int64) error {
 		if key == nil {
 			return nil
 		}
-		head, err := decodeEventHead(value)
-		if err != nil {
-			return err
+		head, ok := isEventHead(value)
+		if !ok { // the writer sets it aside before the next step
+			s.txn.bucket(eventsBucket).undecodable(key)
+			return nil
 		}
 		if head.received >= oldest {
 			return nil

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"os"
 	"syscall"
 )
@@ -14,4 +15,10 @@ func syncData(f *os.File) error {
 			return err
 		}
 	}
+}
+
+// abandonFile closes a file that is mapped and locked, when the mapping cannot be undone, which
+// would keep the lock.
+func abandonFile(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }

@@ -11,7 +11,9 @@ import (
 // deliveries are pending only for a moment, so changes of them are kept beside the
 // database until the transaction is committed: by then hardly any are left to make.
 type view struct {
-	tx *bolt.Tx
+	tx     *bolt.Tx
+	damage *damage // notes what cannot be read
+	sealer sealer
 	// pending has the changes of that bucket: new values, nil for keys to delete. It is
 	// nil itself once the bucket has all changes.
 	pending map[string][]byte
@@ -23,9 +25,9 @@ type view struct {
 
 // newView makes a view for changes. A view that only reads what is committed needs nothing
 // but the transaction.
-func newView(tx *bolt.Tx) *view {
+func newView(tx *bolt.Tx, d *damage) *view {
 	last, _ := tx.Bucket(pendingBucket).Cursor().Last()
-	return &view{tx: tx, pending: make(map[string][]byte), last: string(last), counts: newCounts()}
+	return &view{tx: tx, damage: d, pending: make(map[string][]byte), last: string(last), counts: newCounts()}
 }
 
 // flush makes the changes in the database, where later ones are made directly, too: pending

@@ -150,7 +150,7 @@ func (s *Store) tenant(t *txn, name string) (*tenant, error) {
 	state.tenants[name] = made
 	s.mu.Unlock()
 	t.undo = append(t.undo, func() { delete(state.tenants, name) })
-	return made, t.journaled(tenantsBucket).put([]byte(name), encodeTenant(made))
+	return made, t.numbered(tenantsBucket, name, made.number, encodeTenant(made))
 }
 
 // eventType finds the number of an event type, or gives it a new one.
@@ -165,5 +165,15 @@ func (s *Store) eventType(t *txn, name string) (uint32, error) {
 	state.types[name] = number
 	s.mu.Unlock()
 	t.undo = append(t.undo, func() { delete(state.types, name) })
-	return number, t.journaled(typesBucket).put([]byte(name), number4(number))
+	return number, t.numbered(typesBucket, name, number, number4(number))
+}
+
+// numbered writes the record of something that has a new number, and notes the number, which
+// is not given out again even if the record is lost.
+func (t *txn) numbered(bucket []byte, name string, number uint32, value []byte) error {
+	b := t.journaled(bucket)
+	if err := b.setNumber(max(b.lastNumber(), uint64(number))); err != nil {
+		return err
+	}
+	return b.put([]byte(name), value)
 }

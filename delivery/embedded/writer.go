@@ -98,6 +98,8 @@ func (s *Store) runAll(batch []*write) {
 		s.run(batch[:n])
 		batch = batch[n:]
 	}
+	s.setAside()
+	s.journal.markEnd()
 }
 
 // runRead runs a read.
@@ -106,13 +108,13 @@ func (s *Store) runRead(do func(*txn) error) error {
 		return err
 	}
 	defer s.giveUpEmpty()
-	return guarded(func() error {
+	return s.noticed(guarded(func() error {
 		v, err := s.transaction()
 		if err != nil {
 			return err
 		}
 		return do(&txn{view: v})
-	})
+	}))
 }
 
 // run runs a batch. If that fails, because the disk is full for instance, it runs each
@@ -162,12 +164,12 @@ func (s *Store) commit(batch []*write) error {
 	s.scratch = t.scratch
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dirty = s.journal.at > 0
+	s.dirty = s.journal.hasRecords()
 	after := t.committed
 	if err != nil {
 		after = t.undo
 		slices.Reverse(after)
-		err = s.failure(err, writing)
+		err = s.noticed(s.failure(err, writing))
 	}
 	for _, f := range after {
 		f()
@@ -185,10 +187,10 @@ func (s *Store) transaction() (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.view = &view{tx: tx} // so that it is rolled back even if the file is damaged
+	s.view = &view{tx: tx, damage: &s.damage} // so that it is rolled back even if the file is damaged
 	s.journal.forget()
 	if err := guarded(func() error {
-		s.view = newView(tx)
+		s.view = newView(tx, &s.damage)
 		return s.journal.replay(s.view)
 	}); err != nil {
 		s.rollback()
@@ -199,7 +201,7 @@ func (s *Store) transaction() (*view, error) {
 
 // giveUpEmpty ends a transaction without changes: then others can read without it.
 func (s *Store) giveUpEmpty() {
-	if s.journal.at == 0 {
+	if !s.journal.hasRecords() {
 		s.rollback()
 	}
 }

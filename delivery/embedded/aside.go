@@ -1,0 +1,224 @@
+package embedded
+
+import (
+	"slices"
+
+	"go.uber.org/zap"
+)
+
+// setAside sets aside the records that were found to be unreadable, each by itself: it
+// moves them to the bucket aside, where they stay for whoever looks, says so once, and puts
+// in their place what is known from other records. The writer calls it.
+func (s *Store) setAside() {
+	for {
+		records := s.damage.take()
+		if len(records) == 0 {
+			return
+		}
+		for i := range records {
+			r := &records[i]
+			w := &write{kind: alone, done: make(chan struct{})}
+			var a aside
+			w.do = func(t *txn) error {
+				a = aside{store: s, txn: t, damagedRecord: r}
+				return a.move()
+			}
+			s.run([]*write{w})
+			fields := append(r.fields(), a.fields...)
+			if w.err != nil {
+				s.log.Error("a record of the webhooks' store cannot be read, nor be set aside", append(fields, zap.Error(w.err))...)
+				continue
+			}
+			s.log.Error("a record of the webhooks' store cannot be read and was set aside", fields...)
+			s.damage.forget(r)
+		}
+	}
+}
+
+// wakeToSetAside has the writer set aside what a reader has noted.
+func (s *Store) wakeToSetAside() {
+	if s.damage.waits() {
+		_ = s.write(reading, func(*txn) error { return nil }) // the writer does it after the reads
+	}
+}
+
+// aside sets one record aside, in its transaction.
+type aside struct {
+	store *Store
+	txn   *txn
+	*damagedRecord
+	fields []zap.Field // what else is known of it
+}
+
+func (a *aside) move() error {
+	a.txn.whole = true // for the same reason as in Sweep
+	in, key := allBuckets[a.bucket], []byte(a.key)
+	b := a.txn.bucket(in)
+	sealed := slices.Clone(b.sealed(key))
+	if sealed == nil {
+		return nil
+	}
+	if _, ok := unseal(a.bucket, key, sealed); ok && !a.whole {
+		return nil // it was written anew
+	}
+	if err := a.keep(in, key, sealed); err != nil {
+		return err
+	}
+	value := sealed[:max(0, len(sealed)-sumSize)]
+	switch a.bucket {
+	case eventsNumber:
+		return a.event(key, value)
+	case idsNumber:
+		return a.eventID(key, value)
+	case pendingNumber:
+		return a.pending(key)
+	case requestsNumber:
+		return a.request(key, value)
+	case logNumber:
+		return a.logEntry(key)
+	default:
+		return nil
+	}
+}
+
+// keep moves a record to the bucket aside.
+func (a *aside) keep(in, key, sealed []byte) error {
+	to := append([]byte{bucketNumbers[string(in)]}, key...)
+	if err := a.txn.journaled(asideBucket).put(to, append(number8(uint64(a.txn.at.wall)), sealed...)); err != nil {
+		return err
+	}
+	return a.txn.journaled(in).delete(key)
+}
+
+// event removes what refers to an event that cannot be read: nothing of it can be sent.
+func (a *aside) event(key, value []byte) error {
+	if h, ok := isEventHead(value); ok { // which may be wrong
+		a.fields = append(a.fields, zap.Stringer("event_id", h.id))
+		id := idKey(h.tenant, h.id)
+		if number := a.txn.bucket(idsBucket).get(id); slices.Equal(number, key) {
+			if err := a.txn.journaled(idsBucket).delete(id); err != nil {
+				return err
+			}
+		}
+	}
+	if err := a.txn.flush(); err != nil {
+		return err
+	}
+	for _, in := range [][]byte{pendingBucket, deliveriesBucket} {
+		b := a.txn.bucket(in)
+		for _, k := range b.keysWith(key) {
+			if err := a.keep(in, k, slices.Clone(b.sealed(k))); err != nil {
+				return err
+			}
+			event, webhook := splitDeliveryKey(k)
+			a.unschedule(event, webhook)
+		}
+	}
+	return nil
+}
+
+// keysWith gives the keys that begin with a prefix, those of unreadable records included.
+func (b bucket) keysWith(prefix []byte) (keys [][]byte) {
+	c := b.inner.Cursor()
+	for k, _ := c.Seek(prefix); len(k) >= len(prefix) && string(k[:len(prefix)]) == string(prefix); k, _ = c.Next() {
+		keys = append(keys, slices.Clone(k))
+	}
+	return keys
+}
+
+// unschedule takes a delivery off the schedule.
+func (a *aside) unschedule(event uint64, number uint32) {
+	state, now := a.store.state, a.txn.at.schedule
+	if w := state.byNumber[number]; w != nil {
+		a.fields = append(a.fields, zap.String("tenant", w.tenant.name), zap.Stringer("webhook_id", w.record.ID))
+	}
+	a.txn.committed = append(a.txn.committed, func() {
+		if w := state.byNumber[number]; w != nil {
+			state.unschedule(w, event, now)
+		}
+	})
+}
+
+// eventID writes anew which event has an id, if the event says so, too.
+func (a *aside) eventID(key, number []byte) error {
+	if len(number) != 8 {
+		return nil
+	}
+	h, ok := isEventHead(a.txn.bucket(eventsBucket).get(number))
+	if !ok || string(idKey(h.tenant, h.id)) != string(key) {
+		return nil
+	}
+	return a.txn.journaled(idsBucket).put(key, number)
+}
+
+// pending makes a delivery due whose state is lost, as if it had not been tried. If there is
+// no such delivery, it is taken off the schedule.
+func (a *aside) pending(key []byte) error {
+	if len(key) != 12 {
+		return nil
+	}
+	event, number := splitDeliveryKey(key)
+	e, err := decodeEvent("", a.txn.bucket(eventsBucket).get(number8(event)))
+	if err == nil && !e.test && slices.Contains(e.targets, number) {
+		a.fields = append(a.fields, zap.Stringer("event_id", e.ID))
+		return a.txn.makeDue(a.store.state, event, number)
+	}
+	a.unschedule(event, number)
+	return nil
+}
+
+// makeDue writes a delivery as one that has not been tried, and schedules it unless it is
+// on the schedule.
+func (t *txn) makeDue(state *state, event uint64, number uint32) error {
+	if err := t.journaled(pendingBucket).put(deliveryKey(event, number), nil); err != nil {
+		return err
+	}
+	t.committed = append(t.committed, func() {
+		w := state.byNumber[number]
+		if w == nil {
+			return
+		}
+		if _, scheduled := w.schedule.due(event); !scheduled {
+			state.schedule(w, event, 0, t.at.schedule)
+		}
+	})
+	return nil
+}
+
+// request removes a row's entries in the log.
+func (a *aside) request(key, value []byte) error {
+	h, ok := isRowHead(value) // which may be wrong
+	if !ok || len(key) != 16 {
+		return nil
+	}
+	a.fields = append(a.fields, zap.Stringer("event_id", h.event))
+	log := a.txn.journaled(logBucket)
+	for _, k := range h.logKeys(key) {
+		if log.sealed(k) == nil {
+			continue
+		}
+		if err := log.delete(k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// logEntry writes the entries of a row anew.
+func (a *aside) logEntry(key []byte) error {
+	if len(key) != logKeySize {
+		return nil
+	}
+	id := key[kindSize:]
+	h, ok := isRowHead(a.txn.bucket(requestsBucket).get(id))
+	if !ok {
+		return nil
+	}
+	log := a.txn.journaled(logBucket)
+	for _, k := range h.logKeys(id) {
+		if err := log.put(k, nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
