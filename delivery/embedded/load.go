@@ -88,7 +88,7 @@ func (l *loader) addTenant(name string, number uint32) *tenant {
 }
 
 func (l *loader) webhooks() {
-	b, slow := l.view.bucket(webhooksBucket), l.view.bucket(slowBucket)
+	b := l.view.bucket(webhooksBucket)
 	l.each(webhooksBucket, func(k, v []byte) {
 		number, w, err := decodeWebhook(v)
 		if err != nil || len(k) != 4 {
@@ -101,7 +101,12 @@ func (l *loader) webhooks() {
 			t.version, t.lost = time.Now().UnixMilli(), true // which it never had
 		}
 		w.Tenant = t.name
-		l.addWebhook(t, binary.BigEndian.Uint32(k), w).slow = slow.get(k) != nil
+		l.addWebhook(t, binary.BigEndian.Uint32(k), w)
+	})
+	l.each(slowBucket, func(k, _ []byte) {
+		if len(k) == 4 && l.byNumber[binary.BigEndian.Uint32(k)] != nil {
+			l.byNumber[binary.BigEndian.Uint32(k)].slow = true
+		}
 	})
 }
 

@@ -1,0 +1,81 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// TestBitFlips flips random bits of the files. Nothing panics, nothing is delivered that
+// differs from what was emitted, and if anything is lost, the log or health says so.
+func TestBitFlips(t *testing.T) {
+	runs := 60
+	if n, err := strconv.Atoi(os.Getenv("WEBHOOKS_TEST_FLIPS")); err == nil {
+		runs = n
+	}
+	whole := newScene(t, 400)
+	checkpoint(t, whole.Store)
+	database, journal := abandon(t, whole.Store) // with all in the database
+	var used int64
+	if err := whole.read(func(v *view) error {
+		used = v.tx.Size()
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	more := newScene(t, 400)
+	killedDatabase, full := abandon(t, more.Store) // with all in the journal
+	end := more.journal.at
+	for run := range runs {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprintf("%d", seed), func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(seed, 0))
+			s := &scene{t: t, events: whole.events, pending: whole.pending}
+			db, log := database, journal
+			if run%3 == 0 {
+				s.events, s.pending = more.events, more.pending
+				db, log = killedDatabase, flipped(full, random.Int64N(end))
+			} else {
+				db = flipped(db, random.Int64N(used))
+			}
+			s.useDamaged(left(t, db, log))
+		})
+	}
+}
+
+// useDamaged opens files, uses the store if that works, and checks that what is lost is said.
+func (s *scene) useDamaged(folder string) {
+	s.t.Helper()
+	core, said := observer.New(zapcore.ErrorLevel)
+	s.Store, s.said = New(folder, WithLogger(zap.New(core))), said
+	if err := s.Open(s.t.Context()); err != nil {
+		if !errors.Is(err, delivery.ErrUnavailable) || !strings.Contains(err.Error(), "caddy webhooks check") && !strings.Contains(err.Error(), "use the version") {
+			s.t.Errorf("Open does not say what to do: %v", err)
+		}
+		if !strings.Contains(err.Error(), filepath.Join(folder, "webhooks.")) {
+			s.t.Errorf("Open does not name the file: %v", err)
+		}
+		return
+	}
+	missing := s.use()
+	health := s.Ping(s.t.Context(), 0)
+	if len(missing) > 0 && s.said.Len() == 0 && health == nil {
+		s.t.Errorf("%d events are lost, and nothing says so", len(missing))
+	}
+	if len(missing) > 0 || health != nil {
+		s.t.Logf("%d missing, %d lines, %v, %v", len(missing), s.said.Len(), health, s.errs)
+	}
+	_ = s.Close() // if a page is damaged, it may not work
+}
