@@ -82,6 +82,9 @@ func (s *Store) load(ctx context.Context, file *os.File) (lost bool, err error) 
 		return false, err
 	}
 	s.journal = journal
+	if err := s.presence.watch(file, journal.file); err != nil {
+		return false, err
+	}
 	err = errors.Join(s.journal.find(content), syncNames(s.folder))
 	if !s.journal.hasRecords() { // else the database was synced before the journal was written
 		err = errors.Join(err, renewNewest(s.db, file))

@@ -25,6 +25,7 @@ type Store struct {
 	ring        *follow.Ring // the requests that were completed since New
 	hub         *follow.Hub
 	damage      damage
+	presence    presence
 	log         *zap.Logger
 
 	// The rest belongs to the writer while the store is open.
@@ -77,6 +78,9 @@ func (s *Store) Partition(string) int { return 0 }
 // Ping returns an error if the files cannot be read or written, or a part of them.
 func (s *Store) Ping(context.Context, int) error {
 	if err := s.usable(); err != nil {
+		return err
+	}
+	if err := s.presence.check(0); err != nil {
 		return err
 	}
 	return s.damage.health()

@@ -124,7 +124,7 @@ func (s *Store) run(batch []*write) {
 	for _, w := range batch {
 		w.err = err
 	}
-	if len(batch) > 1 && err != nil && s.usable() == nil { // nothing was written
+	if len(batch) > 1 && err != nil && s.usable() == nil && s.presence.check(presenceEvery) == nil { // nothing was written
 		slices.SortStableFunc(batch, func(a, b *write) int { return int(a.kind) - int(b.kind) })
 		for i, w := range batch {
 			w.err = s.commit(batch[i : i+1])
@@ -139,6 +139,9 @@ func (s *Store) run(batch []*write) {
 // undoes them.
 func (s *Store) commit(batch []*write) error {
 	if err := s.usable(); err != nil {
+		return err
+	}
+	if err := s.presence.check(presenceEvery); err != nil {
 		return err
 	}
 	t := &txn{journal: s.journal, at: s.clock.now(), scratch: s.scratch}
