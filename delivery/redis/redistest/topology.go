@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,11 +13,24 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/internal/process"
 )
 
-const slots = 16384
+const (
+	slots = 16384
+	// askTimeout is for one question to one server, which may hang.
+	askTimeout = time.Second
+)
 
 // StartCluster starts a Cluster of masters, which end with the test, and waits until it is
 // complete.
 func StartCluster(t testing.TB, nodes int) []*Server {
+	t.Helper()
+	servers := startNodes(t, nodes, nodes)
+	awaitWhole(t, servers, nodes)
+	return servers
+}
+
+// startNodes starts nodes, shares the slots among the first few of them, and introduces all
+// to each other.
+func startNodes(t testing.TB, nodes, withSlots int, args ...string) []*Server {
 	t.Helper()
 	servers := make([]*Server, nodes)
 	buses := make([]string, nodes)
@@ -29,33 +40,53 @@ func StartCluster(t testing.TB, nodes int) []*Server {
 			t.Fatal(err)
 		}
 		_, buses[i], _ = net.SplitHostPort(bus)
-		servers[i] = Start(t, "--cluster-enabled", "yes", "--cluster-port", buses[i])
+		servers[i] = Start(t, append([]string{"--cluster-enabled", "yes", "--cluster-port", buses[i]}, args...)...)
 	}
 	host, port, _ := net.SplitHostPort(servers[0].Addr)
 	for i, s := range servers {
-		first, last := i*slots/nodes, (i+1)*slots/nodes-1
+		first, last := i*slots/withSlots, (i+1)*slots/withSlots-1
+		if i >= withSlots {
+			last = first - 1
+		}
 		if err := join(t.Context(), s, first, last, host, port, buses[0]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, s := range servers {
-		await(t, "the cluster to be whole", func(ctx context.Context) bool {
-			client := redis.NewClient(&redis.Options{Addr: s.Addr})
-			defer func() { _ = client.Close() }() // it has done its work
-			info, err := client.ClusterInfo(ctx).Result()
-			return err == nil && strings.Contains(info, "cluster_state:ok") &&
-				strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d", nodes))
-		})
-	}
 	return servers
 }
 
-// join gives a node its slots and introduces it to another one, or to itself.
+// awaitWhole waits until each of the servers says that the Cluster is well and has so many
+// nodes.
+func awaitWhole(t testing.TB, servers []*Server, nodes int) {
+	t.Helper()
+	for _, s := range servers {
+		await(t, "the cluster to be whole", func(ctx context.Context) bool {
+			info, err := ask(ctx, s, func(ctx context.Context, c *redis.Client) (string, error) { return c.ClusterInfo(ctx).Result() })
+			return err == nil && isWell(info) && strings.Contains(info, fmt.Sprintf("cluster_known_nodes:%d\r", nodes))
+		})
+	}
+}
+
+func isWell(info string) bool { return strings.Contains(info, "cluster_state:ok") }
+
+// ask asks a server something on a connection of its own. It does not wait long for a server
+// that hangs.
+func ask[T any](ctx context.Context, s *Server, question func(context.Context, *redis.Client) (T, error)) (T, error) {
+	client := redis.NewClient(&redis.Options{
+		Addr: s.Addr, DialTimeout: askTimeout, ReadTimeout: askTimeout, DialerRetries: 1, MaxRetries: -1, PoolSize: 1,
+	})
+	defer func() { _ = client.Close() }() // it has done its work
+	return question(ctx, client)
+}
+
+// join gives a node its slots, if any, and introduces it to another one, or to itself.
 func join(ctx context.Context, node *Server, first, last int, host, port, bus string) error {
 	client := redis.NewClient(&redis.Options{Addr: node.Addr})
 	defer func() { _ = client.Close() }() // it has done its work
-	if err := client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
-		return err
+	if first <= last {
+		if err := client.ClusterAddSlotsRange(ctx, first, last).Err(); err != nil {
+			return err
+		}
 	}
 	return client.Do(ctx, "CLUSTER", "MEET", host, port, bus).Err()
 }
@@ -99,53 +130,6 @@ func MoveSlot(t testing.TB, a, b *Server, key string, between func()) {
 	}
 	do(to, "CLUSTER", "SETSLOT", slot, "NODE", to.id)
 	do(from, "CLUSTER", "SETSLOT", slot, "NODE", to.id)
-}
-
-// MasterName is the name by which StartSentinel's Sentinel knows the master.
-const MasterName = "main"
-
-// StartSentinel starts a master with a replica, and a Sentinel that watches them. All end
-// with the test. Until Alert, the Sentinel tolerates a minute of silence, so that a busy
-// machine does not cause a failover.
-func StartSentinel(t testing.TB) (sentinel, master, replica *Server) {
-	t.Helper()
-	master = Start(t)
-	host, port, _ := net.SplitHostPort(master.Addr)
-	replica = Start(t, "--replicaof", host+" "+port)
-
-	sentinel, err := newServer(t.TempDir(), "--sentinel")
-	if err != nil {
-		t.Fatal(err)
-	}
-	sentinel.config = filepath.Join(sentinel.Dir, "sentinel.conf") // where a Sentinel stores what it knows
-	text := fmt.Sprintf(`sentinel monitor %[1]s %[2]s %[3]s 1
-sentinel down-after-milliseconds %[1]s 60000
-sentinel failover-timeout %[1]s 3000
-`, MasterName, host, port)
-	if err := os.WriteFile(sentinel.config, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := sentinel.startAnywhere(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(sentinel.Kill)
-	await(t, "the Sentinel to know the replica", func(ctx context.Context) bool {
-		client := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr})
-		defer func() { _ = client.Close() }() // it has done its work
-		replicas, err := client.Replicas(ctx, MasterName).Result()
-		return err == nil && len(replicas) == 1 && replicas[0]["master-link-status"] == "ok"
-	})
-	return sentinel, master, replica
-}
-
-// Alert makes a Sentinel let the replica take over after half a second of silence.
-func Alert(t testing.TB, sentinel *Server) {
-	t.Helper()
-	client := redis.NewSentinelClient(&redis.Options{Addr: sentinel.Addr})
-	defer func() { _ = client.Close() }() // it has done its work
-	if err := client.Set(t.Context(), MasterName, "down-after-milliseconds", "500").Err(); err != nil {
-		t.Fatal(err)
-	}
 }
 
 func await(t testing.TB, what string, ok func(context.Context) bool) {
