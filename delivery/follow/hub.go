@@ -17,9 +17,10 @@ const (
 	// readTime limits one Read of the source, and so how long a hub goes on reading after
 	// its last follower has left.
 	readTime = 2 * time.Second
-	// How long to wait before the source is tried again after an error.
+	// How long to wait before the source is tried again after an error: followers go on soon
+	// after the source is back.
 	firstBackoff = 100 * time.Millisecond
-	maxBackoff   = 5 * time.Second
+	maxBackoff   = time.Second
 )
 
 func newBackoff() backoff.Backoff { return backoff.Backoff{First: firstBackoff, Most: maxBackoff} }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +28,8 @@ var refusals = []struct {
 	{"NOREPLICAS", delivery.ErrUnavailable, "Redis has too few replicas to accept writes"},
 	{"CLUSTERDOWN", delivery.ErrUnavailable, "the Redis Cluster is down"},
 	{"TRYAGAIN", delivery.ErrUnavailable, "the Redis Cluster is moving data"},
+	{"MOVED", delivery.ErrUnavailable, "the Redis Cluster has moved data"},
+	{"ASK", delivery.ErrUnavailable, "the Redis Cluster is moving data"},
 	{"BUSY", delivery.ErrUnavailable, "Redis is busy with a script that is not ours"},
 	{"NOAUTH", delivery.ErrUnavailable, "Redis requires a password; set it in the store's configuration"},
 	{"WRONGPASS", delivery.ErrUnavailable, "Redis does not accept the user name or password"},
@@ -45,6 +48,7 @@ func (s *Store) wrap(err error) error {
 	if err == nil {
 		return nil
 	}
+	s.conns.suspect(err)
 	var answer redis.Error
 	if errors.As(err, &answer) {
 		text := answer.Error()
@@ -55,21 +59,45 @@ func (s *Store) wrap(err error) error {
 		}
 		return fmt.Errorf("error from Redis: %w", err)
 	}
-	if s.notSent(err) {
+	if notSent(err) {
 		return fmt.Errorf("%w: %s", delivery.ErrUnavailable, dialAdvice(err))
 	}
 	return fmt.Errorf("no answer from Redis: %w", err)
 }
 
-// notSent reports whether an error occurred before anything was sent. This is unknown for a
-// Cluster, whose client tries several nodes and returns only the last error.
-func (s *Store) notSent(err error) bool {
-	if s.options.cluster() {
-		return false
-	}
+// unreachable is the error of a call for which no server was found.
+func (s *Store) unreachable(err error) error {
+	s.conns.suspect(err)
+	return fmt.Errorf("%w: no node of the Redis Cluster says which of them has the data: %w", delivery.ErrUnavailable, err)
+}
+
+// notSent reports whether an error occurred before anything was sent.
+func notSent(err error) bool {
 	var op *net.OpError
 	return errors.Is(err, redis.ErrClosed) || errors.Is(err, redis.ErrPoolTimeout) ||
 		errors.As(err, &op) && op.Op == "dial"
+}
+
+// movedAnswers begin the answers of a server that is not, or may soon no longer be, the one
+// that takes writes.
+var movedAnswers = []string{"READONLY", "MOVED", "CLUSTERDOWN", "MASTERDOWN", "LOADING"}
+
+// mayHaveMoved reports whether an error is a sign that another server may have taken over:
+// any error but an answer that means something else.
+func mayHaveMoved(err error) bool {
+	var answer redis.Error
+	if errors.As(err, &answer) {
+		return slices.ContainsFunc(movedAnswers, func(prefix string) bool { return strings.HasPrefix(answer.Error(), prefix) })
+	}
+	return !errors.Is(err, context.Canceled) && !errors.Is(err, redis.ErrClosed)
+}
+
+// isStuck reports whether an error is a sign that other connections to the same server are
+// of no use, either: it hangs, or it has become a replica. If it has ended, so have they.
+func isStuck(err error) bool {
+	var timeout net.Error
+	return redis.HasErrorPrefix(err, "READONLY") || redis.HasErrorPrefix(err, "MASTERDOWN") ||
+		errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func dialAdvice(err error) string {

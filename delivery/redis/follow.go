@@ -79,7 +79,11 @@ func (s *source) Read(ctx context.Context, after follow.Position, wait time.Dura
 	if wait == 0 {
 		args.Block = -1 // 0 would wait for ever
 	}
-	pipe := s.store.conns.waiting().Pipeline()
+	node, err := nodeOf(ctx, s.store.conns.get().waiting, s.partition.base)
+	if err != nil {
+		return nil, after, s.store.unreachable(err)
+	}
+	pipe := node.Pipeline()
 	own := pipe.XRange(ctx, key, id, id)
 	next := pipe.XRead(ctx, args)
 	_, _ = pipe.Exec(ctx) // each command has its own error

@@ -25,10 +25,14 @@ const (
 )
 
 // Limits of one exchange with Redis. A script takes milliseconds; only a fork, a full disk
-// or a broken network takes seconds.
+// or a broken network takes seconds. With appendfsync everysec, Redis itself stops for up to
+// 2 s while its disk is busy: whoever gives it up before that has to ask again.
 const (
-	dialTimeout = 5 * time.Second
-	ioTimeout   = 5 * time.Second
+	dialTimeout = 2 * time.Second
+	ioTimeout   = 3 * time.Second
+	// waitingTimeout is for commands that block for some seconds: follow.Hub has them block
+	// for 2 s.
+	waitingTimeout = ioTimeout + 2*time.Second
 )
 
 // Options say where Redis is and how to use it.
@@ -79,10 +83,24 @@ func (o *Options) Validate() error {
 	return nil
 }
 
-// client makes a client that connects when it is first used. It has at most the given
-// number of connections to a node; 0 leaves that to go-redis.
-func (o *Options) client(connections int) redis.UniversalClient {
-	u := &redis.UniversalOptions{
+// clients makes clients that connect when they are first used.
+func (o *Options) clients() *clients {
+	prompt, waiting := o.universal(0, ioTimeout), o.universal(maxWaiting, waitingTimeout)
+	switch {
+	case o.SentinelMaster != "":
+		return &clients{prompt: redis.NewFailoverClient(prompt.Failover()), waiting: redis.NewFailoverClient(waiting.Failover())}
+	case o.cluster():
+		t := newTopology(o)
+		return &clients{prompt: t.client(prompt), waiting: t.client(waiting), topology: t}
+	default:
+		return &clients{prompt: redis.NewClient(prompt.Simple()), waiting: redis.NewClient(waiting.Simple())}
+	}
+}
+
+// universal are the options of a client that has at most the given number of connections to
+// a node; 0 leaves that to go-redis.
+func (o *Options) universal(connections int, timeout time.Duration) *redis.UniversalOptions {
+	return &redis.UniversalOptions{
 		Addrs:            o.Addresses,
 		MasterName:       o.SentinelMaster,
 		Username:         o.Username,
@@ -92,27 +110,24 @@ func (o *Options) client(connections int) redis.UniversalClient {
 		DB:               o.DB,
 		TLSConfig:        o.TLS,
 		DialTimeout:      dialTimeout,
-		ReadTimeout:      ioTimeout,
-		WriteTimeout:     ioTimeout,
+		ReadTimeout:      timeout,
+		WriteTimeout:     timeout,
 		// The caller's deadline applies to the exchange.
 		ContextTimeoutEnabled: true,
 		// Only the engine can repeat a command that may have been run already.
-		MaxRetries:      -1,
+		MaxRetries: -1,
+		// In a Cluster, a plain command is sent once more if its slot has moved. Scripts
+		// are sent to the node by ourselves.
+		MaxRedirects:    1,
 		DialerRetries:   1,
 		DisableIdentity: true,
 		PoolSize:        connections,
 		// One pool of connections is enough.
-		PipelinePoolSize: -1,
-		MaintNotificationsConfig: &maintnotifications.Config{
-			Mode: maintnotifications.ModeDisabled,
-		},
+		PipelinePoolSize:         -1,
+		MaintNotificationsConfig: noMaintenance(),
 	}
-	switch {
-	case o.SentinelMaster != "":
-		return redis.NewFailoverClient(u.Failover())
-	case o.cluster():
-		return redis.NewClusterClient(u.Cluster())
-	default:
-		return redis.NewClient(u.Simple())
-	}
+}
+
+func noMaintenance() *maintnotifications.Config {
+	return &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 }

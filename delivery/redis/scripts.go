@@ -1,10 +1,12 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -62,6 +64,7 @@ type call struct {
 	base   string
 	args   []any
 
+	whole bool  // whether Redis needs the source of the script
 	reply []any // begins with Redis's time, from which the clock has learned
 	err   error // wrapped
 }
@@ -71,6 +74,14 @@ type call struct {
 // missing. With one, it would run the script on a node that has only some of the keys.
 func (c *call) keys() []string { return []string{c.base, c.base + "-"} }
 
+// send sends the call, now or with the rest of a pipeline.
+func (c *call) send(ctx context.Context, to redis.Cmdable) *redis.Cmd {
+	if c.whole {
+		return to.Eval(ctx, c.script.source, c.keys(), c.args...)
+	}
+	return to.EvalSha(ctx, c.script.hash, c.keys(), c.args...)
+}
+
 // run runs a script and returns its reply.
 func (s *Store) run(ctx context.Context, script *script, base string, args ...any) ([]any, error) {
 	c := &call{script: script, base: base, args: args}
@@ -78,43 +89,87 @@ func (s *Store) run(ctx context.Context, script *script, base string, args ...an
 	return c.reply, c.err
 }
 
-// runAll runs scripts in one round trip. Each may fail by itself.
+// maxRounds is how often a script is sent: once more if Redis lacks it, and once more if its
+// slot has moved. In both cases it was not run.
+const maxRounds = 3
+
+// runAll runs scripts in one round trip to each server. Each may fail by itself.
 func (s *Store) runAll(ctx context.Context, calls ...*call) {
-	missing := s.exchange(ctx, calls, func(on redis.Cmdable, c *call) *redis.Cmd {
-		return on.EvalSha(ctx, c.script.hash, c.keys(), c.args...)
-	})
-	if len(missing) == 0 {
-		return
+	clients := s.conns.get()
+	for round := 1; len(calls) > 0; round++ {
+		calls = s.exchange(ctx, clients, calls, round < maxRounds)
 	}
-	// Redis has lost these scripts, or never had them, and did not run them. Sending
-	// the source runs them, and lets Redis keep them.
-	s.exchange(ctx, missing, func(on redis.Cmdable, c *call) *redis.Cmd {
-		return on.Eval(ctx, c.script.source, c.keys(), c.args...)
-	})
 }
 
-// exchange runs the calls once and returns those whose script Redis lacks.
-func (s *Store) exchange(ctx context.Context, calls []*call, eval func(redis.Cmdable, *call) *redis.Cmd) (missing []*call) {
+// exchange sends the calls and returns those that have to be sent again, if they may.
+func (s *Store) exchange(ctx context.Context, clients *clients, calls []*call, mayRepeat bool) []*call {
+	if clients.topology == nil {
+		again, _ := s.exchangeWith(ctx, clients.prompt, calls, mayRepeat)
+		return again
+	}
+	nodes := make(map[redis.UniversalClient][]*call, 1)
+	for _, c := range calls {
+		node, err := nodeOf(ctx, clients.prompt, c.base)
+		if err != nil {
+			c.err = s.unreachable(err)
+			continue
+		}
+		nodes[node] = append(nodes[node], c)
+	}
+	// A node that hangs holds up only the calls to it.
+	var (
+		group   sync.WaitGroup
+		mu      sync.Mutex
+		again   []*call
+		movedTo string
+	)
+	for node, calls := range nodes {
+		group.Go(func() {
+			repeat, address := s.exchangeWith(ctx, node, calls, mayRepeat)
+			mu.Lock()
+			defer mu.Unlock()
+			again = append(again, repeat...)
+			movedTo = cmp.Or(movedTo, address)
+		})
+	}
+	group.Wait()
+	if movedTo != "" {
+		clients.topology.follow(ctx, movedTo)
+	}
+	return again
+}
+
+// exchangeWith sends calls to one server. If a slot has moved, it also returns the address of
+// the node that has it.
+func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, calls []*call, mayRepeat bool) (again []*call, movedTo string) {
 	asked := time.Now()
 	cmds := make([]*redis.Cmd, len(calls))
 	if len(calls) == 1 {
-		cmds[0] = eval(s.client(), calls[0])
+		cmds[0] = calls[0].send(ctx, server)
 	} else {
-		pipe := s.client().Pipeline()
+		pipe := server.Pipeline()
 		for i, c := range calls {
-			cmds[i] = eval(pipe, c)
+			cmds[i] = c.send(ctx, pipe)
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 	}
 	for i, c := range calls {
 		reply, err := cmds[i].Result()
-		if err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-			missing = append(missing, c)
-			continue
+		if err != nil && mayRepeat {
+			// Redis has lost the script, or never had it. Sending the source runs it,
+			// and lets Redis keep it.
+			lacking := redis.HasErrorPrefix(err, "NOSCRIPT")
+			address, moved := redis.IsMovedError(err)
+			if lacking || moved {
+				c.whole = c.whole || lacking
+				movedTo = cmp.Or(movedTo, address)
+				again = append(again, c)
+				continue
+			}
 		}
 		c.reply, c.err = s.readReply(asked, reply, err)
 	}
-	return missing
+	return again, movedTo
 }
 
 // readReply learns the time from a reply.

@@ -14,7 +14,7 @@ import (
 
 // Store is a delivery.Store in Redis. It uses Redis only when it is called, and has no
 // goroutines, except one for each partition whose logs are followed, with a connection of
-// its own.
+// its own, and, while a Cluster fails, what reads its topology.
 type Store struct {
 	options Options // as given to New; conns has what Use changed
 	keys    keys
@@ -84,7 +84,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-func (s *Store) client() redis.UniversalClient { return s.conns.client() }
+func (s *Store) client() redis.UniversalClient { return s.conns.get().prompt }
 
 // Ping returns an error if a partition would not accept events now. It runs the script that
 // accepts them, with none: Redis refuses that script for the same reasons as always.

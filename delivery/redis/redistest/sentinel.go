@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -41,12 +42,18 @@ func StartSentinels(t testing.TB, n int, args ...string) *Sentinels {
 	for range n {
 		group.Sentinels = append(group.Sentinels, startSentinel(t, master, n/2+1))
 	}
-	for _, s := range group.Sentinels {
+	group.AwaitSentinels(t)
+	return group
+}
+
+// AwaitSentinels waits until each Sentinel knows the replica and the other Sentinels.
+func (s *Sentinels) AwaitSentinels(t testing.TB) {
+	t.Helper()
+	for _, sentinel := range s.Sentinels {
 		await(t, "the Sentinel to know the replica and the other Sentinels", func(ctx context.Context) bool {
-			return knows(ctx, s, 1, n-1)
+			return knows(ctx, sentinel, 1, len(s.Sentinels)-1)
 		})
 	}
-	return group
 }
 
 func startSentinel(t testing.TB, master *Server, quorum int) *Server {
@@ -93,21 +100,42 @@ func (s *Sentinels) Alert(t testing.TB) {
 	}
 }
 
-// AwaitMaster waits until a server is the master and takes writes, and one of the Sentinels
-// says so.
+// Failover makes the replica take over although the master runs.
+func (s *Sentinels) Failover(t testing.TB) {
+	t.Helper()
+	client := redis.NewSentinelClient(&redis.Options{Addr: s.Sentinels[0].Addr})
+	defer func() { _ = client.Close() }() // it has done its work
+	if err := client.Failover(t.Context(), MasterName).Err(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AwaitMaster waits until a server is the master, and one of the Sentinels says so.
 func (s *Sentinels) AwaitMaster(t testing.TB, master *Server) {
 	t.Helper()
 	await(t, "the Sentinels to name the other master", func(ctx context.Context) bool {
-		for _, sentinel := range s.Sentinels {
-			named, err := masterOf(ctx, sentinel)
-			if err != nil || named != master.Addr {
-				continue
+		for _, sentinel := range slices.Backward(s.Sentinels) {
+			if named, err := masterOf(ctx, sentinel); err == nil && named == master.Addr {
+				return roleOf(ctx, master) == "master"
 			}
-			role, err := ask(ctx, master, func(ctx context.Context, c *redis.Client) ([]any, error) { return c.Do(ctx, "ROLE").Slice() })
-			return err == nil && len(role) > 0 && role[0] == "master"
 		}
 		return false
 	})
+}
+
+// AwaitReplica waits until a server has become a replica: until then, it takes writes that
+// nobody will have.
+func (s *Sentinels) AwaitReplica(t testing.TB, replica *Server) {
+	t.Helper()
+	await(t, "the old master to become a replica", func(ctx context.Context) bool { return roleOf(ctx, replica) == "slave" })
+}
+
+func roleOf(ctx context.Context, s *Server) any {
+	role, err := ask(ctx, s, func(ctx context.Context, c *redis.Client) ([]any, error) { return c.Do(ctx, "ROLE").Slice() })
+	if err != nil || len(role) == 0 {
+		return nil
+	}
+	return role[0]
 }
 
 func masterOf(ctx context.Context, sentinel *Server) (string, error) {
