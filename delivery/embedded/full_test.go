@@ -73,8 +73,8 @@ func testFull(t *testing.T) {
 	}()
 	f.fill()
 	f.check()
-	if err := f.store.Ping(t.Context(), 0); err != nil {
-		t.Errorf("a full store does not answer: %v", err)
+	if err := f.store.Ping(t.Context(), 0); !errors.Is(err, delivery.ErrFull) {
+		t.Errorf("a full store says that it would accept events: %v", err)
 	}
 	// An outcome for which there is no room is refused, and can be written later.
 	o := outcome(f.store, &f.kept[0], &f.first)
@@ -84,6 +84,9 @@ func testFull(t *testing.T) {
 	}
 	lift()
 	lifted = true
+	if err := f.store.Ping(t.Context(), 0); err != nil {
+		t.Errorf("with room again it says: %v", err)
+	}
 	if err := f.accept(f.load.Call(10, true)); err != nil {
 		t.Fatalf("with room again: %v", err)
 	}

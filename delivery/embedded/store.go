@@ -41,6 +41,7 @@ type Store struct {
 	dirty bool // the journal is not empty
 	// broken says why the file must not be written any more.
 	broken error
+	full   bool // the last write has found no room
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -83,7 +84,24 @@ func (s *Store) Ping(context.Context, int) error {
 	if err := s.presence.check(0); err != nil {
 		return err
 	}
+	if err := s.tryFull(); err != nil {
+		return err
+	}
 	return s.damage.health()
+}
+
+// tryFull tries to write to the database if the last write has found no room.
+func (s *Store) tryFull() error {
+	s.mu.Lock()
+	full := s.full
+	s.mu.Unlock()
+	if !full {
+		return nil
+	}
+	return s.write(alone, func(t *txn) error {
+		t.whole = true // the journal may have room for a little
+		return t.journaled(metaBucket).put(triedKey, number8(uint64(t.at.wall)))
+	})
 }
 
 // usable returns an error if the files cannot be read or written at all.

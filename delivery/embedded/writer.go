@@ -168,6 +168,9 @@ func (s *Store) commit(batch []*write) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dirty = s.journal.hasRecords()
+	if writing {
+		s.full = isFull(err)
+	}
 	after := t.committed
 	if err != nil {
 		after = t.undo
@@ -280,6 +283,9 @@ func (s *Store) failure(err error, writing bool) error {
 // isFull reports whether an error means that there is no room: on the disk, by a quota, or
 // by a limit on the size of files. The database passes some errors on as text only.
 func isFull(err error) bool {
+	if err == nil {
+		return false
+	}
 	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
 		if errors.Is(err, full) || strings.HasSuffix(err.Error(), ": "+full.Error()) {
 			return true
