@@ -14,7 +14,7 @@ import (
 //	meta        "schema" → version of this layout (4), without a checksum; "journal" →
 //	            the last epoch of the journal that the database has (8), and the last
 //	            one of which there were records (8); "id" → random id of the database
-//	            (16); "upgrade", "reconcile": see upgrade.go, reconcile.go;
+//	            (16); "upgrade", "reconcile": see upgrade.go, load.go;
 //	            "tried" → when it was last tried whether a full disk has room again (8)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -32,16 +31,12 @@ func (s *Store) Claim(ctx context.Context, partition int, room delivery.Room) (d
 	if err != nil {
 		return claimed, err
 	}
-	err = take(&claimed, reply, room.Lease)
-	if err != nil && len(claimed.Jobs) > 0 {
-		s.log.Error("cannot claim all that is due", zap.Error(err))
-		err = nil // what was leased must be sent
-	}
+	err = s.take(ctx, &claimed, p, reply, room.Lease)
 	return claimed, err
 }
 
 // take adds the reply of the script.
-func take(claimed *delivery.Claimed, reply []any, lease time.Duration) error {
+func (s *Store) take(ctx context.Context, claimed *delivery.Claimed, p *partition, reply []any, lease time.Duration) error {
 	const head = 4
 	if len(reply) < head || len(reply)%5 != head {
 		return errUnknownReply
@@ -54,17 +49,16 @@ func take(claimed *delivery.Claimed, reply []any, lease time.Duration) error {
 	now, _ := reply[0].(int64)
 	ahead, _ := reply[3].(int64)
 	leaseEnd := now + ahead + lease.Milliseconds()
-	var err error
+	var bad []unreadable
 	for r := reply[head:]; len(r) > 0; r = r[5:] {
-		if e := takeWebhook(claimed, r[:5], leaseEnd); e != nil {
-			err = e // the others are leased nevertheless
-		}
+		bad = append(bad, takeWebhook(claimed, p.base, r[:5], leaseEnd)...)
 	}
-	return err
+	s.setAside(ctx, p.base, bad...)
+	return nil
 }
 
-// takeWebhook adds what was leased of one webhook.
-func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
+// takeWebhook adds what was leased of one webhook, and returns what cannot be read of it.
+func takeWebhook(claimed *delivery.Claimed, base string, r []any, leaseEnd int64) (bad []unreadable) {
 	id, _ := r[0].(string)
 	tenant, _ := r[1].(string)
 	record, _ := r[2].(string)
@@ -72,9 +66,8 @@ func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
 	jobs, _ := r[4].([]any)
 	webhook, err := decodeWebhook(tenant, id, record)
 	if err != nil {
-		return err
+		return []unreadable{unreadableWebhook(base, tenant, id, record, err)}
 	}
-	var unreadable error
 	for ; len(jobs) >= 4; jobs = jobs[4:] {
 		raw, _ := jobs[0].(string)
 		record, _ := jobs[1].(string)
@@ -82,11 +75,11 @@ func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
 		due, _ := jobs[3].(int64)
 		eventID, err := uuid.FromBytes([]byte(raw))
 		if err != nil {
-			return errUnknownReply
+			continue // no event has such an id
 		}
 		event, err := decodeEvent(tenant, eventID, record)
 		if err != nil {
-			unreadable = err
+			bad = append(bad, unreadableEvent(base, tenant, eventID, record, err))
 			continue
 		}
 		claimed.Jobs = append(claimed.Jobs, delivery.Job{
@@ -94,7 +87,7 @@ func takeWebhook(claimed *delivery.Claimed, r []any, leaseEnd int64) error {
 			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1, Due: time.UnixMilli(due),
 		})
 	}
-	return unreadable
+	return bad
 }
 
 // Release makes held deliveries due at once.

@@ -90,7 +90,9 @@ func (s *Store) keptClocks(ctx context.Context, parts []*partition) ([]keptClock
 	for i := range kept {
 		b, err := kept[i].Bytes()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return nil, s.wrap(err)
+			if err := s.mend(ctx, parts[i].base, clockKey(parts[i].base), err); err != nil {
+				return nil, err
+			}
 		}
 		if len(b) == clockSize {
 			clocks[i].at = record.Time(int64(binary.BigEndian.Uint64(b)))

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -33,12 +35,28 @@ var refusals = []struct {
 	{"BUSY", delivery.ErrUnavailable, "Redis is busy with a script that is not ours"},
 	{"NOAUTH", delivery.ErrUnavailable, "Redis requires a password; set it in the store's configuration"},
 	{"WRONGPASS", delivery.ErrUnavailable, "Redis does not accept the user name or password"},
-	{"NOPERM", delivery.ErrUnavailable, "the Redis user lacks a permission: README.md shows a user with all that it needs"},
+	{"NOPERM", delivery.ErrUnavailable, lacksPermission},
+	{"ERR The user executing the script can't", delivery.ErrUnavailable, lacksPermission}, // Redis 7.0
 	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has reached its maxclients"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 	// The rest of this error repeats the arguments, which may be a password.
 	{"ERR unknown command", delivery.ErrUnavailable, "Redis does not know a command that the store needs; it must be Redis 7.0 or newer, with no command renamed"},
 	{"ERR Client sent AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
+}
+
+const lacksPermission = "the Redis user lacks a permission: README.md shows a user with all that it needs; Redis says"
+
+// partly begins the error of a script that broke off after it had written something: see
+// common.lua.
+const partly = "PARTLY "
+
+// where is what Redis adds to the error of a script.
+var where = regexp.MustCompile(` script: [0-9a-f]{40}, on @user_script:\d+\.?$`)
+
+// redisWords is an error of Redis as an administrator can read it. It has names of users,
+// commands, keys and channels, but no arguments, and so no secrets.
+func redisWords(text string) string {
+	return where.ReplaceAllString(strings.TrimPrefix(text, partly), "")
 }
 
 // wrap classifies an error of the client. An error that is neither ErrFull nor
@@ -51,13 +69,7 @@ func (s *Store) wrap(err error) error {
 	s.conns.suspect(err)
 	var answer redis.Error
 	if errors.As(err, &answer) {
-		text := answer.Error()
-		for _, r := range refusals {
-			if strings.HasPrefix(text, r.prefix) {
-				return fmt.Errorf("%w: %s", r.kind, r.advice)
-			}
-		}
-		return fmt.Errorf("error from Redis: %w", err)
+		return wrapAnswer(answer.Error())
 	}
 	if notSent(err) {
 		return fmt.Errorf("%w: %s", delivery.ErrUnavailable, dialAdvice(err))
@@ -69,6 +81,26 @@ func (s *Store) wrap(err error) error {
 func (s *Store) unreachable(err error) error {
 	s.conns.suspect(err)
 	return fmt.Errorf("%w: no node of the Redis Cluster says which of them has the data: %w", delivery.ErrUnavailable, err)
+}
+
+// wrapAnswer classifies an error that Redis answered. Nothing was written if it did not run the
+// command, nor if a script failed before it wrote anything.
+func wrapAnswer(text string) error {
+	words := redisWords(text)
+	for _, r := range refusals {
+		if !strings.HasPrefix(words, r.prefix) {
+			continue
+		}
+		advice := r.advice
+		if advice == lacksPermission {
+			advice += " " + strconv.Quote(words)
+		}
+		if strings.HasPrefix(text, partly) {
+			return fmt.Errorf("a script in Redis broke off in its middle: %s", advice)
+		}
+		return fmt.Errorf("%w: %s", r.kind, advice)
+	}
+	return fmt.Errorf("error from Redis: %s", words)
 }
 
 // notSent reports whether an error occurred before anything was sent.

@@ -39,7 +39,7 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 			}
 			d, err := record.DecodeDelivery([]byte(stored))
 			if err != nil {
-				return nil, nil, err
+				return nil, nil, errUnknownReply // the script leaves out what it cannot read
 			}
 			deliveries = append(deliveries, d.Of(&e.Event, e.test, webhook))
 		}
@@ -59,7 +59,8 @@ func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id
 	}
 	e, err := decodeEvent(tenant, id, stored)
 	if err != nil {
-		return nil, err
+		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, id, stored, err))
+		return nil, delivery.ErrNotFound
 	}
 	swept, _ := values[1].(string) // missing before anything was dropped
 	if n, _ := strconv.ParseInt(swept, 10, 64); e.isDropped(n) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -56,10 +57,13 @@ func (e *export) all() error {
 	}
 	e.parts = *parts
 	for _, p := range e.parts {
-		hour, err := e.client().Get(e.ctx, sweptKey(p.base)).Int64()
+		text, err := e.client().Get(e.ctx, sweptKey(p.base)).Result()
 		if err != nil && !errors.Is(err, redis.Nil) {
-			return e.wrap(err)
+			if err := e.mend(e.ctx, p.base, sweptKey(p.base), err); err != nil {
+				return err
+			}
 		}
+		hour, _ := strconv.ParseInt(text, 10, 64) // missing before anything was dropped
 		e.swept = append(e.swept, hour)
 	}
 	var err error
@@ -97,7 +101,12 @@ func (e *export) yieldBatch() error {
 // scan calls each for every page of a scan.
 func (e *export) scan(page func(cursor uint64) *redis.ScanCmd, each func(found []string) error) error {
 	for cursor := uint64(0); ; {
-		found, next, err := page(cursor).Result()
+		command := page(cursor)
+		found, next, err := command.Result()
+		if isWrongType(err) {
+			key, _ := command.Args()[1].(string)
+			return e.mend(e.ctx, baseOf(key), key, err)
+		}
 		if err != nil {
 			return e.wrap(err)
 		}
@@ -121,7 +130,10 @@ func (e *export) pipeline(send func(redis.Pipeliner)) error {
 	commands, _ := pipe.Exec(e.ctx) // each has its own error
 	for _, c := range commands {
 		if err := c.Err(); err != nil && !errors.Is(err, redis.Nil) {
-			return e.wrap(err)
+			key, _ := c.Args()[1].(string)
+			if err := e.mend(e.ctx, baseOf(key), key, err); err != nil {
+				return err
+			}
 		}
 	}
 	return e.ctx.Err()
@@ -144,9 +156,13 @@ func (e *export) webhooks() error {
 			}
 			for i, stored := range records {
 				tenant, id, _ := strings.Cut(states[2*i], ":")
+				if errors.Is(stored.Err(), redis.Nil) {
+					continue // its record was set aside
+				}
 				w, err := decodeWebhook(tenant, id, stored.Val())
 				if err != nil {
-					return err
+					e.setAside(e.ctx, p.base, unreadableWebhook(p.base, tenant, id, stored.Val(), err))
+					continue
 				}
 				e.batch.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: len(states[2*i+1]) > 1})
 				if err := e.added(); err != nil {

@@ -84,7 +84,9 @@ func (e *export) read(found []*foundEvent) error {
 		}
 		read, err := decodeEvent(f.tenant, f.id, f.value.Val())
 		if err != nil {
-			return err
+			base := e.parts[f.partition].base
+			e.setAside(e.ctx, base, unreadableEvent(base, f.tenant, f.id, f.value.Val(), err))
+			continue
 		}
 		if read.isDropped(e.swept[f.partition]) {
 			continue

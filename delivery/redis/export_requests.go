@@ -14,8 +14,8 @@ import (
 func (e *export) requests() error {
 	for i, p := range e.parts {
 		days, err := e.client().ZRange(e.ctx, daysKey(p.base), 0, -1).Result()
-		if err != nil {
-			return e.wrap(err)
+		if err := e.mend(e.ctx, p.base, daysKey(p.base), err); err != nil {
+			return err
 		}
 		for _, day := range days {
 			err := e.scan(func(cursor uint64) *redis.ScanCmd {
@@ -39,14 +39,17 @@ func (e *export) requests() error {
 	return nil
 }
 
+// memberSize is the length of a member of a log: see keys.go.
+const memberSize = 2 + 1 + 16
+
 // log reads a tenant's rows of one day.
 func (e *export) log(p *partition, tenant, day string, swept int64) error {
 	for from := "-"; ; {
 		members, err := e.client().ZRangeByLex(e.ctx, logKey(p.base, tenant, day), &redis.ZRangeBy{
 			Min: from, Max: "+", Count: delivery.BatchItems,
 		}).Result()
-		if err != nil {
-			return e.wrap(err)
+		if err := e.mend(e.ctx, p.base, logKey(p.base, tenant, day), err); err != nil {
+			return err
 		}
 		if len(members) == 0 {
 			return nil
@@ -55,13 +58,15 @@ func (e *export) log(p *partition, tenant, day string, swept int64) error {
 		args := make([]any, 0, 1+len(members))
 		args = append(args, tenant)
 		for _, m := range members {
-			args = append(args, m[len(m)-16:])
+			if len(m) == memberSize {
+				args = append(args, m[memberSize-16:])
+			}
 		}
 		reply, err := e.run(e.ctx, rowsScript, p.base, args...)
 		if err != nil {
 			return err
 		}
-		rows, err := keptRows(tenant, reply[1:], swept)
+		rows, err := e.keptRows(p, tenant, reply[1:], swept)
 		if err != nil {
 			return err
 		}
@@ -72,15 +77,20 @@ func (e *export) log(p *partition, tenant, day string, swept int64) error {
 }
 
 // keptRows decodes rows, without those of hours that are being dropped.
-func keptRows(tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
-	all, err := decodeRows(tenant, reply)
+func (e *export) keptRows(p *partition, tenant string, reply []any, swept int64) ([]delivery.StoredRequest, error) {
+	all, err := e.decodeRows(e.ctx, p, tenant, reply)
 	if err != nil {
 		return nil, err
+	}
+	previous := make(map[string]string, len(all)) // by the raw id
+	for r := reply; len(r) >= 2; r = r[2:] {
+		id, _ := r[0].(string)
+		previous[id], _ = r[1].(string)
 	}
 	rows := make([]delivery.StoredRequest, 0, len(all))
 	for i := range all {
 		if record.Hour(all[i].StartedAt()) >= swept {
-			raw, _ := reply[2*i+1].(string)
+			raw := previous[string(all[i].ID[:])]
 			rows = append(rows, delivery.StoredRequest{Request: all[i], Previous: uuid.UUID([]byte(raw[:previousSize]))})
 		}
 	}

@@ -126,7 +126,10 @@ func firstAccepted(t *testing.T, s *Store, w *delivery.Webhook) func() time.Time
 	accepted := make(chan time.Time, 1)
 	go func() {
 		call := newCall(s, w, 1, 10, false)
-		for acceptWithin(s, call) != nil && t.Context().Err() == nil {
+		for err := acceptWithin(s, call); err != nil && t.Context().Err() == nil; err = acceptWithin(s, call) {
+			if errors.Is(err, delivery.ErrStale) { // the version could not be read before
+				call.Version = version(s, w.Tenant)
+			}
 			time.Sleep(20 * time.Millisecond)
 		}
 		accepted <- time.Now()

@@ -49,7 +49,7 @@ func TestFull(t *testing.T) {
 	}
 	paused := *w
 	paused.Enabled = false
-	if err := s.UpdateWebhook(t.Context(), &paused, 1); err != nil {
+	if err := s.UpdateWebhook(t.Context(), &paused, version(s, testTenant)); err != nil {
 		t.Errorf("UpdateWebhook: %v", err)
 	}
 	if _, err := s.Sweep(t.Context(), testRetention); err != nil {
@@ -108,9 +108,9 @@ func TestKilled(t *testing.T) {
 	s := open(t, Options{Addresses: []string{redis.Addr}})
 	w := addWebhook(t, s, testTenant)
 	first := mustAccept(t, s, newCall(s, w, 1, 10, false))
+	lost := newCall(s, w, 1, 10, false)
 	redis.Kill()
 
-	lost := newCall(s, w, 1, 10, false)
 	eventually(t, "the store says that Redis is not there", func() error {
 		// The first use of a dead connection returns a less precise error.
 		if err := accept(s, lost).Err; !errors.Is(err, delivery.ErrUnavailable) {

@@ -88,8 +88,8 @@ func (s *source) Read(ctx context.Context, after follow.Position, wait time.Dura
 	next := pipe.XRead(ctx, args)
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	entries, err := own.Result()
-	if err != nil {
-		return nil, after, s.store.wrap(err)
+	if err := s.store.mend(ctx, s.partition.base, key, err); err != nil {
+		return nil, after, err
 	}
 	if len(entries) == 0 {
 		return nil, after, delivery.ErrLostPlace

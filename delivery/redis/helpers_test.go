@@ -31,9 +31,9 @@ func addWebhook(t testing.TB, s *Store, tenant string) *delivery.Webhook {
 	return w
 }
 
-// newCall makes a call with n events for the webhook, at the first version of the set.
+// newCall makes a call with n events for the webhook, at the present version of the set.
 func newCall(s *Store, w *delivery.Webhook, n, size int, lease bool) delivery.AcceptCall {
-	call := delivery.AcceptCall{Tenant: w.Tenant, Version: 1, Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
+	call := delivery.AcceptCall{Tenant: w.Tenant, Version: version(s, w.Tenant), Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
 	for i := range call.Events {
 		call.Events[i] = delivery.AcceptEvent{
 			ID: delivery.NewID(s.Now()), Type: "alert_active", OccurredAt: s.Now(),
@@ -41,6 +41,12 @@ func newCall(s *Store, w *delivery.Webhook, n, size int, lease bool) delivery.Ac
 		}
 	}
 	return call
+}
+
+// version is that of a tenant's webhooks, or 0 if it cannot be read.
+func version(s *Store, tenant string) int64 {
+	_, n, _ := s.Webhooks(context.Background(), tenant)
+	return n
 }
 
 func accept(s *Store, calls ...delivery.AcceptCall) delivery.Accepted {

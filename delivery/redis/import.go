@@ -60,7 +60,7 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 			return 0, err
 		}
 		bases[i] = p.base
-		exists[i] = pipe.HExists(ctx, stateKey(p.base), refText(all[i].Ref()))
+		exists[i] = pipe.HExists(ctx, webhooksKey(p.base, all[i].Tenant), all[i].ID.String())
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return 0, s.wrap(err)

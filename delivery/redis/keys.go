@@ -74,10 +74,24 @@ func (k keys) base(partition int) string {
 	return k.prefix + ":{" + strconv.Itoa(partition) + "}:"
 }
 
+// baseOf is the base with which a key begins.
+func baseOf(key string) string {
+	const end = "}:"
+	return key[:strings.Index(key, end)+len(end)]
+}
+
 func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
 
+// eventKeys begins the keys of all events of a partition.
+func eventKeys(base string) string { return base + "event:" }
+
 func eventKey(base, tenant string, id uuid.UUID) string {
-	return base + "event:" + tenant + ":" + string(id[:])
+	return eventKeys(base) + tenant + ":" + string(id[:])
+}
+
+// requestsKey is the key that has a request's row.
+func requestsKey(base string, id uuid.UUID) string {
+	return base + "requests:" + bucket(delivery.IDTime(id), id)
 }
 
 // eventPattern is a glob for the keys of all events.

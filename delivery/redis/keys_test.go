@@ -56,7 +56,6 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	t.Helper()
 	w, gone := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
 	call := newCall(s, w, 3, 10, true)
-	call.Version = 2
 	accepted := mustAccept(t, s, call)
 	done := success(s, w, &call.Events[0], &accepted)
 	slow := success(s, w, &call.Events[1], &accepted)
@@ -71,10 +70,9 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 
 	paused = addWebhook(t, s, testTenant)
 	call = newCall(s, paused, 1, 10, false)
-	call.Version = 4
 	mustAccept(t, s, call)
 	paused.Enabled = false
-	if err := s.UpdateWebhook(t.Context(), paused, 4); err != nil {
+	if err := s.UpdateWebhook(t.Context(), paused, version(s, testTenant)); err != nil {
 		t.Fatal(err)
 	}
 	return w, paused

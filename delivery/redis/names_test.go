@@ -99,9 +99,9 @@ func TestNameMoves(t *testing.T) {
 			if err := asRoot(t, now).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
 				t.Fatal(err)
 			}
+			call := newCall(s, w, 1, 10, false)
 			test.old(t, old, now)
 			n.points.Store(now)
-			call := newCall(s, w, 1, 10, false)
 			if accept(s, call).Err == nil {
 				t.Error("the old primary accepted an event")
 			}

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
@@ -13,6 +14,9 @@ var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavail
 type partition struct {
 	base string
 	hub  *follow.Hub // has the followers of its tenants' logs
+
+	mu      sync.Mutex
+	audited string // the cursor of the audit that is under way
 }
 
 // at finds the partition of a tenant.

@@ -34,17 +34,19 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 	event, _ := reply[3].(string)
 	r, err := decodeRequest(tenant, id, row)
 	if err != nil {
-		return nil, err
+		s.setAside(ctx, p.base, unreadableRow(p.base, id, row, err))
+		return nil, delivery.ErrNotFound
 	}
 	r.ResponseBody = body
-	if event != "" {
-		e, err := decodeEvent(tenant, r.EventID, event)
-		if err != nil {
-			return nil, err
-		}
-		if e.SentBy(&r) {
-			r.RequestBody = e.Payload
-		}
+	if event == "" {
+		return &r, nil
+	}
+	e, err := decodeEvent(tenant, r.EventID, event)
+	switch {
+	case err != nil:
+		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, r.EventID, event, err))
+	case e.SentBy(&r):
+		r.RequestBody = e.Payload
 	}
 	return &r, nil
 }
@@ -84,7 +86,7 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 			return delivery.RequestPage{}, errUnknownReply
 		}
 	}
-	page.Requests, err = decodeRows(tenant, reply[2:])
+	page.Requests, err = s.decodeRows(ctx, p, tenant, reply[2:])
 	if filter.EventType != "" {
 		// Event types for which there was no number left share one.
 		page.Requests = slices.DeleteFunc(page.Requests, func(r delivery.Request) bool {
@@ -94,9 +96,10 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 	return page, err
 }
 
-// decodeRows decodes pairs of an id and a row.
-func decodeRows(tenant string, reply []any) ([]delivery.Request, error) {
+// decodeRows decodes pairs of an id and a row. It leaves out those that cannot be read.
+func (s *Store) decodeRows(ctx context.Context, p *partition, tenant string, reply []any) ([]delivery.Request, error) {
 	rows := make([]delivery.Request, 0, len(reply)/2)
+	var bad []unreadable
 	for ; len(reply) >= 2; reply = reply[2:] {
 		raw, _ := reply[0].(string)
 		row, _ := reply[1].(string)
@@ -106,11 +109,17 @@ func decodeRows(tenant string, reply []any) ([]delivery.Request, error) {
 		}
 		r, err := decodeRequest(tenant, id, row)
 		if err != nil {
-			return nil, err
+			bad = append(bad, unreadableRow(p.base, id, row, err))
+			continue
 		}
 		rows = append(rows, r)
 	}
+	s.setAside(ctx, p.base, bad...)
 	return rows, nil
+}
+
+func unreadableRow(base string, id uuid.UUID, row string, err error) unreadable {
+	return unreadable{key: requestsKey(base, id), field: string(id[:]), value: row, why: err.Error()}
 }
 
 // requestsOfEvent finds the rows of an event through its deliveries: three
@@ -149,7 +158,7 @@ func (s *Store) rows(ctx context.Context, p *partition, tenant string, ids []uui
 	if err != nil {
 		return nil, err
 	}
-	return decodeRows(tenant, reply[1:])
+	return s.decodeRows(ctx, p, tenant, reply[1:])
 }
 
 // requestIDs finds the ids of an event's requests, with the webhook and the status that the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"embed"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,8 @@ var scriptFiles embed.FS
 type script struct {
 	source string
 	hash   string
+	// readOnly says that Redis refuses its writes.
+	readOnly bool
 }
 
 var (
@@ -36,6 +39,7 @@ var (
 	requestScript       = loadScript("request")
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
+	webhooksScript      = loadScript("webhooks")
 	sweepScript         = loadScript("sweep")
 
 	webhookRequestsScript = loadScript("webhook_requests")
@@ -46,8 +50,9 @@ var (
 func loadScript(name string) *script {
 	common := readScript("common")
 	declaration, rest, _ := strings.Cut(readScript(name), "\n")
-	source := declaration + "\n" + common + "\n" + rest
-	return &script{source: source, hash: redis.NewScript(source).Hash()}
+	readOnly := strings.Contains(declaration, "no-writes")
+	source := fmt.Sprintf("%s\nlocal read_only = %t\n%s\n%s", declaration, readOnly, common, rest)
+	return &script{source: source, hash: redis.NewScript(source).Hash(), readOnly: readOnly}
 }
 
 func readScript(name string) string {
@@ -66,6 +71,7 @@ type call struct {
 
 	whole bool  // whether Redis needs the source of the script
 	reply []any // begins with Redis's time, from which the clock has learned
+	notes []note
 	err   error // wrapped
 }
 
@@ -95,9 +101,14 @@ const maxRounds = 3
 
 // runAll runs scripts in one round trip to each server. Each may fail by itself.
 func (s *Store) runAll(ctx context.Context, calls ...*call) {
-	clients := s.conns.get()
-	for round := 1; len(calls) > 0; round++ {
-		calls = s.exchange(ctx, clients, calls, round < maxRounds)
+	clients, again := s.conns.get(), calls
+	for round := 1; len(again) > 0; round++ {
+		again = s.exchange(ctx, clients, again, round < maxRounds)
+	}
+	for _, c := range calls {
+		if len(c.notes) > 0 {
+			s.heed(ctx, c)
+		}
 	}
 }
 
@@ -167,29 +178,33 @@ func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, 
 				continue
 			}
 		}
-		c.reply, c.err = s.readReply(asked, reply, err)
+		c.readReply(s, asked, reply, err)
 	}
 	return again, movedTo
 }
 
-// readReply learns the time from a reply.
-func (s *Store) readReply(asked time.Time, reply any, err error) ([]any, error) {
+// readReply reads a reply, and learns the time from it. The time comes first, in an array if
+// there are notes.
+func (c *call) readReply(s *Store, asked time.Time, reply any, err error) {
 	if err != nil {
-		return nil, s.wrap(err)
+		c.err = s.wrap(err)
+		return
 	}
-	switch r := reply.(type) {
-	case int64:
-		s.learn(asked, r)
-		return nil, nil
-	case []any:
-		if len(r) > 0 {
-			if ms, ok := r[0].(int64); ok {
-				s.learn(asked, ms)
-				return r, nil
-			}
-		}
+	r, _ := reply.([]any)
+	if len(r) == 0 {
+		c.err = errUnknownReply
+		return
 	}
-	return nil, errUnknownReply
+	if noted, ok := r[0].([]any); ok && len(noted) > 0 {
+		r[0], c.notes = noted[0], readNotes(noted[1:])
+	}
+	ms, ok := r[0].(int64)
+	if !ok {
+		c.err = errUnknownReply
+		return
+	}
+	s.learn(asked, ms)
+	c.reply = r
 }
 
 // errUnknownReply: the caller does not understand the reply of a script.

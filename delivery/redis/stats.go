@@ -40,21 +40,24 @@ func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Tim
 	for hour := first; hour <= record.Hour(now)+1; hour++ { // Redis's clock may be ahead
 		hours = append(hours, pipe.HGetAll(ctx, statsKey(p.base, tenant, hour)))
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, s.wrap(err)
-	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
 	var all []delivery.RequestCount
+	var bad []unreadable
 	for i, fields := range hours {
+		key := statsKey(p.base, tenant, first+int64(i))
+		if err := s.mend(ctx, p.base, key, fields.Err()); err != nil {
+			return nil, err
+		}
 		for field, n := range fields.Val() {
 			c, err := decodeCounter(record.HourTime(first+int64(i)), field, n)
 			if err != nil {
-				return nil, err
-			}
-			if !c.Since.Before(since) {
+				bad = append(bad, unreadable{key: key, field: field, value: n, why: err.Error()})
+			} else if !c.Since.Before(since) {
 				all = append(all, c)
 			}
 		}
 	}
+	s.setAside(ctx, p.base, bad...)
 	return all, nil
 }
 
@@ -140,10 +143,12 @@ func (s *Store) WebhookPending(ctx context.Context, tenant string, webhooks []uu
 		for i, id := range ids {
 			sizes[i] = pipe.ZCard(ctx, pendingKey(p.base, delivery.WebhookRef{Tenant: tenant, ID: id}))
 		}
-		if _, err := pipe.Exec(ctx); err != nil {
-			return nil, s.wrap(err)
-		}
-		for _, size := range sizes {
+		_, _ = pipe.Exec(ctx) // each command has its own error
+		for i, size := range sizes {
+			key := pendingKey(p.base, delivery.WebhookRef{Tenant: tenant, ID: ids[i]})
+			if err := s.mend(ctx, p.base, key, size.Err()); err != nil {
+				return nil, err
+			}
 			counts = append(counts, size.Val())
 		}
 	}

@@ -23,6 +23,8 @@ type Store struct {
 	clock   clock
 	steps   clockstep.Notice
 
+	troubles troubles
+
 	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
 	// partitions is nil until the store is open.
@@ -96,9 +98,6 @@ func (s *Store) Ping(ctx context.Context, partition int) error {
 	_, err = s.run(ctx, acceptScript, p.base, 0, 0, 0, 0)
 	return err
 }
-
-// SetAside is how many records that cannot be read were set aside.
-func (s *Store) SetAside() int64 { return 0 }
 
 // Now is Redis's clock, computed from its replies, or this machine's before the first one.
 func (s *Store) Now() time.Time { return s.clock.now() }

@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Sweep does one step of housekeeping in each partition.
+// Sweep does one step of housekeeping in each partition. When there is nothing to remove, it
+// looks after the schedule, some webhooks in each step.
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	parts, err := s.inTurn()
 	if err != nil {
@@ -16,14 +17,30 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		calls[i] = &call{script: sweepScript, base: p.base, args: []any{retention.Milliseconds()}}
 	}
 	s.runAll(ctx, calls...)
-	for _, c := range calls {
-		if c.err != nil {
-			err = c.err
-			continue
+	for i, c := range calls {
+		again, e := len(c.reply) == 2 && c.reply[1] == int64(1), c.err
+		if e == nil && !again {
+			again, e = s.auditMore(ctx, parts[i])
 		}
-		if len(c.reply) == 2 && c.reply[1] == int64(1) {
-			more = true
+		if e != nil {
+			err = e
 		}
+		more = more || again
 	}
 	return more, err
+}
+
+// auditMore continues the audit of a partition, and reports whether there is more of it.
+func (s *Store) auditMore(ctx context.Context, p *partition) (more bool, err error) {
+	p.mu.Lock()
+	cursor := p.audited
+	p.mu.Unlock()
+	next, err := s.audit(ctx, p.base, cursor)
+	if next == "0" {
+		next = ""
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.audited = next
+	return next != "", err
 }

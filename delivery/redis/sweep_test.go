@@ -21,7 +21,6 @@ func TestNothingStaysOfDeleted(t *testing.T) {
 	w, other := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
 	for _, of := range []*delivery.Webhook{w, other} {
 		call := newCall(s, of, 3, 10, true)
-		call.Version = 2
 		accepted := mustAccept(t, s, call)
 		for i := range call.Events {
 			o := success(s, of, &call.Events[i], &accepted)
@@ -82,7 +81,7 @@ func TestKeepsItsPlace(t *testing.T) {
 	}
 	mustAccept(t, s, newCall(s, w, 1, 10, false))
 	w.Description = "edited"
-	if err := s.UpdateWebhook(t.Context(), w, 1); err != nil {
+	if err := s.UpdateWebhook(t.Context(), w, version(s, testTenant)); err != nil {
 		t.Fatal(err)
 	}
 	if now := s.client().ZScore(t.Context(), due, refText(w.Ref())).Val(); now != since {

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strconv"
 
@@ -16,27 +15,12 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhoo
 	if err != nil {
 		return nil, 0, err
 	}
-	records, err := s.client().HGetAll(ctx, webhooksKey(p.base, tenant)).Result()
+	set, err := s.readWebhooks(ctx, p, tenant)
 	if err != nil {
-		return nil, 0, s.wrap(err)
+		return nil, 0, err
 	}
-	var version int64
-	webhooks := make([]*delivery.Webhook, 0, len(records))
-	for id, stored := range records {
-		if id == versionField {
-			if version, err = parseVersion(stored); err != nil {
-				return nil, 0, err
-			}
-			continue
-		}
-		w, err := decodeWebhook(tenant, id, stored)
-		if err != nil {
-			return nil, 0, err
-		}
-		webhooks = append(webhooks, w)
-	}
-	slices.SortFunc(webhooks, delivery.OldestFirst)
-	return webhooks, version, nil
+	slices.SortFunc(set.webhooks, delivery.OldestFirst)
+	return set.webhooks, set.version, nil
 }
 
 // Webhook reads one webhook and the version of its tenant's set.
@@ -45,30 +29,78 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 	if err != nil {
 		return nil, 0, err
 	}
-	id := ref.ID.String()
-	fields, err := s.client().HMGet(ctx, webhooksKey(p.base, ref.Tenant), id, versionField).Result()
-	if err != nil {
-		return nil, 0, s.wrap(err)
-	}
-	stored, ok := fields[0].(string)
-	if !ok {
-		return nil, 0, delivery.ErrNotFound
-	}
-	text, _ := fields[1].(string)
-	version, err := parseVersion(text)
+	set, err := s.readWebhooks(ctx, p, ref.Tenant, ref.ID.String())
 	if err != nil {
 		return nil, 0, err
 	}
-	w, err := decodeWebhook(ref.Tenant, id, stored)
-	return w, version, err
+	if len(set.webhooks) == 0 {
+		return nil, 0, delivery.ErrNotFound
+	}
+	return set.webhooks[0], set.version, nil
 }
 
-func parseVersion(text string) (int64, error) {
-	version, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
+// readWebhooks reads some webhooks of a tenant, or all. What does not agree is put right
+// first: webhooks are chosen by what this returns, and accept.lua must agree.
+func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, ids ...any) (set webhookSet, err error) {
+	const tries = 3
+	for range tries {
+		reply, err := s.run(ctx, webhooksScript, p.base, append([]any{tenant}, ids...)...)
+		if err != nil {
+			return webhookSet{}, err
+		}
+		if len(reply)%3 != 2 {
+			return webhookSet{}, errUnknownReply
+		}
+		set = decodeWebhooks(p.base, tenant, reply[1:])
+		if len(set.bad) == 0 && set.restore == nil {
+			return set, nil
+		}
+		s.setAside(ctx, p.base, set.bad...)
+		if set.restore == nil {
+			continue
+		}
+		restored := &call{script: restoreScript, base: p.base, args: append([]any{tenant}, set.restore...)}
+		if s.runAll(ctx, restored); restored.err != nil {
+			return webhookSet{}, restored.err
+		}
 	}
-	return version, nil
+	return set, nil
+}
+
+// webhookSet is what was read of a tenant's webhooks.
+type webhookSet struct {
+	version  int64
+	webhooks []*delivery.Webhook
+	bad      []unreadable
+	restore  []any // arguments of restore.lua; nil if all agree
+}
+
+// decodeWebhooks decodes the version, and then id, record and state of each webhook.
+func decodeWebhooks(base, tenant string, reply []any) (set webhookSet) {
+	text, _ := reply[0].(string)
+	var err error
+	if set.version, err = strconv.ParseInt(text, 10, 64); err != nil {
+		set.restore = []any{}
+	}
+	for r := reply[1:]; len(r) >= 3; r = r[3:] {
+		id, _ := r[0].(string)
+		stored, _ := r[1].(string)
+		state, _ := r[2].(string)
+		w, err := decodeWebhook(tenant, id, stored)
+		if err != nil {
+			set.bad = append(set.bad, unreadableWebhook(base, tenant, id, stored, err))
+			continue
+		}
+		set.webhooks = append(set.webhooks, w)
+		if want := webhookState(w); state == "" || state[:1] != want {
+			set.restore = append(set.restore, id, stored, want)
+		}
+	}
+	return set
+}
+
+func unreadableWebhook(base, tenant, id, stored string, err error) unreadable {
+	return unreadable{key: webhooksKey(base, tenant), field: id, value: stored, why: err.Error()}
 }
 
 // What the scripts that change webhooks return.
@@ -110,6 +142,7 @@ func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef) erro
 	return err
 }
 
+// webhookState is the state of a webhook that is not slow.
 func webhookState(w *delivery.Webhook) string {
 	if w.Enabled {
 		return "e"

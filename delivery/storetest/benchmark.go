@@ -21,6 +21,7 @@ type Load struct {
 	ForeignIDs bool
 
 	webhooks []*delivery.Webhook
+	versions []int64 // of the tenants' webhooks
 	payload  []byte
 	next     int
 }
@@ -38,15 +39,19 @@ func (l *Load) Begin(b testing.TB) {
 		if err := l.Store.CreateWebhook(b.Context(), w); err != nil {
 			b.Fatal(err)
 		}
-		l.webhooks = append(l.webhooks, w)
+		_, version, err := l.Store.Webhooks(b.Context(), w.Tenant)
+		if err != nil {
+			b.Fatal(err)
+		}
+		l.webhooks, l.versions = append(l.webhooks, w), append(l.versions, version)
 	}
 }
 
 // Call makes a call with n events for the next webhook.
 func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
-	w := l.webhooks[l.next%len(l.webhooks)]
+	w, version := l.webhooks[l.next%len(l.webhooks)], l.versions[l.next%len(l.webhooks)]
 	l.next++
-	call := delivery.AcceptCall{Tenant: w.Tenant, Version: 1, Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
+	call := delivery.AcceptCall{Tenant: w.Tenant, Version: version, Nonce: uuid.New(), Events: make([]delivery.AcceptEvent, n)}
 	for i := range call.Events {
 		id := delivery.NewID(l.Store.Now())
 		if l.ForeignIDs {

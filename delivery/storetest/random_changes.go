@@ -87,6 +87,10 @@ func (r *randomRun) createOne() {
 	w.Enabled = r.chance(90)
 	r.must(r.store.CreateWebhook(r.Context(), w))
 	r.model.webhooks[w.Ref()] = w
+	if r.model.versions[w.Tenant] == 0 {
+		r.model.versions[w.Tenant] = r.version(w.Tenant) // any that is more than 0
+		return
+	}
 	r.model.versions[w.Tenant]++
 }
 
@@ -134,7 +138,7 @@ func (r *randomRun) compareWebhooks() {
 		return slices.Compare(a.ID[:], b.ID[:])
 	})
 	r.wantWebhooks(tenant, want)
-	if got := r.version(tenant); got != r.model.versions[tenant] {
+	if got := r.version(tenant); got != r.model.versions[tenant] || got == 0 && len(want) > 0 {
 		r.Fatalf("the version is %d, want %d", got, r.model.versions[tenant])
 	}
 }

@@ -12,8 +12,8 @@
 --            test: '1' to store the event only
 -- Result   now in ms; how much later the events count as received; how far the
 --          schedule's clock is ahead of now; then for each call: 0 if all its events are
---          new, -1 if the tenant's webhooks have another version, else
---          { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
+--          new, -1 if the tenant's webhooks have another version or a target has no state,
+--          else { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
 --          same call with n - 1 deliveries}, {numbers of webhooks that got no
 --          lease} }
 
@@ -37,63 +37,122 @@ for i = 1, tonumber(ARGV[3]) do
   refs[i] = ARGV[at]
   at = at + 1
 end
-local states = #refs > 0 and read_chunks('HMGET', state_key(), refs) or {}
+local states, all_states = read_states(refs)
 
+-- First, find the calls that can be accepted, and whether any of their events exist.
+local versions = {}
+local function version_of(tenant)
+  local version = versions[tenant]
+  if not version then
+    local key = webhooks_key(tenant)
+    version = read('HGET', key, 'version')
+    -- A tenant that never had a webhook has none. One that has webhooks has lost it.
+    if not version then version = read('EXISTS', key) == 0 and '0' or '' end
+    versions[tenant] = version
+  end
+  return version
+end
+
+-- Whether every target of a call's events has a state. An event whose delivery cannot be
+-- scheduled must not be acknowledged.
+local function has_states(from, count)
+  if all_states then return true end
+  for k = 0, count - 1 do
+    local targets = ARGV[from + 4 * k + 2]
+    for t = 1, #targets, 2 do
+      local high, low = string.byte(targets, t, t + 1)
+      if not states[(high % 128) * 256 + low + 1] then return false end
+    end
+  end
+  return true
+end
+
+local calls = tonumber(ARGV[at])
+at = at + 1
+local first_of = {} -- for each call that can be accepted: its first event
+local keys = {}     -- of all events of such calls
+local keys_of = {}  -- for each such call: how many of these keys come before its own
+for c = 1, calls do
+  local tenant, count = ARGV[at], tonumber(ARGV[at + 2])
+  if version_of(tenant) == ARGV[at + 1] and has_states(at + 3, count) then
+    first_of[c], keys_of[c] = at + 3, #keys
+    local prefix, n = event_key(tenant, ''), #keys
+    for k = 1, count do keys[n + k] = prefix .. ARGV[at + 4 * k - 1] end
+  end
+  at = at + 3 + 4 * count
+end
+local function any_exists()
+  for i = 1, #keys, 1000 do
+    if read('EXISTS', unpack(keys, i, math.min(i + 999, #keys))) > 0 then return true end
+  end
+  return false
+end
+local some_exist = any_exists()
+
+-- Then, decide about each event.
 local pending = {} -- for each webhook: scores and ids to add
 local first = {} -- for each webhook: the earliest of these scores
 local lease_first = lease_end < clock.now
-local versions = {}
 
 -- Schedules an event's deliveries; returns the webhooks that were to get a lease but did
 -- not.
 local function schedule(id, targets, refused)
   for k = 1, #targets, 2 do
     local high, low = string.byte(targets, k, k + 1)
-    local leased = high >= 128
     local w = (high % 128) * 256 + low + 1
     local state = states[w]
     local score = now_text
-    if leased then
-      if state and is_enabled(state) and not is_slow(state) then
+    if high >= 128 then
+      if is_enabled(state) and not is_slow(state) then
         score = lease_end_text
       else
         refused = refused or {}
         refused[w - 1] = true
       end
     end
-    if state then
-      local args = pending[w]
-      if not args then
-        args = {}
-        pending[w] = args
-        first[w] = score
-      elseif (score == lease_end_text) == lease_first then
-        first[w] = score
-      end
-      local n = #args
-      args[n + 1] = score
-      args[n + 2] = id
+    local args = pending[w]
+    if not args then
+      args = {}
+      pending[w] = args
+      first[w] = score
+    elseif (score == lease_end_text) == lease_first then
+      first[w] = score
     end
+    local n = #args
+    args[n + 1] = score
+    args[n + 2] = id
   end
   return refused
 end
 
--- Stores an event unless its id exists; then it returns the beginning of that event.
-local function store(key, value)
-  if redis.call('SET', key, value, 'NX', 'PX', keep) then return nil end
-  local there = redis.call('GETRANGE', key, 0, 32)
-  if not is_dropped(there, read_swept()) then return there end
-  redis.call('SET', key, value, 'PX', keep)
+local new = {} -- for each event to store: where its record is in ARGV
+local swept
+
+-- The beginning of the event that has a key already; nil if there is none, or none that
+-- counts.
+local function find(key)
+  local record = new[key]
+  if record then return received .. string.sub(ARGV[record], 1, 20) end
+  if not some_exist then return nil end
+  local there = read('GETRANGE', key, 0, event_head - 1)
+  if there == '' then return nil end
+  local ms = received_at(there)
+  if not ms then
+    set_key_aside(key, 'no event')
+    return nil
+  end
+  swept = swept or read_swept()
+  return not is_dropped(ms, swept) and there or nil
 end
 
-local function accept(tenant, count)
+local function accept(from, count, keys_before)
   local codes, refused
-  local prefix = event_key(tenant, '')
   for k = 1, count do
-    local id, record = ARGV[at], ARGV[at + 1]
-    local there = store(prefix .. id, received .. record)
+    local key, at = keys[keys_before + k], from + 4 * (k - 1)
+    local there = find(key)
     if not there then
-      if ARGV[at + 3] ~= '1' then refused = schedule(id, ARGV[at + 2], refused) end
+      new[key] = at + 1
+      if ARGV[at + 3] ~= '1' then refused = schedule(ARGV[at], ARGV[at + 2], refused) end
     else
       if not codes then
         codes = {}
@@ -101,14 +160,13 @@ local function accept(tenant, count)
       end
       -- The record begins with the nonce and the event's place in the call, then
       -- the number of deliveries.
-      if string.sub(there, 14, 31) == string.sub(record, 1, 18) then
+      if string.sub(there, 14, 31) == string.sub(ARGV[at + 1], 1, 18) then
         local n = struct.unpack('>I2', there, 32)
         codes[k] = n + 1
       else
         codes[k] = -1
       end
     end
-    at = at + 4
   end
   if not codes and not refused then return 0 end
   if not codes then
@@ -121,22 +179,12 @@ local function accept(tenant, count)
 end
 
 local results = { now, received_ms - now, clock.ahead }
-local calls = tonumber(ARGV[at])
-at = at + 1
 for c = 1, calls do
-  local tenant, version, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  at = at + 3
-  if not versions[tenant] then
-    versions[tenant] = redis.call('HGET', webhooks_key(tenant), 'version') or '0'
-  end
-  if versions[tenant] == version then
-    results[c + 3] = accept(tenant, count)
-  else
-    results[c + 3] = -1
-    at = at + 4 * count
-  end
+  local from = first_of[c]
+  results[c + 3] = from and accept(from, tonumber(ARGV[from - 1]), keys_of[c]) or -1
 end
 
+-- Then, write the schedule. What is on it without its event is dropped when it is claimed.
 local places = {}
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
@@ -144,7 +192,10 @@ for w, args in pairs(pending) do
 end
 for key, set in pairs(places) do
   for i = 1, #set, 2000 do
-    redis.call('ZADD', key, 'LT', unpack(set, i, math.min(i + 1999, #set)))
+    write('ZADD', key, 'LT', unpack(set, i, math.min(i + 1999, #set)))
   end
 end
-return results
+
+-- Last, store the events: from now on, a repetition of a call has nothing to do.
+for key, record in pairs(new) do write('SET', key, received .. ARGV[record], 'PX', keep) end
+return reply(results)

@@ -9,14 +9,14 @@
 -- Result   now in ms; for how many ms the first fast webhook has been due that was left
 --          out although it has room, 0 if there is none; in how many ms anything falls
 --          due of webhooks with room, 0 if something is due, -1 if nothing is scheduled;
---          how far the schedule's clock is ahead of now; then for each webhook: its id, tenant, record, 1 if it
---          is slow, { for each delivery: the event's id and record, attempts so far,
---          when it fell due }
+--          how far the schedule's clock is ahead of now; then for each webhook: its id,
+--          tenant, record, 1 if it is slow, { for each delivery: the event's id and
+--          record, attempts so far, when it fell due }
 
 local now = now_ms()
 local clock = read_clock(now)
 -- While something is scheduled, claims may be all that happens.
-if clock.moved and redis.call('EXISTS', due_key(false), due_key(true)) > 0 then keep_clock(clock) end
+if clock.moved and read('EXISTS', due_key(false), due_key(true)) > 0 then keep_clock(clock) end
 local swept = read_swept()
 local lease_end = clock.now + ARGV[1]
 local fast_room, slow_room = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -34,29 +34,57 @@ local function room_for(ref, slow)
   return slow and math.min(n, 1) or n
 end
 
+-- How often a delivery was tried; nil if it has ended: a script broke off before it took the
+-- delivery off the schedule.
+local function attempts_of(event_ms, id, raw)
+  local key, field = deliveries_key(bucket(math.floor(event_ms / hour_ms), id)), id .. raw
+  local record = read('HGET', key, field)
+  if not record then return 0 end
+  if not is_delivery(record) then
+    set_field_aside(key, field, record, 'no state of a delivery')
+    return 0
+  end
+  if string.byte(record) ~= 112 then return nil end
+  return (struct.unpack('>I2', record, 2))
+end
+
+-- Returns the event of a scheduled delivery and how often the delivery was tried, or nil
+-- if it is to be dropped: its retention has ended, or the event cannot be read.
+local function find_job(tenant, id, raw)
+  local key = event_key(tenant, id)
+  local event = read('GET', key)
+  if not event then return nil end
+  local ms = received_at(event)
+  if not ms then
+    set_key_aside(key, 'no event')
+  elseif not string.find(event, raw, event_head + 1, true) then
+    -- Its targets follow the first bytes. Either the id was reused by an event that does
+    -- not go to this webhook, or the event is cut.
+    note('event', key, id, '', '')
+  elseif not is_dropped(ms, swept) then
+    local attempts = attempts_of(ms, id, raw)
+    if attempts then return event, attempts end
+  end
+end
+
 -- Leases up to n due deliveries of a webhook; returns four values for each.
 local function lease(ref, n)
   local key = pending_key(ref)
   local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
   local jobs, leased, dropped = {}, {}, {}
-  local due = redis.call('ZRANGEBYSCORE', key, '-inf', clock.now, 'WITHSCORES', 'LIMIT', 0, n)
+  local due = read('ZRANGEBYSCORE', key, '-inf', clock.now, 'WITHSCORES', 'LIMIT', 0, n)
   for i = 1, #due, 2 do
     if bytes_left <= 0 then break end
     local id = due[i]
-    local event = redis.call('GET', event_key(tenant, id))
-    -- The id may have been reused by an event that does not go to this webhook: its
-    -- targets follow the first 33 bytes.
-    if event and string.find(event, raw, 34, true) and not is_dropped(event, swept) then
-      local record = redis.call('HGET', deliveries_key(delivery_bucket(event, id)), id .. raw)
-      local attempts = 0
-      if record then attempts = struct.unpack('>I2', record, 2) end
+    local event, attempts = find_job(tenant, id, raw)
+    if event then
       local k = #jobs
       jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1]) - clock.ahead
       leased[#leased + 1] = lease_end
       leased[#leased + 1] = id
       bytes_left = bytes_left - #event
     else
-      dropped[#dropped + 1] = id -- its retention has ended
+      dropped[#dropped + 1] = id
     end
   end
   if #leased > 0 then in_chunks('ZADD', key, leased) end
@@ -64,12 +92,33 @@ local function lease(ref, n)
   return jobs
 end
 
+-- Puts a webhook right that is not to be served here: a script broke off, something was
+-- lost, or another program wrote here.
+local function put_right(ref, slow, state, webhook)
+  if not state and webhook then
+    -- The caller finds out from the record what the state is. If it cannot, the webhook
+    -- has its turn again after a lease.
+    note('state', webhooks_key(ref_tenant(ref)), ref_id(ref), webhook, '')
+    write('ZADD', due_key(slow), lease_end, ref)
+    served[ref] = true
+  elseif not state then
+    write('ZREM', due_key(slow), ref)
+  else
+    if not webhook then
+      -- What is pending waits, until its retention ends or the record is back.
+      state = 'p'
+      write('HSET', state_key(), ref, state)
+    end
+    move(ref, state, clock.now)
+  end
+end
+
 -- Gives one webhook its turn; returns how many deliveries that took.
 local function serve(ref, slow, n)
-  local state = redis.call('HGET', state_key(), ref)
-  local webhook = state and redis.call('HGET', webhooks_key(ref_tenant(ref)), ref_id(ref))
-  if not webhook or not is_enabled(state) or is_slow(state) ~= slow then
-    redis.call('ZREM', due_key(slow), ref) -- only if another program wrote here
+  local state = read_state(ref)
+  local webhook = read('HGET', webhooks_key(ref_tenant(ref)), ref_id(ref))
+  if not state or not webhook or not is_enabled(state) or is_slow(state) ~= slow then
+    put_right(ref, slow, state, webhook)
     return 0
   end
   local jobs = lease(ref, n)
@@ -90,7 +139,7 @@ end
 local function take(slow, budget)
   local offset = 0
   while budget > 0 and bytes_left > 0 do
-    local refs = redis.call('ZRANGEBYSCORE', due_key(slow), '-inf', clock.now, 'LIMIT', offset, page)
+    local refs = read('ZRANGEBYSCORE', due_key(slow), '-inf', clock.now, 'LIMIT', offset, page)
     if #refs == 0 then break end
     for _, ref in ipairs(refs) do
       local n = served[ref] and 0 or math.min(room_for(ref, slow), budget)
@@ -107,7 +156,7 @@ end
 -- When the first webhook that still has room is due.
 local function first_with_room(slow)
   for from = 0, math.huge, page do
-    local refs = redis.call('ZRANGE', due_key(slow), from, from + page - 1, 'WITHSCORES')
+    local refs = read('ZRANGE', due_key(slow), from, from + page - 1, 'WITHSCORES')
     if #refs == 0 then return -1 end
     for i = 1, #refs, 2 do
       if room_for(refs[i], slow) > 0 then return tonumber(refs[i + 1]) end
@@ -128,4 +177,4 @@ local results = {
   clock.ahead,
 }
 for i = 1, #claimed do results[i + 4] = claimed[i] end
-return results
+return reply(results)

@@ -1,6 +1,11 @@
 -- common.lua is part of every script. KEYS[1] is the base of one partition,
 -- "<prefix>:{<p>}:". All keys of the partition begin with it, so that they are in one slot;
--- keys.go describes them. KEYS[2] is not used; scripts.go says why it is there.
+-- keys.go describes them. KEYS[2] never exists; scripts.go says why it is there. Before this
+-- file, read_only says whether the script has the flag no-writes.
+--
+-- Redis undoes nothing when a script fails in its middle. So each script reads first, then
+-- makes deliveries due, then writes what tells a repetition that the work is done, and last
+-- what is only for show.
 
 local base = KEYS[1]
 
@@ -23,12 +28,92 @@ local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
 local function clock_key() return base .. 'clock' end
+local function aside_key(name) return base .. 'aside' .. (name and ':' .. name or '') end
 
 local hour_ms = 3600000
 local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
+local aside_entries = 1000 -- at least
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local no_request = string.rep('\0', 16)
+local event_head, delivery_size, row_head = 33, 27, 57
+local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
+
+-- Whether the script has written anything that its caller asked for.
+local written = false
+
+-- What the caller is told, although the script does not fail: five strings for each. See
+-- notes.go.
+local notes
+local function note(what, key, field, value, why)
+  notes = notes or {}
+  local n = #notes
+  if n >= 5 * 500 then return end
+  notes[n + 1], notes[n + 2], notes[n + 3], notes[n + 4], notes[n + 5] = what, key, field, value, why
+end
+
+-- What every script returns: the results begin with the time.
+local function reply(results)
+  if notes then results[1] = { results[1], unpack(notes) } end
+  return results
+end
+
+-- Fails the script with Redis's words, and with the command. PARTLY says that something was
+-- written before.
+local function fail(words, command, key)
+  local kind = string.match(key, '^%a+', #base + 1) or 'a key'
+  error({ err = (written and 'PARTLY ' or '') .. words .. ' (' .. command .. ' of ' .. kind .. ')' })
+end
+
+-- Takes a key out of the way that cannot be read. It is kept under another name.
+local function set_key_aside(key, why)
+  note('aside', key, '', '', why)
+  if read_only then return end
+  local moved = redis.pcall('RENAME', key, aside_key(string.sub(key, #base + 1)))
+  if moved.err then fail(moved.err, 'RENAME', key) end
+end
+
+-- Runs a command again that failed. If another program made the key, it has the wrong type,
+-- and the data is as if the key were missing.
+local function again(failed, command, key, ...)
+  local words = failed.err
+  if string.sub(words, 1, 9) ~= 'WRONGTYPE' then fail(words, command, key) end
+  set_key_aside(key, words)
+  local value = redis.pcall(command, read_only and KEYS[2] or key, ...)
+  if type(value) == 'table' and value.err then fail(value.err, command, key) end
+  return value
+end
+
+-- Runs a command that reads.
+local function read(command, key, ...)
+  local value = redis.pcall(command, key, ...)
+  if type(value) == 'table' and value.err then return again(value, command, key, ...) end
+  return value
+end
+
+-- Runs a command that writes.
+local function write(command, key, ...)
+  local value = redis.pcall(command, key, ...)
+  if type(value) == 'table' and value.err then value = again(value, command, key, ...) end
+  written = true
+  return value
+end
+
+-- Runs a command that writes what is only for show: a failure is told to the log, and
+-- returns nil.
+local function show(...)
+  local ok, value = pcall(write, ...)
+  if ok then return value end
+  note('show', '', '', '', type(value) == 'table' and value.err or tostring(value))
+end
+
+-- Takes a field out of the way whose value cannot be read. It is kept in a stream.
+local function set_field_aside(key, field, value, why)
+  note('aside', key, field, read_only and value or '', why)
+  if read_only then return end
+  show('XADD', aside_key(), 'MAXLEN', '~', aside_entries, '*', 'key', key, 'field', field, 'value', value)
+  write('HDEL', key, field)
+end
 
 -- Redis's clock, in milliseconds, by which times are stored.
 local function now_ms()
@@ -40,8 +125,14 @@ end
 -- as Redis's until that is set back. Then it continues from where it was, and stays ahead
 -- by that much.
 local function read_clock(now)
-  local kept, last, ahead = redis.call('GET', clock_key()), 0, 0
-  if kept and #kept == 16 then last, ahead = struct.unpack('>I8I8', kept) end
+  local kept, last, ahead = read('GET', clock_key()), 0, 0
+  if kept then
+    if #kept == 16 then last, ahead = struct.unpack('>I8I8', kept) end
+    if #kept ~= 16 or last > now + far_ms or ahead > far_ms then
+      set_key_aside(clock_key(), 'no clock')
+      last, ahead = 0, 0
+    end
+  end
   local moved = now + ahead - last
   if moved < 0 then ahead = ahead - moved end
   return { now = now + ahead, ahead = ahead, moved = moved < 0 or moved >= 1000 }
@@ -49,27 +140,41 @@ end
 
 -- Stores what the schedule's clock says, to the second.
 local function keep_clock(clock)
-  if clock.moved then redis.call('SET', clock_key(), struct.pack('>I8I8', clock.now, clock.ahead)) end
+  if clock.moved then write('SET', clock_key(), struct.pack('>I8I8', clock.now, clock.ahead)) end
+  written = false -- nothing that anybody asked for
 end
 
 -- The bucket of an hour, and of the low four bits of an id.
 local hex = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f' }
 local function bucket(hour, id) return hour .. ':' .. hex[string.byte(id, 16) % 16] end
+local function bucket_hour(of) return string.match(of, '^[^:]+') end
 
 -- The hour, and the bucket, of an id of version 7.
 local function id_hour(id) return math.floor(struct.unpack('>I6', id) / hour_ms) end
 local function id_bucket(id) return bucket(id_hour(id), id) end
 
--- The first 13 bytes of an event are when it was received.
-local function delivery_bucket(event, id)
-  return bucket(math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms), id)
+-- When an event was received, in milliseconds, or nil if it cannot be read: the first 13
+-- bytes.
+local function received_at(event)
+  return #event >= event_head and tonumber(string.sub(event, 1, 13)) or nil
 end
 
 -- An event is older than the retention if the states of its deliveries have been swept. It
 -- may still be there until it expires, if the retention was shortened.
-local function read_swept() return tonumber(redis.call('GET', swept_key()) or 0) end
-local function is_dropped(event, swept)
-  return math.floor(tonumber(string.sub(event, 1, 13)) / hour_ms) + 1 < swept
+local function read_swept()
+  local text = read('GET', swept_key())
+  if not text then return 0 end
+  local hour = tonumber(text)
+  if hour and hour >= 0 and hour < 1e7 then return hour end
+  set_key_aside(swept_key(), 'no hour')
+  return 0
+end
+local function is_dropped(received, swept) return math.floor(received / hour_ms) + 1 < swept end
+
+-- Whether the record of a delivery can be read.
+local function is_delivery(record)
+  local status = string.byte(record)
+  return #record == delivery_size and (status == 112 or status == 115 or status == 102)
 end
 
 -- A reference is "<tenant>:<the webhook's id as text>".
@@ -92,6 +197,7 @@ end
 
 -- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 's' if the webhook
 -- is slow. A webhook without a state does not exist.
+local function is_state(state) return state == 'e' or state == 'es' or state == 'p' or state == 'ps' end
 local function is_enabled(state) return string.byte(state) == 101 end
 local function is_slow(state) return #state > 1 end
 
@@ -100,24 +206,42 @@ local function place_key(state)
   return is_enabled(state) and due_key(is_slow(state)) or paused_key()
 end
 
--- Calls command(key, ...) with as many arguments at a time as Lua can unpack. That number
+-- Runs command(key, ...) with as many arguments at a time as Lua can unpack. That number
 -- is even, so that pairs stay together.
 local function in_chunks(command, key, args)
   for i = 1, #args, 2000 do
-    redis.call(command, key, unpack(args, i, math.min(i + 1999, #args)))
+    write(command, key, unpack(args, i, math.min(i + 1999, #args)))
   end
 end
 
 -- Reads fields or scores in the same way.
 local function read_chunks(command, key, fields)
-  if #fields <= 1000 then return redis.call(command, key, unpack(fields)) end
+  if #fields <= 1000 then return read(command, key, unpack(fields)) end
   local values = {}
   for i = 1, #fields, 1000 do
-    local part = redis.call(command, key, unpack(fields, i, math.min(i + 999, #fields)))
+    local part = read(command, key, unpack(fields, i, math.min(i + 999, #fields)))
     for j = 1, #part do values[i + j - 1] = part[j] end
   end
   return values
 end
+
+-- Reads the states of webhooks; false for one that has none, or none that can be read. The
+-- second result says whether all have one.
+local function read_states(refs)
+  if #refs == 0 then return {}, true end
+  local states, all = read_chunks('HMGET', state_key(), refs), true
+  for i = 1, #refs do
+    local state = states[i]
+    if not state then
+      all = false
+    elseif not is_state(state) then
+      set_field_aside(state_key(), refs[i], state, 'no state of a webhook')
+      states[i], all = false, false
+    end
+  end
+  return states, all
+end
+local function read_state(ref) return read_states({ ref })[1] end
 
 -- Collects the arguments of one variadic command for each key.
 local function collect(groups, key, a, b)
@@ -142,13 +266,14 @@ local function type_numbers(names)
   local size
   for i, name in ipairs(names) do
     local number = tonumber(numbers[i] or nil)
-    if not number then
-      size = size or redis.call('HLEN', types_key())
+    if not number or number < 1 or number > 65535 then
+      if numbers[i] then set_field_aside(types_key(), name, numbers[i], 'no number of an event type') end
+      size = size or read('HLEN', types_key())
       number = 65535
       if size < 65534 then
         size = size + 1
         number = size
-        redis.call('HSET', types_key(), name, number)
+        show('HSET', types_key(), name, number)
       end
     end
     numbers[i] = struct.pack('>I2', number)
@@ -161,29 +286,58 @@ end
 -- unless it just had its turn: then it goes to the end.
 local function reschedule(ref, state, now, had_turn)
   local key = place_key(state)
-  local head = redis.call('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
+  local head = read('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
   if not head then
-    redis.call('ZREM', key, ref)
+    write('ZREM', key, ref)
   elseif tonumber(head) > now or not is_enabled(state) then
-    redis.call('ZADD', key, head, ref)
+    write('ZADD', key, head, ref)
   elseif had_turn then
-    redis.call('ZADD', key, now, ref)
+    write('ZADD', key, now, ref)
   else
-    redis.call('ZADD', key, 'LT', now, ref)
+    write('ZADD', key, 'LT', now, ref)
+  end
+end
+
+-- Moves a webhook to the place that its state asks for. It gets the new one first, so that
+-- it always has one.
+local function move(ref, state, now)
+  reschedule(ref, state, now)
+  for _, key in ipairs({ due_key(false), due_key(true), paused_key() }) do
+    if key ~= place_key(state) then write('ZREM', key, ref) end
+  end
+end
+
+-- Raises the version of a tenant's webhooks. The first one is the time in microseconds: what
+-- a process remembers from before a loss of all data must not be taken for current.
+local function raise_version(key)
+  local version = read('HGET', key, 'version')
+  if version and not string.find(version, '^%d+$') then
+    set_field_aside(key, 'version', version, 'no version of webhooks')
+    version = false
+  end
+  if version then
+    write('HINCRBY', key, 'version', 1)
+  else
+    local t = redis.call('TIME')
+    write('HSET', key, 'version', string.format('%.0f', t[1] * 1000000 + t[2]))
   end
 end
 
 -- Returns a function that tells whether a row of a tenant may be seen: the rows of deleted
 -- webhooks are removed step by step, but hidden at once.
 local function seen_by(tenant)
-  local removing = redis.call('EXISTS', gone_key()) == 1
+  local removing = read('EXISTS', gone_key()) == 1
   local exists = {}
-  return function(row)
+  return function(row, id)
     if not row then return false end
+    if #row < row_head then
+      set_field_aside(requests_key(id_bucket(id)), id, row, 'no row of the log')
+      return false
+    end
     if not removing then return true end
     local raw = string.sub(row, 25, 40)
     if exists[raw] == nil then
-      exists[raw] = redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1
+      exists[raw] = read('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1
     end
     return exists[raw]
   end
@@ -194,8 +348,16 @@ end
 local function add_up(counts, at)
   for n, count in pairs(counts) do
     local key, field = ARGV[at + 2 * n - 2], ARGV[at + 2 * n - 1]
-    if redis.call('HINCRBY', key, field, count) == count then
-      redis.call('EXPIREAT', key, (string.match(key, '%d+$') + stats_hours) * hour_ms / 1000)
+    local total = show('HINCRBY', key, field, count)
+    if not total then
+      local value = read('HGET', key, field)
+      if value and not string.find(value, '^%d+$') then
+        set_field_aside(key, field, value, 'no number of requests')
+        total = show('HINCRBY', key, field, count)
+      end
+    end
+    if total == count then
+      show('EXPIREAT', key, (string.match(key, '%d+$') + stats_hours) * hour_ms / 1000)
     end
   end
 end

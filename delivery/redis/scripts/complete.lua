@@ -1,8 +1,11 @@
 #!lua flags=allow-oom
 -- complete.lua writes the rows of requests that have ended, and ends or reschedules their
--- deliveries. It skips a request whose row exists, so that the call may be repeated. It
--- works on a full Redis: if an outcome could not be written, its request would be sent
--- again.
+-- deliveries. It works on a full Redis: if an outcome could not be written, its request
+-- would be sent again.
+--
+-- The call may be repeated. A row is written once, with its counters and its entry in the
+-- stream. The lease is what tells that the rest is done: it ends last. So if the script
+-- breaks off, a repetition does the rest, as long as nobody else has the lease.
 --
 -- KEYS[1]  the partition
 -- ARGV     now in ms, as far as the caller knows, or 0 if there are no next attempts;
@@ -24,12 +27,22 @@ keep_clock(clock)
 local behind = clock.now - ARGV[1]
 if math.abs(behind - clock.ahead) < least_step then behind = clock.ahead end
 local at = 3
-local refs, raws, tenants, states = {}, {}, {}, {}
+local refs, raws, tenants = {}, {}, {}
 for i = 1, tonumber(ARGV[2]) do
   refs[i], raws[i], tenants[i] = ARGV[at], ARGV[at + 1], ref_tenant(ARGV[at])
   at = at + 2
 end
-states = read_chunks('HMGET', state_key(), refs)
+local states, all_states = read_states(refs)
+for i = 1, all_states and 0 or #refs do
+  if not states[i] then
+    local key = webhooks_key(tenants[i])
+    local webhook = read('HGET', key, ref_id(refs[i]))
+    if webhook then -- the state was lost; the caller restores it from the record
+      note('state', key, ref_id(refs[i]), webhook, '')
+      states[i] = 'e'
+    end
+  end
+end
 
 local types = {}
 local type_count = tonumber(ARGV[at])
@@ -54,14 +67,20 @@ for o = at, last, width do
     collect(ids_of, w, id)
   end
 end
-local written, records, scores = {}, {}, {}
+local heads, records, scores = {}, {}, {} -- heads are those of rows that exist
 for of, ids in pairs(row_ids) do
   for i, row in ipairs(read_chunks('HMGET', requests_key(of), ids)) do
-    if row then written[ids[i]] = true end
+    if row then heads[ids[i]] = #row >= row_head and row or string.rep('\0', row_head) end
   end
 end
 for of, fields in pairs(records_of) do
-  for i, record in ipairs(read_chunks('HMGET', deliveries_key(of), fields)) do records[fields[i]] = record end
+  for i, record in ipairs(read_chunks('HMGET', deliveries_key(of), fields)) do
+    if record and not is_delivery(record) then
+      set_field_aside(deliveries_key(of), fields[i], record, 'no state of a delivery')
+      record = false
+    end
+    records[fields[i]] = record
+  end
 end
 for w, ids in pairs(ids_of) do
   local of = {}
@@ -74,8 +93,15 @@ end
 -- Then, apply each outcome to what was read.
 local rows, bodies, logs, days, ended = {}, {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
+local hours = {} -- of which something is written, and until when sweep.lua keeps it
+local function note_hour(kind, of, extra)
+  local hour = bucket_hour(of)
+  hours[kind .. ':' .. hour] = hour + extra
+end
 
-local function note(w, o)
+-- Applies an outcome to its delivery. The head is that of the outcome's row if it exists.
+-- Returns the head of the row.
+local function apply(w, o, head)
   local id, request = ARGV[o + 2], ARGV[o + 4]
   local lease_end, retry_at, attempt = tonumber(ARGV[o + 9]), tonumber(ARGV[o + 10]), tonumber(ARGV[o + 11])
   local success, test, slow = string.byte(ARGV[o + 12], 1, 3)
@@ -83,6 +109,8 @@ local function note(w, o)
   local field = id .. raws[w]
   local status, attempts, due, previous = 'p', 0, 0, no_request
   if records[field] then status, attempts, due, previous = struct.unpack('>c1I2I8c16', records[field]) end
+  local newest = request
+  if head and previous ~= string.sub(head, 1, 16) then newest = previous end
 
   local score = scores[w][id]
   local ends, next_at = false, 0
@@ -108,104 +136,124 @@ local function note(w, o)
   if ends then scores[w][id] = nil end
   if success then slowness[w] = '' elseif slow then slowness[w] = 's' end
 
-  local record = struct.pack('>c1I2I8c16', status, attempts, due, request)
-  records[field] = record
+  records[field] = struct.pack('>c1I2I8c16', status, attempts, due, newest)
   new_records[field] = ARGV[o + 3]
   return struct.pack('>c16I8', previous, next_at)
 end
 
+-- Whether a script broke off that had written an outcome's row: then the delivery does not
+-- know of the request, or is still scheduled as if it had not been made.
+local function is_unfinished(w, o, head)
+  local id, lease_end, retry_at = ARGV[o + 2], tonumber(ARGV[o + 9]), tonumber(ARGV[o + 10])
+  local score, record = scores[w][id], records[id .. raws[w]]
+  local newest = record and string.sub(record, 12) or no_request
+  if newest == string.sub(head, 1, 16) then return true end
+  if not score then return false end
+  if lease_end == 0 then return string.byte(ARGV[o + 12]) == 49 end
+  -- A retry that is due may have been claimed, by a lease that ends in the same millisecond.
+  return score == lease_end and not (newest == ARGV[o + 4] and retry_at > 0 and retry_at + behind <= clock.now)
+end
+
+local function index(w, o)
+  local day = ARGV[o + 6]
+  local of_day = logs[day]
+  if not of_day then
+    of_day = {}
+    logs[day] = of_day
+  end
+  collect(of_day, w, '0', types[tonumber(ARGV[o + 1])] .. string.sub(ARGV[o + 12], 1, 1) .. ARGV[o + 4])
+end
+
 for o = at, last, width do
   local w, request = tonumber(ARGV[o]), ARGV[o + 4]
-  if states[w] and not written[request] then
-    written[request] = true
-    local head = note(w, o)
+  local head = heads[request]
+  if not states[w] then
+    -- the webhook is gone
+  elseif not head then
+    head = apply(w, o)
+    heads[request] = head
     local counter = tonumber(ARGV[o + 13])
     counts[counter] = (counts[counter] or 0) + 1
-    local in_bucket, day = ARGV[o + 5], ARGV[o + 6]
-    collect(rows, in_bucket, request, head .. ARGV[o + 7])
+    collect(rows, ARGV[o + 5], request, head .. ARGV[o + 7])
     collect(ended, tenants[w], request)
-    if ARGV[o + 8] ~= '' then collect(bodies, in_bucket, request, ARGV[o + 8]) end
-    local of_day = logs[day]
-    if not of_day then
-      of_day = {}
-      logs[day] = of_day
+    if ARGV[o + 8] ~= '' then collect(bodies, ARGV[o + 5], request, ARGV[o + 8]) end
+    index(w, o)
+  else
+    if is_unfinished(w, o, head) then
+      apply(w, o, head)
+      index(w, o)
     end
-    collect(of_day, w, '0', types[tonumber(ARGV[o + 1])] .. string.sub(ARGV[o + 12], 1, 1) .. request)
+    changed[w] = changed[w] or {} -- its place may be what is missing
   end
 end
 
--- Then, write everything, once for each key, and record for sweep.lua which hours and days
--- have something.
-local hours = {}
-local function note_hour(kind, of, extra)
-  local hour = string.match(of, '^[^:]+')
-  hours[kind .. ':' .. hour] = hour + extra
-end
-
+-- Then, write everything, once for each key. What is in no hour would never be swept.
 local states_of = {}
 for field, of in pairs(new_records) do collect(states_of, of, field, records[field]) end
-for of, args in pairs(states_of) do
-  in_chunks('HSET', deliveries_key(of), args)
-  -- Events outlive the log by an hour, and so do the states of their deliveries.
-  note_hour('deliveries', of, 1)
-end
-for of, args in pairs(rows) do
-  in_chunks('HSET', requests_key(of), args)
-  note_hour('requests', of, 0)
-end
-for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
-for day, of_day in pairs(logs) do
-  local names = {}
-  for w, members in pairs(of_day) do
-    in_chunks('ZADD', log_key(tenants[w], day), members)
-    in_chunks('ZADD', log_key(refs[w], day), members)
-    names[tenants[w]], names[refs[w]] = true, true
-  end
-  local list = {}
-  for name in pairs(names) do list[#list + 1] = name end
-  in_chunks('SADD', logs_key(day), list)
-  days[#days + 1], days[#days + 2] = day, day
-end
-if #days > 0 then in_chunks('ZADD', days_key(), days) end
-local index = {}
+-- Events outlive the log by an hour, and so do the states of their deliveries.
+for of in pairs(states_of) do note_hour('deliveries', of, 1) end
+for of in pairs(rows) do note_hour('requests', of, 0) end
+local noted = {}
 for name, hour in pairs(hours) do
-  index[#index + 1] = hour
-  index[#index + 1] = name
+  noted[#noted + 1] = hour
+  noted[#noted + 1] = name
 end
-if #index > 0 then in_chunks('ZADD', hours_key(), index) end
-add_up(counts, counters)
+if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
+for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
+for of, args in pairs(rows) do in_chunks('HSET', requests_key(of), args) end
 
+-- What is only for show: the index, the counters and the stream.
+local function show_chunks(command, key, args)
+  for i = 1, #args, 2000 do
+    show(command, key, unpack(args, i, math.min(i + 1999, #args)))
+  end
+end
+for day, of_day in pairs(logs) do
+  local names, list = {}, {}
+  for w in pairs(of_day) do names[tenants[w]], names[refs[w]] = true, true end
+  for name in pairs(names) do list[#list + 1] = name end
+  show_chunks('SADD', logs_key(day), list)
+  days[#days + 1], days[#days + 2] = day, day
+  for w, members in pairs(of_day) do
+    show_chunks('ZADD', log_key(tenants[w], day), members)
+    show_chunks('ZADD', log_key(refs[w], day), members)
+  end
+end
+if #days > 0 then show_chunks('ZADD', days_key(), days) end
+add_up(counts, counters)
 local entry = {}
 for tenant, ids in pairs(ended) do
   entry[#entry + 1] = tenant
   entry[#entry + 1] = table.concat(ids)
 end
-if #entry > 0 then redis.call('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry)) end
+if #entry > 0 then show('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry)) end
 
+-- Last, the deliveries: with this, the outcomes are written.
+for of, args in pairs(states_of) do in_chunks('HSET', deliveries_key(of), args) end
 for w, ids in pairs(changed) do
-  local moved, ended = {}, {}
+  local moved, done = {}, {}
   for _, id in ipairs(ids) do
     local score = scores[w][id]
     if score then
       moved[#moved + 1] = score
       moved[#moved + 1] = id
     else
-      ended[#ended + 1] = id
+      done[#done + 1] = id
     end
   end
   local key = pending_key(refs[w])
   if #moved > 0 then in_chunks('ZADD', key, moved) end
-  if #ended > 0 then in_chunks('ZREM', key, ended) end
+  if #done > 0 then in_chunks('ZREM', key, done) end
 end
 
 for w, mark in pairs(slowness) do
   local state = string.sub(states[w], 1, 1) .. mark
   if state ~= states[w] then
-    redis.call('ZREM', place_key(states[w]), refs[w])
-    redis.call('HSET', state_key(), refs[w], state)
+    write('HSET', state_key(), refs[w], state)
     states[w] = state
-    changed[w] = changed[w] or {}
+    changed[w] = nil
+    move(refs[w], state, clock.now)
   end
 end
 for w in pairs(changed) do reschedule(refs[w], states[w], clock.now) end
-return now
+return reply({ now })

@@ -6,14 +6,15 @@
 -- Result   now in ms, 1 or 0 if the tenant has the most already
 
 local tenant, id = ARGV[1], ARGV[2]
+local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
-if redis.call('HEXISTS', key, id) == 1 then return { now, 1 } end
-local count = redis.call('HLEN', key) - redis.call('HEXISTS', key, 'version')
-if count >= tonumber(ARGV[5]) then return { now, 0 } end
-redis.call('HSET', key, id, ARGV[3])
-redis.call('HINCRBY', key, 'version', 1)
-redis.call('HSET', state_key(), tenant .. ':' .. id, ARGV[4])
+if read('HEXISTS', key, id) == 1 then return reply({ now, 1 }) end
+local count = read('HLEN', key) - read('HEXISTS', key, 'version')
+if count >= tonumber(ARGV[5]) then return reply({ now, 0 }) end
 -- If it was deleted here and is copied back, its new rows must not be removed.
-redis.call('ZREM', gone_key(), tenant .. ':' .. id)
-return { now, 1 }
+write('ZREM', gone_key(), ref)
+write('HSET', state_key(), ref, ARGV[4])
+raise_version(key)
+write('HSET', key, id, ARGV[3]) -- from now on, it exists
+return reply({ now, 1 })

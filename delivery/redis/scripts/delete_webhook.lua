@@ -10,13 +10,14 @@ local tenant, id = ARGV[1], ARGV[2]
 local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
-local state = redis.call('HGET', state_key(), ref)
-if not state then return { now, 0 } end
-redis.call('HDEL', state_key(), ref)
-redis.call('HDEL', key, id)
-redis.call('HINCRBY', key, 'version', 1)
-redis.call('ZREM', place_key(state), ref)
-redis.call('UNLINK', pending_key(ref))
--- The score is the newest day that may still have rows.
-redis.call('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)
-return { now, 1 }
+if not read_state(ref) and read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
+-- The score is the newest day that may still have rows. sweep.lua removes nothing of a
+-- webhook that exists.
+write('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)
+raise_version(key)
+write('HDEL', key, id)
+write('HDEL', state_key(), ref)
+-- Now it is gone. claim.lua and sweep.lua remove what may be left.
+for _, place in ipairs({ due_key(false), due_key(true), paused_key() }) do show('ZREM', place, ref) end
+show('UNLINK', pending_key(ref))
+return reply({ now, 1 })

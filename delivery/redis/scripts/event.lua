@@ -12,10 +12,15 @@ local key = deliveries_key(of)
 local results = { now_ms() }
 for i = 4, #ARGV do
   local raw = ARGV[i]
-  if redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1 then
-    results[i - 2] = redis.call('HGET', key, event .. raw) or ''
+  if read('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1 then
+    local record = read('HGET', key, event .. raw)
+    if record and not is_delivery(record) then
+      set_field_aside(key, event .. raw, record, 'no state of a delivery')
+      record = nil
+    end
+    results[i - 2] = record or ''
   else
     results[i - 2] = 0
   end
 end
-return results
+return reply(results)

@@ -13,17 +13,18 @@ local results = { now_ms() }
 local key = deliveries_key(of)
 for i = 5, #ARGV do
   local raw = ARGV[i]
-  local record = redis.call('HGET', key, event .. raw)
-  if record and redis.call('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1 then
+  local record = read('HGET', key, event .. raw)
+  if record and is_delivery(record) and read('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1 then
     local id = string.sub(record, 12, 27)
     for _ = 1, most do
       if id == no_request then break end
-      local row = redis.call('HGET', requests_key(id_bucket(id)), id)
-      if not row then break end -- older than the retention, as are those before it
+      local row = read('HGET', requests_key(id_bucket(id)), id)
+      -- Either it is older than the retention, as are those before it, or it cannot be read.
+      if not row or #row < row_head then break end
       results[#results + 1] = id
       results[#results + 1] = string.sub(row, 57, 57)
       id = string.sub(row, 1, 16)
     end
   end
 end
-return results
+return reply(results)

@@ -18,7 +18,7 @@ for i = 1, tonumber(ARGV[1]) do
   refs[i] = ARGV[at]
   at = at + 2
 end
-local states = read_chunks('HMGET', state_key(), refs)
+local states = read_states(refs)
 local types = {}
 for i = 1, tonumber(ARGV[at]) do types[i] = ARGV[at + i] end
 at = at + 1 + #types
@@ -30,20 +30,21 @@ local added = 0
 for o = at, #ARGV, 8 do
   local w, type_number, id, of, day, row, body, counter = unpack(ARGV, o, o + 7)
   local ref = refs[tonumber(w)]
-  if states[tonumber(w)] and redis.call('HSETNX', requests_key(of), id, row) == 1 then
+  if states[tonumber(w)] and read('HEXISTS', requests_key(of), id) == 0 then
     added = added + 1
     counts[tonumber(counter)] = (counts[tonumber(counter)] or 0) + 1
-    if body ~= '' then redis.call('HSET', bodies_key(of), id, body) end
-    local hour = string.match(of, '^[^:]+')
-    redis.call('ZADD', hours_key(), hour, 'requests:' .. hour)
+    local hour = bucket_hour(of)
+    write('ZADD', hours_key(), hour, 'requests:' .. hour)
+    write('ZADD', days_key(), day, day)
     -- The status follows the head of the row, which ends with the event's id.
     local member = types[tonumber(type_number)] .. string.sub(row, 57, 57) .. id
     for _, name in ipairs({ ref_tenant(ref), ref }) do
-      redis.call('ZADD', log_key(name, day), 0, member)
-      redis.call('SADD', logs_key(day), name)
+      write('SADD', logs_key(day), name)
+      write('ZADD', log_key(name, day), 0, member)
     end
-    redis.call('ZADD', days_key(), day, day)
+    if body ~= '' then write('HSET', bodies_key(of), id, body) end
+    write('HSET', requests_key(of), id, row) -- from now on, a repetition skips it
   end
 end
 add_up(counts, counters)
-return { now, added }
+return reply({ now, added })

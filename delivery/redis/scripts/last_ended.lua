@@ -6,5 +6,5 @@
 -- KEYS[1]  the partition
 -- Result   now in ms, id of the entry
 
-local last = redis.call('XREVRANGE', ended_key(), '+', '-', 'COUNT', 1)[1]
-return { now_ms(), last and last[1] or redis.call('XADD', ended_key(), '*', '', '') }
+local last = read('XREVRANGE', ended_key(), '+', '-', 'COUNT', 1)[1]
+return reply({ now_ms(), last and last[1] or write('XADD', ended_key(), '*', '', '') })

@@ -5,9 +5,9 @@
 -- ARGV     cursor, '0' to begin
 -- Result   now in ms, the next cursor, '0' at the end; pending deliveries
 
-local page = redis.call('HSCAN', state_key(), ARGV[1], 'COUNT', 500)
+local page = read('HSCAN', state_key(), ARGV[1], 'COUNT', 500)
 local count = 0
 for i = 1, #page[2], 2 do
-  count = count + redis.call('ZCARD', pending_key(page[2][i]))
+  count = count + read('ZCARD', pending_key(page[2][i]))
 end
-return { now_ms(), page[1], count }
+return reply({ now_ms(), page[1], count })

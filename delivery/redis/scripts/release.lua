@@ -12,14 +12,14 @@ local touched = {}
 for i = 1, #ARGV, 3 do
   local ref, id, lease_end = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])
   local key = pending_key(ref)
-  local score = redis.call('ZSCORE', key, id)
+  local score = read('ZSCORE', key, id)
   if score and tonumber(score) == lease_end then
-    redis.call('ZADD', key, clock.now, id)
+    write('ZADD', key, clock.now, id)
     touched[ref] = true
   end
 end
 for ref in pairs(touched) do
-  local state = redis.call('HGET', state_key(), ref)
+  local state = read_state(ref)
   if state then reschedule(ref, state, clock.now) end
 end
-return now
+return reply({ now })

@@ -8,10 +8,16 @@
 
 local tenant, id = ARGV[1], ARGV[2]
 local now = now_ms()
-local row = redis.call('HGET', requests_key(id_bucket(id)), id)
-if not row then return { now } end
-if redis.call('HEXISTS', state_key(), raw_ref(tenant, string.sub(row, 25, 40))) == 0 then return { now } end
-local body = redis.call('HGET', bodies_key(id_bucket(id)), id) or ''
-local event = redis.call('GET', event_key(tenant, string.sub(row, 41, 56))) or ''
-if event ~= '' and is_dropped(event, read_swept()) then event = '' end
-return { now, row, body, event }
+local key = requests_key(id_bucket(id))
+local row = read('HGET', key, id)
+if not row then return reply({ now }) end
+if #row < row_head then
+  set_field_aside(key, id, row, 'no row of the log')
+  return reply({ now })
+end
+if read('HEXISTS', state_key(), raw_ref(tenant, string.sub(row, 25, 40))) == 0 then return reply({ now }) end
+local body = read('HGET', bodies_key(id_bucket(id)), id) or ''
+local event = read('GET', event_key(tenant, string.sub(row, 41, 56))) or ''
+local ms = received_at(event)
+if ms and is_dropped(ms, read_swept()) then event = '' end
+return reply({ now, row, body, event })

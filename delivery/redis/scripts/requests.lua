@@ -16,11 +16,13 @@ local now = now_ms()
 -- How many rows of deleted webhooks one call skips to fill a page.
 local patience = 2000
 
+local member_size = 2 + 1 + 16 -- of the index
+
 local type_bytes
 if type_name ~= '' then
-  local number = redis.call('HGET', types_key(), type_name)
-  if not number then return { now, '' } end
-  type_bytes = struct.pack('>I2', tonumber(number))
+  local number = tonumber(read('HGET', types_key(), type_name) or nil)
+  if not number or number < 1 or number > 65535 then return reply({ now, '' }) end
+  type_bytes = struct.pack('>I2', number)
 end
 
 -- Strings must not be compared in Lua, which compares them by the server's locale.
@@ -58,16 +60,19 @@ local function ids_of_day(key, before, n)
   local bottom = type_bytes and '[' .. type_bytes or '-'
   while true do
     -- The last member below top has the next type and status.
-    local member = redis.call('ZREVRANGEBYLEX', key, top, bottom, 'LIMIT', 0, 1)[1]
+    local member = read('ZREVRANGEBYLEX', key, top, bottom, 'LIMIT', 0, 1)[1]
     if not member then return list end
     local prefix = string.sub(member, 1, 3)
     if status ~= '' and string.sub(prefix, 3) ~= status then
       top = '(' .. prefix
     else
       local from = #list == n and list[n][1] or first
-      local ids = redis.call('ZREVRANGEBYLEX', key, '(' .. prefix .. before, '[' .. prefix .. from, 'LIMIT', 0, n)
-      for i = 1, #ids do ids[i] = parts(string.sub(ids[i], 4)) end
-      list = merge(list, ids, n)
+      local ids = read('ZREVRANGEBYLEX', key, '(' .. prefix .. before, '[' .. prefix .. from, 'LIMIT', 0, n)
+      local known = {}
+      for i = 1, #ids do
+        if #ids[i] == member_size then known[#known + 1] = parts(string.sub(ids[i], 4)) end
+      end
+      list = merge(list, known, n)
       top = '(' .. prefix
     end
   end
@@ -80,7 +85,7 @@ local function newest(before, n)
   local oldest_day = math.floor(id_hour(first) / 24)
   local from = 0
   while #list < n do
-    local days = redis.call('ZREVRANGEBYSCORE', days_key(), newest_day, oldest_day, 'LIMIT', from, 100)
+    local days = read('ZREVRANGEBYSCORE', days_key(), newest_day, oldest_day, 'LIMIT', from, 100)
     for _, day in ipairs(days) do
       for _, id in ipairs(ids_of_day(log_key(name, day), before, n - #list)) do list[#list + 1] = id end
       if #list == n then break end
@@ -98,8 +103,8 @@ while found < limit do
   local ids = newest(before, limit - found + 1)
   for i = 1, math.min(#ids, limit - found) do
     local id = ids[i][1]
-    local row = redis.call('HGET', requests_key(id_bucket(id)), id)
-    if seen(row) then
+    local row = read('HGET', requests_key(id_bucket(id)), id)
+    if seen(row, id) then
       results[#results + 1] = id
       results[#results + 1] = row
     end
@@ -112,4 +117,4 @@ while found < limit do
   if examined >= patience then break end
   if found < limit then results[2] = '' end
 end
-return results
+return reply(results)

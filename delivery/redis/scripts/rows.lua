@@ -9,10 +9,10 @@ local seen = seen_by(ARGV[1])
 local results = { now_ms() }
 for i = 2, #ARGV do
   local id = ARGV[i]
-  local row = redis.call('HGET', requests_key(id_bucket(id)), id)
-  if seen(row) then
+  local row = read('HGET', requests_key(id_bucket(id)), id)
+  if seen(row, id) then
     results[#results + 1] = id
     results[#results + 1] = row
   end
 end
-return results
+return reply(results)

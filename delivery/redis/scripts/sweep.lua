@@ -14,71 +14,82 @@ local keep_from = math.floor((now - ARGV[1]) / hour_ms)
 
 -- Removes rows of one deleted webhook.
 local function remove_rows()
-  local job = redis.call('ZRANGE', gone_key(), 0, 0, 'WITHSCORES')
+  local job = read('ZRANGE', gone_key(), 0, 0, 'WITHSCORES')
   local ref, newest_day = job[1], job[2]
   if not ref then return false end
-  local days = redis.call('ZREVRANGEBYSCORE', days_key(), newest_day, '-inf', 'LIMIT', 0, 50)
+  -- If deleting it broke off, it is there.
+  if read('HEXISTS', webhooks_key(ref_tenant(ref)), ref_id(ref)) == 1 then
+    write('ZREM', gone_key(), ref)
+    return true
+  end
+  local days = read('ZREVRANGEBYSCORE', days_key(), newest_day, '-inf', 'LIMIT', 0, 50)
   for _, day in ipairs(days) do
     local key = log_key(ref, day)
-    local members = redis.call('ZRANGE', key, 0, rows_per_step - 1)
+    local members = read('ZRANGE', key, 0, rows_per_step - 1)
     if #members > 0 then
       local fields = {}
       for _, member in ipairs(members) do
         local id = string.sub(member, 4)
-        collect(fields, requests_key(id_bucket(id)), id)
-        collect(fields, bodies_key(id_bucket(id)), id)
+        if #id == 16 then
+          collect(fields, requests_key(id_bucket(id)), id)
+          collect(fields, bodies_key(id_bucket(id)), id)
+        end
       end
       flush('HDEL', fields)
       in_chunks('ZREM', log_key(ref_tenant(ref), day), members)
       in_chunks('ZREM', key, members)
-      redis.call('ZADD', gone_key(), day, ref)
+      write('ZADD', gone_key(), day, ref)
       return true
     end
   end
   if #days < 50 then
-    redis.call('ZREM', gone_key(), ref)
+    write('UNLINK', pending_key(ref)) -- if delete_webhook.lua could not
+    write('HDEL', state_key(), ref)
+    write('ZREM', gone_key(), ref)
   else
-    redis.call('ZADD', gone_key(), days[#days] - 1, ref)
+    write('ZADD', gone_key(), (tonumber(days[#days]) or newest_day) - 1, ref)
   end
   return true
 end
 
 -- Drops whole hours: rows, bodies, and states of deliveries.
 local function drop_hours()
-  local names = redis.call('ZRANGEBYSCORE', hours_key(), '-inf', '(' .. keep_from, 'LIMIT', 0, hours_per_step)
+  local names = read('ZRANGEBYSCORE', hours_key(), '-inf', '(' .. keep_from, 'LIMIT', 0, hours_per_step)
   if #names == 0 then return false end
+  if keep_from > read_swept() then write('SET', swept_key(), keep_from) end
+  keep_clock(read_clock(now)) -- so that accept.lua notices when now is before what was swept
   for _, name in ipairs(names) do
     local kind, hour = string.match(name, '^(%a+):(.+)$')
     local keys = {}
-    for b = 0, 15 do
+    for b = 0, kind and 15 or -1 do
       local of = hour .. ':' .. hex[b]
       if kind == 'requests' then
         keys[#keys + 1] = requests_key(of)
         keys[#keys + 1] = bodies_key(of)
-      else
+      elseif kind == 'deliveries' then
         keys[#keys + 1] = deliveries_key(of)
       end
     end
-    redis.call('UNLINK', unpack(keys))
-    redis.call('ZREM', hours_key(), name)
+    if #keys > 0 then write('UNLINK', unpack(keys)) end
+    write('ZREM', hours_key(), name)
   end
-  if keep_from > read_swept() then redis.call('SET', swept_key(), keep_from) end
-  keep_clock(read_clock(now)) -- so that accept.lua notices when now is before what was swept
   return true
 end
 
 -- Drops the index of a day when all of the day is too old. Big keys have no expiry: that
 -- would block Redis, and UNLINK does not.
 local function drop_days()
-  local day = redis.call('ZRANGEBYSCORE', days_key(), '-inf', '(' .. math.floor(keep_from / 24), 'LIMIT', 0, 1)[1]
+  local day = read('ZRANGEBYSCORE', days_key(), '-inf', '(' .. math.floor(keep_from / 24), 'LIMIT', 0, 1)[1]
   if not day then return false end
-  local names = redis.call('SPOP', logs_key(day), rows_per_step)
+  local names = read('SRANDMEMBER', logs_key(day), rows_per_step)
   if #names == 0 then
-    redis.call('ZREM', days_key(), day)
+    write('ZREM', days_key(), day)
     return true
   end
-  for i, name in ipairs(names) do names[i] = log_key(name, day) end
-  redis.call('UNLINK', unpack(names))
+  local keys = {}
+  for i, name in ipairs(names) do keys[i] = log_key(name, day) end
+  write('UNLINK', unpack(keys))
+  write('SREM', logs_key(day), unpack(names))
   return true
 end
 
@@ -88,16 +99,22 @@ end
 local function drop_waiting()
   local clock = read_clock(now)
   local expired = clock.now - ARGV[1] - hour_ms
-  local ref = redis.call('ZRANGEBYSCORE', paused_key(), '-inf', '(' .. expired, 'LIMIT', 0, 1)[1]
+  local ref = read('ZRANGEBYSCORE', paused_key(), '-inf', '(' .. expired, 'LIMIT', 0, 1)[1]
   if not ref then return false end
-  local state = redis.call('HGET', state_key(), ref)
-  redis.call('ZREM', paused_key(), ref)
-  if not state then return true end -- only if another program wrote here
-  local ids = redis.call('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
-  if #ids > 0 then redis.call('ZREM', pending_key(ref), unpack(ids)) end
-  reschedule(ref, state, clock.now)
+  local state = read_state(ref)
+  if not state and read('HEXISTS', webhooks_key(ref_tenant(ref)), ref_id(ref)) == 1 then
+    state = 'p' -- it was lost
+    write('HSET', state_key(), ref, state)
+  end
+  if not state then
+    write('ZREM', paused_key(), ref) -- deleting it broke off
+    return true
+  end
+  local ids = read('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
+  if #ids > 0 then write('ZREM', pending_key(ref), unpack(ids)) end
+  move(ref, state, clock.now)
   return true
 end
 
 local more = remove_rows() or drop_hours() or drop_days() or drop_waiting()
-return { now, more and 1 or 0 }
+return reply({ now, more and 1 or 0 })

@@ -11,14 +11,16 @@ local tenant, id = ARGV[1], ARGV[2]
 local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
-local state = redis.call('HGET', state_key(), ref)
-if not state then return { now, 0 } end
-if redis.call('HGET', key, 'version') ~= ARGV[5] then return { now, -1 } end
-redis.call('HSET', key, id, ARGV[3])
-redis.call('HINCRBY', key, 'version', 1)
-local place = place_key(state)
-state = ARGV[4] .. string.sub(state, 2)
-redis.call('HSET', state_key(), ref, state)
-if place ~= place_key(state) then redis.call('ZREM', place, ref) end
-reschedule(ref, state, read_clock(now).now)
-return { now, 1 }
+local old = read_state(ref)
+if not old or read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
+if read('HGET', key, 'version') ~= ARGV[5] then return reply({ now, -1 }) end
+local state = ARGV[4] .. string.sub(old, 2)
+local at = read_clock(now).now
+-- If this breaks off before the record is written, nothing has changed: whoever reads the
+-- new version sees that the state does not agree with the record, and restores it.
+reschedule(ref, state, at)
+raise_version(key)
+write('HSET', state_key(), ref, state)
+write('HSET', key, id, ARGV[3])
+if place_key(old) ~= place_key(state) then show('ZREM', place_key(old), ref) end
+return reply({ now, 1 })

@@ -12,7 +12,10 @@
 
 local since = tonumber(ARGV[1])
 local results = { now_ms() }
-local days = redis.call('ZREVRANGE', days_key(), 0, -1)
+local days = {}
+for _, day in ipairs(read('ZREVRANGE', days_key(), 0, -1)) do
+  if tonumber(day) then days[#days + 1] = day end
+end
 -- The index may still have rows whose buckets have been dropped.
 local swept = read_swept()
 since = math.max(since, swept)
@@ -21,16 +24,19 @@ since = math.max(since, swept)
 local function add_index(of, key)
   local top = '+'
   while true do
-    local member = redis.call('ZREVRANGEBYLEX', key, top, '-', 'LIMIT', 0, 1)[1]
+    local member = read('ZREVRANGEBYLEX', key, top, '-', 'LIMIT', 0, 1)[1]
     if not member then return end
-    local ms = struct.unpack('>I6', member, 4)
-    local hour, prefix = math.floor(ms / hour_ms), string.sub(member, 1, 3)
+    local prefix = string.sub(member, 1, 3)
+    local ms = #member == 2 + 1 + 16 and struct.unpack('>I6', member, 4) or 0 -- 0: no member of ours
+    local hour = math.floor(ms / hour_ms)
     if hour >= swept then of[1] = math.max(of[1], ms) end
-    if hour >= since then
+    if ms == 0 then
+      top = '(' .. member
+    elseif hour >= since then
       local first = prefix .. struct.pack('>I6', hour * hour_ms)
       local n = #of
       of[n + 1], of[n + 2] = hour, string.sub(prefix, 3)
-      of[n + 3] = redis.call('ZLEXCOUNT', key, '[' .. first, '[' .. member)
+      of[n + 3] = read('ZLEXCOUNT', key, '[' .. first, '[' .. member)
       top = '(' .. first
     else
       top = '(' .. prefix
@@ -41,9 +47,9 @@ end
 for i = 2, #ARGV do
   local of = { 0 }
   for _, day in ipairs(days) do
-    if of[1] > 0 and (day + 1) * 24 <= since then break end
+    if of[1] > 0 and (tonumber(day) + 1) * 24 <= since then break end
     add_index(of, log_key(ARGV[i], day))
   end
   results[i] = of
 end
-return results
+return reply(results)

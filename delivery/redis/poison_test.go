@@ -1,0 +1,144 @@
+package redis
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const garbage = "\xff\x00 \r\n garbage"
+
+// damages are what may happen to a key.
+var damages = map[string]func(ctx context.Context, on *redis.Client, key string){
+	"wrong type": func(ctx context.Context, on *redis.Client, key string) {
+		kind := on.Type(ctx, key).Val()
+		on.Del(ctx, key)
+		if kind == "string" {
+			on.RPush(ctx, key, garbage)
+		} else {
+			on.Set(ctx, key, garbage, 0)
+		}
+	},
+	"garbage": func(ctx context.Context, on *redis.Client, key string) {
+		mapValues(ctx, on, key, func(string) string { return garbage })
+	},
+	"cut": func(ctx context.Context, on *redis.Client, key string) {
+		mapValues(ctx, on, key, func(value string) string { return value[:len(value)/2] })
+	},
+	"missing": func(ctx context.Context, on *redis.Client, key string) { on.Del(ctx, key) },
+}
+
+// mapValues changes all values of a key. The members of a set have none: there is one more.
+func mapValues(ctx context.Context, on *redis.Client, key string, change func(string) string) {
+	switch on.Type(ctx, key).Val() {
+	case "string":
+		on.SetArgs(ctx, key, change(on.Get(ctx, key).Val()), redis.SetArgs{KeepTTL: true})
+	case "hash":
+		for field, value := range on.HGetAll(ctx, key).Val() {
+			on.HSet(ctx, key, field, change(value))
+		}
+	case "zset":
+		for _, member := range on.ZRange(ctx, key, 0, -1).Val() {
+			on.ZAdd(ctx, key, redis.Z{Member: change(member)})
+		}
+	case "set":
+		for _, member := range on.SMembers(ctx, key).Val() {
+			on.SAdd(ctx, key, change(member))
+		}
+	case "stream":
+		on.XAdd(ctx, &redis.XAddArgs{Stream: key, Values: []string{change(testTenant), change(string(make([]byte, 16)))}})
+	}
+}
+
+// keysOf finds the keys of a kind, and only those of one tenant if they belong to tenants.
+func (l *life) keysOf(kind string) (found []string) {
+	base := l.s.keys.base(0)
+	for _, key := range l.s.client().Keys(l.Context(), base+kind+"*").Val() {
+		rest := strings.TrimPrefix(key, base+kind)
+		switch kind {
+		case "pending", "webhooks", "event", "log", "stats":
+			if strings.HasPrefix(rest, ":"+testTenant) {
+				found = append(found, key)
+			}
+		case "due":
+			if rest == "" {
+				found = append(found, key)
+			}
+		default:
+			if rest == "" || rest[0] == ':' {
+				found = append(found, key)
+			}
+		}
+	}
+	return found
+}
+
+// TestPoison damages the keys of each kind in each way. Calls go on without an error, pages
+// are served, and deliveries of other tenants arrive, as does what is accepted afterwards.
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	for _, kind := range kinds {
+		for name, damage := range damages {
+			t.Run(kind+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				l := newLife(t, options())
+				for _, key := range l.keysToDamage(kind) {
+					damage(t.Context(), l.s.client().(*redis.Client), key)
+				}
+				l.expectLess(kind)
+				l.live()
+				if l.failures > 0 {
+					t.Errorf("%d calls failed", l.failures)
+				}
+				l.end()
+				l.wantSetAside(name == "wrong type" || name != "missing" && isChecked[kind])
+			})
+		}
+	}
+}
+
+// isChecked has the kinds of keys whose values are checked when they are read.
+var isChecked = map[string]bool{
+	"state": true, "webhooks": true, "event": true, "deliveries": true, "requests": true, "types": true, "stats": true, "clock": true,
+}
+
+// keysToDamage finds the keys of a kind, or makes one.
+func (l *life) keysToDamage(kind string) []string {
+	keys := l.keysOf(kind)
+	if kind == "aside" {
+		base := l.s.keys.base(0)
+		l.s.client().HSet(l.Context(), stateKey(base), refText(l.waiting.Ref()), garbage)
+		return []string{base + "aside"}
+	}
+	if len(keys) == 0 {
+		l.Fatal("there is no such key")
+	}
+	return keys
+}
+
+// expectLess expects no more of the tenant whose records were damaged than that it goes on.
+func (l *life) expectLess(kind string) {
+	for key := range l.acknowledged {
+		if key.tenant == testTenant || kind == "deliveries" {
+			delete(l.acknowledged, key)
+		}
+	}
+	clear(l.written)
+	if kind == "webhooks" {
+		l.ignored = testTenant // what was scheduled waits for its webhooks
+	}
+}
+
+// wantSetAside checks whether something was set aside, and that the log has all that was.
+func (l *life) wantSetAside(something bool) {
+	l.Helper()
+	n := l.s.SetAside()
+	if something && n == 0 {
+		l.Error("nothing was set aside")
+	}
+	if said := l.logs.FilterMessage("a record in Redis cannot be read; it was set aside").Len(); int64(said) != n {
+		l.Errorf("the log says of %d of %d records that they were set aside", said, n)
+	}
+}

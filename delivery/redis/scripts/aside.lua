@@ -1,0 +1,42 @@
+#!lua flags=allow-oom
+-- aside.lua sets aside what could not be read, unless somebody has changed it since. A
+-- webhook whose record is set aside is paused: nothing is sent to it.
+--
+-- KEYS[1]  the partition
+-- ARGV     for each: key, field or '' for a key as a whole, the value that was read or ''
+--          for a key of the wrong type, why
+-- Result   now in ms
+
+local kinds = {
+  due = 'zset', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash', event = 'string',
+  deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset', types = 'hash', logs = 'set',
+  hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
+  stats = 'hash', aside = 'stream',
+}
+local now = now_ms()
+
+local function pause(key, id)
+  local ref = string.sub(key, #webhooks_key('') + 1) .. ':' .. id
+  raise_version(key)
+  if read_state(ref) then
+    write('HSET', state_key(), ref, 'p')
+    move(ref, 'p', read_clock(now).now)
+  end
+end
+
+for i = 1, #ARGV, 4 do
+  local key, field, value, why = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local kind = string.match(key, '^%a+', #base + 1)
+  local is = read('TYPE', key).ok
+  if is ~= 'none' and is ~= kinds[kind] then
+    set_key_aside(key, 'it is a ' .. is)
+  elseif field ~= '' then
+    if read('HGET', key, field) == value then
+      set_field_aside(key, field, value, why)
+      if kind == 'webhooks' and field ~= 'version' then pause(key, field) end
+    end
+  elseif value ~= '' and read('GET', key) == value then
+    set_key_aside(key, why)
+  end
+end
+return reply({ now })
