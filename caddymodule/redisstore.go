@@ -77,6 +77,10 @@ type RedisStore struct {
 	// cluster. Fixed when the store is first used. Default: 1, and 16 in a cluster.
 	Partitions int `json:"partitions,omitempty"`
 
+	// Whether to open a Redis that may evict accepted events, since its
+	// `maxmemory-policy` is not `noeviction`. Default: false, that is an error.
+	AllowEviction bool `json:"allow_eviction,omitempty"`
+
 	options redis.Options
 }
 
@@ -97,7 +101,7 @@ func (s *RedisStore) Provision(caddy.Context) error {
 }
 
 func (s *RedisStore) resolve(repl *caddy.Replacer) error {
-	o := redis.Options{DB: s.DB, Partitions: s.Partitions}
+	o := redis.Options{DB: s.DB, Partitions: s.Partitions, AllowEviction: s.AllowEviction}
 	for _, field := range []struct {
 		name   string
 		value  string

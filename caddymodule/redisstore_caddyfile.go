@@ -26,9 +26,10 @@ import (
 //		tls
 //		key_prefix <prefix>
 //		partitions <number>
+//		allow_eviction
 //	}
 //
-// With URLs, the block may have key_prefix and partitions.
+// With URLs, the block may have key_prefix, partitions and allow_eviction.
 func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume store name
 	line := *d
@@ -79,6 +80,8 @@ func (s *RedisStore) parsers() map[string]option {
 		"tls":        {parse: bare(&s.TLS)},
 		"key_prefix": one(&s.KeyPrefix),
 		"partitions": {parse: nonZero(integer(&s.Partitions))},
+
+		"allow_eviction": {parse: bare(&s.AllowEviction)},
 	}
 }
 

@@ -28,6 +28,7 @@ func TestRedisIdentity(t *testing.T) {
 		"block":          {Addresses: []string{"localhost:6379"}, DB: 1, Password: "hush"},
 		"default prefix": {Addresses: []string{"localhost:6379"}, DB: 1, KeyPrefix: "webhooks"},
 		"partitions":     {Addresses: []string{"localhost:6379"}, DB: 1, Partitions: 4},
+		"eviction":       {Addresses: []string{"localhost:6379"}, DB: 1, AllowEviction: true},
 	} {
 		if got := identity(same); got != one {
 			t.Errorf("%s: %s is not %s", name, got, one)
@@ -49,12 +50,12 @@ func TestRedisIdentity(t *testing.T) {
 }
 
 func TestRedisOptions(t *testing.T) {
-	s := RedisStore{URLs: []string{"rediss://user:pass%2Fword@a:1", "rediss://user:pass%2Fword@b:1"}, Partitions: 4}
+	s := RedisStore{URLs: []string{"rediss://user:pass%2Fword@a:1", "rediss://user:pass%2Fword@b:1"}, Partitions: 4, AllowEviction: true}
 	if err := s.resolve(caddy.NewReplacer()); err != nil {
 		t.Fatal(err)
 	}
 	o := s.options
-	if o.Username != "user" || o.Password != "pass/word" || o.TLS == nil || o.TLS.ServerName != "" || o.Partitions != 4 || strings.Join(o.Addresses, " ") != "a:1 b:1" {
+	if o.Username != "user" || o.Password != "pass/word" || o.TLS == nil || o.TLS.ServerName != "" || o.Partitions != 4 || !o.AllowEviction || strings.Join(o.Addresses, " ") != "a:1 b:1" {
 		t.Errorf("got %+v", o)
 	}
 }

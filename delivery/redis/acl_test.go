@@ -13,8 +13,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// addReadmeUser adds the user that the README shows, and returns options for it.
-func addReadmeUser(t *testing.T, servers ...*redistest.Server) Options {
+// readmeUser is the command by which the README adds a user.
+func readmeUser(t *testing.T) string {
 	t.Helper()
 	raw, err := os.ReadFile("../../README.md")
 	if err != nil {
@@ -24,8 +24,31 @@ func addReadmeUser(t *testing.T, servers ...*redistest.Server) Options {
 	if line == "" {
 		t.Fatal("the README shows no user")
 	}
+	return line
+}
+
+// readmeClusterRights are what the README says that a Cluster needs, too.
+func readmeClusterRights(t *testing.T) []string {
+	t.Helper()
+	raw, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile("In a Cluster, add `([^`]+)`").FindStringSubmatch(string(raw))
+	if found == nil {
+		t.Fatal("the README does not say what a Cluster needs")
+	}
+	return strings.Fields(found[1])
+}
+
+// addReadmeUser adds the user that the README shows, and returns options for it.
+func addReadmeUser(t *testing.T, servers ...*redistest.Server) Options {
+	t.Helper()
 	// Each store of the suite has its own prefix.
-	line = strings.NewReplacer(">PASSWORD", ">hush", "~webhooks:*", "~test*").Replace(line)
+	line := strings.NewReplacer(">PASSWORD", ">hush", "~webhooks:*", "~test*").Replace(readmeUser(t))
+	if len(servers) > 1 {
+		line += " " + strings.Join(readmeClusterRights(t), " ")
+	}
 	var command []any
 	for word := range strings.FieldsSeq(line) {
 		command = append(command, word)

@@ -79,19 +79,20 @@ type keptClock struct {
 	ahead time.Duration
 }
 
-func (s *Store) keptClocks(ctx context.Context, parts []*partition) ([]keptClock, error) {
+// keptClocks reads the clocks of partitions, and returns an error if it cannot read some.
+func (s *Store) keptClocks(ctx context.Context, parts []*partition) (clocks []keptClock, failed error) {
 	pipe := s.client().Pipeline()
 	kept := make([]*redis.StringCmd, len(parts))
 	for i, p := range parts {
 		kept[i] = pipe.Get(ctx, clockKey(p.base))
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
-	clocks := make([]keptClock, len(parts))
+	clocks = make([]keptClock, len(parts))
 	for i := range kept {
 		b, err := kept[i].Bytes()
 		if err != nil && !errors.Is(err, redis.Nil) {
 			if err := s.mend(ctx, parts[i].base, clockKey(parts[i].base), err); err != nil {
-				return nil, err
+				failed = err
 			}
 		}
 		if len(b) == clockSize {
@@ -99,16 +100,16 @@ func (s *Store) keptClocks(ctx context.Context, parts []*partition) ([]keptClock
 			clocks[i].ahead = time.Duration(binary.BigEndian.Uint64(b[8:])) * time.Millisecond
 		}
 	}
-	return clocks, nil
+	return clocks, failed
 }
 
-// checkClocks warns if Redis's clock is behind the time at which the store was last used.
-func (s *Store) checkClocks(ctx context.Context, parts []*partition) error {
-	clocks, err := s.keptClocks(ctx, parts)
+// checkClocks warns if Redis's clock is behind the time at which the store was last used. It
+// says nothing about a partition that does not answer now.
+func (s *Store) checkClocks(ctx context.Context, parts []*partition) {
+	clocks, _ := s.keptClocks(ctx, parts)
 	for _, c := range clocks {
 		if step := s.Now().Add(c.ahead).Sub(c.at); step < 0 {
 			s.steps.Tell(step)
 		}
 	}
-	return err
 }

@@ -179,20 +179,20 @@ func (e *export) webhooks() error {
 }
 
 // masters lists the servers that have keys.
-func (e *export) masters() (all []*redis.Client, err error) {
-	switch c := e.client().(type) {
+func (s *Store) masters(ctx context.Context) (all []*redis.Client, err error) {
+	switch c := s.client().(type) {
 	case *redis.Client:
 		return []*redis.Client{c}, nil
 	case *redis.ClusterClient:
 		var mu sync.Mutex
-		err = c.ForEachMaster(e.ctx, func(_ context.Context, master *redis.Client) error {
+		err = c.ForEachMaster(ctx, func(_ context.Context, master *redis.Client) error {
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, master)
 			return nil
 		})
 	}
-	return all, e.wrap(err)
+	return all, s.wrap(err)
 }
 
 // groups divides a list into parts that are read at a time, by the sizes of its values.

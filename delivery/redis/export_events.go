@@ -23,7 +23,7 @@ type foundEvent struct {
 }
 
 func (e *export) events() error {
-	masters, err := e.masters()
+	masters, err := e.masters(e.ctx)
 	if err != nil {
 		return err
 	}

@@ -25,8 +25,9 @@ import (
 //	pending:<ref>      zset    event id → due time, or end of the lease
 //	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
 //	                           a webhook without a state does not exist
-//	webhooks:<tenant>  hash    webhook id as text → record; version → how often
-//	                           the tenant's webhooks have changed
+//	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
+//	                           each change of the tenant's webhooks raises; the first
+//	                           is the time in microseconds
 //	event:<tenant>:<id>
 //	                   string  received time (13 digits), nonce of the call (16),
 //	                           place in the call (2), number of deliveries (2),
@@ -58,6 +59,11 @@ import (
 //	                           or some more: mostly less than 1 MB, at most 17 MB
 //	clock              string  what the schedule's clock said last (8), how far it is
 //	                           ahead of Redis's (8)
+//	aside              stream  fields of hashes that were set aside, since they cannot be
+//	                           read: key, field and value. The last 1,000 entries or
+//	                           some more
+//	aside:<key>        any     a key that was set aside: it had the wrong type, or its
+//	                           value cannot be read
 //	stats:<tenant>:<hour>
 //	                   hash    slice of 5 minutes in the hour (1), '1' for success or
 //	                           '0', bucket of the duration (1) → how many requests;

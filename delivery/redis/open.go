@@ -2,14 +2,10 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
-	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
@@ -20,8 +16,8 @@ const (
 	minMajorVersion = 7
 )
 
-// Open connects, checks Redis's version and what the first Open recorded, and warns about
-// settings that lose data.
+// Open connects, and checks Redis's version, what the first Open recorded, and whether the
+// user has all rights. It warns about settings that lose data, or refuses them.
 func (s *Store) Open(ctx context.Context) error {
 	if s.partitions.Load() != nil {
 		return nil
@@ -29,11 +25,14 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := s.options.Validate(); err != nil {
 		return err
 	}
-	info, err := s.client().Info(ctx, "server", "persistence").Result()
+	info, err := s.client().Info(ctx).Result()
 	if err != nil {
 		return s.wrap(err)
 	}
 	if err := checkVersion(infoField(info, "redis_version")); err != nil {
+		return err
+	}
+	if err := s.checkSettings(ctx); err != nil {
 		return err
 	}
 	n, err := s.recordedPartitions(ctx)
@@ -43,16 +42,13 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := s.learnTime(ctx); err != nil {
 		return err
 	}
-	s.warn(ctx, info)
 
 	parts := make([]*partition, n)
 	for i := range parts {
 		parts[i] = &partition{base: s.keys.base(i)}
 		parts[i].hub = follow.NewHub(&source{s, parts[i]})
 	}
-	if err := s.checkClocks(ctx, parts); err != nil {
-		return err
-	}
+	s.checkClocks(ctx, parts)
 	s.partitions.Store(&parts)
 	return nil
 }
@@ -67,10 +63,12 @@ func infoField(info, name string) string {
 	return ""
 }
 
+// checkVersion returns an error if the server says that it is an older Redis. If it does not
+// say so, what counts is whether it can do what the store needs.
 func checkVersion(version string) error {
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(major); err == nil && n < minMajorVersion {
-		return fmt.Errorf("this is Redis %s; the store needs Redis %d.0 or newer", version, minMajorVersion)
+		return fmt.Errorf("this is Redis %s, or a server that can do as much; the store needs Redis %d.0 or newer", version, minMajorVersion)
 	}
 	return nil
 }
@@ -138,36 +136,4 @@ func (s *Store) learn(asked time.Time, ms int64) {
 	if step := s.clock.learn(asked, ms); step != 0 {
 		s.steps.Tell(step)
 	}
-}
-
-// warn logs settings under which accepted events can be lost. A managed Redis may not
-// show its settings.
-func (s *Store) warn(ctx context.Context, info string) {
-	policy, err := s.setting(ctx, "maxmemory-policy")
-	if err == nil && policy != "" && policy != "noeviction" {
-		s.log.Warn("Redis may evict accepted events; set maxmemory-policy to noeviction",
-			zap.String("maxmemory-policy", policy))
-	}
-	if infoField(info, "aof_enabled") != "0" {
-		return
-	}
-	save, err := s.setting(ctx, "save")
-	if err == nil && save == "" {
-		s.log.Warn("Redis keeps nothing on disk: a restart loses webhooks and accepted events; set appendonly to yes")
-	}
-}
-
-var errNoSetting = errors.New("no such setting")
-
-func (s *Store) setting(ctx context.Context, name string) (string, error) {
-	values, err := s.client().ConfigGet(ctx, name).Result()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		s.log.Debug("cannot read a setting of Redis", zap.String("setting", name), zap.Error(s.wrap(err)))
-		return "", err
-	}
-	value, ok := values[name]
-	if !ok {
-		return "", errNoSetting
-	}
-	return value, nil
 }

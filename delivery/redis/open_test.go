@@ -94,22 +94,51 @@ func TestNobodyThere(t *testing.T) {
 	wantError(t, "Open", s.Open(t.Context()), delivery.ErrUnavailable)
 }
 
-func TestWarnings(t *testing.T) {
+// TestEvictionAllowed allows eviction in a configuration that comes later.
+func TestEvictionAllowed(t *testing.T) {
+	o := Options{Addresses: []string{redistest.Start(t, "--maxmemory-policy", "volatile-ttl").Addr}}
+	s := New(o)
+	defer s.Close()
+	if err := s.Open(t.Context()); err == nil {
+		t.Error("it opens although Redis may evict events")
+	}
+	o.AllowEviction = true
+	s.Use(o)
+	if err := s.Open(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSettings opens Redis with settings that lose data.
+func TestSettings(t *testing.T) {
+	evicting := []string{"--maxmemory-policy", "allkeys-lru"}
 	for _, test := range []struct {
-		name string
-		args []string
-		want int
+		name  string
+		args  []string
+		allow bool
+		want  int // warnings; -1 for an error
 	}{
-		{"evicting", []string{"--appendonly", "yes", "--maxmemory-policy", "allkeys-lru"}, 1},
-		{"nothing kept", []string{"--maxmemory-policy", "noeviction"}, 1},
-		{"both", []string{"--maxmemory-policy", "allkeys-lru"}, 2},
-		{"good", []string{"--appendonly", "yes", "--maxmemory-policy", "noeviction"}, 0},
-		{"silent", []string{"--maxmemory-policy", "allkeys-lru", "--rename-command", "CONFIG", ""}, 0},
+		{"evicting", append(evicting, "--appendonly", "yes"), false, -1},
+		{"evicting, silent", append(evicting, "--appendonly", "yes", "--rename-command", "CONFIG", ""), false, -1},
+		{"evicting, allowed", append(evicting, "--appendonly", "yes"), true, 1},
+		{"evicting, allowed, nothing kept", evicting, true, 2},
+		{"nothing kept", []string{"--maxmemory-policy", "noeviction"}, false, 1},
+		{"nothing kept, silent", []string{"--maxmemory-policy", "noeviction", "--rename-command", "CONFIG", ""}, false, 0},
+		{"good", []string{"--appendonly", "yes", "--maxmemory-policy", "noeviction"}, false, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			core, logs := observer.New(zap.WarnLevel)
-			open(t, Options{Addresses: []string{redistest.Start(t, test.args...).Addr}, Logger: zap.New(core)})
-			if logs.Len() != test.want {
+			o := Options{Addresses: []string{redistest.Start(t, test.args...).Addr}, Logger: zap.New(core), AllowEviction: test.allow}
+			if test.want >= 0 {
+				open(t, o)
+			} else {
+				s := New(o)
+				defer s.Close()
+				if err := s.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "noeviction") {
+					t.Errorf("the error is %v", err)
+				}
+			}
+			if logs.Len() != max(0, test.want) {
 				t.Errorf("warned %d times, want %d: %v", logs.Len(), test.want, logs.All())
 			}
 		})

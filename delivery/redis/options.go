@@ -59,6 +59,9 @@ type Options struct {
 	// the first Open and cannot be changed. 0 takes what is recorded, or else 1,
 	// and 16 in a Cluster.
 	Partitions int
+	// AllowEviction opens a Redis whose maxmemory-policy lets it evict what was accepted.
+	// Without it, that is an error of Open.
+	AllowEviction bool
 	// Logger gets warnings about how Redis is set up; nil for none.
 	Logger *zap.Logger
 }

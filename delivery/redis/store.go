@@ -27,6 +27,8 @@ type Store struct {
 
 	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
+	// allowEviction is the configured one, for the next Open.
+	allowEviction atomic.Bool
 	// partitions is nil until the store is open.
 	partitions atomic.Pointer[[]*partition]
 	// turn says with which partition inTurn starts.
@@ -58,14 +60,15 @@ func New(options Options) *Store {
 
 // Use changes how the store is reached: the credentials, TLS, and which nodes to ask
 // first. Commands in progress continue on the old connections. Use also changes the number
-// of partitions for the next Open; if the store is open with another number, the log says
-// so. All other options stay as they were given to New.
+// of partitions and AllowEviction for the next Open; if the store is open with another number
+// of partitions, the log says so. All other options stay as they were given to New.
 func (s *Store) Use(options Options) {
 	if len(options.Addresses) == 0 {
 		options.Addresses = s.options.Addresses
 	}
 	s.conns.use(options)
 	s.wanted.Store(int32(options.Partitions))
+	s.allowEviction.Store(options.AllowEviction)
 	if parts := s.partitions.Load(); parts != nil {
 		if err := s.checkPartitions(len(*parts)); err != nil {
 			s.log.Error("the store goes on as it is, but would not open with this configuration", zap.Error(err))
