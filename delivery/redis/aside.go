@@ -111,7 +111,7 @@ func (s *Store) audit(ctx context.Context, base, cursor string) (next string, er
 	}
 	next, _ = reply[1].(string)
 	if n, _ := reply[2].(int64); n > 0 {
-		s.log.Warn("webhooks had lost their place in the schedule, and have it again", zap.Int64("webhooks", n))
+		s.log.Warn("webhooks had lost their place in the schedule, and have one again", zap.Int64("webhooks", n))
 	}
 	return next, nil
 }

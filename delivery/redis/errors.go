@@ -7,7 +7,6 @@ import (
 	"net"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -35,20 +34,30 @@ var refusals = []struct {
 	{"BUSY", delivery.ErrUnavailable, "Redis is busy with a script that is not ours"},
 	{"NOAUTH", delivery.ErrUnavailable, "Redis requires a password; set it in the store's configuration"},
 	{"WRONGPASS", delivery.ErrUnavailable, "Redis does not accept the user name or password"},
-	{"NOPERM", delivery.ErrUnavailable, lacksPermission},
-	{"ERR The user executing the script can't", delivery.ErrUnavailable, lacksPermission}, // Redis 7.0
+	{"NOPERM", errNoPermission, ""},
+	{"ERR The user executing the script can't", errNoPermission, ""}, // Redis 7.0
 	{"ERR max number of clients", delivery.ErrUnavailable, "Redis has reached its maxclients"},
 	{"ERR AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 	// The rest of this error repeats the arguments, which may be a password.
-	{"ERR unknown command", delivery.ErrUnavailable, "Redis does not know a command that the store needs; it must be Redis 7.0 or newer, with no command renamed"},
+	{"ERR unknown command", errTooOld, "it does not know the"},
 	{"ERR Client sent AUTH", delivery.ErrUnavailable, "Redis has no password set, but one is configured"},
 }
 
-const lacksPermission = "the Redis user lacks a permission: README.md shows a user with all that it needs; Redis says"
+var (
+	// errNoPermission: Redis's words follow.
+	errNoPermission = fmt.Errorf("%w: the Redis user lacks a permission; README.md shows a user with all that it needs; Redis says", delivery.ErrUnavailable)
+	// errTooOld: what is missing follows.
+	errTooOld = fmt.Errorf("%w: the server lacks what the store needs; it must be Redis 7.0 or newer, with no command renamed", delivery.ErrUnavailable)
+	// errAnswer: Redis's words follow. It is unknown what Redis did.
+	errAnswer = errors.New("error from Redis")
+)
 
 // partly begins the error of a script that broke off after it had written something: see
 // common.lua.
 const partly = "PARTLY "
+
+// unknownCommand is the part of the error that has no arguments.
+var unknownCommand = regexp.MustCompile(` command '?[A-Za-z]+'?`)
 
 // where is what Redis adds to the error of a script.
 var where = regexp.MustCompile(` script: [0-9a-f]{40}, on @user_script:\d+\.?$`)
@@ -92,15 +101,19 @@ func wrapAnswer(text string) error {
 			continue
 		}
 		advice := r.advice
-		if advice == lacksPermission {
-			advice += " " + strconv.Quote(words)
+		switch {
+		case errors.Is(r.kind, errNoPermission):
+			advice = words
+		case errors.Is(r.kind, errTooOld):
+			advice += unknownCommand.FindString(words)
 		}
 		if strings.HasPrefix(text, partly) {
-			return fmt.Errorf("a script in Redis broke off in its middle: %s", advice)
+			// No kind: it is unknown what was written.
+			return fmt.Errorf("a script in Redis broke off in its middle: %s: %s", r.kind.Error(), advice)
 		}
 		return fmt.Errorf("%w: %s", r.kind, advice)
 	}
-	return fmt.Errorf("error from Redis: %s", words)
+	return fmt.Errorf("%w: %s", errAnswer, words)
 }
 
 // notSent reports whether an error occurred before anything was sent.

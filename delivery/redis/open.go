@@ -48,6 +48,9 @@ func (s *Store) Open(ctx context.Context) error {
 		parts[i] = &partition{base: s.keys.base(i)}
 		parts[i].hub = follow.NewHub(&source{s, parts[i]})
 	}
+	if err := s.checkRights(ctx, parts); err != nil {
+		return err
+	}
 	s.checkClocks(ctx, parts)
 	s.partitions.Store(&parts)
 	return nil

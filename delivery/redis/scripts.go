@@ -178,6 +178,7 @@ func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, 
 				continue
 			}
 		}
+		c.err = nil // of an earlier try
 		c.readReply(s, asked, reply, err)
 	}
 	return again, movedTo
