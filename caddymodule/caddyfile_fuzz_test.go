@@ -18,7 +18,7 @@ import (
 func FuzzCaddyfile(f *testing.F) {
 	for _, seed := range []string{
 		"store redis redis://user:hush@localhost:6379/1",
-		"store redis redis://a:1 redis://b:2 {\nkey_prefix p\npartitions 4\n}",
+		"store redis redis://a:1 redis://b:2 {\nkey_prefix p\npartitions 4\nwait_replicas 1 2s\n}",
 		"store redis {\naddress a:1 b:2\nsentinel main\nsentinel_username u\nsentinel_password p\nusername u\npassword p\ndb 1\ntls\n}",
 		"event_types a b {env.X}\nsignature_header X-Sig\nstandard_webhooks",
 		"retry {\nattempts 3\ndelay 2m\njitter 1s 60s\n}\ntimeout 15s\nconcurrency 512 32\nretention 14d",

@@ -46,7 +46,7 @@ var optionBlocks = []struct {
 	{
 		name: "redis", in: nested("store redis", "\n\t\t\taddress a:1"), line: 5,
 		bare:     []string{"tls", "allow_eviction"},
-		single:   []string{"sentinel main", "username u", "password p", "db 1", "key_prefix p", "partitions 4"},
+		single:   []string{"sentinel main", "username u", "password p", "db 1", "key_prefix p", "partitions 4", "wait_replicas 1 500ms"},
 		repeated: []string{"address b:1 c:1"},
 	},
 	{

@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	goredis "github.com/redis/go-redis/v9"
@@ -80,6 +81,16 @@ type RedisStore struct {
 	// Whether to open a Redis that may evict accepted events, since its
 	// `maxmemory-policy` is not `noeviction`. Default: false, that is an error.
 	AllowEviction bool `json:"allow_eviction,omitempty"`
+	// How many replicas of Redis must have an event before it is answered with 202.
+	// Redis answers before its replicas have what it has, so that a failover may lose
+	// what was answered last. If fewer confirm an event in time, the answer is 503: the
+	// event is stored, may be delivered, and can be sent again with the same id.
+	// Default: 0.
+	WaitReplicas int `json:"wait_replicas,omitempty"`
+
+	// How long replicas have to confirm an event, at most 4s. Default: 1s, if
+	// `wait_replicas` is set.
+	WaitTimeout caddy.Duration `json:"wait_timeout,omitempty"`
 
 	options redis.Options
 }
@@ -101,7 +112,10 @@ func (s *RedisStore) Provision(caddy.Context) error {
 }
 
 func (s *RedisStore) resolve(repl *caddy.Replacer) error {
-	o := redis.Options{DB: s.DB, Partitions: s.Partitions, AllowEviction: s.AllowEviction}
+	o := redis.Options{
+		DB: s.DB, Partitions: s.Partitions, AllowEviction: s.AllowEviction,
+		WaitReplicas: s.WaitReplicas, WaitTimeout: time.Duration(s.WaitTimeout),
+	}
 	for _, field := range []struct {
 		name   string
 		value  string

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"slices"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -27,9 +28,10 @@ import (
 //		key_prefix <prefix>
 //		partitions <number>
 //		allow_eviction
+//		wait_replicas <number> [<timeout>]
 //	}
 //
-// With URLs, the block may have key_prefix, partitions and allow_eviction.
+// With URLs, the block may have key_prefix, partitions, allow_eviction and wait_replicas.
 func (s *RedisStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume store name
 	line := *d
@@ -82,7 +84,32 @@ func (s *RedisStore) parsers() map[string]option {
 		"partitions": {parse: nonZero(integer(&s.Partitions))},
 
 		"allow_eviction": {parse: bare(&s.AllowEviction)},
+		"wait_replicas":  {parse: s.parseWaitReplicas},
 	}
+}
+
+func (s *RedisStore) parseWaitReplicas(d *caddyfile.Dispenser) error {
+	args := d.RemainingArgs()
+	if len(args) != 1 && len(args) != 2 {
+		return d.ArgErr()
+	}
+	var err error
+	if s.WaitReplicas, err = parseInt(d, args[0]); err != nil {
+		return err
+	}
+	if s.WaitReplicas == 0 {
+		return d.Err("wait_replicas must be more than 0")
+	}
+	if len(args) == 1 {
+		return nil
+	}
+	if s.WaitTimeout, err = parseDuration(d, args[1]); err != nil {
+		return err
+	}
+	if s.WaitTimeout == 0 {
+		return d.Err("the timeout of wait_replicas must be more than 0")
+	}
+	return nil
 }
 
 // check finds here, where the line is known, what can be found before
@@ -95,6 +122,7 @@ func (s *RedisStore) check() error {
 		Addresses: slices.Concat(s.URLs, s.Addresses), SentinelMaster: s.Sentinel,
 		SentinelUsername: s.SentinelUsername, SentinelPassword: s.SentinelPassword,
 		DB: s.DB, Partitions: s.Partitions,
+		WaitReplicas: s.WaitReplicas, WaitTimeout: time.Duration(s.WaitTimeout),
 	}
 	if !hasPlaceholder(s.KeyPrefix) {
 		o.KeyPrefix = s.KeyPrefix

@@ -239,7 +239,7 @@ func (s *scene) poison(bucket []byte, how func(k, v []byte) (key, value []byte))
 // TestPoison changes one record of each bucket in each way. All that does not need it goes
 // on, and what is lost is said.
 func TestPoison(t *testing.T) {
-	lost := map[string]int{"events": 1, "webhooks": 5} // at most
+	lost := map[string]int{"events": 1, "webhooks": 5}            // at most
 	unseen := []string{"ids", "deliveries", "requests", "strips"} // nobody looks at a key that is not an id
 	for _, bucket := range allBuckets {
 		if bytes.Equal(bucket, asideBucket) {

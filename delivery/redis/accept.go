@@ -107,7 +107,7 @@ func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
 	args = append(args, a.refs...)
 	args = append(args, len(a.places))
 	args = append(args, a.args...)
-	return &call{script: acceptScript, base: a.partition.base, args: args}
+	return &call{script: acceptScript, base: a.partition.base, args: args, confirmed: true}
 }
 
 // results decodes the script's reply into the results of its calls.

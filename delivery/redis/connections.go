@@ -36,6 +36,7 @@ type connections struct {
 type clients struct {
 	prompt, waiting redis.UniversalClient
 	topology        *topology // of a Cluster, or nil
+	replication     replication
 }
 
 func (c *clients) close() error {
@@ -99,7 +100,7 @@ func (c *connections) renew() {
 		c.renewed = now
 		old := c.current
 		c.replace()
-		_ = old.waiting.Close() // no command of it is left that matters
+		_ = old.waiting.Close() // what it runs may be repeated
 	}
 }
 
@@ -142,7 +143,8 @@ func sameConnections(a, b *Options) bool {
 	return slices.Equal(a.Addresses, b.Addresses) && a.SentinelMaster == b.SentinelMaster &&
 		a.Username == b.Username && a.Password == b.Password &&
 		a.SentinelUsername == b.SentinelUsername && a.SentinelPassword == b.SentinelPassword &&
-		a.DB == b.DB && sameTLS(a.TLS, b.TLS)
+		a.DB == b.DB && sameTLS(a.TLS, b.TLS) &&
+		a.WaitReplicas == b.WaitReplicas && a.WaitTimeout == b.WaitTimeout
 }
 
 // sameTLS compares what this module sets. It takes any other configuration for a new one.

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
@@ -41,12 +44,12 @@ func TestClusterFailover(t *testing.T) {
 		wantNext(t, f, logged(t, s, hurt.webhook))
 		replicated(t, s, hurt.base)
 		old := cluster.Primary(t, hurt.base)
-		served := serve(s, well.webhook)
+		served, call := serve(s, well.webhook), newCall(s, hurt.webhook, 1, 10, false)
 		begun := time.Now()
 		if err := fault.begin(old); err != nil {
 			t.Fatal(err)
 		}
-		accepted := firstAccepted(t, s, hurt.webhook)
+		accepted := firstAccepted(t, s, call)
 		cluster.AwaitFailover(t, hurt.base, old)
 		over := time.Now()
 		late := max(0, accepted().Sub(over))
@@ -114,6 +117,16 @@ func replicated(t *testing.T, s *Store, base string) {
 	})
 }
 
+// anew is a call with other events.
+func anew(call delivery.AcceptCall) delivery.AcceptCall {
+	call.Nonce = uuid.New()
+	call.Events = slices.Clone(call.Events)
+	for i := range call.Events {
+		call.Events[i].ID = uuid.New()
+	}
+	return call
+}
+
 // acceptWithin is an Accept as the engine makes it.
 func acceptWithin(s *Store, call delivery.AcceptCall) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -122,14 +135,10 @@ func acceptWithin(s *Store, call delivery.AcceptCall) error {
 }
 
 // firstAccepted tries to emit until it can. The function that it returns says when that was.
-func firstAccepted(t *testing.T, s *Store, w *delivery.Webhook) func() time.Time {
+func firstAccepted(t *testing.T, s *Store, call delivery.AcceptCall) func() time.Time {
 	accepted := make(chan time.Time, 1)
 	go func() {
-		call := newCall(s, w, 1, 10, false)
-		for err := acceptWithin(s, call); err != nil && t.Context().Err() == nil; err = acceptWithin(s, call) {
-			if errors.Is(err, delivery.ErrStale) { // the version could not be read before
-				call.Version = version(s, w.Tenant)
-			}
+		for acceptWithin(s, call) != nil && t.Context().Err() == nil {
 			time.Sleep(20 * time.Millisecond)
 		}
 		accepted <- time.Now()
@@ -153,7 +162,7 @@ func serve(s *Store, w *delivery.Webhook) (end func() (accepted int, err error))
 		n     int
 		err   error
 	)
-	stop := make(chan struct{})
+	stop, call := make(chan struct{}), newCall(s, w, 1, 10, false)
 	group.Go(func() {
 		for {
 			select {
@@ -161,7 +170,7 @@ func serve(s *Store, w *delivery.Webhook) (end func() (accepted int, err error))
 				return
 			case <-time.After(20 * time.Millisecond):
 			}
-			if err = acceptWithin(s, newCall(s, w, 1, 10, false)); err != nil {
+			if err = acceptWithin(s, anew(call)); err != nil {
 				return
 			}
 			n++

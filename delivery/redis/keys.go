@@ -68,6 +68,8 @@ import (
 //	                   hash    slice of 5 minutes in the hour (1), '1' for success or
 //	                           '0', bucket of the duration (1) → how many requests;
 //	                           expires when it is no longer kept
+//	waited             string  empty; written after each batch that replicas have to
+//	                           confirm, and only if Options.WaitReplicas is set
 //
 // In addition to the partitions there is <prefix>:meta. common.lua makes the same keys.
 type keys struct{ prefix string }
@@ -85,6 +87,8 @@ func baseOf(key string) string {
 	const end = "}:"
 	return key[:strings.Index(key, end)+len(end)]
 }
+
+func waitedKey(base string) string { return base + "waited" }
 
 func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
 

@@ -94,12 +94,12 @@ func TestNameMoves(t *testing.T) {
 				t.Fatal(err)
 			}
 			replicated(t, s, p.base)
-			connectOften(t, s, old, w)
+			call := newCall(s, w, 1, 10, false)
+			connectOften(t, s, old, call)
 
 			if err := asRoot(t, now).Do(t.Context(), "REPLICAOF", "NO", "ONE").Err(); err != nil {
 				t.Fatal(err)
 			}
-			call := newCall(s, w, 1, 10, false)
 			test.old(t, old, now)
 			n.points.Store(now)
 			if accept(s, call).Err == nil {
@@ -121,7 +121,7 @@ func replicate(t *testing.T, replica, primary *redistest.Server) {
 }
 
 // connectOften has the store open several connections, and leaves them idle.
-func connectOften(t *testing.T, s *Store, server *redistest.Server, w *delivery.Webhook) {
+func connectOften(t *testing.T, s *Store, server *redistest.Server, call delivery.AcceptCall) {
 	t.Helper()
 	const connections = 5
 	if err := server.Freeze(); err != nil {
@@ -130,7 +130,7 @@ func connectOften(t *testing.T, s *Store, server *redistest.Server, w *delivery.
 	var calls sync.WaitGroup
 	for range connections {
 		calls.Go(func() {
-			if err := accept(s, newCall(s, w, 1, 10, false)).Err; err != nil {
+			if err := accept(s, anew(call)).Err; err != nil {
 				t.Error(err)
 			}
 		})

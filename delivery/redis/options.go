@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -19,9 +20,9 @@ const (
 	defaultPartitions        = 1
 	defaultClusterPartitions = 16
 	maxPartitions            = 1024 // more than any cluster needs
-	// maxWaiting is how many commands may block in Redis: one for each partition, and
-	// those of followers that catch up.
-	maxWaiting = 2 * maxPartitions
+	// maxWaiting is how many commands may block in Redis: for each partition one that
+	// follows and one that waits for replicas, and those of followers that catch up.
+	maxWaiting = 4 * maxPartitions
 )
 
 // Limits of one exchange with Redis. A script takes milliseconds; only a fork, a full disk
@@ -30,9 +31,10 @@ const (
 const (
 	dialTimeout = 2 * time.Second
 	ioTimeout   = 3 * time.Second
-	// waitingTimeout is for commands that block for some seconds: follow.Hub has them block
-	// for 2 s.
-	waitingTimeout = ioTimeout + 2*time.Second
+	// maxWaitTimeout is less than the time after which the engine gives an Accept up.
+	maxWaitTimeout = 4 * time.Second
+	// waitingTimeout is for commands that block: for replicas, or, for follow.Hub, for 2 s.
+	waitingTimeout = ioTimeout + maxWaitTimeout
 )
 
 // Options say where Redis is and how to use it.
@@ -62,6 +64,12 @@ type Options struct {
 	// AllowEviction opens a Redis whose maxmemory-policy lets it evict what was accepted.
 	// Without it, that is an error of Open.
 	AllowEviction bool
+	// WaitReplicas is how many replicas must have an event before it counts as
+	// accepted; 0 for none. If fewer confirm it within WaitTimeout, the outcome of
+	// Accept is unknown. Changes of webhooks do not wait.
+	WaitReplicas int
+	// WaitTimeout is 1 s if it is 0, and at most 4 s.
+	WaitTimeout time.Duration
 	// Logger gets warnings about how Redis is set up; nil for none.
 	Logger *zap.Logger
 }
@@ -80,6 +88,12 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, o.Partitions)
 	case o.SentinelMaster == "" && (o.SentinelUsername != "" || o.SentinelPassword != ""):
 		return errors.New("sentinel_username and sentinel_password need sentinel")
+	case o.WaitReplicas < 0:
+		return fmt.Errorf("wait_replicas must not be less than 0, but is %d", o.WaitReplicas)
+	case o.WaitReplicas == 0 && o.WaitTimeout != 0:
+		return errors.New("a timeout of wait_replicas needs a number of replicas")
+	case o.WaitReplicas > 0 && o.WaitTimeout != 0 && (o.WaitTimeout < time.Millisecond || o.WaitTimeout > maxWaitTimeout):
+		return fmt.Errorf("the timeout of wait_replicas must be 1ms to %s, not %s", maxWaitTimeout, o.WaitTimeout)
 	case strings.ContainsAny(o.KeyPrefix, "{}"):
 		return errors.New("key_prefix must not contain braces")
 	}
@@ -89,15 +103,17 @@ func (o *Options) Validate() error {
 // clients makes clients that connect when they are first used.
 func (o *Options) clients() *clients {
 	prompt, waiting := o.universal(0, ioTimeout), o.universal(maxWaiting, waitingTimeout)
+	c := &clients{replication: replication{o.WaitReplicas, cmp.Or(o.WaitTimeout, defaultWaitTimeout)}}
 	switch {
 	case o.SentinelMaster != "":
-		return &clients{prompt: redis.NewFailoverClient(prompt.Failover()), waiting: redis.NewFailoverClient(waiting.Failover())}
+		c.prompt, c.waiting = redis.NewFailoverClient(prompt.Failover()), redis.NewFailoverClient(waiting.Failover())
 	case o.cluster():
-		t := newTopology(o)
-		return &clients{prompt: t.client(prompt), waiting: t.client(waiting), topology: t}
+		c.topology = newTopology(o)
+		c.prompt, c.waiting = c.topology.client(prompt), c.topology.client(waiting)
 	default:
-		return &clients{prompt: redis.NewClient(prompt.Simple()), waiting: redis.NewClient(waiting.Simple())}
+		c.prompt, c.waiting = redis.NewClient(prompt.Simple()), redis.NewClient(waiting.Simple())
 	}
+	return c
 }
 
 // universal are the options of a client that has at most the given number of connections to

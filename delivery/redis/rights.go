@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/redis/go-redis/v9"
 )
 
 var rightsScript = loadScript("rights")
@@ -85,12 +83,10 @@ func (s *Store) checkRights(ctx context.Context, parts []*partition) error {
 	}
 	calls := make([]*call, len(parts))
 	for i, p := range parts {
-		calls[i] = &call{script: rightsScript, base: p.base, args: args}
+		calls[i] = &call{script: rightsScript, base: p.base, args: args, whole: true}
 	}
 	// The user must have both EVAL and EVALSHA, which knows the script after the first.
-	s.exchange(ctx, calls, func(on redis.Cmdable, c *call) *redis.Cmd {
-		return on.Eval(ctx, c.script.source, c.keys(), c.args...)
-	})
+	s.runAll(ctx, calls...)
 	for _, c := range calls {
 		if err := refusedTrials(c); err != nil {
 			return err

@@ -100,7 +100,7 @@ func TestOtherServers(t *testing.T) {
 		"a command missing": {"redis_version:7.2.4", "*3\r\n:0\r\n$7\r\nZMSCORE\r\n$41\r\n-ERR Unknown Redis command called from script", "ZMSCORE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := New(Options{Addresses: []string{serve(t, test.info, test.eval)}})
+			s := New(Options{Addresses: []string{imitate(t, test.info, test.eval)}})
 			defer s.Close()
 			err := s.Open(t.Context())
 			if err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "secret") {
@@ -110,9 +110,9 @@ func TestOtherServers(t *testing.T) {
 	}
 }
 
-// serve runs a server that answers INFO and EVAL as given, and what else Open asks as Redis
+// imitate runs a server that answers INFO and EVAL as given, and what else Open asks as Redis
 // does. It returns its address.
-func serve(t *testing.T, info, eval string) string {
+func imitate(t *testing.T, info, eval string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -68,6 +68,9 @@ type call struct {
 	script *script
 	base   string
 	args   []any
+	// confirmed says that the call succeeds only if the replicas that Options asks for
+	// have what it wrote.
+	confirmed bool
 
 	whole bool  // whether Redis needs the source of the script
 	reply []any // begins with Redis's time, from which the clock has learned
@@ -114,13 +117,17 @@ func (s *Store) runAll(ctx context.Context, calls ...*call) {
 
 // exchange sends the calls and returns those that have to be sent again, if they may.
 func (s *Store) exchange(ctx context.Context, clients *clients, calls []*call, mayRepeat bool) []*call {
+	client, replicas := clients.prompt, replication{}
+	if calls[0].confirmed && clients.replication.replicas > 0 {
+		client, replicas = clients.waiting, clients.replication
+	}
 	if clients.topology == nil {
-		again, _ := s.exchangeWith(ctx, clients.prompt, calls, mayRepeat)
+		again, _ := s.exchangeWith(ctx, client, replicas, calls, mayRepeat)
 		return again
 	}
 	nodes := make(map[redis.UniversalClient][]*call, 1)
 	for _, c := range calls {
-		node, err := nodeOf(ctx, clients.prompt, c.base)
+		node, err := nodeOf(ctx, client, c.base)
 		if err != nil {
 			c.err = s.unreachable(err)
 			continue
@@ -136,7 +143,7 @@ func (s *Store) exchange(ctx context.Context, clients *clients, calls []*call, m
 	)
 	for node, calls := range nodes {
 		group.Go(func() {
-			repeat, address := s.exchangeWith(ctx, node, calls, mayRepeat)
+			repeat, address := s.exchangeWith(ctx, node, replicas, calls, mayRepeat)
 			mu.Lock()
 			defer mu.Unlock()
 			again = append(again, repeat...)
@@ -152,15 +159,19 @@ func (s *Store) exchange(ctx context.Context, clients *clients, calls []*call, m
 
 // exchangeWith sends calls to one server. If a slot has moved, it also returns the address of
 // the node that has it.
-func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, calls []*call, mayRepeat bool) (again []*call, movedTo string) {
+func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, replicas replication, calls []*call, mayRepeat bool) (again []*call, movedTo string) {
 	asked := time.Now()
 	cmds := make([]*redis.Cmd, len(calls))
-	if len(calls) == 1 {
+	var confirmation *confirmation
+	if len(calls) == 1 && replicas.replicas == 0 {
 		cmds[0] = calls[0].send(ctx, server)
 	} else {
 		pipe := server.Pipeline()
 		for i, c := range calls {
 			cmds[i] = c.send(ctx, pipe)
+		}
+		if replicas.replicas > 0 {
+			confirmation = replicas.confirm(ctx, pipe, calls[0].base)
 		}
 		_, _ = pipe.Exec(ctx) // each command has its own error
 	}
@@ -180,6 +191,9 @@ func (s *Store) exchangeWith(ctx context.Context, server redis.UniversalClient, 
 		}
 		c.err = nil // of an earlier try
 		c.readReply(s, asked, reply, err)
+		if c.err == nil && confirmation != nil {
+			c.err = confirmation.err()
+		}
 	}
 	return again, movedTo
 }
