@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -11,6 +12,18 @@ import (
 
 // Accept stores the events of each call and schedules their deliveries.
 func (s *Store) Accept(_ context.Context, batch delivery.AcceptBatch) []delivery.Accepted {
+	results := s.accept(batch)
+	if n := len(batch.Calls); n > 1 && errors.Is(results[0].Err, errDamaged) && s.usable() == nil {
+		for i := range results { // all but those that need the damaged page
+			one := batch
+			one.Calls = batch.Calls[i : i+1]
+			results[i] = s.accept(one)[0]
+		}
+	}
+	return results
+}
+
+func (s *Store) accept(batch delivery.AcceptBatch) []delivery.Accepted {
 	results := make([]delivery.Accepted, len(batch.Calls))
 	err := s.writer.add(&write{kind: newEvents, do: func(t *txn) (err error) {
 		a := acceptance{

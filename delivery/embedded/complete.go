@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -10,15 +11,22 @@ import (
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
-// delivery. All outcomes of a call are written, or none.
+// delivery. All outcomes of a call are written, or none, unless the database is damaged.
 func (s *Store) Complete(_ context.Context, outcomes []delivery.Outcome) []error {
 	if len(outcomes) == 0 {
 		return nil
 	}
-	if err := s.complete(outcomes); err != nil {
-		return slices.Repeat([]error{err}, len(outcomes))
+	err := s.complete(outcomes)
+	if err == nil {
+		return nil
 	}
-	return nil
+	errs := slices.Repeat([]error{err}, len(outcomes))
+	if len(outcomes) > 1 && errors.Is(err, errDamaged) && s.usable() == nil {
+		for i := range outcomes { // all but those that need the damaged page
+			errs[i] = s.complete(outcomes[i : i+1])
+		}
+	}
+	return errs
 }
 
 func (s *Store) complete(outcomes []delivery.Outcome) error {

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -78,4 +80,58 @@ func (s *scene) useDamaged(folder string) {
 		s.t.Logf("%d missing, %d lines, %v, %v", len(missing), s.said.Len(), health, s.errs)
 	}
 	_ = s.Close() // if a page is damaged, it may not work
+}
+
+// TestDamagedPage makes the page unreadable that has the last events. All other events are
+// delivered, emits are accepted, and health and the log say what is the matter.
+func TestDamagedPage(t *testing.T) {
+	s := newScene(t, 400)
+	checkpoint(t, s.Store)
+	database, journal := abandon(t, s.Store)
+	number := number8(s.eventNumber(s.events["load-0"][60]))
+	size := os.Getpagesize()
+	damaged := 0
+	for at := 2 * size; at < len(database); at += size {
+		if page := database[at : at+size]; page[8] == 2 && bytes.Contains(page, append([]byte{0}, number...)) && bytes.Count(page, []byte("alert_active")) > 1 {
+			page[0]++ // the page's own number
+			damaged++
+		}
+	}
+	if damaged == 0 {
+		t.Fatal("no page has the event")
+	}
+	again := &scene{t: t, events: s.events, pending: s.pending}
+	core, said := observer.New(zapcore.ErrorLevel)
+	again.Store, again.said = New(left(t, database, journal), WithLogger(zap.New(core))), said
+	if err := again.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	missing := again.use()
+	if n := len(missing); n == 0 || n > 12 {
+		t.Errorf("%d events were not delivered", n)
+	}
+	if int64(len(missing)) > again.SetAside() || said.Len() == 0 {
+		t.Errorf("%d are missing, %d were set aside, and the log says %v", len(missing), again.SetAside(), said.All())
+	}
+	if err := again.Ping(t.Context(), 0); err == nil || !strings.Contains(err.Error(), "caddy webhooks check") {
+		t.Errorf("Ping: %v", err)
+	}
+	for _, err := range again.errs {
+		if !strings.HasPrefix(err.Error(), "event: ") && !strings.HasPrefix(err.Error(), "a row of it: ") && !strings.HasPrefix(err.Error(), "a page of") {
+			t.Errorf("something else failed: %v", err)
+		}
+	}
+	_ = again.Close() // the commit may need the page
+}
+
+// eventNumber is the number of an event.
+func (s *scene) eventNumber(id uuid.UUID) (number uint64) {
+	s.t.Helper()
+	if err := s.read(func(v *view) (err error) {
+		number, _, err = s.storedEvent(v, "load-0", id)
+		return err
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	return number
 }

@@ -75,7 +75,17 @@ func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
 // Requests reads a page of the log.
 func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFilter) (delivery.RequestPage, error) {
 	f.Limit = min(max(1, f.Limit), delivery.MaxPage)
-	p := pageReader{store: s, tenant: tenant, filter: &f}
+	page, err := s.page(tenant, &f, false)
+	if errors.Is(err, errDamaged) {
+		page, err = s.page(tenant, &f, true)
+	}
+	return page, err
+}
+
+// page reads a page of the log. If it is to be careful, it leaves out rows on pages of the
+// database that are damaged.
+func (s *Store) page(tenant string, f *delivery.RequestFilter, careful bool) (delivery.RequestPage, error) {
+	p := pageReader{store: s, tenant: tenant, filter: f, careful: careful}
 	var ok bool
 	if p.first, p.before, ok = f.Bounds(); !ok {
 		return delivery.RequestPage{}, nil
@@ -96,6 +106,7 @@ type pageReader struct {
 	tx            *view
 	tenant        string
 	filter        *delivery.RequestFilter
+	careful       bool
 	first, before uuid.UUID
 	page          delivery.RequestPage
 }
@@ -114,7 +125,7 @@ func (p *pageReader) ofLog() error {
 			p.page.Next = p.before
 			return nil
 		}
-		r, _, err := p.store.row(p.tx, p.tenant, id)
+		r, err := p.row(id)
 		switch {
 		case err == nil:
 			p.page.Requests = append(p.page.Requests, r)
@@ -129,6 +140,22 @@ func (p *pageReader) ofLog() error {
 		}
 	}
 	return nil
+}
+
+// row reads a row of the page.
+func (p *pageReader) row(id uuid.UUID) (r delivery.Request, err error) {
+	if !p.careful {
+		r, _, err = p.store.row(p.tx, p.tenant, id)
+		return r, err
+	}
+	err = guarded(func() (err error) {
+		r, _, err = p.store.row(p.tx, p.tenant, id)
+		return err
+	})
+	if errors.Is(err, errDamaged) {
+		err = delivery.ErrNotFound
+	}
+	return r, err
 }
 
 // which says whose log to read, and of which event type (0 for all); ok is false if the
@@ -249,7 +276,7 @@ func (p *pageReader) ofEvent() error {
 	}
 	ids, p.page.Next = p.filter.Newest(ids)
 	for _, id := range ids {
-		r, _, err := p.store.row(p.tx, p.tenant, id)
+		r, err := p.row(id)
 		if errors.Is(err, delivery.ErrNotFound) {
 			continue // deleted meanwhile
 		}

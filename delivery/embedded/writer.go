@@ -274,6 +274,9 @@ func (s *Store) failure(err error, writing bool) error {
 		return fmt.Errorf("%w: %w", delivery.ErrFull, err)
 	case !writing:
 		return err
+	case errors.Is(err, errDamaged):
+		s.broken = err
+		return err
 	default:
 		s.broken = fmt.Errorf("%w: writing failed, and the disk may be failing: %w; restart Caddy when the disk works again", delivery.ErrUnavailable, err)
 		return fmt.Errorf("write to the disk: %w", err)
