@@ -25,7 +25,7 @@ func init() {
 		Usage: "<command>",
 		Short: "Works with the stores of the webhooks app",
 		CobraFunc: func(cmd *cobra.Command) {
-			cmd.AddCommand(copyCommand())
+			cmd.AddCommand(copyCommand(), checkCommand())
 		},
 	})
 }

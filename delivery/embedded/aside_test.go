@@ -200,10 +200,9 @@ func (s *scene) sweepAll() {
 // poisons change a record of a bucket.
 var poisons = map[string]func(k, v []byte) (key, value []byte){
 	"value flipped": func(k, v []byte) ([]byte, []byte) { return k, flipped(v, int64(len(v)/2)) },
-	"sum flipped":   func(k, v []byte) ([]byte, []byte) { return k, flipped(v, int64(len(v)-1)) },
 	"key flipped":   func(k, v []byte) ([]byte, []byte) { return flipped(k, int64(len(k)-1)), v },
 	"truncated":     func(k, v []byte) ([]byte, []byte) { return k, v[:len(v)/2] },
-	"emptied":       func(k, v []byte) ([]byte, []byte) { return k, nil },
+	"emptied":       func(k, _ []byte) ([]byte, []byte) { return k, nil },
 	"other's":       nil, // the value is that of another key
 }
 

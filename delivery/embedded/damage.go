@@ -40,11 +40,14 @@ type damagedRecord struct {
 // again notes them again.
 const maxNoted = 1000
 
+// maxKey is more than the length of any key. A damaged page may have one of any length.
+const maxKey = 1 << 10
+
 // note notes a record that cannot be read.
 func (d *damage) note(bucket byte, key []byte, whole bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	r := damagedRecord{bucket, string(key), whole}
+	r := damagedRecord{bucket, string(key[:min(len(key), maxKey)]), whole}
 	if id := r.id(); !d.known[id] && len(d.noted) < maxNoted {
 		if d.known == nil {
 			d.known = make(map[string]bool)

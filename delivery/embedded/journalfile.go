@@ -174,8 +174,8 @@ func (j *journal) read(known epochs, least int64) ([]byte, error) {
 		return nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
 	}
 	head, ok := decodeFileHead(content)
-	if err := j.isOwn(head, ok, size, known); err != nil {
-		return nil, err
+	if file, what := j.isOwn(head, ok, size, known); what != "" {
+		return nil, damagedFile(filepath.Join(filepath.Dir(j.path), file), what)
 	}
 	j.size = max(size, least)
 	if size < least {
@@ -193,21 +193,22 @@ func (j *journal) read(known epochs, least int64) ([]byte, error) {
 	return content, nil
 }
 
-// isOwn checks a journal's head against what the database knows.
-func (j *journal) isOwn(head fileHead, ok bool, size int64, known epochs) error {
+// isOwn checks a journal's head against what the database knows. It says which file is not
+// as it should be, if any.
+func (j *journal) isOwn(head fileHead, ok bool, size int64, known epochs) (file, what string) {
 	switch {
 	case !ok:
-		return j.damaged("has a damaged head")
+		return journalName, "has a damaged head"
 	case head.id != j.id:
-		return j.damaged("belongs to another database")
+		return journalName, "belongs to another database"
 	case size < head.size:
-		return j.damaged(fmt.Sprintf("has lost its end: it has %d of %d bytes", size, head.size))
+		return journalName, fmt.Sprintf("has lost its end: it has %d of %d bytes", size, head.size)
 	case head.epoch < known.recorded:
-		return j.damaged("is older than the database beside it")
+		return journalName, "is older than the database beside it"
 	case head.epoch > known.committed+1:
-		return damagedFile(filepath.Join(filepath.Dir(j.path), fileName), "is older than the journal beside it, or has lost its last commit")
+		return fileName, "is older than the journal beside it, or has lost its last commit"
 	default:
-		return nil
+		return "", ""
 	}
 }
 

@@ -160,6 +160,28 @@ func (s *Store) restore(deliveries bool) error {
 			return err
 		}
 	}
+	for noted := int64(-1); noted != s.damage.noting(); {
+		noted = s.damage.noting()
+		if err := s.write(alone, orphans); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// orphans notes pending deliveries whose events are lost.
+func orphans(t *txn) error {
+	if err := t.flush(); err != nil {
+		return err
+	}
+	t.whole = true
+	events, pending := t.bucket(eventsBucket), t.bucket(pendingBucket)
+	c := pending.cursor()
+	for k, _ := c.First(); k != nil; k, _ = c.Next() {
+		if events.sealed(k[:8]) == nil {
+			pending.undecodable(k)
+		}
+	}
 	return nil
 }
 

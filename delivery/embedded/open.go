@@ -33,8 +33,8 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 	s.wakeToSetAside()
-	if err := s.restore(lost); err != nil {
-		return errors.Join(err, s.shut())
+	if err := s.restore(lost); err != nil && !errors.Is(err, errDamaged) { // which health says
+		return errors.Join(fmt.Errorf("%s: %w", s.folder, err), s.shut())
 	}
 	return nil
 }
@@ -134,6 +134,9 @@ func (s *Store) shut() error {
 func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 	if err := os.MkdirAll(s.folder, 0o700); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
+	}
+	if err := verify(s.folder); err != nil {
+		return nil, nil, err
 	}
 	path := filepath.Join(s.folder, fileName)
 	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
