@@ -22,7 +22,7 @@ type Cluster struct{ Servers []*Server }
 func StartReplicated(t testing.TB, shards int, nodeTimeout time.Duration, args ...string) *Cluster {
 	t.Helper()
 	args = append([]string{
-		"--cluster-node-timeout", fmt.Sprint(nodeTimeout.Milliseconds()), "--repl-diskless-sync-delay", "0",
+		"--cluster-node-timeout", fmt.Sprint(nodeTimeout.Milliseconds()), "--repl-diskless-sync-delay", "0", "--cluster-replica-validity-factor", "0",
 	}, args...)
 	c := &Cluster{startNodes(t, 2*shards, shards, args...)}
 	awaitWhole(t, c.Servers[:shards], 2*shards)

@@ -23,7 +23,7 @@ import (
 const BinaryEnv = "WEBHOOKS_REDIS_SERVER"
 
 const (
-	startTimeout = 30 * time.Second
+	startTimeout = time.Minute
 	pollEvery    = 5 * time.Millisecond
 	maxStarts    = 5
 )
