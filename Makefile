@@ -16,6 +16,11 @@ bench: build ## Measure what is promised, on this machine; see bench/README.md
 	@redis=$$($(need) redis) && go build -o bin/bench ./bench && \
 		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy $(ARGS)
 
+.PHONY: chaos
+chaos: ## Break everything while it works, and check that nothing is lost; some 20 minutes
+	@redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis \
+		go test -v -count=1 -tags chaos -timeout 60m -run '^Test(Chaos|Eviction)$$' ./chaos $(ARGS)
+
 .PHONY: build
 build: ## Build bin/caddy: Caddy with this module
 	@[ -e bin/caddy ] || echo "Building Caddy; the first time takes some minutes."
@@ -49,7 +54,7 @@ fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
 
 .PHONY: lint
 lint: ## Run the linters alone
-	go vet ./...
+	go vet ./... && go vet -tags chaos ./chaos
 	linter=$$($(need) golangci-lint) && $$linter fmt --diff && $$linter run --allow-parallel-runners
 	for file in $(caddyfiles); do go run ./cmd/caddy fmt $$file >/dev/null || exit 1; done
 	sh -n scripts/need && sh -n .ci/run

@@ -1,0 +1,26 @@
+package chaos
+
+import (
+	"testing"
+	"time"
+)
+
+// quick are the scenarios that run with all other tests. They take a minute in all.
+var quick = []scenario{
+	{name: "kill -9 of Redis", store: "redis, always", start: standalone("always"), play: killRedis(2)},
+	{name: "Redis hangs", store: "redis, always", start: standalone("always"), play: hangRedis(3 * time.Second)},
+	{name: "answers are lost", store: "redis, always", start: proxied, play: loseAnswers(3 * time.Second)},
+	{name: "kill -9 of Caddy", store: "redis, always", start: standalone("always"), play: killCaddys(4)},
+	{name: "kill -9 of Caddy", store: "embedded", start: embedded, play: killCaddys(4)},
+}
+
+// TestQuick plays the quick scenarios.
+func TestQuick(t *testing.T) { playAll(t, quick) }
+
+// playAll plays scenarios one after the other.
+func playAll(t *testing.T, scenarios []scenario) {
+	for i := range scenarios {
+		sc := &scenarios[i]
+		t.Run(sc.store+": "+sc.name, sc.run)
+	}
+}
