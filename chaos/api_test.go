@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -129,11 +128,11 @@ func readAnswer(r reply, ids []uuid.UUID) answer {
 	}
 }
 
-// saysUnknown reports whether a 503 says that the events may be stored.
+// saysUnknown reports whether a 503 says that the events may be stored, or says nothing that
+// can be read. Any other 503 promises that they are not.
 func saysUnknown(r reply) bool {
-	var problem struct{ Type, Detail string }
-	return json.Unmarshal(r.body, &problem) != nil ||
-		cmp.Or(problem.Type, "about:blank") != "about:blank" || strings.Contains(problem.Detail, "The store failed")
+	var problem struct{ Type string }
+	return json.Unmarshal(r.body, &problem) != nil || strings.HasSuffix(problem.Type, "#outcome-unknown")
 }
 
 // delivery and storedEvent are what GET api/events/{id} says.
