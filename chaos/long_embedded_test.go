@@ -39,13 +39,17 @@ func fillDisk(d time.Duration) func(s *stage) {
 	}
 }
 
+// noticed is how long Caddy may take to notice that its files are gone: it looks once a
+// second. What it accepts meanwhile is lost, too.
+const noticed = 2 * time.Second
+
 // deleteFolder deletes the store under a running Caddy. What was emitted before is lost, by
-// order of the admin. From then on nothing may be accepted, until Caddy is started again.
+// order of the admin. Soon nothing may be accepted any more, until Caddy is started again.
 func deleteFolder(s *stage) {
 	s.some(time.Second, 2*time.Second)
 	s.fault("the folder is deleted", repeats|forgets, func() {
 		s.must(os.RemoveAll(s.folder))
-		s.forgiven = time.Now()
+		s.forgiven = time.Now().Add(noticed)
 		s.refused()
 		s.note("health says: %v", s.caddys[0].health())
 		s.caddys[0].kill()
