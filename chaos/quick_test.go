@@ -14,13 +14,13 @@ var quick = []scenario{
 	{name: "kill -9 of Caddy", store: "embedded", start: embedded, play: killCaddys(4)},
 }
 
-// TestQuick plays the quick scenarios.
-func TestQuick(t *testing.T) { playAll(t, quick) }
-
-// playAll plays scenarios one after the other.
-func playAll(t *testing.T, scenarios []scenario) {
-	for i := range scenarios {
-		sc := &scenarios[i]
-		t.Run(sc.store+": "+sc.name, sc.run)
+// TestQuick plays the quick scenarios side by side: mostly they wait for leases to end.
+func TestQuick(t *testing.T) {
+	for i := range quick {
+		sc := &quick[i]
+		t.Run(sc.title(), func(t *testing.T) {
+			t.Parallel()
+			sc.run(t)
+		})
 	}
 }

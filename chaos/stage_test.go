@@ -58,6 +58,8 @@ type stage struct {
 	notes    []string  // for the table
 }
 
+func (sc *scenario) title() string { return sc.store + ": " + sc.name }
+
 // run plays a scenario and audits what has become of it.
 func (sc *scenario) run(t *testing.T) {
 	t.Helper()
