@@ -114,12 +114,21 @@ func errorLines(s *source) (lines []string) {
 	return lines
 }
 
-// healthFiles have what health can say: what does not work, and the reasons.
-var healthFiles = []string{
-	"delivery/health.go", "delivery/watch.go",
-	"delivery/redis/errors.go", "delivery/redis/open.go", "delivery/redis/topology.go",
-	"delivery/embedded/damage.go", "delivery/embedded/journalfile.go", "delivery/embedded/open.go",
-	"delivery/embedded/presence.go", "delivery/embedded/upgrade.go", "delivery/embedded/writer.go",
+// saysHealth reports whether a file has what health can say: what does not work, and the
+// reasons, which are errors of the stores. Others are told to those who copy or check one, or
+// by caddy validate.
+func saysHealth(path string) bool {
+	folder, name := filepath.Split(path)
+	switch folder {
+	case "delivery/":
+		return name == "health.go" || name == "watch.go"
+	case "delivery/redis/", "delivery/embedded/":
+		return !slices.ContainsFunc([]string{"export", "import", "options", "check", "salvage", "doc"}, func(prefix string) bool {
+			return strings.HasPrefix(name, prefix)
+		})
+	default:
+		return false
+	}
 }
 
 var (
@@ -129,17 +138,17 @@ var (
 	ends = regexp.MustCompile(`^[…\s:(]+|[…\s:()]+$`)
 )
 
-// notSaid are parts of texts in these files that are no sentences of ours.
+// notSaid are parts of texts in these files that health never says.
 var notSaid = []string{
-	"ERR ",            // what Redis says
-	`\d`,              // a regular expression
-	"no such setting", // is never passed on
+	`\d`, "local read_only =", // in code and patterns
+	"ERR ", "The user executing the script", "no such key", "number of arguments", "not an integer", // by which Redis's answers are recognised
+	"this machine's clock", // of a warning
 }
 
 // healthSentences are what the file has that health may say. Texts of one or two words are
 // none.
 func healthSentences(s *source) (sentences []string) {
-	if !slices.Contains(healthFiles, s.path) {
+	if !saysHealth(s.path) {
 		return nil
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
