@@ -69,7 +69,7 @@ func killPrimary(s *stage) {
 	key := s.partitionKey(s.random.IntN(tenants))
 	old := s.cluster.Primary(s.t, key)
 	s.some(time.Second, 2*time.Second)
-	s.fault("kill -9 of a primary", repeats|forgets, func() {
+	s.fault("kill -9 of a primary", failover, func() {
 		old.Kill()
 		s.cluster.AwaitFailover(s.t, key, old)
 	})
@@ -85,12 +85,12 @@ func hangPrimary(s *stage) {
 	key := s.partitionKey(s.random.IntN(tenants))
 	old := s.cluster.Primary(s.t, key)
 	s.some(time.Second, 2*time.Second)
-	s.fault("SIGSTOP of a primary", repeats|forgets, func() {
+	s.fault("SIGSTOP of a primary", failover, func() {
 		s.must(old.Freeze())
 		s.cluster.AwaitFailover(s.t, key, old)
 	})
 	s.served()
-	s.fault("SIGCONT of the primary", repeats|forgets, func() { s.must(old.Thaw()) })
+	s.fault("SIGCONT of the primary", failover, func() { s.must(old.Thaw()) })
 	s.some(2*time.Second, 3*time.Second)
 	s.served()
 }
@@ -122,7 +122,7 @@ func leaveShard(d time.Duration) func(s *stage) {
 		began := time.Now()
 		time.Sleep(10 * time.Second)
 		var gone, back time.Time
-		s.fault("a shard is away", repeats|forgets, func() {
+		s.fault("a shard is away", failover, func() {
 			gone = time.Now()
 			primary.Kill()
 			replica.Kill()

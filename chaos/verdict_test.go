@@ -15,6 +15,11 @@ const (
 	repeats effect = 1 << iota
 	// forgets: the log may have no row for what was sent.
 	forgets
+	// drops: what is not acknowledged may be gone, although it was sent.
+	drops
+
+	// failover: another server goes on with what it has.
+	failover = repeats | forgets | drops
 )
 
 // aftermath is how long after its end a fault still has effects: until connections and
@@ -72,7 +77,7 @@ func (j *judge) event(id uuid.UUID, e *event, stored *storedEvent, rows []row) {
 		}
 	case e.unknown:
 		j.unknown++
-		if stored == nil && len(e.arrivals) > 0 && !j.mayLose && !forgiven {
+		if stored == nil && len(e.arrivals) > 0 && !j.explained(drops, e.first, time.Now()) && !forgiven {
 			j.complain(id, "was sent, and is not stored")
 		}
 		if stored != nil {
