@@ -25,6 +25,9 @@ type claimer struct {
 	wake      chan struct{} // of capacity 1: it should look again
 
 	nextClaim time.Time // when it should claim next; zero for now
+	// nextDue is when anything falls due, as far as this process knows: before that, room
+	// for more is no reason to claim.
+	nextDue time.Time
 	// overdue: it sleeps although it should have claimed, or will sleep for longer than
 	// it should. It is woken as soon as it may claim.
 	overdue bool
@@ -97,7 +100,7 @@ func (d *dispatcher) plan(c *claimer, now time.Time) (room *promise, sleep time.
 		d.setOverdue(c, true)
 		return nil, time.Hour, false // whatever makes room will wake the claimer
 	}
-	c.nextClaim = notDue // whatever becomes due while the claim runs brings it forward
+	c.nextClaim, c.nextDue = notDue, notDue // whatever becomes due while the claim runs brings them forward
 	p := d.slots.promise(c.partition, !c.failing, &c.turns)
 	p.Lease = d.lease()
 	c.promised = &p
@@ -133,9 +136,11 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 	}
 	now := time.Now()
 	if c.failing = err != nil; c.failing {
+		c.nextDue = now
 		d.claimBy(c, now.Add(claimed.Next))
 	} else {
 		c.dueSince = now.Add(claimed.Next - claimed.Oldest)
+		c.nextDue = earlier(c.nextDue, now.Add(claimed.Due))
 		d.claimBy(c, c.turns.claimAgain(room.slots, claimed, now))
 	}
 	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
@@ -169,23 +174,27 @@ func (d *dispatcher) admit(room *promise, jobs []Job, until time.Time) (admitted
 	return admitted
 }
 
-// claimForRoom claims at once if the lane, or slow webhooks, have room again for what
-// was left in the store. The caller has the lock.
+// claimForRoom claims as soon as anything is due if the lane, or slow webhooks, have room
+// again for what was left in the store. The caller has the lock.
 func (d *dispatcher) claimForRoom(l *lane) {
 	if d.slots.hasRoomAgain(l) {
-		d.claimBy(d.claimers[l.partition], time.Time{})
+		c := d.claimers[l.partition]
+		d.claimBy(c, c.nextDue)
 	}
 	for _, partition := range d.slots.slowHaveRoomAgain() {
-		d.claimBy(d.claimers[partition], time.Time{})
+		c := d.claimers[partition]
+		d.claimBy(c, c.nextDue)
 	}
 }
 
 // claimFor claims a due delivery of the webhook, which is in the store, as soon as there
 // is room. The caller has the lock.
 func (d *dispatcher) claimFor(ref WebhookRef) {
+	c := d.claimers[d.slots.partitionOf(ref.Tenant)]
+	c.nextDue = time.Time{}
 	l := d.slots.lane(ref)
 	if l == nil {
-		d.claimBy(d.claimers[d.slots.partitionOf(ref.Tenant)], time.Time{})
+		d.claimBy(c, c.nextDue)
 		return
 	}
 	l.backlog = true
@@ -197,7 +206,16 @@ func (d *dispatcher) claimIn(partition int, after time.Duration) {
 	at := time.Now().Add(after)
 	d.lock()
 	defer d.unlock()
-	d.claimBy(d.claimers[partition], at)
+	c := d.claimers[partition]
+	c.nextDue = earlier(c.nextDue, at)
+	d.claimBy(c, at)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // claimBy brings the next claim forward. The caller has the lock.

@@ -324,7 +324,7 @@ func (d *dispatcher) open() {
 	defer d.unlock()
 	d.accepting, d.opened = true, time.Now()
 	for _, c := range d.claimers {
-		c.nextClaim, c.dueSince = time.Time{}, d.opened
+		c.nextClaim, c.nextDue, c.dueSince = time.Time{}, time.Time{}, d.opened
 	}
 }
 

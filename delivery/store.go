@@ -235,6 +235,9 @@ type Claimed struct {
 	// Next is how long from the answer until it is worth claiming again with the
 	// same room: 0 if more is due now; at most ClaimEvery.
 	Next time.Duration
+	// Due is how long from the answer until anything falls due, with room or without: 0
+	// if something is due; at most ClaimEvery.
+	Due time.Duration
 	// Oldest is for how long a fast webhook has been waiting that was left out although
 	// it has room; 0 if there is none.
 	Oldest time.Duration

@@ -67,6 +67,12 @@ func (c *claim) choose() error {
 	c.take(&state.fast, c.room.Fast)
 	c.take(&state.slow, c.room.Slow)
 	c.claimed.Next = delivery.ClaimEvery // no other process writes here: this only limits what a mistake costs
+	c.claimed.Due = c.claimed.Next
+	for _, q := range []queue{state.fast, state.slow} {
+		if q.Len() > 0 {
+			c.claimed.Due = min(c.claimed.Due, time.Duration(max(0, q[0].at-c.at.schedule))*time.Millisecond)
+		}
+	}
 	if c.room.Fast > 0 {
 		c.claimed.Oldest = c.findNext(&state.fast)
 	}
@@ -227,7 +233,7 @@ func (c *claim) drop(dropped []chosen) {
 			c.store.state.unschedule(d.webhook, d.event, c.at.schedule)
 		}
 	}
-	c.claimed.Next = 0
+	c.claimed.Next, c.claimed.Due = 0, 0
 }
 
 // giveBack ends leases that were just taken.
@@ -237,7 +243,7 @@ func (c *claim) giveBack(leased []chosen) {
 	for _, d := range leased {
 		c.store.release(d.webhook, d.event, c.leaseEnd, d.due)
 	}
-	c.claimed.Next = 0
+	c.claimed.Next, c.claimed.Due = 0, 0
 }
 
 // release makes a delivery due if it is still held by that lease.

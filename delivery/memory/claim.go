@@ -25,7 +25,19 @@ func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Cl
 			c.serve(w)
 		}
 	}
+	c.claimed.Due = c.firstDue()
 	return c.claimed, nil
+}
+
+// firstDue is how long until anything falls due.
+func (c *claim) firstDue() time.Duration {
+	first := delivery.ClaimEvery
+	for _, w := range c.store.webhooks {
+		if pending := c.store.inOrder(w); w.Enabled && len(pending) > 0 {
+			first = min(first, time.UnixMilli(w.pending[pending[0]].due).Sub(c.now))
+		}
+	}
+	return max(0, first)
 }
 
 // claim is one Claim.

@@ -12,7 +12,7 @@ import (
 // Claim leases due deliveries of a partition, in turn between webhooks. Claimed.Next
 // ignores webhooks whose own room is used up, by requests in flight or by this claim.
 func (s *Store) Claim(ctx context.Context, partition int, room delivery.Room) (delivery.Claimed, error) {
-	claimed := delivery.Claimed{Next: delivery.ClaimEvery}
+	claimed := delivery.Claimed{Next: delivery.ClaimEvery, Due: delivery.ClaimEvery}
 	p, err := s.number(partition)
 	if err != nil || room.Fast <= 0 && room.Slow <= 0 {
 		return claimed, err
@@ -37,8 +37,8 @@ func (s *Store) Claim(ctx context.Context, partition int, room delivery.Room) (d
 
 // take adds the reply of the script.
 func (s *Store) take(ctx context.Context, claimed *delivery.Claimed, p *partition, reply []any, lease time.Duration) error {
-	const head = 4
-	if len(reply) < head || len(reply)%5 != head {
+	const head = 5
+	if len(reply) < head || (len(reply)-head)%5 != 0 {
 		return errUnknownReply
 	}
 	oldest, _ := reply[1].(int64)
@@ -46,8 +46,11 @@ func (s *Store) take(ctx context.Context, claimed *delivery.Claimed, p *partitio
 	if next, _ := reply[2].(int64); next >= 0 {
 		claimed.Next = min(claimed.Next, time.Duration(next)*time.Millisecond)
 	}
+	if due, _ := reply[3].(int64); due >= 0 {
+		claimed.Due = min(claimed.Due, time.Duration(due)*time.Millisecond)
+	}
 	now, _ := reply[0].(int64)
-	ahead, _ := reply[3].(int64)
+	ahead, _ := reply[4].(int64)
 	leaseEnd := now + ahead + lease.Milliseconds()
 	var bad []unreadable
 	for r := reply[head:]; len(r) > 0; r = r[5:] {

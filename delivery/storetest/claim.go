@@ -114,6 +114,9 @@ func testPassOver(f *fixture) {
 	if claimed = f.claim(room); len(claimed.Jobs) > 0 || claimed.Next == 0 {
 		f.Errorf("%d jobs, and more after %s, though nothing with room is due", len(claimed.Jobs), claimed.Next)
 	}
+	if claimed.Due != 0 || claimed.Oldest != 0 {
+		f.Errorf("something is due after %s, and has been for %s with room, though all that is due has no room", claimed.Due, claimed.Oldest)
+	}
 }
 
 // testTurns gives one webhook many due deliveries, and another one few.

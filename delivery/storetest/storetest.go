@@ -213,7 +213,7 @@ func (f *fixture) claim(room delivery.Room) delivery.Claimed {
 
 // claimAll claims in all partitions, beginning with a different one each time.
 func (f *fixture) claimAll(room delivery.Room) (all delivery.Claimed, err error) {
-	all.Next = delivery.ClaimEvery
+	all.Next, all.Due = delivery.ClaimEvery, delivery.ClaimEvery
 	n := f.store.Partitions()
 	first := rand.IntN(n)
 	for i := range n {
@@ -222,7 +222,7 @@ func (f *fixture) claimAll(room delivery.Room) (all delivery.Claimed, err error)
 			return all, err
 		}
 		all.Jobs = append(all.Jobs, claimed.Jobs...)
-		all.Next, all.Oldest = min(all.Next, claimed.Next), max(all.Oldest, claimed.Oldest)
+		all.Next, all.Due, all.Oldest = min(all.Next, claimed.Next), min(all.Due, claimed.Due), max(all.Oldest, claimed.Oldest)
 		for _, job := range claimed.Jobs {
 			if job.Slow {
 				room.Slow--

@@ -9,7 +9,7 @@
 -- Result   now in ms; for how many ms the first fast webhook has been due that was left
 --          out although it has room, 0 if there is none; in how many ms anything falls
 --          due of webhooks with room, 0 if something is due, -1 if nothing is scheduled;
---          how far the schedule's clock is ahead of now; then for each webhook: its id,
+--          the same of all webhooks; how far the schedule's clock is ahead of now; then for each webhook: its id,
 --          tenant, record, 1 if it is slow, { for each delivery: the event's id and
 --          record, attempts so far, when it fell due }
 
@@ -168,13 +168,18 @@ take(false, fast_room)
 take(true, slow_room)
 local fast_due = tell_fast and first_with_room(false) or -1
 local slow_due = tell_slow and first_with_room(true) or -1
-local next_due = fast_due
-if next_due < 0 or (slow_due >= 0 and slow_due < next_due) then next_due = slow_due end
+local function first(slow) return tonumber(read('ZRANGE', due_key(slow), 0, 0, 'WITHSCORES')[2] or -1) end
+local function earlier(a, b)
+  if a < 0 or (b >= 0 and b < a) then return b end
+  return a
+end
+local function wait(due) return due < 0 and -1 or math.max(0, due - clock.now) end
 local results = {
   now,
   fast_due < 0 and 0 or math.max(0, clock.now - fast_due),
-  next_due < 0 and -1 or math.max(0, next_due - clock.now),
+  wait(earlier(fast_due, slow_due)),
+  wait(earlier(first(false), first(true))),
   clock.ahead,
 }
-for i = 1, #claimed do results[i + 4] = claimed[i] end
+for i = 1, #claimed do results[i + 5] = claimed[i] end
 return reply(results)
