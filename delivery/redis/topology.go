@@ -149,20 +149,26 @@ func (t *topology) read(ctx context.Context) ([]redis.ClusterSlot, error) {
 	return slots, nil
 }
 
-// inOrder lists the nodes in the order in which they are asked.
+// inOrder lists the nodes in the order in which they are asked. Those that the configuration
+// names take turns with those that are known: all of these may have other addresses by now.
 func (t *topology) inOrder() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	nodes := slices.Clone(t.nodes)
-	rand.Shuffle(len(nodes), func(i, j int) { nodes[i], nodes[j] = nodes[j], nodes[i] })
-	if t.prefer != "" {
-		nodes = append([]string{t.prefer}, nodes...)
-		t.prefer = ""
-	}
+	known := slices.Clone(t.nodes)
+	rand.Shuffle(len(known), func(i, j int) { known[i], known[j] = known[j], known[i] })
 	var all []string
-	for _, node := range append(nodes, t.seeds...) {
-		if !slices.Contains(all, node) {
+	add := func(node string) {
+		if node != "" && !slices.Contains(all, node) {
 			all = append(all, node)
+		}
+	}
+	add(t.prefer)
+	t.prefer = ""
+	for i := range max(len(known), len(t.seeds)) {
+		for _, list := range [][]string{known, t.seeds} {
+			if i < len(list) {
+				add(list[i])
+			}
 		}
 	}
 	return all

@@ -139,6 +139,51 @@ func TestTLS(t *testing.T) {
 	}
 }
 
+// TestClusterTLS uses a node that does not know its own host.
+func TestClusterTLS(t *testing.T) {
+	certificate, key, roots := selfSigned(t)
+	address, err := process.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	bus, err := process.FreeAddress()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, port, _ := net.SplitHostPort(address)
+	_, busPort, _ := net.SplitHostPort(bus)
+	node := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", busPort, "--tls-cluster", "yes", "--tls-ca-cert-file", certificate,
+		"--tls-port", port, "--tls-cert-file", certificate, "--tls-key-file", key, "--tls-auth-clients", "no")
+	root := asRoot(t, node)
+	if err := root.ClusterAddSlotsRange(t.Context(), 0, 16383).Err(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the node has the slots", func() error { return root.Set(t.Context(), "x", "", 0).Err() })
+
+	o := options()
+	o.Addresses = []string{address, net.JoinHostPort("localhost", port)} // several make a Cluster
+	o.TLS = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	s := open(t, o)
+	mustAccept(t, s, newCall(s, addWebhook(t, s, testTenant), 1, 10, false))
+}
+
+func TestReachable(t *testing.T) {
+	for _, test := range []struct{ told, from, want string }{
+		{"10.0.0.2:6379", "10.0.0.1:6379", "10.0.0.2:6379"},
+		{"redis-2:6379", "redis-1:6379", "redis-2:6379"},
+		{"127.0.0.1:7002", "127.0.0.1:7001", "127.0.0.1:7002"},
+		{"127.0.0.1:7002", "redis.example.com:7001", "redis.example.com:7002"},
+		{"127.0.0.1:7002", "host.docker.internal:7001", "127.0.0.1:7002"},
+		{":7002", "10.0.0.1:7001", "10.0.0.1:7002"},
+		{"10.0.0.2:0", "10.0.0.1:6380", "10.0.0.2:6380"},
+		{"[::1]:7002", "[2001:db8::1]:7001", "[2001:db8::1]:7002"},
+	} {
+		if got := reachable(test.told, test.from); got != test.want {
+			t.Errorf("%s, as %s tells it: %s, want %s", test.told, test.from, got, test.want)
+		}
+	}
+}
+
 // selfSigned writes a certificate for 127.0.0.1 and its key to files.
 func selfSigned(t *testing.T) (certificate, key string, roots *x509.CertPool) {
 	t.Helper()
