@@ -49,7 +49,10 @@ const (
 	pageFreelist = 16
 )
 
-var errNoMeta = errors.New("neither of its meta pages can be read")
+var (
+	errNoMeta     = errors.New("neither of its meta pages can be read")
+	errPageLength = errors.New("its length is wrong")
+)
 
 // openImage opens a file whose damages are told line by line.
 func openImage(path string, tell func(line string)) (*image, error) {
@@ -204,7 +207,7 @@ func (i *image) read(number uint64) ([]byte, error) {
 		return b, nil
 	}
 	if at+(more+1)*i.page > i.size {
-		return nil, errors.New("its length is wrong")
+		return nil, errPageLength
 	}
 	b = make([]byte, (more+1)*i.page)
 	_, err := i.file.ReadAt(b, at)
@@ -228,6 +231,9 @@ func (i *image) elements(page []byte, do func(k, v []byte, bucket bool), below f
 		at := pageHead + e*elemSize
 		elem := page[at : at+elemSize]
 		if kind == pageBranch {
+			if uint64(at)+uint64(binary.LittleEndian.Uint32(elem))+uint64(binary.LittleEndian.Uint32(elem[4:])) > uint64(len(page)) {
+				bad++
+			}
 			below(binary.LittleEndian.Uint64(elem[8:]))
 			continue
 		}

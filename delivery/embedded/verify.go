@@ -14,8 +14,8 @@ import (
 // verify looks at the structure of a database before bbolt uses it: bbolt trusts it, and
 // where it is wrong in one of these ways, would need all memory there is, or end the
 // process. All else that may be wrong is noticed, and does no such harm. What is read is the
-// list of buckets, the list of free pages, and the pages above the records, about a
-// hundredth of the file.
+// list of buckets, the list of free pages, the pages above the records, and, of a file that
+// is not large, those with the records.
 func verify(folder string) error {
 	path := filepath.Join(folder, fileName)
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -46,6 +46,9 @@ func verify(folder string) error {
 	return nil
 }
 
+// verifyAll is the size of the largest file all of which is read.
+const verifyAll = 256 << 20
+
 // readOnly are the options to read a file while nobody else has it open. They set file.
 func readOnly(file **os.File) *bolt.Options {
 	return &bolt.Options{
@@ -61,9 +64,6 @@ func readOnly(file **os.File) *bolt.Options {
 // would.
 func (i *image) trap() string {
 	m := i.metas[0]
-	if !i.isFreelist(m.freelist) {
-		return "has a damaged list of free pages"
-	}
 	t := traps{image: i, seen: make([]uint64, m.pages/64+1)}
 	t.tree(m.root, t.depth(m.root), func(k, v []byte, bucket bool) {
 		if !bucket || len(v) < 16 {
@@ -77,6 +77,9 @@ func (i *image) trap() string {
 			t.found = fmt.Sprintf("has a damaged bucket %q", k)
 		}
 	})
+	if !t.freelist(m.freelist) {
+		t.found = "has a damaged list of free pages"
+	}
 	return t.found
 }
 
@@ -101,32 +104,63 @@ func (t *traps) depth(root uint64) (depth int) {
 
 // tree goes through a tree's pages that refer to others and, if leaf is not nil, the leaves.
 func (t *traps) tree(number uint64, depth int, leaf func(k, v []byte, bucket bool)) {
-	word, bit := number/64, uint64(1)<<(number%64)
-	if word >= uint64(len(t.seen)) || t.seen[word]&bit != 0 {
+	if !t.see(number) {
 		t.found = fmt.Sprintf("has a damaged page that refers to page %d", number)
 		return
 	}
-	t.seen[word] |= bit
-	if depth == 0 && leaf == nil {
+	if depth == 0 && leaf == nil && t.size > verifyAll {
 		return
 	}
 	b, err := t.read(number)
+	if errors.Is(err, errPageLength) || err == nil && !t.seeRest(number, b) {
+		t.found = fmt.Sprintf("has a damaged page %d, whose length is wrong", number)
+		return
+	}
 	if err != nil {
 		return // bbolt notices it, too
 	}
-	if binary.LittleEndian.Uint16(b[8:]) != pageBranch {
-		if leaf != nil && t.elements(b, leaf, nil) != nil {
-			t.found = "has a damaged list of buckets"
-		}
+	switch kind := binary.LittleEndian.Uint16(b[8:]); {
+	case kind == pageBranch:
+	case leaf != nil && t.elements(b, leaf, nil) != nil:
+		t.found = "has a damaged list of buckets"
+		return
+	case kind == pageLeaf && t.elements(b, func(_, _ []byte, _ bool) {}, nil) != nil:
+		t.found = fmt.Sprintf("has a damaged page %d", number)
+		return
+	default:
 		return
 	}
-	_ = t.elements(b, nil, func(child uint64) { t.tree(child, max(0, depth-1), leaf) })
+	if t.elements(b, nil, func(child uint64) { t.tree(child, max(0, depth-1), leaf) }) != nil {
+		t.found = fmt.Sprintf("has a damaged page %d", number)
+	}
 }
 
-// isFreelist reports whether a page can be read as a list of free pages.
-func (i *image) isFreelist(number uint64) bool {
-	b, err := i.read(number)
-	if err != nil || binary.LittleEndian.Uint16(b[8:]) != pageFreelist {
+// see remembers that a page is in use. It reports false if it is in use already, or does not
+// exist.
+func (t *traps) see(number uint64) bool {
+	word, bit := number/64, uint64(1)<<(number%64)
+	if number < 2 || number >= t.metas[0].pages || t.seen[word]&bit != 0 {
+		return false
+	}
+	t.seen[word] |= bit
+	return true
+}
+
+// seeRest remembers the pages that belong to a page.
+func (t *traps) seeRest(number uint64, page []byte) bool {
+	for more := uint64(len(page))/uint64(t.page) - 1; more > 0; more-- {
+		if number++; !t.see(number) {
+			return false
+		}
+	}
+	return true
+}
+
+// freelist reports whether a page is a list of free pages, none of which is in use: bbolt
+// would overwrite it.
+func (t *traps) freelist(number uint64) bool {
+	b, err := t.read(number)
+	if err != nil || !t.see(number) || !t.seeRest(number, b) || binary.LittleEndian.Uint16(b[8:]) != pageFreelist {
 		return false
 	}
 	n, head := uint64(binary.LittleEndian.Uint16(b[10:])), uint64(pageHead)
@@ -138,7 +172,7 @@ func (i *image) isFreelist(number uint64) bool {
 		return false
 	}
 	for ; n > 0; n, free = n-1, free[8:] {
-		if id := binary.LittleEndian.Uint64(free); id < 2 || id >= i.metas[0].pages {
+		if !t.see(binary.LittleEndian.Uint64(free)) {
 			return false
 		}
 	}
