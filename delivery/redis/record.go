@@ -20,6 +20,9 @@ func decodeWebhook(tenant, id, b string) (*delivery.Webhook, error) {
 	if w.ID, err = uuid.Parse(id); err != nil {
 		return nil, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
+	if w.ID.String() != id {
+		return nil, fmt.Errorf("%w: %q is not how an id is written", record.ErrUnreadable, id)
+	}
 	w.Tenant = tenant
 	return w, nil
 }

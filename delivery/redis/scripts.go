@@ -39,7 +39,6 @@ var (
 	requestScript       = loadScript("request")
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
-	webhooksScript      = loadScript("webhooks")
 	sweepScript         = loadScript("sweep")
 
 	webhookRequestsScript = loadScript("webhook_requests")

@@ -39,64 +39,109 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 	return set.webhooks[0], set.version, nil
 }
 
-// readWebhooks reads some webhooks of a tenant, or all. What does not agree is put right
-// first: webhooks are chosen by what this returns, and accept.lua must agree.
-func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, ids ...any) (set webhookSet, err error) {
+// readWebhooks reads one webhook of a tenant, or all. What does not agree is put right first:
+// webhooks are chosen by what this returns, and accept.lua must agree.
+func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, only ...string) (set webhookSet, err error) {
 	const tries = 3
 	for range tries {
-		reply, err := s.run(ctx, webhooksScript, p.base, append([]any{tenant}, ids...)...)
-		if err != nil {
-			return webhookSet{}, err
-		}
-		if len(reply)%3 != 2 {
-			return webhookSet{}, errUnknownReply
-		}
-		set = decodeWebhooks(p.base, tenant, reply[1:])
-		if len(set.bad) == 0 && set.restore == nil {
-			return set, nil
+		if set, err = s.readSet(ctx, p, tenant, only); err != nil || set.agrees() {
+			return set, err
 		}
 		s.setAside(ctx, p.base, set.bad...)
 		if set.restore == nil {
 			continue
 		}
-		restored := &call{script: restoreScript, base: p.base, args: append([]any{tenant}, set.restore...)}
-		if s.runAll(ctx, restored); restored.err != nil {
-			return webhookSet{}, restored.err
+		if _, err := s.run(ctx, restoreScript, p.base, append([]any{tenant}, set.restore...)...); err != nil {
+			return webhookSet{}, err
 		}
 	}
 	return set, nil
+}
+
+// readSet reads webhooks and their states. No script does: with 10,000 webhooks it would block
+// Redis for long. So what it reads may have changed meanwhile, and restore.lua looks again.
+func (s *Store) readSet(ctx context.Context, p *partition, tenant string, only []string) (set webhookSet, err error) {
+	key := webhooksKey(p.base, tenant)
+	records := make(map[string]string)
+	if len(only) == 0 {
+		all := s.client().HGetAll(ctx, key)
+		if err := s.mend(ctx, p.base, key, all.Err()); err != nil {
+			return set, err
+		}
+		records = all.Val()
+	} else {
+		fields := append(slices.Clone(only), versionField)
+		some := s.client().HMGet(ctx, key, fields...)
+		if err := s.mend(ctx, p.base, key, some.Err()); err != nil {
+			return set, err
+		}
+		for i, value := range some.Val() {
+			if text, ok := value.(string); ok {
+				records[fields[i]] = text
+			}
+		}
+	}
+	if len(records) == 0 {
+		return set, nil
+	}
+	set.decode(p.base, tenant, records)
+	return set, s.readStates(ctx, p, tenant, &set)
+}
+
+// readStates compares the states of webhooks with their records.
+func (s *Store) readStates(ctx context.Context, p *partition, tenant string, set *webhookSet) error {
+	for webhooks := range slices.Chunk(set.webhooks, commandsPerPipeline) {
+		refs := make([]string, len(webhooks))
+		for i, w := range webhooks {
+			refs[i] = refText(w.Ref())
+		}
+		states := s.client().HMGet(ctx, stateKey(p.base), refs...)
+		if err := s.mend(ctx, p.base, stateKey(p.base), states.Err()); err != nil {
+			return err
+		}
+		for i, w := range webhooks {
+			state := ""
+			if values := states.Val(); i < len(values) {
+				state, _ = values[i].(string)
+			}
+			if want := webhookState(w); state != want && state != want+slowMark {
+				id := w.ID.String()
+				set.restore = append(set.restore, id, set.records[id], want)
+			}
+		}
+	}
+	return nil
 }
 
 // webhookSet is what was read of a tenant's webhooks.
 type webhookSet struct {
 	version  int64
 	webhooks []*delivery.Webhook
+	records  map[string]string
 	bad      []unreadable
-	restore  []any // arguments of restore.lua; nil if all agree
+	restore  []any // arguments of restore.lua; nil if there is nothing to restore
 }
 
-// decodeWebhooks decodes the version, and then id, record and state of each webhook.
-func decodeWebhooks(base, tenant string, reply []any) (set webhookSet) {
-	text, _ := reply[0].(string)
+func (set *webhookSet) agrees() bool { return len(set.bad) == 0 && set.restore == nil }
+
+// decode decodes the version and the webhooks.
+func (set *webhookSet) decode(base, tenant string, records map[string]string) {
+	set.records = records
 	var err error
-	if set.version, err = strconv.ParseInt(text, 10, 64); err != nil {
+	if set.version, err = strconv.ParseInt(records[versionField], 10, 64); err != nil {
 		set.restore = []any{}
 	}
-	for r := reply[1:]; len(r) >= 3; r = r[3:] {
-		id, _ := r[0].(string)
-		stored, _ := r[1].(string)
-		state, _ := r[2].(string)
+	for id, stored := range records {
+		if id == versionField {
+			continue
+		}
 		w, err := decodeWebhook(tenant, id, stored)
 		if err != nil {
 			set.bad = append(set.bad, unreadableWebhook(base, tenant, id, stored, err))
 			continue
 		}
 		set.webhooks = append(set.webhooks, w)
-		if want := webhookState(w); state == "" || state[:1] != want {
-			set.restore = append(set.restore, id, stored, want)
-		}
 	}
-	return set
 }
 
 func unreadableWebhook(base, tenant, id, stored string, err error) unreadable {
