@@ -10,11 +10,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-const (
-	// schemaVersion is the version of the keys and records that this package writes.
-	schemaVersion   = 1
-	minMajorVersion = 7
-)
+const minMajorVersion = 7
 
 // Open connects, and checks Redis's version, what the first Open recorded, and whether the
 // user has all rights. It warns about settings that lose data, or refuses them.
@@ -72,53 +68,6 @@ func checkVersion(version string) error {
 	major, _, _ := strings.Cut(version, ".")
 	if n, err := strconv.Atoi(major); err == nil && n < minMajorVersion {
 		return fmt.Errorf("this is Redis %s, or a server that can do as much; the store needs Redis %d.0 or newer", version, minMajorVersion)
-	}
-	return nil
-}
-
-// recordedPartitions reads what the first Open recorded, or records it. It writes nothing
-// if everything is recorded, so that a full Redis can be opened.
-func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
-	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
-	if err != nil {
-		return 0, s.wrap(err)
-	}
-	if len(meta) < 2 {
-		first := int(s.wanted.Load())
-		switch {
-		case first > 0:
-		case s.options.cluster():
-			first = defaultClusterPartitions
-		default:
-			first = defaultPartitions
-		}
-		if first > maxPartitions {
-			return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, first)
-		}
-		// Several processes may do this at the same time: the first one counts.
-		pipe := s.client().Pipeline()
-		pipe.HSetNX(ctx, s.keys.meta(), "partitions", first)
-		pipe.HSetNX(ctx, s.keys.meta(), "schema", schemaVersion)
-		all := pipe.HGetAll(ctx, s.keys.meta())
-		if _, err := pipe.Exec(ctx); err != nil {
-			return 0, s.wrap(err)
-		}
-		meta = all.Val()
-	}
-	if meta["schema"] != strconv.Itoa(schemaVersion) {
-		return 0, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta["schema"], schemaVersion)
-	}
-	n, err := strconv.Atoi(meta["partitions"])
-	if err != nil || n < 1 || n > maxPartitions {
-		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta["partitions"])
-	}
-	return n, s.checkPartitions(n)
-}
-
-// checkPartitions returns an error if another number of partitions is configured.
-func (s *Store) checkPartitions(n int) error {
-	if want := int(s.wanted.Load()); want != 0 && want != n {
-		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but you can start with an empty store under another key_prefix", s.options.KeyPrefix, n, want)
 	}
 	return nil
 }

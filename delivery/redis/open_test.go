@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
@@ -57,6 +58,40 @@ func TestPartitionsAreFixed(t *testing.T) {
 	defer s.Close()
 	if err := s.Open(t.Context()); err == nil {
 		t.Error("too many partitions were opened")
+	}
+}
+
+// TestRecordLost loses what the first Open recorded. While a store is open, Sweep records it
+// again; otherwise the number of partitions must be configured.
+func TestRecordLost(t *testing.T) {
+	o := options()
+	o.Partitions = 4
+	s := open(t, o)
+	for _, tenant := range []string{"a", "b", "c", "d"} {
+		addWebhook(t, s, tenant)
+	}
+	o.Partitions = 0
+	lose := func() { s.client().Del(t.Context(), s.keys.meta()) }
+	lose()
+	if err := openError(t, o); err == nil || !strings.Contains(err.Error(), "was lost") {
+		t.Errorf("without the record: %v", err)
+	}
+	sweepAll(t, s)
+	if n := open(t, o).Partitions(); n != 4 {
+		t.Errorf("%d partitions are recorded again, want 4", n)
+	}
+	lose()
+	o.Partitions = 4
+	if n := open(t, o).Partitions(); n != 4 {
+		t.Errorf("%d partitions, want the 4 configured", n)
+	}
+	for _, damage := range []string{"wrong type", "garbage", "cut"} {
+		damages[damage](t.Context(), s.client().(*redis.Client), s.keys.meta())
+		if err := openError(t, o); err == nil || !strings.Contains(err.Error(), "in Redis") {
+			t.Errorf("%s: %v", damage, err)
+		}
+		lose()
+		sweepAll(t, s)
 	}
 }
 

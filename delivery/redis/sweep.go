@@ -27,6 +27,9 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		}
 		more = more || again
 	}
+	if !more && err == nil {
+		err = s.keepRecord(ctx, len(parts))
+	}
 	return more, err
 }
 

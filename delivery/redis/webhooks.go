@@ -85,11 +85,11 @@ func (s *Store) readSet(ctx context.Context, p *partition, tenant string, only [
 		return set, nil
 	}
 	set.decode(p.base, tenant, records)
-	return set, s.readStates(ctx, p, tenant, &set)
+	return set, s.readStates(ctx, p, &set)
 }
 
 // readStates compares the states of webhooks with their records.
-func (s *Store) readStates(ctx context.Context, p *partition, tenant string, set *webhookSet) error {
+func (s *Store) readStates(ctx context.Context, p *partition, set *webhookSet) error {
 	for webhooks := range slices.Chunk(set.webhooks, commandsPerPipeline) {
 		refs := make([]string, len(webhooks))
 		for i, w := range webhooks {

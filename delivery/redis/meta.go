@@ -1,0 +1,130 @@
+package redis
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+)
+
+// schemaVersion is the version of the keys and records that this package writes.
+const schemaVersion = 1
+
+// The fields of meta.
+const (
+	partitionsField = "partitions"
+	schemaField     = "schema"
+)
+
+// recordedPartitions reads what the first Open recorded, or records it. It writes nothing
+// if everything is recorded, so that a full Redis can be opened.
+func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
+	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
+	if isWrongType(err) {
+		return 0, fmt.Errorf("the key %s in Redis is not a hash: another program wrote it", s.keys.meta())
+	}
+	if err != nil {
+		return 0, s.wrap(err)
+	}
+	if len(meta) < 2 {
+		first, err := s.firstPartitions(ctx)
+		if err != nil {
+			return 0, err
+		}
+		// Several processes may do this at the same time: the first one counts.
+		if meta, err = s.record(ctx, first); err != nil {
+			return 0, err
+		}
+	}
+	if meta[schemaField] != strconv.Itoa(schemaVersion) {
+		return 0, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
+	}
+	n, err := strconv.Atoi(meta[partitionsField])
+	if err != nil || n < 1 || n > maxPartitions {
+		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta[partitionsField])
+	}
+	return n, s.checkPartitions(n)
+}
+
+// record writes what is not recorded yet, and reads everything.
+func (s *Store) record(ctx context.Context, partitions int) (map[string]string, error) {
+	pipe := s.client().Pipeline()
+	pipe.HSetNX(ctx, s.keys.meta(), partitionsField, partitions)
+	pipe.HSetNX(ctx, s.keys.meta(), schemaField, schemaVersion)
+	all := pipe.HGetAll(ctx, s.keys.meta())
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, s.wrap(err)
+	}
+	return all.Val(), nil
+}
+
+// firstPartitions is the number of partitions to record. If the record was lost and the
+// number is wrong, tenants would not find their data.
+func (s *Store) firstPartitions(ctx context.Context) (int, error) {
+	first := int(s.wanted.Load())
+	configured := first > 0
+	switch {
+	case configured:
+	case s.options.cluster():
+		first = defaultClusterPartitions
+	default:
+		first = defaultPartitions
+	}
+	if first > maxPartitions {
+		return 0, fmt.Errorf("partitions must be 1 to %d, not %d", maxPartitions, first)
+	}
+	used, err := s.usedPartitions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if used > 0 && !configured || used > first {
+		return 0, fmt.Errorf("the key %s in Redis was lost, and there is data of %d partitions or more; set partitions to the number that there was", s.keys.meta(), used)
+	}
+	return first, nil
+}
+
+// usedPartitions is one more than the highest number of a partition that has webhooks.
+func (s *Store) usedPartitions(ctx context.Context) (used int, err error) {
+	pipe := s.client().Pipeline()
+	found := make([]*redis.IntCmd, maxPartitions)
+	for i := range found {
+		found[i] = pipe.Exists(ctx, stateKey(s.keys.base(i)))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return 0, s.wrap(err)
+	}
+	for i := range found {
+		if found[i].Val() > 0 {
+			used = i + 1
+		}
+	}
+	return used, nil
+}
+
+// keepRecord records again what the first Open recorded, if it was lost.
+func (s *Store) keepRecord(ctx context.Context, partitions int) error {
+	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
+	if err != nil {
+		return s.wrap(err)
+	}
+	if len(meta) < 2 { // on a full Redis, writing would be refused
+		if meta, err = s.record(ctx, partitions); err != nil {
+			return err
+		}
+	}
+	if n := meta[partitionsField]; n != strconv.Itoa(partitions) && s.troubles.news("partitions "+n) {
+		s.log.Error("another number of partitions is recorded in Redis than this process uses: tenants have data in two places; restart it",
+			zap.String("recorded", n), zap.Int("used", partitions))
+	}
+	return nil
+}
+
+// checkPartitions returns an error if another number of partitions is configured.
+func (s *Store) checkPartitions(n int) error {
+	if want := int(s.wanted.Load()); want != 0 && want != n {
+		return fmt.Errorf("the data under %q in Redis has %d partitions, not %d; that cannot be changed, but you can start with an empty store under another key_prefix", s.options.KeyPrefix, n, want)
+	}
+	return nil
+}
