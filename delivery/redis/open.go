@@ -47,6 +47,9 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := s.checkRights(ctx, parts); err != nil {
 		return err
 	}
+	if err := s.checkWait(ctx); err != nil {
+		return err
+	}
 	s.checkClocks(ctx, parts)
 	s.partitions.Store(&parts)
 	return nil

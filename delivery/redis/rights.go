@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 var rightsScript = loadScript("rights")
@@ -95,6 +97,23 @@ func (s *Store) checkRights(ctx context.Context, parts []*partition) error {
 	again := &call{script: rightsScript, base: parts[0].base}
 	s.runAll(ctx, again)
 	return refusedTrials(again)
+}
+
+// checkWait tries the one command that scripts cannot run, if it is used.
+func (s *Store) checkWait(ctx context.Context) error {
+	if s.conns.get().replication.replicas == 0 {
+		return nil
+	}
+	servers, err := s.masters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, server := range servers {
+		if err := server.Do(ctx, "WAIT", 0, 1).Err(); redis.HasErrorPrefix(err, "NOPERM") {
+			return s.wrap(err)
+		}
+	}
+	return nil
 }
 
 // refusedTrials returns an error if Redis refused commands, or the script.

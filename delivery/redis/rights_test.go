@@ -64,6 +64,14 @@ func TestMissingRight(t *testing.T) {
 		setUser(t, root, "+"+command)
 	}
 
+	o.WaitReplicas, o.KeyPrefix = 1, "testwait"
+	if err := openError(t, o); err == nil || !strings.Contains(err.Error(), "'wait'") {
+		t.Errorf("without wait: %v", err)
+	}
+	setUser(t, root, "+wait")
+	open(t, o)
+	o.WaitReplicas = 0
+
 	// Keys that the user may not use.
 	o.KeyPrefix = "other"
 	if err := openError(t, o); err == nil || !strings.Contains(err.Error(), "permission") || !strings.Contains(err.Error(), "key") {
