@@ -1,4 +1,4 @@
-//go:build chaos
+//go:build chaos && linux
 
 package chaos
 
@@ -126,7 +126,8 @@ func leaveShard(d time.Duration) func(s *stage) {
 			gone = time.Now()
 			primary.Kill()
 			replica.Kill()
-			time.Sleep(d)
+			s.unwell()
+			time.Sleep(time.Until(gone.Add(d)))
 			back = time.Now()
 			s.must(primary.Restart())
 			s.must(replica.Restart())

@@ -1,4 +1,4 @@
-//go:build chaos
+//go:build chaos && linux
 
 package chaos
 
@@ -32,6 +32,7 @@ func fillDisk(d time.Duration) func(s *stage) {
 		s.fault("a full disk", 0, func() {
 			s.must(unix.Prlimit(pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: 1 << 10, Max: before.Max}, nil))
 			s.refused()
+			s.unwell()
 			time.Sleep(d)
 			s.must(unix.Prlimit(pid, unix.RLIMIT_FSIZE, &before, nil))
 		})

@@ -1,4 +1,4 @@
-//go:build chaos
+//go:build chaos && linux
 
 package chaos
 
@@ -43,6 +43,7 @@ func leaveRedis(d time.Duration) func(s *stage) {
 		var returned time.Time
 		s.fault("no Redis", repeats, func() {
 			s.redis.Kill()
+			s.unwell()
 			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second) {
 				most = max(most, s.memory())
 			}
@@ -110,6 +111,7 @@ func fillRedis(d time.Duration) func(s *stage) {
 		s.fault("a full Redis", 0, func() {
 			s.must(s.client.ConfigSet(s.t.Context(), "maxmemory", "1").Err())
 			s.refused()
+			s.unwell()
 			time.Sleep(d)
 			s.must(s.client.ConfigSet(s.t.Context(), "maxmemory", "0").Err())
 		})

@@ -69,6 +69,9 @@ func (sc *scenario) run(t *testing.T) {
 	begin := time.Now()
 	s.load(func() *ledger { return s.ledger }, cmp.Or(sc.pace, usualPace))
 	sc.play(s)
+	for _, c := range s.caddys {
+		c.ready()
+	}
 	end := time.Now()
 	s.emitters.end()
 	s.settle()
@@ -167,6 +170,20 @@ func (s *stage) fault(what string, effects effect, happen func()) {
 // some waits for a time that is decided between two bounds.
 func (s *stage) some(least, most time.Duration) {
 	time.Sleep(least + time.Duration(s.random.Int64N(int64(most-least))))
+}
+
+// unwell waits until health says that something is wrong, at each Caddy.
+func (s *stage) unwell() {
+	s.t.Helper()
+	for _, c := range s.caddys {
+		eventually(s.t, c.name+" to be unwell", func() error {
+			r, err := do(s.t.Context(), http.MethodGet, c.api+"/health", tenantName(0), nil)
+			if err != nil {
+				return err
+			}
+			return r.want(http.StatusServiceUnavailable, nil)
+		})
+	}
 }
 
 // served waits until events of each tenant have been accepted, and until something has
