@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -20,20 +21,21 @@ const (
 // onCluster are the scenarios with a Cluster in which each primary has a replica. What a
 // primary has acknowledged and not replicated is lost when it fails: the README says so.
 var onCluster = []scenario{
-	{name: "kill -9 of a primary", store: "cluster", start: cluster, play: killPrimary, mayLose: true},
-	{name: "a primary hangs", store: "cluster", start: cluster, play: hangPrimary, mayLose: true},
-	{name: "slots move", store: "cluster", start: cluster, play: moveSlots},
-	{name: "a shard is away for a minute", store: "cluster", start: cluster, play: leaveShard(long)},
+	{name: "kill -9 of a primary", store: "cluster", start: cluster(plain), play: killPrimary, mayLose: true},
+	{name: "kill -9 of a primary", store: "cluster, wait_replicas", start: cluster(waiting), play: killPrimary},
+	{name: "a primary hangs", store: "cluster", start: cluster(plain), play: hangPrimary, mayLose: true},
+	{name: "slots move", store: "cluster", start: cluster(plain), play: moveSlots},
+	{name: "a shard is away for a minute", store: "cluster", start: cluster(plain), play: leaveShard(long)},
 }
 
-func cluster(s *stage) []string {
-	s.cluster = redistest.StartReplicated(s.t, shards, nodeTimeout,
-		"--appendonly", "yes", "--appendfsync", "always", "--cluster-require-full-coverage", "no")
-	store := "redis"
-	for _, address := range s.cluster.Addresses() {
-		store += " redis://" + address
+func cluster(r replication) func(s *stage) []string {
+	return func(s *stage) []string {
+		s.cluster = redistest.StartReplicated(s.t, shards, nodeTimeout, append([]string{
+			"--appendonly", "yes", "--appendfsync", "always", "--cluster-require-full-coverage", "no",
+		}, r.redis...)...)
+		store := fmt.Sprintf("redis {\n\taddress %s\n\t%s\n}", strings.Join(s.cluster.Addresses(), " "), r.caddy)
+		return []string{store, store}
 	}
-	return []string{store, store}
 }
 
 // partitionKey is a key of the partition that has a tenant.
@@ -64,7 +66,7 @@ func (s *stage) byPrimary() map[*redistest.Server][]int {
 	return by
 }
 
-// killPrimary kills the primary of some tenant.
+// killPrimary kills the primary of some tenant. Later it comes back, as a replica.
 func killPrimary(s *stage) {
 	key := s.partitionKey(s.random.IntN(tenants))
 	old := s.cluster.Primary(s.t, key)
@@ -73,10 +75,10 @@ func killPrimary(s *stage) {
 		old.Kill()
 		s.cluster.AwaitFailover(s.t, key, old)
 	})
-	s.served()
+	s.some(3*time.Second, 4*time.Second)
 	s.must(old.Restart())
-	s.some(2*time.Second, 3*time.Second)
 	s.served()
+	s.some(time.Second, 2*time.Second)
 }
 
 // hangPrimary stops the primary of some tenant, like a machine that hangs, and resumes it
