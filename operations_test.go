@@ -123,7 +123,7 @@ func saysHealth(path string) bool {
 	case "delivery/":
 		return name == "health.go" || name == "watch.go"
 	case "delivery/redis/", "delivery/embedded/":
-		return !slices.ContainsFunc([]string{"export", "import", "options", "check", "salvage", "doc"}, func(prefix string) bool {
+		return !slices.ContainsFunc([]string{"export", "import", "options", "check", "image", "salvage"}, func(prefix string) bool {
 			return strings.HasPrefix(name, prefix)
 		})
 	default:
