@@ -21,7 +21,7 @@ func decodeWebhook(tenant, id, b string) (*delivery.Webhook, error) {
 		return nil, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
 	if w.ID.String() != id {
-		return nil, fmt.Errorf("%w: %q is not how an id is written", record.ErrUnreadable, id)
+		return nil, record.ErrUnreadable // an id is written in one way alone
 	}
 	w.Tenant = tenant
 	return w, nil
