@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"slices"
 
 	"go.uber.org/zap"
@@ -10,6 +11,7 @@ import (
 // moves them to the bucket aside, where they stay for whoever looks, says so once, and puts
 // in their place what is known from other records. The writer calls it.
 func (s *Store) setAside() {
+	kept := make(map[string]bool)
 	for {
 		records := s.damage.take()
 		if len(records) == 0 {
@@ -20,17 +22,20 @@ func (s *Store) setAside() {
 			w := &write{kind: alone, done: make(chan struct{})}
 			var a aside
 			w.do = func(t *txn) error {
-				a = aside{store: s, txn: t, damagedRecord: r}
+				a = aside{store: s, txn: t, damagedRecord: r, kept: kept}
 				return a.move()
 			}
 			s.run([]*write{w})
 			fields := append(r.fields(), a.fields...)
-			if w.err != nil {
+			switch {
+			case errors.Is(w.err, errNotThere) && kept[r.id()]: // with another one
+				s.damage.forget(r)
+			case w.err != nil: // remembered, and not said again
 				s.log.Error("a record of the webhooks' store cannot be read, nor be set aside", append(fields, zap.Error(w.err))...)
-				continue
+			default:
+				s.log.Error("a record of the webhooks' store cannot be read and was set aside", fields...)
+				s.damage.forget(r)
 			}
-			s.log.Error("a record of the webhooks' store cannot be read and was set aside", fields...)
-			s.damage.forget(r)
 		}
 	}
 }
@@ -47,8 +52,13 @@ type aside struct {
 	store *Store
 	txn   *txn
 	*damagedRecord
-	fields []zap.Field // what else is known of it
+	fields []zap.Field     // what else is known of it
+	kept   map[string]bool // the ids of what was set aside
 }
+
+// errNotThere says that a record was seen, but is not found by its key: the keys of its page
+// are no longer in their order.
+var errNotThere = errors.New("it is not where its key belongs")
 
 func (a *aside) move() error {
 	a.txn.whole = true // for the same reason as in Sweep
@@ -56,7 +66,7 @@ func (a *aside) move() error {
 	b := a.txn.bucket(in)
 	sealed := slices.Clone(b.sealed(key))
 	if sealed == nil {
-		return nil
+		return errNotThere
 	}
 	if _, ok := unseal(a.bucket, key, sealed); ok && !a.whole {
 		return nil // it was written anew
@@ -84,6 +94,7 @@ func (a *aside) move() error {
 // keep moves a record to the bucket aside.
 func (a *aside) keep(in, key, sealed []byte) error {
 	to := append([]byte{bucketNumbers[string(in)]}, key...)
+	a.kept[string(to)] = true
 	if err := a.txn.journaled(asideBucket).put(to, append(number8(uint64(a.txn.at.wall)), sealed...)); err != nil {
 		return err
 	}

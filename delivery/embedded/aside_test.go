@@ -37,7 +37,7 @@ const slowTenant, goneTenant = "load-2", "load-3"
 func newScene(t *testing.T, n int) *scene {
 	t.Helper()
 	s := &scene{t: t, events: make(map[string][]uuid.UUID), pending: make(map[uuid.UUID]bool)}
-	s.Store = New(t.TempDir())
+	s.Store = newKilled(t.TempDir())
 	if err := s.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,7 @@ func (s *scene) reopen() {
 	s.t.Helper()
 	core, said := observer.New(zapcore.ErrorLevel)
 	s.Store, s.said = New(s.folder, WithLogger(zap.New(core))), said
+	s.journalSize = 0 // as it is
 	if err := s.Open(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}

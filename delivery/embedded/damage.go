@@ -65,7 +65,8 @@ func (d *damage) noting() int64 {
 	return d.seen
 }
 
-func (r *damagedRecord) id() string { return string(r.bucket) + r.key }
+// id is the key in the bucket aside.
+func (r *damagedRecord) id() string { return string([]byte{r.bucket}) + r.key }
 
 // waits reports whether there are records to set aside.
 func (d *damage) waits() bool {
