@@ -44,13 +44,12 @@ var (
 	webhookRequestsScript = loadScript("webhook_requests")
 )
 
-// loadScript inserts common.lua after the first line of a script, which declares to Redis
-// what the script does.
+// loadScript inserts what a script uses of common.lua after its first line, which declares to
+// Redis what the script does.
 func loadScript(name string) *script {
-	common := readScript("common")
 	declaration, rest, _ := strings.Cut(readScript(name), "\n")
 	readOnly := strings.Contains(declaration, "no-writes")
-	source := fmt.Sprintf("%s\nlocal read_only = %t\n%s\n%s", declaration, readOnly, common, rest)
+	source := fmt.Sprintf("%s\nlocal read_only = %t\n%s\n%s", declaration, readOnly, usedOf(common, rest), rest)
 	return &script{source: source, hash: redis.NewScript(source).Hash(), readOnly: readOnly}
 }
 

@@ -1,5 +1,6 @@
--- common.lua is part of every script. KEYS[1] is the base of one partition,
--- "<prefix>:{<p>}:". All keys of the partition begin with it, so that they are in one slot;
+-- common.lua has what scripts share. Each script is sent with those parts that it uses: see
+-- common.go, for which each part begins with local at the beginning of a line. KEYS[1] is the
+-- base of one partition, "<prefix>:{<p>}:". All keys of the partition begin with it, so that they are in one slot;
 -- keys.go describes them. KEYS[2] never exists; scripts.go says why it is there. Before this
 -- file, read_only says whether the script has the flag no-writes.
 --
