@@ -18,7 +18,7 @@ local now = now_ms()
 local function pause(key, id)
   local ref = string.sub(key, #webhooks_key('') + 1) .. ':' .. id
   raise_version(key)
-  if read_state(ref) then
+  if read_state(ref) or read('EXISTS', pending_key(ref)) == 1 then
     write('HSET', state_key(), ref, 'p')
     move(ref, 'p', read_clock(now).now)
   end
