@@ -79,7 +79,7 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return unavailable("The store is full.")
 	case errors.Is(err, delivery.ErrUnavailable):
 		a.Log.Debug("call refused", zap.Error(err))
-		return unavailable("The store cannot be reached, or does not work now. Nothing was done.")
+		return unavailable("The store cannot be reached, or does not work now.")
 	default:
 		a.logFailure(method, err)
 		return c.unanswered(method)

@@ -142,7 +142,7 @@ func (e *Engine) accept(p *partition, batch []*emission) {
 			}
 		} else if len(again) > 0 {
 			if stale++; stale == maxStale {
-				e.reject(again, ErrStale)
+				e.reject(again, nothingWritten(ErrStale))
 				return
 			}
 		}

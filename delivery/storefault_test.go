@@ -205,3 +205,21 @@ func TestSweepRests(t *testing.T) {
 		}
 	})
 }
+
+// An emit whose targets are out of date again and again is refused, and told that nothing
+// was written.
+func TestAcceptThatIsAlwaysStale(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := flaky.New()
+		r := run(t, store, newEndpoints(ok))
+		defer r.stop()
+		w := r.webhook("https://a.example")
+		store.Fail(failing("Accept", delivery.ErrStale))
+		if _, err := r.Emit(t.Context(), tenant, oneEvent); !errors.Is(err, delivery.ErrUnavailable) {
+			t.Errorf("an emit: %v", err)
+		}
+		if _, err := r.Test(t.Context(), tenant, w.ID, oneEvent[0]); !errors.Is(err, delivery.ErrUnavailable) {
+			t.Errorf("a test event: %v", err)
+		}
+	})
+}

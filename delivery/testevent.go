@@ -39,5 +39,5 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 			return nil, nil, result.Err
 		}
 	}
-	return nil, nil, ErrStale
+	return nil, nil, nothingWritten(ErrStale)
 }
