@@ -205,8 +205,7 @@ func (j *journal) headBehind(content []byte, at int64) int64 {
 	return -1
 }
 
-// find finds the end of this epoch's records in a journal that was just opened. If it
-// returns nil, they are on the disk, and so is the rest of the file.
+// find finds the end of this epoch's records in a journal that was just opened.
 func (j *journal) find(content []byte) error {
 	for {
 		changes, ok := j.record(content, j.at)
@@ -217,11 +216,17 @@ func (j *journal) find(content []byte) error {
 		case !ok && j.headBehind(content, j.at) >= 0:
 			return j.damaged(fmt.Sprintf("has a damaged record at byte %d", j.at))
 		}
-		if err := j.writeHead(); err != nil {
-			return err
-		}
-		return renew(j.file, 0, j.at)
+		return nil
 	}
+}
+
+// renew makes sure that the head and the records that were found are on the disk, and so is
+// the rest of the file.
+func (j *journal) renew() error {
+	if err := j.writeHead(); err != nil {
+		return err
+	}
+	return renew(j.file, 0, j.at)
 }
 
 // isNoted reports whether the database has all of this epoch.

@@ -85,9 +85,12 @@ func (s *Store) load(ctx context.Context, file *os.File) (lost bool, err error) 
 	if err := s.presence.watch(file, journal.file); err != nil {
 		return false, err
 	}
-	err = errors.Join(s.journal.find(content), syncNames(s.folder))
-	if !s.journal.hasRecords() { // else the database was synced before the journal was written
-		err = errors.Join(err, renewNewest(s.db, file))
+	err = s.journal.find(content)
+	if err == nil { // first: the journal's head says that the database has the epoch before
+		err = renewNewest(s.db, file)
+	}
+	if err == nil {
+		err = errors.Join(s.journal.renew(), syncNames(s.folder))
 	}
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", delivery.ErrUnavailable, err)
