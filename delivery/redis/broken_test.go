@@ -27,7 +27,7 @@ func scriptCommands(t *testing.T) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	call := regexp.MustCompile(`\b(?:read|write|show|in_chunks|read_chunks|show_chunks|flush|redis\.p?call)\('([A-Z]+)'`)
+	call := regexp.MustCompile(`\b(?:read|write|show|in_chunks|read_chunks|show_chunks|flush|try|redis\.p?call)\('([A-Z]+)'`)
 	var commands []string
 	for _, file := range files {
 		name := strings.TrimSuffix(file.Name(), ".lua")

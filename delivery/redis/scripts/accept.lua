@@ -39,24 +39,9 @@ for i = 1, tonumber(ARGV[3]) do
 end
 local states, all_states = read_states(refs)
 
--- First, find the calls that can be accepted, and whether any of their events exist.
-local versions = {}
-local function version_of(tenant)
-  local version = versions[tenant]
-  if not version then
-    local key = webhooks_key(tenant)
-    version = read('HGET', key, 'version')
-    -- A tenant that never had a webhook has none. One that has webhooks has lost it.
-    if not version then version = read('EXISTS', key) == 0 and '0' or '' end
-    versions[tenant] = version
-  end
-  return version
-end
-
 -- Whether every target of a call's events has a state. An event whose delivery cannot be
 -- scheduled must not be acknowledged.
 local function has_states(from, count)
-  if all_states then return true end
   for k = 0, count - 1 do
     local targets = ARGV[from + 4 * k + 2]
     for t = 1, #targets, 2 do
@@ -67,31 +52,38 @@ local function has_states(from, count)
   return true
 end
 
+-- First, find the calls that can be accepted, and whether any of their events exist.
+local versions = {}
 local calls = tonumber(ARGV[at])
 at = at + 1
-local first_of = {} -- for each call that can be accepted: its first event
-local keys = {}     -- of all events of such calls
-local keys_of = {}  -- for each such call: how many of these keys come before its own
+local keys = {}  -- of all events of calls that can be accepted
+local first = {} -- for each such call: its first event, and how many keys come before its own
 for c = 1, calls do
   local tenant, count = ARGV[at], tonumber(ARGV[at + 2])
-  if version_of(tenant) == ARGV[at + 1] and has_states(at + 3, count) then
-    first_of[c], keys_of[c] = at + 3, #keys
-    local prefix, n = event_key(tenant, ''), #keys
+  local version = versions[tenant]
+  if not version then
+    local key = webhooks_key(tenant)
+    version = read('HGET', key, 'version')
+    -- A tenant that never had a webhook has none. One that has webhooks has lost it.
+    if not version then version = read('EXISTS', key) == 0 and '0' or '' end
+    versions[tenant] = version
+  end
+  if version == ARGV[at + 1] and (all_states or has_states(at + 3, count)) then
+    local n = #keys
+    first[2 * c], first[2 * c + 1] = at + 3, n
+    local prefix = event_key(tenant, '')
     for k = 1, count do keys[n + k] = prefix .. ARGV[at + 4 * k - 1] end
   end
   at = at + 3 + 4 * count
 end
-local function any_exists()
-  for i = 1, #keys, 1000 do
-    if read('EXISTS', unpack(keys, i, math.min(i + 999, #keys))) > 0 then return true end
-  end
-  return false
+local some_exist = false
+for i = 1, #keys, 1000 do
+  some_exist = some_exist or read('EXISTS', unpack(keys, i, math.min(i + 999, #keys))) > 0
 end
-local some_exist = any_exists()
 
 -- Then, decide about each event.
 local pending = {} -- for each webhook: scores and ids to add
-local first = {} -- for each webhook: the earliest of these scores
+local earliest = {} -- for each webhook: one of these scores
 local lease_first = lease_end < clock.now
 
 -- Schedules an event's deliveries; returns the webhooks that were to get a lease but did
@@ -114,9 +106,9 @@ local function schedule(id, targets, refused)
     if not args then
       args = {}
       pending[w] = args
-      first[w] = score
+      earliest[w] = score
     elseif (score == lease_end_text) == lease_first then
-      first[w] = score
+      earliest[w] = score
     end
     local n = #args
     args[n + 1] = score
@@ -128,12 +120,9 @@ end
 local new = {} -- for each event to store: where its record is in ARGV
 local swept
 
--- The beginning of the event that has a key already; nil if there is none, or none that
+-- The beginning of the event that has a key in Redis; nil if there is none, or none that
 -- counts.
-local function find(key)
-  local record = new[key]
-  if record then return received .. string.sub(ARGV[record], 1, 20) end
-  if not some_exist then return nil end
+local function stored(key)
   local there = read('GETRANGE', key, 0, event_head - 1)
   if there == '' then return nil end
   local ms = received_at(there)
@@ -149,7 +138,12 @@ local function accept(from, count, keys_before)
   local codes, refused
   for k = 1, count do
     local key, at = keys[keys_before + k], from + 4 * (k - 1)
-    local there = find(key)
+    local there
+    if new[key] then -- it is in this run twice
+      there = received .. string.sub(ARGV[new[key]], 1, 20)
+    elseif some_exist then
+      there = stored(key)
+    end
     if not there then
       new[key] = at + 1
       if ARGV[at + 3] ~= '1' then refused = schedule(ARGV[at], ARGV[at + 2], refused) end
@@ -180,15 +174,15 @@ end
 
 local results = { now, received_ms - now, clock.ahead }
 for c = 1, calls do
-  local from = first_of[c]
-  results[c + 3] = from and accept(from, tonumber(ARGV[from - 1]), keys_of[c]) or -1
+  local from = first[2 * c]
+  results[c + 3] = from and accept(from, tonumber(ARGV[from - 1]), first[2 * c + 1]) or -1
 end
 
 -- Then, write the schedule. What is on it without its event is dropped when it is claimed.
 local places = {}
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
-  collect(places, place_key(states[w]), first[w], refs[w])
+  collect(places, place_key(states[w]), earliest[w], refs[w])
 end
 for key, set in pairs(places) do
   for i = 1, #set, 2000 do

@@ -85,16 +85,18 @@ local function again(failed, command, key, ...)
   return value
 end
 
+local try, type = redis.pcall, type -- globals are slow
+
 -- Runs a command that reads.
 local function read(command, key, ...)
-  local value = redis.pcall(command, key, ...)
+  local value = try(command, key, ...)
   if type(value) == 'table' and value.err then return again(value, command, key, ...) end
   return value
 end
 
 -- Runs a command that writes.
 local function write(command, key, ...)
-  local value = redis.pcall(command, key, ...)
+  local value = try(command, key, ...)
   if type(value) == 'table' and value.err then value = again(value, command, key, ...) end
   written = true
   return value
@@ -102,10 +104,18 @@ end
 
 -- Runs a command that writes what is only for show: a failure is told to the log, and
 -- returns nil.
-local function show(...)
-  local ok, value = pcall(write, ...)
-  if ok then return value end
-  note('show', '', '', '', type(value) == 'table' and value.err or tostring(value))
+local function show(command, key, ...)
+  local value = try(command, key, ...)
+  if type(value) == 'table' and value.err then
+    local ok
+    ok, value = pcall(again, value, command, key, ...)
+    if not ok then
+      note('show', '', '', '', type(value) == 'table' and value.err or tostring(value))
+      return nil
+    end
+  end
+  written = true
+  return value
 end
 
 -- Takes a field out of the way whose value cannot be read. It is kept in a stream.
