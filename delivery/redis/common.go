@@ -16,7 +16,7 @@ type definition struct {
 }
 
 var (
-	definitionStart = regexp.MustCompile(`(?m)^local (?:function )?(\w+(?:, \w+)*)`)
+	definitionStart = regexp.MustCompile(`(?m)^local\s(?:function\s)?(\w+(?:,\s\w+)*)`)
 	luaWord         = regexp.MustCompile(`\w+`)
 	luaComment      = regexp.MustCompile(`--[^\n]*`)
 )
