@@ -122,7 +122,7 @@ func leaveShard(d time.Duration) func(s *stage) {
 			away[tenant] = true
 		}
 		began := time.Now()
-		time.Sleep(10 * time.Second)
+		time.Sleep(d / 2) // to compare with
 		var gone, back time.Time
 		s.fault("a shard is away", failover, func() {
 			gone = time.Now()

@@ -52,7 +52,7 @@ func deleteFolder(s *stage) {
 		s.must(os.RemoveAll(s.folder))
 		s.forgiven = time.Now().Add(noticed)
 		s.refused()
-		s.note("health says: %v", s.caddys[0].health())
+		s.unwell()
 		s.caddys[0].kill()
 		s.caddys[0].start()
 		s.caddys[0].ready()
