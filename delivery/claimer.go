@@ -27,11 +27,16 @@ type claimer struct {
 	nextClaim time.Time // when it should claim next; zero for now
 	// nextDue is when anything falls due, as far as this process knows: before that, room
 	// for more is no reason to claim.
-	nextDue time.Time
+	nextDue    time.Time
+	nothingDue bool // nothing is known to fall due: nextDue is when to ask
 	// overdue: it sleeps although it should have claimed, or will sleep for longer than
 	// it should. It is woken as soon as it may claim.
 	overdue bool
-	turns   turns // of webhooks that respond and slow ones, when only one slot is free
+	// waits is since when it could not claim for want of room, or zero.
+	waits time.Time
+	// again: while a claim ran, there was room again for what may have been left out.
+	again bool
+	turns turns // of webhooks that respond and slow ones, when only one slot is free
 	// promised is what is set aside for the claim that runs, nil if there is none, or if
 	// it has taken so long that the room was given to others.
 	promised *promise
@@ -40,11 +45,12 @@ type claimer struct {
 	// known, or when the next one falls due.
 	dueSince time.Time
 
-	unwritten int // requests that ended but are not in the log yet
-	// writingSince is when the write of outcomes that goes on now began, or zero; blocking
-	// calls block when that has taken too long.
-	writingSince time.Time
-	blocking     *time.Timer
+	unwritten int                   // requests that ended but are not in the log yet
+	held      map[*sending]struct{} // requests that ended and keep their slots, until they are in the log
+	// writingSince is since when outcomes are being written, or zero. When that has taken
+	// too long, blocking calls block, and nothing is sent before tryAt.
+	writingSince, tryAt time.Time
+	blocking            *time.Timer
 }
 
 // run claims and starts what is due in a partition until the context ends. It sleeps until
@@ -97,21 +103,27 @@ func (d *dispatcher) plan(c *claimer, now time.Time) (room *promise, sleep time.
 		return nil, c.nextClaim.Sub(now), false
 	}
 	if !d.mayClaim(c) {
-		d.setOverdue(c, true)
+		if d.setOverdue(c, true); c.waits.IsZero() {
+			c.waits = now
+		}
 		return nil, time.Hour, false // whatever makes room will wake the claimer
 	}
+	c.waits = time.Time{}
+	c.again = false
 	c.nextClaim, c.nextDue = notDue, notDue // whatever becomes due while the claim runs brings them forward
-	p := d.slots.promise(c.partition, !c.failing, &c.turns)
+	p := d.slots.promise(c.partition, !c.failing && !c.isStuck(), &c.turns)
 	p.Lease = d.lease()
 	c.promised = &p
 	return c.promised, 0, true
 }
 
 // mayClaim says whether there is enough room to be worth a round trip: claiming a few
-// slots at a time would make many small claims in a busy process.
+// slots at a time would make many small claims in a busy process. Whoever has waited for long
+// takes any.
 func (d *dispatcher) mayClaim(c *claimer) bool {
 	s := d.slots
-	return d.mayStart(c) && s.free() > 0 && (s.free() >= s.total/8 || s.inFlight == 0)
+	return d.mayStart(c) && s.free() > 0 &&
+		(s.free() >= s.total/8 || s.inFlight == 0 || !c.waits.IsZero() && time.Since(c.waits) >= ClaimEvery)
 }
 
 // withdraw takes back what is set aside for a claim that takes long: its partition may be
@@ -140,8 +152,15 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 		d.claimBy(c, now.Add(claimed.Next))
 	} else {
 		c.dueSince = now.Add(claimed.Next - claimed.Oldest)
+		if claimed.Next >= ClaimEvery { // nothing is known to fall due
+			c.dueSince = notDue
+		}
+		c.nothingDue = claimed.Due >= ClaimEvery && c.nextDue.Equal(notDue)
 		c.nextDue = earlier(c.nextDue, now.Add(claimed.Due))
 		d.claimBy(c, c.turns.claimAgain(room.slots, claimed, now))
+		if c.again {
+			d.claimBy(c, c.nextDue)
+		}
 	}
 	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
 	for ref, n := range room.Webhooks {
@@ -178,11 +197,23 @@ func (d *dispatcher) admit(room *promise, jobs []Job, until time.Time) (admitted
 // again for what was left in the store. The caller has the lock.
 func (d *dispatcher) claimForRoom(l *lane) {
 	if d.slots.hasRoomAgain(l) {
-		c := d.claimers[l.partition]
-		d.claimBy(c, c.nextDue)
+		d.claimWhenDue(d.claimers[l.partition])
 	}
 	for _, partition := range d.slots.slowHaveRoomAgain() {
-		c := d.claimers[partition]
+		d.claimWhenDue(d.claimers[partition])
+	}
+}
+
+// claimWhenDue claims as soon as anything is due. The caller has the lock.
+func (d *dispatcher) claimWhenDue(c *claimer) {
+	if !c.nothingDue && !c.nextDue.Equal(notDue) {
+		c.dueSince = earlier(c.dueSince, later(c.nextDue, time.Now()))
+	}
+	switch {
+	case c.failing: // it is tried again in any case
+	case c.nextDue.Equal(notDue): // the claim that runs will say
+		c.again = true
+	default:
 		d.claimBy(c, c.nextDue)
 	}
 }
@@ -191,12 +222,12 @@ func (d *dispatcher) claimForRoom(l *lane) {
 // is room. The caller has the lock.
 func (d *dispatcher) claimFor(ref WebhookRef) {
 	c := d.claimers[d.slots.partitionOf(ref.Tenant)]
-	c.nextDue = time.Time{}
 	l := d.slots.lane(ref)
 	if l == nil {
-		d.claimBy(c, c.nextDue)
+		d.fallsDue(c, time.Now())
 		return
 	}
+	c.nextDue, c.nothingDue = time.Time{}, false
 	l.backlog = true
 	d.claimForRoom(l)
 }
@@ -206,8 +237,12 @@ func (d *dispatcher) claimIn(partition int, after time.Duration) {
 	at := time.Now().Add(after)
 	d.lock()
 	defer d.unlock()
-	c := d.claimers[partition]
-	c.nextDue = earlier(c.nextDue, at)
+	d.fallsDue(d.claimers[partition], at)
+}
+
+// fallsDue has a delivery claimed that falls due and has room. The caller has the lock.
+func (d *dispatcher) fallsDue(c *claimer, at time.Time) {
+	c.nextDue, c.dueSince, c.nothingDue = earlier(c.nextDue, at), earlier(c.dueSince, at), false
 	d.claimBy(c, at)
 }
 
@@ -218,18 +253,18 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
 // claimBy brings the next claim forward. The caller has the lock.
 func (d *dispatcher) claimBy(c *claimer, at time.Time) {
-	if !at.Before(c.nextClaim) {
-		return
-	}
-	c.nextClaim = at
-	d.setOverdue(c, true)
-	if at.IsZero() {
-		at = time.Now()
-	}
-	if at.Before(c.dueSince) {
-		c.dueSince = at
+	if at.Before(c.nextClaim) {
+		c.nextClaim = at
+		d.setOverdue(c, true)
 	}
 }
 

@@ -18,6 +18,8 @@ const (
 	completeTime       = 5 * time.Second
 	completeBackoff    = 50 * time.Millisecond
 	maxCompleteBackoff = time.Second
+	// giveUpAfter is when an outcome is given up that alone cannot be written.
+	giveUpAfter = 2 * time.Minute
 )
 
 // finished is a request that has ended, on its way into the log.
@@ -26,6 +28,8 @@ type finished struct {
 	retryAt time.Time     // when it is tried again, by this process's clock; zero if it is not
 	slot    bool          // it was sent in one of the dispatcher's slots
 	holding *sending      // if not nil, its slot is free once the outcome is written
+	failed  time.Time     // when it could not be written for the first time, or zero
+	alone   bool          // others could be written since
 	written chan struct{} // if not nil, closed once err says whether it is in the log
 	err     error
 }
@@ -44,28 +48,62 @@ func (e *Engine) ended(f *finished, busy bool) {
 	}
 }
 
-// complete writes a batch of outcomes, however long it takes. It gives up only when the
-// engine is closed: then the leases end, and the deliveries are sent again.
+// complete writes a batch of outcomes. If none can be written, they go into the next batch
+// after a while, with those that have come by then. It gives up only when the engine is
+// closed: then the leases end, and the deliveries are sent again.
 func (e *Engine) complete(p *partition, batch []*finished) {
-	again := backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
-	for {
-		e.dispatcher.writing(p.number)
-		failed := e.tryComplete(p, batch)
-		for len(failed) == len(batch) { // it may pass
-			if again.Wait(e.alive) != nil {
-				e.written(p, batch, fmt.Errorf("%w: this process is stopping", ErrUnavailable))
-				return
-			}
-			failed = e.tryComplete(p, batch)
-		}
-		if len(failed) > 0 {
-			batch = slices.DeleteFunc(batch, func(f *finished) bool { return slices.Contains(failed, f) })
-		}
-		e.written(p, batch, nil)
-		if batch = failed; len(batch) == 0 {
+	e.dispatcher.writing(p.number)
+	failed := e.tryComplete(p, batch)
+	if len(failed) == len(batch) && !p.canWriteWithout(batch) {
+		if p.completeAgain.Wait(e.alive) != nil {
+			e.written(p, batch, errStopping)
 			return
 		}
+		for _, f := range batch {
+			p.outcomes.AddAsync(f)
+		}
+		return
 	}
+	p.completeAgain.Reset()
+	if len(failed) > 0 {
+		batch = slices.DeleteFunc(batch, func(f *finished) bool { return slices.Contains(failed, f) })
+	}
+	e.written(p, batch, nil)
+	for _, f := range failed {
+		e.completeLater(p, f)
+	}
+}
+
+var errStopping = fmt.Errorf("%w: this process is stopping", ErrOutcomeUnknown)
+
+// canWriteWithout says whether other outcomes have been written since these have failed.
+func (p *partition) canWriteWithout(batch []*finished) bool {
+	return !slices.ContainsFunc(batch, func(f *finished) bool { return f.failed.IsZero() || !p.wrote.After(f.failed) })
+}
+
+// completeLater tries again to write an outcome that could not be written although others
+// could, and gives it up in the end: its lease has ended then.
+func (e *Engine) completeLater(p *partition, f *finished) {
+	r := &f.outcome.Request
+	fields := []zap.Field{
+		zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID), zap.Stringer("event_id", r.EventID),
+	}
+	switch {
+	case !f.alone:
+		f.alone = true
+		e.log().Error("the outcome of a request cannot be written; will try again", fields...)
+	case time.Since(f.failed) > giveUpAfter:
+		e.log().Error("the outcome of a request cannot be written and is given up; the request is made again", fields...)
+		e.written(p, []*finished{f}, ErrOutcomeUnknown)
+		return
+	}
+	go func() {
+		if backoff.Sleep(e.alive, maxCompleteBackoff) != nil {
+			e.written(p, []*finished{f}, errStopping)
+			return
+		}
+		p.outcomes.AddAsync(f)
+	}()
 }
 
 // tryComplete writes a batch of outcomes and returns those that could not be written.
@@ -84,16 +122,23 @@ func (e *Engine) tryComplete(p *partition, batch []*finished) (failed []*finishe
 	began := time.Now()
 	errs := e.store.Complete(ctx, outcomes)
 	for i, err := range errs {
-		if err != nil {
-			failed = append(failed, batch[i])
+		if err == nil {
+			continue
 		}
+		f := batch[i]
+		if failed = append(failed, f); f.failed.IsZero() {
+			f.failed = time.Now()
+		}
+	}
+	if len(failed) < len(batch) {
+		p.wrote = time.Now()
 	}
 	err := firstError(errs)
 	if err != nil {
 		e.log().Debug("cannot write outcomes of requests; will try again", zap.Int("requests", len(failed)), zap.Error(err))
 	}
-	if len(failed) < len(batch) {
-		err = nil // of the partition, some outcomes alone have failed
+	if len(failed) < len(batch) || p.canWriteWithout(batch) {
+		err = nil // some outcomes alone have failed, not the partition
 	}
 	if e.alive.Err() == nil {
 		p.watch.note(completing, began, err)
@@ -119,7 +164,7 @@ func (e *Engine) written(p *partition, batch []*finished, err error) {
 			slots++
 		}
 		if f.holding != nil {
-			if next := e.dispatcher.finish(f.holding, false); next != nil {
+			if next := e.dispatcher.letGo(f.holding); next != nil {
 				e.start(next)
 			}
 		}

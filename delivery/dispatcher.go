@@ -16,6 +16,8 @@ const (
 	// blockAfter is for how long outcomes may be unwritable before nothing more
 	// is sent.
 	blockAfter = time.Second
+	// tryEvery is how often one delivery is sent while outcomes are unwritable.
+	tryEvery = 30 * time.Second
 )
 
 // dispatcher decides what is sent when. Its claimers (see claimer.go), one for each
@@ -67,7 +69,7 @@ func (d *dispatcher) setPartitions(n int, of func(tenant string) int) {
 	d.slots.setPartitions(n, of)
 	d.claimers = make([]*claimer, n)
 	for i := range d.claimers {
-		c := &claimer{partition: i, wake: make(chan struct{}, 1)}
+		c := &claimer{partition: i, wake: make(chan struct{}, 1), held: make(map[*sending]struct{})}
 		c.blocking = time.AfterFunc(time.Hour, func() { d.block(c) })
 		c.blocking.Stop()
 		d.claimers[i] = c
@@ -107,23 +109,30 @@ func (d *dispatcher) mayWrite() bool {
 	}
 	unwritten := d.unwritten
 	for _, c := range d.claimers {
-		if c.isBlocked() {
+		if c.isStuck() {
 			unwritten -= c.unwritten
 		}
 	}
 	return unwritten < most
 }
 
-// isBlocked says whether outcomes of the partition have been unwritable for a while.
-func (c *claimer) isBlocked() bool {
+// isStuck says whether outcomes of the partition have been unwritable for a while.
+func (c *claimer) isStuck() bool {
 	return !c.writingSince.IsZero() && time.Since(c.writingSince) >= blockAfter
 }
 
+// isBlocked says whether nothing of the partition may be sent, since outcomes have been
+// unwritable for a while. Now and then one delivery is sent all the same: its outcome tells
+// whether all outcomes are unwritable, or one alone.
+func (c *claimer) isBlocked() bool { return c.isStuck() && time.Now().Before(c.tryAt) }
+
 // reserve takes places for the deliveries of a call that is about to be accepted, as
 // far as there are any, and marks their targets.
-func (d *dispatcher) reserve(call *AcceptCall) {
+func (d *dispatcher) reserve(m *emission) {
 	d.lock()
 	defer d.unlock()
+	call := &m.call
+	m.withdrawn, m.answered = false, false
 	if !d.mayStart(d.claimers[d.slots.partitionOf(call.Tenant)]) {
 		return
 	}
@@ -144,18 +153,80 @@ type reservation struct {
 
 // accepted says what became of the reservations of a call: some have deliveries now,
 // some are not used, and some deliveries stay in the store.
-func (d *dispatcher) accepted(leased []*sending, unused []reservation, stored []WebhookRef) {
+func (d *dispatcher) accepted(m *emission, leased []*sending, unused []reservation, stored []WebhookRef) {
 	d.lock()
 	defer d.unlock()
+	if m.answered = true; m.withdrawn {
+		unused, leased = nil, d.admitLate(leased)
+	}
 	for _, r := range unused {
-		l := d.slots.lane(r.ref)
-		d.slots.cancel(l, false, r.bytes)
-		d.claimForRoom(l)
+		d.cancel(r.ref, r.bytes)
 	}
 	for _, ref := range stored {
 		d.claimFor(ref)
 	}
 	d.enqueue(leased)
+}
+
+// cancel gives back a reservation. The caller has the lock.
+func (d *dispatcher) cancel(ref WebhookRef, bytes int) {
+	l := d.slots.lane(ref)
+	d.slots.cancel(l, false, bytes)
+	d.claimForRoom(l)
+}
+
+// withdrawPlaces takes back what is reserved for emissions whose Accept takes long: their
+// partition may be away, and others need the room.
+func (d *dispatcher) withdrawPlaces(batch []*emission) {
+	d.lock()
+	defer d.unlock()
+	for _, m := range batch {
+		if !m.withdrawn && !m.answered {
+			m.withdrawn = true
+			d.cancelAll(m)
+		}
+	}
+}
+
+// cancelPlaces gives back the places that were reserved for an emission.
+func (d *dispatcher) cancelPlaces(m *emission) {
+	d.lock()
+	defer d.unlock()
+	if !m.withdrawn {
+		d.cancelAll(m)
+	}
+	m.answered = true
+	for i := range m.call.Events {
+		targets := m.call.Events[i].Targets
+		for j := range targets {
+			targets[j].Lease = false
+		}
+	}
+}
+
+// cancelAll gives back all places of an emission. The caller has the lock.
+func (d *dispatcher) cancelAll(m *emission) {
+	for i := range m.call.Events {
+		ev := &m.call.Events[i]
+		for _, t := range ev.Targets {
+			if t.Lease {
+				d.cancel(WebhookRef{m.call.Tenant, t.Webhook}, len(ev.Payload))
+			}
+		}
+	}
+}
+
+// admitLate takes places for deliveries whose reservations were withdrawn, as far as there
+// are any; the others go back to the store. The caller has the lock.
+func (d *dispatcher) admitLate(leased []*sending) (admitted []*sending) {
+	for _, w := range leased {
+		if d.slots.admit(w.Webhook.Ref(), false, len(w.Event.Payload)) {
+			admitted = append(admitted, w)
+		} else {
+			d.returning = append(d.returning, w)
+		}
+	}
+	return admitted
 }
 
 // enqueue puts deliveries that have places into the queues of their lanes, and starts
@@ -188,6 +259,10 @@ func (d *dispatcher) startNext(l *lane, now time.Time) *sending {
 	var w *sending
 	if d.mayStart(c) {
 		w = d.slots.start(l, now)
+	}
+	if w != nil && c.isStuck() {
+		c.tryAt = now.Add(tryEvery)
+		c.blocking.Reset(tryEvery)
 	}
 	switch {
 	case w == nil && l.inFlight == 0:
@@ -225,9 +300,47 @@ func (d *dispatcher) finish(w *sending, success bool) (next *sending) {
 	defer d.unlock()
 	now := time.Now()
 	d.slots.finish(w, success, now)
+	d.countUnwritten(w)
+	return d.reuseSlot(w.lane, now)
+}
+
+// hold says that a request has ended, whose outcome is to be written, and which keeps its
+// slot until then, or until outcomes of its partition have been unwritable for a while.
+func (d *dispatcher) hold(w *sending) (next *sending) {
+	d.lock()
+	defer d.unlock()
+	d.countUnwritten(w)
+	c := d.claimers[w.lane.partition]
+	if c.isBlocked() {
+		return d.freeHeld(w)
+	}
+	c.held[w] = struct{}{}
+	return nil
+}
+
+// letGo frees the slot of a request that was on hold.
+func (d *dispatcher) letGo(w *sending) (next *sending) {
+	d.lock()
+	defer d.unlock()
+	c := d.claimers[w.lane.partition]
+	if _, held := c.held[w]; !held {
+		return nil
+	}
+	delete(c.held, w)
+	return d.freeHeld(w)
+}
+
+// freeHeld frees a slot. The caller has the lock.
+func (d *dispatcher) freeHeld(w *sending) (next *sending) {
+	now := time.Now()
+	d.slots.finish(w, false, now)
+	return d.reuseSlot(w.lane, now)
+}
+
+// countUnwritten counts an outcome that is to be written. The caller has the lock.
+func (d *dispatcher) countUnwritten(w *sending) {
 	d.unwritten++
 	d.claimers[w.lane.partition].unwritten++
-	return d.reuseSlot(w.lane, now)
 }
 
 // abandon says that a request was not made, or broken off: it has no outcome.
@@ -271,8 +384,11 @@ func (d *dispatcher) writing(partition int) {
 	d.lock()
 	defer d.unlock()
 	c := d.claimers[partition]
-	c.writingSince = time.Now()
-	c.blocking.Reset(blockAfter)
+	if c.writingSince.IsZero() {
+		c.writingSince = time.Now()
+		c.tryAt = c.writingSince.Add(tryEvery)
+		c.blocking.Reset(blockAfter)
+	}
 }
 
 // block gives back what waits in a partition that takes in no outcomes, so that the slots
@@ -280,12 +396,19 @@ func (d *dispatcher) writing(partition int) {
 func (d *dispatcher) block(c *claimer) {
 	d.lock()
 	defer d.unlock()
-	if !c.isBlocked() { // it was written just now
+	if !c.isBlocked() { // it was written just now, or one is to be tried: unlock sees to it
 		return
 	}
+	c.blocking.Reset(time.Until(c.tryAt))
 	for _, l := range d.slots.partitions[c.partition].of {
 		d.giveBack(l)
 	}
+	for w := range c.held {
+		if next := d.freeHeld(w); next != nil {
+			d.starting = append(d.starting, next)
+		}
+	}
+	clear(c.held)
 	d.resume(time.Now())
 }
 

@@ -44,7 +44,10 @@ type emission struct {
 	err      error
 	unknown  error // of the first Accept that may have been carried out
 	began    time.Time
-	done     chan struct{}
+	// withdrawn: the places that were reserved for it were given to others. Answered: it
+	// has none reserved any more. The dispatcher guards both with its lock.
+	withdrawn, answered bool
+	done                chan struct{}
 }
 
 // Emit stores the events and schedules their deliveries, all or nothing, and
@@ -57,7 +60,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err
 	}
 	p := e.at(tenant)
-	if err := p.watch.refusal(); err != nil && p.accepts.Busy() {
+	if err := p.watch.refusal(accepting); err != nil && p.accepts.Busy() {
 		return nil, err // nothing gathers behind what is being tried
 	}
 	weight := weigh(events)
@@ -126,8 +129,9 @@ func (e *Engine) accept(p *partition, batch []*emission) {
 	ctx, cancel := context.WithTimeout(context.Background(), acceptTime)
 	defer cancel()
 	// Only the first Accept asks for leases. If its outcome is unknown it may have given
-	// them, and they simply end.
-	lease := true
+	// them, and they simply end. Nor does one ask that is likely to fail: others need the
+	// places.
+	lease := !p.watch.failing(accepting)
 	pause := backoff.Backoff{First: acceptBackoff, Most: acceptTime}
 	batch = e.refuseLate(p, batch)
 	for stale := 0; len(batch) > 0; {
@@ -137,7 +141,7 @@ func (e *Engine) accept(p *partition, batch []*emission) {
 			lease = false
 			e.log().Debug("the store did not say whether it accepted events; repeating the call", zap.Error(unknown))
 			if pause.Wait(ctx) != nil {
-				e.reject(again, unknown)
+				e.reject(again, nothingWritten(unknown)) // those whose outcome is known: they were stale
 				return
 			}
 		} else if len(again) > 0 {
@@ -152,7 +156,7 @@ func (e *Engine) accept(p *partition, batch []*emission) {
 
 // refuseLate rejects emissions that have waited while others of their partition failed.
 func (e *Engine) refuseLate(p *partition, batch []*emission) []*emission {
-	err := p.watch.refusal()
+	err := p.watch.refusal(accepting)
 	if err == nil {
 		return batch
 	}
@@ -175,7 +179,7 @@ func (e *Engine) choose(ctx context.Context, p *partition, batch []*emission, le
 			continue
 		}
 		if lease {
-			e.dispatcher.reserve(&m.call)
+			e.dispatcher.reserve(m)
 		}
 		chosen = append(chosen, m)
 	}
@@ -228,7 +232,11 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 		calls[i] = m.call
 	}
 	lease, began := s.lease(), time.Now()
+	p.watch.accepts()
+	tried := slices.Clone(batch)
+	late := time.AfterFunc(blockAfter, func() { e.dispatcher.withdrawPlaces(tried) })
 	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: s.Retention})
+	late.Stop()
 	var failed error
 	answered := false
 	for i, m := range batch {
@@ -239,14 +247,14 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 			e.accepted(m, result, began.Add(lease))
 		case errors.Is(result.Err, ErrStale):
 			answered = true
-			e.cancelPlaces(m)
+			e.dispatcher.cancelPlaces(m)
 			p.webhooks.forget(m.call.Tenant)
 			again = append(again, m)
 		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
 			failed = result.Err
 		default:
-			e.cancelPlaces(m)
+			e.dispatcher.cancelPlaces(m)
 			if m.unknown == nil {
 				m.unknown = result.Err
 			}
@@ -300,13 +308,13 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 			}
 		}
 	}
-	e.dispatcher.accepted(leased, unused, wait)
+	e.dispatcher.accepted(m, leased, unused, wait)
 }
 
 // reject answers emissions that were not accepted.
 func (e *Engine) reject(batch []*emission, err error) {
 	for _, m := range batch {
-		e.cancelPlaces(m)
+		e.dispatcher.cancelPlaces(m)
 		if m.err = err; m.unknown != nil { // whatever failed later, it may be stored
 			m.err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, m.unknown)
 		}
@@ -318,19 +326,4 @@ func (e *Engine) reject(batch []*emission, err error) {
 func (e *Engine) finish(m *emission) {
 	e.intake.release(e.at(m.call.Tenant).key, m.weight)
 	close(m.done)
-}
-
-// cancelPlaces gives back the places that were reserved for an emission.
-func (e *Engine) cancelPlaces(m *emission) {
-	var unused []reservation
-	for i := range m.call.Events {
-		ev := &m.call.Events[i]
-		for j := range ev.Targets {
-			if t := &ev.Targets[j]; t.Lease {
-				t.Lease = false
-				unused = append(unused, reservation{WebhookRef{m.call.Tenant, t.Webhook}, len(ev.Payload)})
-			}
-		}
-	}
-	e.dispatcher.accepted(nil, unused, nil)
 }

@@ -93,6 +93,6 @@ func (e *Engine) ping(ctx context.Context, p *partition) {
 	defer cancel()
 	began := time.Now()
 	if err := e.store.Ping(limited, p.number); ctx.Err() == nil {
-		p.watch.note(accepting, began, err)
+		p.watch.notePing(began, err)
 	}
 }

@@ -3,7 +3,9 @@ package delivery
 import (
 	"strconv"
 	"sync"
+	"time"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/groupcommit"
 )
 
@@ -15,10 +17,13 @@ type partition struct {
 	webhooks webhookCache // of its tenants
 	accepts  groupcommit.Group[*emission]
 	outcomes groupcommit.Group[*finished]
-	releases groupcommit.Group[Lease]
-	sendsNow *quota     // re-runs and tests in flight
-	changing sync.Mutex // one change of a webhook at a time, here
-	watch    *watch
+	// completeAgain is how long to wait after no outcome of a batch could be written.
+	completeAgain backoff.Backoff
+	wrote         time.Time // when outcomes were last written
+	releases      groupcommit.Group[Lease]
+	sendsNow      *quota     // re-runs and tests in flight
+	changing      sync.Mutex // one change of a webhook at a time, here
+	watch         *watch
 }
 
 // setPartitions makes the engine's partitions, once the store is open for the first time.
@@ -34,6 +39,7 @@ func (e *Engine) setPartitions() {
 		p.webhooks.load, p.webhooks.most = e.store.Webhooks, max(minRemembered, maxRemembered/n)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }
 		p.outcomes.Limit, p.outcomes.Commit = limitOutcomes, func(batch []*finished) { e.complete(p, batch) }
+		p.completeAgain = backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}
 		p.releases.Commit = func(batch []Lease) { e.giveBack(p, batch) }
 		all[i] = p
 	}

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // runDivided runs an engine on a store of two partitions, with a webhook in each. The
@@ -46,15 +48,16 @@ func TestPartitionThatHangs(t *testing.T) {
 	for _, how := range []struct {
 		name  string
 		fault func(string) error
+		emits int // events at a time
 	}{
-		{"hangs", hung},
-		{"refuses", func(string) error { return delivery.ErrUnavailable }},
+		{"hangs", hung, 20},
+		{"refuses", func(string) error { return delivery.ErrUnavailable }, 20},
 		{"takes in no outcomes", func(op string) error {
 			if op == "Complete" {
 				return hung(op)
 			}
 			return nil
-		}},
+		}, 1},
 	} {
 		t.Run(how.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -69,7 +72,7 @@ func TestPartitionThatHangs(t *testing.T) {
 				time.Sleep(20 * time.Millisecond)
 				store.parts[1].Fail(how.fault)
 				for range 600 {
-					go func() { _ = r.emitFor("t1", 1) }() // whoever emits does not wait for the answer
+					go func() { _ = r.emitFor("t1", how.emits) }() // whoever emits does not wait for the answer
 					began := time.Now()
 					if err := r.emitFor("t0", 10); err != nil {
 						t.Fatal(err)
@@ -260,6 +263,84 @@ func TestOverdue(t *testing.T) {
 		time.Sleep(3 * time.Minute)
 		if overdue := r.PartitionsHealth()[0].Overdue; overdue < time.Minute {
 			t.Errorf("nothing was claimed for 3 minutes, and the oldest delivery is overdue for %s", overdue)
+		}
+	})
+}
+
+// Slots of requests that time out while their partition takes in no outcomes are there for
+// the others.
+func TestSlotsOfAPartitionThatIsAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newDivided(2)
+		endpoints := newEndpoints(func(ctx context.Context, m sender.Message) sender.Response {
+			if m.URL == "https://t1.example" {
+				return hang(ctx, m)
+			}
+			return ok(ctx, m)
+		})
+		r := runDivided(t, store, endpoints, limits(delivery.FirstWindow, delivery.FirstWindow))
+		defer r.stop()
+		if err := r.emitFor("t1", delivery.FirstWindow); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		store.parts[1].Fail(hung)
+		time.Sleep(10 * time.Second) // all requests have timed out
+		began := time.Now()
+		if err := r.emitFor("t0", 1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		if at := endpoints.to("https://t0.example"); len(at) != 1 || at[0].Sub(began) > time.Second {
+			t.Errorf("the other partition's event of %v was sent at %v", began, at)
+		}
+		store.parts[1].Fail(nil)
+		time.Sleep(time.Minute)
+	})
+}
+
+// Health stays as it is while events are refused, although the store says that it would
+// accept them.
+func TestHealthIsNotTakenIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newDivided(1)
+		logged, log := observer.New(zap.InfoLevel)
+		r := runDivided(t, store, newEndpoints(ok))
+		defer r.stop()
+		defer r.Attach(delivery.DefaultSettings(), zap.New(logged))()
+		store.parts[0].Fail(failing("Accept", delivery.ErrFull))
+		for i := range 60 {
+			_ = r.emitFor("t0", 1)
+			time.Sleep(500 * time.Millisecond)
+			if err := r.Health(t.Context()); err == nil && i > 10 {
+				t.Fatalf("healthy after %d refusals", i)
+			}
+		}
+		store.parts[0].Fail(nil)
+		time.Sleep(5 * time.Second) // nobody emits: the store is asked
+		if err := r.Health(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if log.Len() != 2 {
+			t.Errorf("the log says: %v", log.All())
+		}
+	})
+}
+
+// A partition that has nothing due is not overdue while others take all slots.
+func TestOverdueOfAnIdlePartition(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newDivided(2)
+		r := runDivided(t, store, newEndpoints(after(time.Second)), limits(4, 4))
+		defer r.stop()
+		for range 400 {
+			if err := r.emitFor("t0", 4); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(500 * time.Millisecond)
+			if overdue := r.PartitionsHealth()[1].Overdue; overdue > 0 {
+				t.Fatalf("a partition with nothing due is overdue for %s", overdue)
+			}
 		}
 	})
 }

@@ -75,6 +75,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		// Its slot stays taken until the store knows that the webhook is slow, so that
 		// the next claim does not treat it as a fast one.
 		f.holding = w
+		next = e.dispatcher.hold(w)
 	} else {
 		next = e.dispatcher.finish(w, r.Status == RequestSuccess)
 	}

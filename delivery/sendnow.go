@@ -19,8 +19,13 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 		return nil, err
 	}
 	p := e.at(tenant)
-	if err := p.watch.refusal(); err != nil {
+	if err := p.watch.refusal(completing); err != nil {
 		return nil, err
+	}
+	if trigger == TriggerTest {
+		if err := p.watch.refusal(accepting); err != nil {
+			return nil, err
+		}
 	}
 	if !p.sendsNow.acquire(tenant, 1) {
 		return nil, ErrBusy

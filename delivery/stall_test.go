@@ -189,3 +189,25 @@ func TestRepeatedAcceptIsSentAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// Room that comes while a claim runs, which has left the webhook out, is used as soon as
+// that claim ends.
+func TestRoomDuringAClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const url = "https://a.example"
+		g := &gate{Store: flaky.New()}
+		endpoints := newEndpoints(after(1500 * time.Millisecond))
+		r := runOn(t, g, g.Store, endpoints, limits(8, 1))
+		defer r.stop()
+		r.webhook(url)
+		time.Sleep(4500 * time.Millisecond)
+		synctest.Wait()
+		g.set(nil, func() { time.Sleep(2 * time.Second) })
+		r.emit(2) // one is in flight until 6 s; the claim at 5 s takes until 7 s
+		time.Sleep(20 * time.Second)
+		at := endpoints.to(url)
+		if len(at) != 2 || at[1].Sub(at[0]) > 5*time.Second {
+			t.Errorf("sent at %v, the second one with a slot free since 1.5 s after the first", at)
+		}
+	})
+}

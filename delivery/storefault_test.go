@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
@@ -220,6 +222,51 @@ func TestAcceptThatIsAlwaysStale(t *testing.T) {
 		}
 		if _, err := r.Test(t.Context(), tenant, w.ID, oneEvent[0]); !errors.Is(err, delivery.ErrUnavailable) {
 			t.Errorf("a test event: %v", err)
+		}
+	})
+}
+
+// picky is a store that never writes the outcomes of one event.
+type picky struct {
+	*flaky.Store
+	event uuid.UUID
+}
+
+func (s *picky) Complete(ctx context.Context, outcomes []delivery.Outcome) []error {
+	errs := make([]error, len(outcomes))
+	for i := range outcomes {
+		if errs[i] = errLost; outcomes[i].Request.EventID != s.event {
+			errs[i] = errors.Join(s.Store.Complete(ctx, outcomes[i:i+1])...)
+		}
+	}
+	return errs
+}
+
+// An outcome that alone cannot be written holds up no other. In the end it is given up, and
+// the request made again.
+func TestOutcomeThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &picky{Store: flaky.New()}
+		endpoints := newEndpoints(ok)
+		r := runOn(t, store, store.Store, endpoints)
+		defer r.stop()
+		r.webhook("https://a.example")
+		id := uuid.New()
+		store.event = id
+		events := []delivery.NewEvent{{Type: "a", Data: []byte(`{}`)}, {ID: id, Type: "a", Data: []byte(`{}`)}, {Type: "a", Data: []byte(`{}`)}}
+		if _, err := r.Emit(t.Context(), tenant, events); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		r.emit(10)
+		time.Sleep(time.Minute)
+		if n := len(r.log()); n != 12 {
+			t.Errorf("%d of 12 other requests are in the log", n)
+		}
+		before := endpoints.count()
+		time.Sleep(10 * time.Minute)
+		if endpoints.count() == before {
+			t.Error("the request was not made again")
 		}
 	})
 }

@@ -31,6 +31,8 @@ var complaints = [tasks]string{
 	starting:   "a delivery that could be sent has been due for %s",
 }
 
+var errNoAnswer = fmt.Errorf("%w: the store has not answered for a while", ErrUnavailable)
+
 // watch knows whether the tasks of one partition succeed, and logs when that changes.
 type watch struct {
 	partition int
@@ -39,31 +41,62 @@ type watch struct {
 
 	mu       sync.Mutex
 	failures [tasks]failure
-	accepted bool // since hasAccepted was last called
-	down     bool // the log says that it fails
+	// accepting and refused: since the last ping, events were accepted, or failed to be.
+	accepted, refused bool
+	acceptsSince      time.Time // when the Accept that runs now began, or zero
+	down              bool      // the log says that it fails
 }
 
 // failure is a task that has not succeeded since a time, which is zero for one that has.
 type failure struct {
-	since time.Time
-	err   error // the latest
+	since     time.Time
+	err       error     // the latest
+	succeeded time.Time // when it last did
 }
 
 // note records how a task ended that began at a time.
 func (w *watch) note(t task, began time.Time, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f := &w.failures[t]
-	switch {
-	case err != nil && f.since.IsZero():
-		*f = failure{began, err}
-	case err != nil:
-		f.err = err
-	default:
-		*f = failure{}
+	if t == accepting {
+		w.accepted, w.refused = w.accepted || err == nil, w.refused || err != nil
+		w.acceptsSince = time.Time{}
 	}
-	w.accepted = w.accepted || t == accepting && err == nil
-	w.tell(time.Now())
+	w.record(t, began, err)
+}
+
+// notePing records whether a partition would accept events. That it says so does not count
+// if it has refused some since it was last asked.
+func (w *watch) notePing(began time.Time, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil || !w.refused {
+		w.record(accepting, began, err)
+	}
+	w.refused = false
+}
+
+// record records how a task ended. The caller has the lock.
+func (w *watch) record(t task, began time.Time, err error) {
+	f, now := &w.failures[t], time.Now()
+	switch {
+	case err == nil:
+		*f = failure{succeeded: now}
+	case f.since.IsZero() && began.Before(f.succeeded): // another has succeeded meanwhile
+		f.since, f.err = f.succeeded, err
+	case f.since.IsZero():
+		f.since, f.err = began, err
+	default:
+		f.err = err
+	}
+	w.tell(now)
+}
+
+// accepts notes that an Accept has begun, until note.
+func (w *watch) accepts() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.acceptsSince = time.Now()
 }
 
 // noteOverdue records for how long a delivery that could be sent has been due.
@@ -73,7 +106,7 @@ func (w *watch) noteOverdue(overdue time.Duration) {
 	now := time.Now()
 	w.failures[starting] = failure{}
 	if overdue >= overdueAfter {
-		w.failures[starting] = failure{now.Add(-overdue), errOverdue}
+		w.failures[starting] = failure{since: now.Add(-overdue), err: errOverdue}
 	}
 	w.tell(now)
 }
@@ -115,11 +148,12 @@ func (w *watch) health() error {
 
 func (w *watch) isUp() bool { return w.health() == nil }
 
-// hasAccepted says whether events were accepted since it was last called.
+// hasAccepted says whether events were accepted since it was last called, and none was
+// refused.
 func (w *watch) hasAccepted() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	accepted := w.accepted
+	accepted := w.accepted && !w.refused
 	w.accepted = false
 	return accepted
 }
@@ -131,14 +165,18 @@ func (w *watch) failing(t task) bool {
 	return !w.failures[t].since.IsZero()
 }
 
-// refusal is why an emit need not wait for others that are being tried: none has been
-// accepted for a while. It promises that nothing was written.
-func (w *watch) refusal() error {
+// refusal is why nothing that needs a task should wait for it: it has not succeeded for a
+// while. It promises that nothing was written.
+func (w *watch) refusal(t task) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	f := &w.failures[accepting]
-	if f.since.IsZero() || time.Since(f.since) < blockAfter {
+	f := &w.failures[t]
+	switch {
+	case !f.since.IsZero() && time.Since(f.since) >= blockAfter:
+		return nothingWritten(f.err)
+	case t == accepting && w.of > 1 && !w.acceptsSince.IsZero() && time.Since(w.acceptsSince) >= blockAfter:
+		return errNoAnswer // others would lack the room for what gathers here
+	default:
 		return nil
 	}
-	return nothingWritten(f.err)
 }

@@ -98,8 +98,9 @@ func (s *Store) Ping(ctx context.Context, partition int) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.run(ctx, acceptScript, p.base, 0, 0, 0, 0)
-	return err
+	c := &call{script: acceptScript, base: p.base, args: []any{0, 0, 0, 0}, confirmed: true}
+	s.runAll(ctx, c)
+	return c.err
 }
 
 // Now is Redis's clock, computed from its replies, or this machine's before the first one.
