@@ -60,13 +60,16 @@ func testConfirmed(t *testing.T, o Options, replica *redistest.Server) {
 			t.Errorf("%s, without a replica: %v", try.what, err)
 		}
 	}
-	if err := s.Ping(t.Context(), 0); err != nil {
-		t.Errorf("Redis itself: %v", err)
+	if err := s.Ping(t.Context(), s.Partition(testTenant)); err == nil || !strings.Contains(err.Error(), "0 of 1 replicas") {
+		t.Errorf("it would accept events: %v", err)
 	}
 	if err := replica.Thaw(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the replica confirms again", func() error { return accept(s, call).Err })
+	if err := s.Ping(t.Context(), 0); err != nil {
+		t.Errorf("it would not accept events: %v", err)
+	}
 	for i, e := range mustAccept(t, other, call).Events {
 		if !e.Repeated || e.Deliveries != 1 {
 			t.Errorf("event %d: %+v", i, e)
