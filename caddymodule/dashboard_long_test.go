@@ -109,7 +109,14 @@ func testLongLog(t *testing.T, d *dashboard) {
 		case most.Height > height:
 			height, longer = most.Height, time.Now()
 		case time.Since(longer) > patience:
-			t.Fatalf("the list does not become longer; the page says: %s", d.text(`document.querySelector("#connection").innerText + document.querySelector(".end").innerText`))
+			t.Fatalf("the list does not become longer: %s", d.text(`JSON.stringify({
+				page: document.visibilityState, connection: document.querySelector("#connection p")?.textContent,
+				end: document.querySelector(".end").textContent, at: window.scrollY, of: document.documentElement.scrollHeight,
+				painted: await Promise.race([
+					new Promise((done) => { requestAnimationFrame(() => done(true)); }),
+					new Promise((done) => { setTimeout(() => done(false), 5000); }),
+				]),
+			})`))
 		}
 	}
 	last := fmt.Sprintf("row=%d", longLog-1)
