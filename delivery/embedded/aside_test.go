@@ -243,7 +243,7 @@ func TestPoison(t *testing.T) {
 	unseen := []string{"ids", "deliveries", "requests", "strips"} // nobody looks at a key that is not an id
 	for _, bucket := range allBuckets {
 		if bytes.Equal(bucket, asideBucket) {
-			continue
+			continue // TestPoisonAside
 		}
 		for how, change := range poisons {
 			t.Run(fmt.Sprintf("%s/%s", bucket, how), func(t *testing.T) {
@@ -280,6 +280,39 @@ func TestPoison(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestPoisonAside changes what was set aside, in each way: nobody needs it, so that nothing is
+// lost by that, and nothing is said.
+func TestPoisonAside(t *testing.T) {
+	for how, change := range poisons {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, 40)
+			for _, bucket := range [][]byte{requestsBucket, asideBucket} {
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if bytes.Equal(bucket, asideBucket) {
+					s.poison(bucket, change)
+				} else {
+					s.poison(bucket, poisons["value flipped"])
+				}
+				s.reopen()
+				if missing := s.use(); len(missing) > 0 {
+					t.Errorf("not delivered: %v", missing)
+				}
+				s.pending = nil // all are delivered
+			}
+			if lines := s.said.All(); len(lines) > 0 || s.SetAside() > 0 {
+				t.Errorf("%d records were set aside; the log says %v", s.SetAside(), lines)
+			}
+			s.sweepAll()
+			if err := errors.Join(s.Ping(t.Context(), 0), s.Close()); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
