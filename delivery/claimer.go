@@ -132,6 +132,11 @@ func (d *dispatcher) mayClaim(c *claimer) bool {
 func (d *dispatcher) withdraw(c *claimer) {
 	d.lock()
 	defer d.unlock()
+	d.endPromise(c)
+}
+
+// endPromise makes free what is set aside for a claim. The caller has the lock.
+func (d *dispatcher) endPromise(c *claimer) {
 	if c.promised != nil {
 		d.slots.takeBack(*c.promised)
 		c.promised = nil
@@ -142,10 +147,7 @@ func (d *dispatcher) withdraw(c *claimer) {
 func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began time.Time, err error) {
 	d.lock()
 	defer d.unlock()
-	if c.promised != nil {
-		d.slots.takeBack(*c.promised)
-		c.promised = nil
-	}
+	d.endPromise(c)
 	now := time.Now()
 	if c.failing = err != nil; c.failing {
 		c.nextDue = now
