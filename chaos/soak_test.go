@@ -29,7 +29,7 @@ const (
 	// An epoch is audited when two more have gone by.
 	auditAfter = 2
 	// sampleOf: the API and the log are asked about one in so many events.
-	sampleOf = 20
+	sampleOf = 100
 )
 
 // TestSoak lets Caddys work for a long time, with a fault each minute, and watches whether
@@ -151,8 +151,6 @@ func (s *soak) auditUpTo(last uint32) {
 // auditLedger judges a sample of a ledger's events, and those that have not arrived.
 func (s *soak) auditLedger(l *ledger) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-	defer cancel()
 	l.mu.Lock()
 	asked := make(map[uuid.UUID]*event)
 	for id, e := range l.events {
@@ -165,18 +163,26 @@ func (s *soak) auditLedger(l *ledger) {
 	s.judge.wrong = append(s.judge.wrong, l.wrong...)
 	l.mu.Unlock()
 	for id, e := range asked {
-		tenant := tenantName(e.tenant)
-		stored, err := awaitEnd(ctx, s.caddys[0].api, tenant, id)
-		if err != nil {
-			s.t.Errorf("event %s: %v", id, err)
-			continue
-		}
-		rows, err := readLog(ctx, s.caddys[0].api, tenant, "&event_id="+id.String())
-		s.must(err)
-		l.mu.Lock()
-		s.judge.event(id, e, stored, rows)
-		l.mu.Unlock()
+		s.auditEvent(l, id, e)
 	}
+}
+
+// auditEvent judges one event of a ledger.
+func (s *soak) auditEvent(l *ledger, id uuid.UUID, e *event) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	tenant := tenantName(e.tenant)
+	stored, err := awaitEnd(ctx, s.caddys[0].api, tenant, id)
+	if err != nil {
+		s.t.Errorf("event %s: %v", id, err)
+		return
+	}
+	rows, err := readLog(ctx, s.caddys[0].api, tenant, "&event_id="+id.String())
+	s.must(err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.judge.event(id, e, stored, rows)
 }
 
 // everywhere reports whether an event was acknowledged once and has arrived at all webhooks.
