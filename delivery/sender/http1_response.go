@@ -23,6 +23,7 @@ type responseReader struct {
 	in     *bufio.Reader
 	source limitedReader
 	body   io.Reader
+	plain  plainBody
 }
 
 // limitedReader reads up to a limit, or the first error, and notes why it ends.
@@ -59,7 +60,7 @@ func newResponseReader(from io.Reader) *responseReader {
 }
 
 func (r *responseReader) free() {
-	r.source, r.body = limitedReader{}, nil
+	r.source, r.body, r.plain = limitedReader{}, nil, plainBody{}
 	responseReaders.Put(r)
 }
 
@@ -73,19 +74,52 @@ var post = &http.Request{Method: http.MethodPost}
 // line was good.
 func (r *responseReader) readHeader() (status int, keepFor time.Duration, err error) {
 	for {
-		status = r.peekStatus()
-		resp, err := http.ReadResponse(r.in, post) //nolint:bodyclose // to close the body is to read on
-		if err != nil {
-			return status, 0, r.cause(err)
+		if h, ok := r.readPlain(); ok {
+			return h.status, h.keepFor, nil
 		}
-		if status := resp.StatusCode; status < 100 || status > 199 || status == http.StatusSwitchingProtocols {
-			r.source.left, r.body = math.MaxInt, resp.Body
-			if resp.Close || status < 200 {
-				return status, 0, nil
-			}
-			return status, keepAlive(resp.Header), nil
+		if status, keepFor, err = r.readOdd(); err != nil || r.body != nil {
+			return status, keepFor, err
 		}
 	}
+}
+
+// readPlain reads a header unless it is odd; then it leaves everything to readOdd.
+func (r *responseReader) readPlain() (h plainHeader, ok bool) {
+	for n := 1; ; {
+		if _, err := r.in.Peek(n); err != nil {
+			return h, false
+		}
+		buffered, _ := r.in.Peek(r.in.Buffered())
+		switch h.parse(buffered) {
+		case plain:
+			_, _ = r.in.Discard(h.size)
+			r.plain = plainBody{in: r.in, left: h.length}
+			r.source.left, r.body = math.MaxInt, &r.plain
+			return h, true
+		case odd:
+			return h, false
+		}
+		n = len(buffered) + 1
+	}
+}
+
+// readOdd reads the header of any response. After that of an informational one there is
+// no body, and another header follows.
+func (r *responseReader) readOdd() (status int, keepFor time.Duration, err error) {
+	status = r.peekStatus()
+	resp, err := http.ReadResponse(r.in, post) //nolint:bodyclose // to close the body is to read on
+	if err != nil {
+		return status, 0, r.cause(err)
+	}
+	status = resp.StatusCode
+	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
+		return status, 0, nil
+	}
+	r.source.left, r.body = math.MaxInt, resp.Body
+	if resp.Close || status < 200 {
+		return status, 0, nil
+	}
+	return status, keepAlive(resp.Header), nil
 }
 
 // peekStatus returns the status of the response that comes next, without reading it:

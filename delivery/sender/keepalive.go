@@ -13,19 +13,26 @@ import (
 func keepAlive(header http.Header) time.Duration {
 	keepFor := forever
 	for _, value := range header["Keep-Alive"] {
-		for parameter := range strings.SplitSeq(value, ",") {
-			name, number, _ := strings.Cut(strings.TrimSpace(parameter), "=")
-			n, err := strconv.ParseUint(number, 10, 31)
-			if err != nil {
-				continue
-			}
-			switch {
-			case strings.EqualFold(name, "timeout"):
-				timeout := time.Duration(n) * time.Second
-				keepFor = min(keepFor, timeout-min(time.Second, timeout/2))
-			case strings.EqualFold(name, "max") && n == 0: // requests that it still takes
-				keepFor = 0
-			}
+		keepFor = min(keepFor, keepAliveFor(value))
+	}
+	return keepFor
+}
+
+// keepAliveFor is the same for one value of the header.
+func keepAliveFor(value string) time.Duration {
+	keepFor := forever
+	for parameter := range strings.SplitSeq(value, ",") {
+		name, number, _ := strings.Cut(strings.TrimSpace(parameter), "=")
+		n, err := strconv.ParseUint(number, 10, 31)
+		if err != nil {
+			continue
+		}
+		switch {
+		case strings.EqualFold(name, "timeout"):
+			timeout := time.Duration(n) * time.Second
+			keepFor = min(keepFor, timeout-min(time.Second, timeout/2))
+		case strings.EqualFold(name, "max") && n == 0: // requests that it still takes
+			keepFor = 0
 		}
 	}
 	return keepFor
