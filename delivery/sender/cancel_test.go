@@ -6,7 +6,11 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
 	"testing"
+	"time"
 )
 
 // When the context ends, the request ends, whatever it is doing, and so does its connection
@@ -72,5 +76,91 @@ func TestCancelledBeforeItBegins(t *testing.T) {
 	r := newSender(t).Send(ctx, message("http://"+serve(t, answering(answerOK))))
 	if r.Failure == "" || r.TimedOut || !errors.Is(r.Cause, context.Canceled) {
 		t.Errorf("got %+v", r)
+	}
+}
+
+// A connection that is kept is broken off by the context of its present request alone.
+func TestConnectionOutlivesContext(t *testing.T) {
+	t.Parallel()
+	entered, leave := make(chan struct{}), make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/wait" {
+			entered <- struct{}{}
+			<-leave
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	s := newSender(t)
+	wait := message(server.URL + "/wait")
+	for range 3 {
+		before, endBefore := context.WithCancel(t.Context())
+		s.Send(before, message(server.URL)).want(t, Response{StatusCode: 204})
+		kept := s.pool.newest
+		if endBefore(); s.pool.get(kept.siblings.endpoint, time.Now().Add(time.Minute)) != nil {
+			t.Error("a connection is used whose context has ended")
+		}
+
+		before, endBefore = context.WithCancel(t.Context())
+		s.Send(before, message(server.URL)).want(t, Response{StatusCode: 204})
+		ctx, cancel := context.WithCancel(t.Context())
+		var inFlight sync.WaitGroup
+		inFlight.Go(func() { s.Send(ctx, wait).want(t, Response{StatusCode: 204}) })
+		<-entered
+		endBefore()
+		leave <- struct{}{}
+		inFlight.Wait()
+
+		inFlight.Go(func() {
+			if r := s.Send(ctx, wait); !errors.Is(r.Cause, context.Canceled) {
+				t.Errorf("got %+v", r)
+			}
+		})
+		<-entered
+		cancel()
+		inFlight.Wait()
+		leave <- struct{}{}
+	}
+}
+
+// Contexts that end at any time break off no request but their own.
+func TestContextsEndAtAnyTime(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	defer server.Close()
+	s := newSender(t)
+	m := message(server.URL)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 200 {
+				ctx, cancel := context.WithCancel(t.Context())
+				s.Send(ctx, m).want(t, Response{StatusCode: 204})
+				go cancel() // while another request has the connection, or none
+			}
+		})
+	}
+	all.Wait()
+}
+
+// A context that ends while its request begins on a kept connection is not missed.
+func TestContextEndsAsRequestBegins(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if r.URL.Path == "/wait" {
+			<-r.Context().Done()
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	s := newSender(t)
+	for range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		s.Send(ctx, message(server.URL)).want(t, Response{StatusCode: 204})
+		go cancel()
+		if r := s.Send(ctx, message(server.URL+"/wait")); !errors.Is(r.Cause, context.Canceled) {
+			t.Errorf("got %+v", r)
+		}
 	}
 }

@@ -19,14 +19,38 @@ type http1Conn struct {
 	line     *line
 	used     bool // it has had a request
 	spent    bool // the last request left it unfit for another
-	cancel   func()
-	peeked   [1]byte // what ready reads; there should be nothing to read
+	// watched is the end of the context that breaks off what the connection does. It
+	// stays watched between requests, since most have the same: see watch.
+	watched <-chan struct{}
+	unwatch func() bool
+	peeked  [1]byte // what ready reads; there should be nothing to read
 }
 
 func newHTTP1Conn(conn net.Conn, line *line) *http1Conn {
-	return &http1Conn{
-		Conn: conn, line: line,
-		cancel: func() { _ = conn.SetDeadline(longAgo) },
+	return &http1Conn{Conn: conn, line: line, unwatch: func() bool { return true }}
+}
+
+// watch has the connection broken off when the context ends. It returns false if it is
+// about to be broken off already, since the context before has ended.
+func (c *http1Conn) watch(ctx context.Context) bool {
+	if c.watched == ctx.Done() {
+		return true
+	}
+	if !c.unwatch() {
+		return false
+	}
+	c.watched = ctx.Done()
+	c.unwatch = context.AfterFunc(ctx, func() { _ = c.SetDeadline(longAgo) })
+	return true
+}
+
+// isBrokenOff says that the context has ended that was watched last.
+func (c *http1Conn) isBrokenOff() bool {
+	select {
+	case <-c.watched:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -43,10 +67,12 @@ func (c *http1Conn) ready(deadline time.Time) bool {
 	c.line.peeking = true
 	_, err := c.Read(c.peeked[:])
 	c.line.peeking = false
-	return errors.Is(err, os.ErrDeadlineExceeded) && (!peekMovesDeadline || c.SetDeadline(deadline) == nil)
+	return errors.Is(err, os.ErrDeadlineExceeded) && (!peekMovesDeadline || c.SetDeadline(deadline) == nil) &&
+		!c.isBrokenOff() // if it is from now on, that moves the deadline that has just been set
 }
 
 func (c *http1Conn) close() {
+	c.unwatch()
 	if c.spent {
 		// TLS would say goodbye, and wait for a peer that may not read it.
 		_ = c.line.Close()
@@ -57,15 +83,19 @@ func (c *http1Conn) close() {
 
 // roundTrip relies on the deadline that is set already.
 func (c *http1Conn) roundTrip(ctx context.Context, req *request) outcome {
+	if !c.watch(ctx) {
+		c.spent = true
+		return outcome{again: lost}
+	}
 	c.line.sent = false
 	before := c.line.received.Load()
-	stop := context.AfterFunc(ctx, c.cancel)
 	o := c.exchange(ctx, req)
-	if !stop() {
+	brokenOff := c.isBrokenOff()
+	if brokenOff {
 		o.keepFor = 0 // the connection is, or is about to be, past its deadline
 	}
 	c.spent = o.keepFor == 0
-	if !c.used || o.TimedOut || ctx.Err() != nil {
+	if !c.used || o.TimedOut || brokenOff {
 		o.again = never
 	}
 	o.silent = o.TimedOut && c.line.received.Load() == before
