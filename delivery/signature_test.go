@@ -1,8 +1,14 @@
 package delivery
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"sync"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 func TestSignature(t *testing.T) {
@@ -53,4 +59,27 @@ func TestStandardSignature(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A signer makes what crypto/hmac makes, of keys and bodies of any length, for many at a time.
+func TestSignerIsHMAC(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SliceOfN(rapid.Byte(), 0, 3*sha256.BlockSize).Draw(t, "key")
+		s := newSigner(key)
+		bodies := rapid.SliceOfN(rapid.SliceOfN(rapid.Byte(), 0, 300), 1, 4).Draw(t, "bodies")
+		got := make([]string, len(bodies))
+		var all sync.WaitGroup
+		for i, body := range bodies {
+			all.Go(func() { got[i] = s.signature(body) })
+		}
+		all.Wait()
+		for i, body := range bodies {
+			mac := hmac.New(sha256.New, key)
+			mac.Write(body)
+			if want := "sha256=" + hex.EncodeToString(mac.Sum(nil)); got[i] != want {
+				t.Fatalf("got %s, want %s", got[i], want)
+			}
+		}
+	})
 }
