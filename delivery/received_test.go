@@ -47,21 +47,22 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			settings := DefaultSettings()
 			tc.change(&settings)
-			headers := newRequestHeaders(&settings, tc.secret)
-			m := sender.Message{Header: headers.signed(tc.secret, ev, at), Body: ev.Payload, Timeout: time.Minute}
+			to := func(url string) sender.Message {
+				return prepare(&settings, &Webhook{URL: url, Secret: tc.secret}).message(&settings, ev, at)
+			}
 			want := append(slices.Clone(always), tc.want...)
 
-			t.Run("HTTP/1.1", func(t *testing.T) { wantSentOverHTTP1(t, m, want) })
-			t.Run("HTTP/2", func(t *testing.T) { wantSentOverHTTP2(t, m, want) })
+			t.Run("HTTP/1.1", func(t *testing.T) { wantSentOverHTTP1(t, to, want) })
+			t.Run("HTTP/2", func(t *testing.T) { wantSentOverHTTP2(t, to, want) })
 		})
 	}
 }
 
 // wantSentOverHTTP1 sends the message, and checks the request on the wire. Its headers
 // are those in want, and Host.
-func wantSentOverHTTP1(t *testing.T, m sender.Message, want []string) {
-	host, received := receiveLines(t, len(m.Body))
-	m.URL = "http://" + host + "/hooks?tenant=1"
+func wantSentOverHTTP1(t *testing.T, to func(url string) sender.Message, want []string) {
+	host, received := receiveLines(t, len(to("").Body))
+	m := to("http://" + host + "/hooks?tenant=1")
 	sendLocally(t, m, nil)
 	got := <-received
 	body, line, lines := got[len(got)-1], got[0], got[1:len(got)-1]
@@ -73,7 +74,7 @@ func wantSentOverHTTP1(t *testing.T, m sender.Message, want []string) {
 
 // wantSentOverHTTP2 sends the message, and checks what an HTTP/2 server receives. The
 // headers are those in want.
-func wantSentOverHTTP2(t *testing.T, m sender.Message, want []string) {
+func wantSentOverHTTP2(t *testing.T, to func(url string) sender.Message, want []string) {
 	received := make(chan []string, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
@@ -89,7 +90,7 @@ func wantSentOverHTTP2(t *testing.T, m sender.Message, want []string) {
 	server.EnableHTTP2 = true
 	server.StartTLS()
 	defer server.Close()
-	m.URL = server.URL + "/hooks?tenant=1"
+	m := to(server.URL + "/hooks?tenant=1")
 	sendLocally(t, m, server.Certificate())
 	got := <-received
 	if got[0] != "POST /hooks?tenant=1 HTTP/2.0" || got[1] != string(m.Body) {

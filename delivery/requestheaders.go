@@ -25,21 +25,6 @@ func newRequestHeaders(s *Settings, secret string) RequestHeaders {
 	return h
 }
 
-// signed is what an endpoint receives beside the payload.
-func (h *RequestHeaders) signed(secret string, ev *Event, at time.Time) http.Header {
-	var id, signature, standard string
-	if h.StandardWebhooks {
-		id = ev.ID.String()
-	}
-	if h.SignatureHeader != "" {
-		signature = Signature(secret, ev.Payload)
-		if h.StandardWebhooks {
-			standard = StandardSignature(secret, id, at, ev.Payload)
-		}
-	}
-	return h.header(id, at, signature, standard)
-}
-
 const masked = "********"
 
 // SentHeader is the header that was sent with the request, with its signatures masked:
@@ -49,22 +34,44 @@ func (r *Request) SentHeader() http.Header {
 	if r.Headers == (RequestHeaders{}) {
 		return nil
 	}
-	return r.Headers.header(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
-}
-
-func (h *RequestHeaders) header(id string, at time.Time, signature, standard string) http.Header {
-	all := make(http.Header, 6)
-	all["Content-Type"] = []string{"application/json"}
-	all["User-Agent"] = []string{h.UserAgent}
-	if h.SignatureHeader != "" {
-		all.Set(h.SignatureHeader, signature)
-	}
-	if h.StandardWebhooks {
-		all.Set("webhook-id", id)
-		all.Set("webhook-timestamp", strconv.FormatInt(at.Unix(), 10))
-		if h.SignatureHeader != "" {
-			all.Set("webhook-signature", standard)
-		}
+	all := r.Headers.common()
+	values := r.Headers.values(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
+	for i, name := range r.Headers.names() {
+		all.Set(name, values[i])
 	}
 	return all
+}
+
+// common are the headers that all requests to the webhook have.
+func (h *RequestHeaders) common() http.Header {
+	return http.Header{"Content-Type": {"application/json"}, "User-Agent": {h.UserAgent}}
+}
+
+// names are those of the other headers, whose values differ.
+func (h *RequestHeaders) names() []string {
+	var names []string
+	if h.SignatureHeader != "" {
+		names = append(names, http.CanonicalHeaderKey(h.SignatureHeader))
+	}
+	if h.StandardWebhooks {
+		names = append(names, "Webhook-Id", "Webhook-Timestamp")
+		if h.SignatureHeader != "" {
+			names = append(names, "Webhook-Signature")
+		}
+	}
+	return names
+}
+
+// values are those of the headers in names, in the same order.
+func (h *RequestHeaders) values(id string, at time.Time, signature, standard string) []string {
+	switch signed := h.SignatureHeader != ""; {
+	case !h.StandardWebhooks && !signed:
+		return nil
+	case !h.StandardWebhooks:
+		return []string{signature}
+	case !signed:
+		return []string{id, strconv.FormatInt(at.Unix(), 10)}
+	default:
+		return []string{signature, id, strconv.FormatInt(at.Unix(), 10), standard}
+	}
 }

@@ -99,18 +99,12 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		startedAt = ev.ReceivedAt
 	}
 	began := time.Now()
-	headers := newRequestHeaders(s, w.Secret)
+	prepared := a.prepared.get(s, w)
 	if s.StandardWebhooks {
 		a.secrets.warn(w, a.log)
 	}
 	e.sending.Add(1)
-	response := a.sender.Send(ctx, sender.Message{
-		URL:         w.URL,
-		Header:      headers.signed(w.Secret, ev, startedAt),
-		Body:        ev.Payload,
-		Timeout:     s.Timeout,
-		MaxResponse: s.MaxResponseSize,
-	})
+	response := a.sender.Send(ctx, prepared.message(s, ev, startedAt))
 	e.sending.Add(-1)
 	o = Outcome{
 		ReceivedAt: ev.ReceivedAt,
@@ -130,7 +124,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			URL:               w.URL,
 			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote what the endpoint sent
 			Duration:          time.Since(began),
-			Headers:           headers,
+			Headers:           prepared.headers,
 			ResponseBody:      response.Body,
 			ResponseTruncated: response.Truncated,
 		},

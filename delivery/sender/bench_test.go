@@ -31,9 +31,9 @@ func BenchmarkSend(b *testing.B) {
 			}
 			b.Cleanup(server.Close)
 			s := newSender(b, trusting(ca))
-			m := message(server.URL + "/hooks")
-			m.Header.Set("User-Agent", "Caddy-Webhooks")
-			m.Header.Set("X-Level-Signature", "sha256="+strings.Repeat("0", 64))
+			m := message("")
+			m.Target = NewTarget(server.URL+"/hooks", http.Header{"User-Agent": {"Caddy-Webhooks"}, "Content-Type": {"application/json"}}, "X-Level-Signature")
+			m.Values = []string{"sha256=" + strings.Repeat("0", 64)}
 			m.Body = bytes.Repeat([]byte("x"), 500)
 			b.ReportAllocs()
 			b.SetParallelism(32) // times the number of processors

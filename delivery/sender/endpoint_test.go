@@ -188,8 +188,7 @@ func trusting(ca *authority) func(*Config) {
 // message is a small request to a URL. Its timeout is for tests that hang.
 func message(url string) Message {
 	return Message{
-		URL:         url,
-		Header:      http.Header{"Content-Type": {"application/json"}},
+		Target:      NewTarget(url, http.Header{"Content-Type": {"application/json"}}),
 		Body:        []byte(`{"data":{}}`),
 		Timeout:     time.Minute,
 		MaxResponse: 1 << 10,

@@ -83,7 +83,10 @@ func causes(t *rapid.T) []error {
 func TestEveryFailureIsASentence(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		req := &request{Message: Message{Timeout: time.Duration(rapid.Int64().Draw(t, "timeout"))}, url: &url.URL{Host: anything.Draw(t, "host")}}
+		req := &request{Message: Message{
+			Target:  &Target{url: &url.URL{Host: anything.Draw(t, "host")}},
+			Timeout: time.Duration(rapid.Int64().Draw(t, "timeout")),
+		}}
 		for _, err := range causes(t) {
 			if rapid.Bool().Draw(t, "TLS") {
 				err = &tlsError{err: err, ownCAs: rapid.Bool().Draw(t, "ownCAs"), clientCertWanted: rapid.Bool().Draw(t, "clientCertWanted")}

@@ -134,10 +134,11 @@ func TestEndlessAnswers(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			m := message("http://" + serve(t, tc.handle))
+			scheme := "http://"
 			if strings.HasSuffix(tc.name, " over TLS") {
-				m.URL = strings.Replace(m.URL, "http:", "https:", 1)
+				scheme = "https://"
 			}
+			m := message(scheme + serve(t, tc.handle))
 			r, timeout := sendUntil(t, newSender(t, trusting(ca)), m, func(r Response) bool {
 				return incomplete(r) && r.StatusCode == tc.status && strings.HasPrefix(r.Body, tc.body)
 			})

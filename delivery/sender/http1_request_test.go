@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 )
 
 // asNetHTTPWrites is the request that net/http makes of a message.
@@ -22,7 +21,7 @@ func asNetHTTPWrites(t *testing.T, m Message) *http.Request {
 		t.Fatal(err)
 	}
 	r.Host, r.URL.Host = hostOf(t, m.URL), hostOf(t, m.URL) // NewRequest would take an empty port off
-	r.Header = m.Header
+	r.Header = m.header()
 	return r
 }
 
@@ -64,11 +63,13 @@ func TestBytesOnTheWire(t *testing.T) {
 	} {
 		t.Run(target, func(t *testing.T) {
 			target, spelled := strings.Replace(target, "PORT", port, 1), strings.Replace(cmp.Or(spelled, target), "PORT", port, 1)
-			m := message("http://" + spelled)
-			m.Header = http.Header{
-				"User-Agent": {"Caddy-Webhooks"}, "Content-Type": {"application/json"}, "X-Level-Signature": {" sha256=00\t"},
-				"Webhook-Id": {"1"}, "A": {"1", "2", ""}, "x-lower": {"3"}, "Content-Length": {"9"}, "Host": {"other"},
+			common := http.Header{
+				"User-Agent": {"Caddy-Webhooks"}, "Content-Type": {"application/json"}, "Webhook-Id": {"instead of this one"},
+				"A": {" 1\t", "2", ""}, "x-lower": {"3"}, "Content-Length": {"9"}, "Host": {"other"},
 			}
+			names := []string{"X-Level-Signature", "Webhook-Id", "Aa"}
+			m := message("")
+			m.Target, m.Values = NewTarget("http://"+spelled, common, names...), []string{" sha256=00\t", "1", ""}
 			m.Body = bytes.Repeat([]byte("body "), 100)
 			resp, err := transport.RoundTrip(asNetHTTPWrites(t, m))
 			if err != nil {
@@ -76,7 +77,7 @@ func TestBytesOnTheWire(t *testing.T) {
 			}
 			_ = resp.Body.Close()
 			want := <-captured
-			m.URL = "http://" + target
+			m.Target = NewTarget("http://"+target, common, names...)
 			newSender(t).Send(t.Context(), m).want(t, Response{StatusCode: 204})
 			if got := <-captured; got != want || !strings.HasSuffix(got, string(m.Body)) {
 				t.Errorf("got  %q\nwant %q", got, want)
@@ -91,19 +92,14 @@ func TestRequestHeads(t *testing.T) {
 	for _, host := range []string{
 		"hooks.example", "hooks.example:", "hooks.example:80", "hooks.example:443", "[::1]", "[::1]:8443", "[fe80::1%25eth0]", "[fe80::1%25eth0]:8443",
 	} {
-		m := message("https://" + host + "/hooks?a=b")
-		m.Header.Set("User-Agent", "Caddy-Webhooks")
+		m := message("")
+		m.Target = NewTarget("https://"+host+"/hooks?a=b", http.Header{"User-Agent": {"Caddy-Webhooks"}})
 		var want bytes.Buffer
 		if err := asNetHTTPWrites(t, m).Write(&want); err != nil {
 			t.Errorf("%s: %v", host, err)
 		}
-		req := &request{Message: m, deadline: time.Now()}
-		var err error
-		if req.url, err = parseURL(m.URL); err != nil {
-			t.Fatal(err)
-		}
 		var got []byte
-		if err := appendRequestHeader(&got, req); err != nil || string(got)+string(m.Body) != want.String() {
+		if err := appendRequestHeader(&got, &request{Message: m}); err != nil || string(got)+string(m.Body) != want.String() {
 			t.Errorf("got  %q, %v\nwant %q", got, err, want.String())
 		}
 	}
@@ -135,19 +131,21 @@ func TestHeadersThatCannotBeSent(t *testing.T) {
 		all, _ := io.ReadAll(conn)
 		received <- all
 	})
-	for _, header := range []http.Header{
-		{"A": {"b\r\nC: d"}}, {"A": {"b\nC: d"}}, {"A": {"b", "\r"}}, {"A": {"\x00"}}, {"A: b\r\nC": {"d"}}, {"": {"b"}}, {"User-Agent": {"a\r\n"}},
+	m := message("")
+	for _, target := range []*Target{
+		NewTarget(url, http.Header{"A": {"b\r\nC: d"}}), NewTarget(url, http.Header{"A": {"b\nC: d"}}), NewTarget(url, http.Header{"A": {"b", "\r"}}), NewTarget(url, http.Header{"A": {"\x00"}}),
+		NewTarget(url, http.Header{"A: b\r\nC": {"d"}}), NewTarget(url, http.Header{"": {"b"}}), NewTarget(url, http.Header{"User-Agent": {"a\r\n"}}),
+		NewTarget(url, nil, "A: b\r\nC"), NewTarget(url, nil, ""), NewTarget(url, nil, "A"),
 	} {
-		m := message(url)
-		m.Header = header
+		m.Target, m.Values = target, []string{"b\r\nC: d"}
 		s := newSender(t)
 		r := s.Send(context.Background(), m)
 		if !strings.HasPrefix(r.Failure, "this request cannot be sent: ") || r.Cause == nil {
-			t.Errorf("%q: got %+v", header, r)
+			t.Errorf("%q, %q: got %+v", target.common, target.names, r)
 		}
 		s.Close()
 		if got := <-received; len(got) > 0 {
-			t.Errorf("%q was sent: %q", header, got)
+			t.Errorf("%q, %q was sent: %q", target.common, target.names, got)
 		}
 	}
 }

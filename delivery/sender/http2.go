@@ -91,7 +91,7 @@ func (req *request) post(ctx context.Context) *http.Request {
 		Method:        http.MethodPost,
 		URL:           req.url,
 		Host:          req.url.Host,
-		Header:        req.Header,
+		Header:        req.header(),
 		Body:          io.NopCloser(bytes.NewReader(req.Body)),
 		ContentLength: int64(len(req.Body)),
 	}

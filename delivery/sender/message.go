@@ -1,14 +1,12 @@
 package sender
 
-import (
-	"net/http"
-	"time"
-)
+import "time"
 
 // Message is one request to send.
 type Message struct {
-	URL    string
-	Header http.Header
+	*Target
+	// Values are those of the headers that the target has only names of, in its order.
+	Values []string
 	Body   []byte
 	// Timeout is from connecting to the last byte of the response.
 	Timeout time.Duration

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"time"
 )
 
@@ -74,7 +73,6 @@ func (s *Sender) Close() { s.pool.close() }
 // request is a message on its way, and when its time is up.
 type request struct {
 	Message
-	url      *url.URL
 	deadline time.Time
 	// resolved are the addresses that a proxy may be asked for.
 	resolved []netip.Addr
@@ -84,11 +82,9 @@ type request struct {
 // came of it is in the response. When the context ends, the request is cancelled.
 func (s *Sender) Send(ctx context.Context, m Message) Response {
 	req := &request{Message: m, deadline: time.Now().Add(m.Timeout)}
-	var err error
-	req.url, err = parseURL(m.URL)
 	switch {
-	case err != nil || req.url.Host == "" || req.url.Scheme != "https" && req.url.Scheme != "http":
-		return failed("the webhook's URL is not a valid http or https URL: change it", err)
+	case req.urlErr != nil || req.url.Host == "" || req.url.Scheme != "https" && req.url.Scheme != "http":
+		return failed("the webhook's URL is not a valid http or https URL: change it", req.urlErr)
 	case req.url.Scheme == "http" && !s.destinations.AllowHTTP:
 		return failed("the configuration no longer allows http URLs: change the webhook's URL to https", nil)
 	}
