@@ -51,16 +51,21 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
 		return newHTTP1Conn(secure, line), nil
 	}
-	line.awaitSettings()
-	ctx = context.WithValue(ctx, establishedKey{}, secure)
-	client, err := s.transport.NewClientConn(ctx, "https", net.JoinHostPort(host, port))
+	return s.speakHTTP2(ctx, secure, line, net.JoinHostPort(host, port))
+}
+
+// speakHTTP2 begins to speak HTTP/2 on a connection of TLS. If that fails, the line is
+// closed.
+func (s *Sender) speakHTTP2(ctx context.Context, secure net.Conn, line *line, address string) (connection, error) {
+	gathered := gather(secure, line)
+	client, err := s.transport.NewClientConn(context.WithValue(ctx, establishedKey{}, gathered), "http", address)
 	if err != nil {
 		_ = line.Close()
 		return nil, err
 	}
 	// The connection outlives this request. If it has ended already, the request tells.
 	_ = line.SetDeadline(time.Time{})
-	return &http2Conn{client: client, line: line}, nil
+	return &http2Conn{client: client, line: line, settled: gathered.settled, gathered: gathered}, nil
 }
 
 // dialTCP connects to an address of the host that requests may go to. What it checked
@@ -106,7 +111,7 @@ type establishedKey struct{}
 
 // dialEstablished is what net/http's Transport dials by.
 func dialEstablished(ctx context.Context, _, _ string) (net.Conn, error) {
-	conn, ok := ctx.Value(establishedKey{}).(net.Conn)
+	conn, ok := ctx.Value(establishedKey{}).(*gatheredConn)
 	if !ok {
 		return nil, errors.ErrUnsupported
 	}

@@ -13,10 +13,7 @@ type line struct {
 	sent bool
 	// received is how many bytes were read.
 	received atomic.Int64
-	// settled is closed when the endpoint's first settings of HTTP/2 are known.
-	// Until then, unsettled counts the writes that come before.
-	settled   chan struct{}
-	unsettled int
+	settling // of HTTP/2 through a proxy
 	// peeking makes Read take only what is there already. If there is nothing, it
 	// fails as if the deadline had passed, after which TLS, too, can go on.
 	peeking bool
@@ -44,24 +41,12 @@ func (l *line) refusal(err error, first bool) error {
 	return err
 }
 
-// awaitSettings is to be called before a client of HTTP/2 begins to use the line. Such
-// a client writes its own settings at once. As long as it has no request, its next
-// write confirms those of the endpoint, or says that the connection ends.
-func (l *line) awaitSettings() {
-	l.settled, l.unsettled = make(chan struct{}), 2
-}
-
 func (l *line) Write(p []byte) (int, error) {
 	n, err := l.Conn.Write(p)
 	if n > 0 {
 		l.sent = true
 	}
-	if l.unsettled > 0 {
-		l.unsettled--
-		if l.unsettled == 0 {
-			close(l.settled)
-		}
-	}
+	l.wrote()
 	return n, err
 }
 

@@ -67,7 +67,7 @@ func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address 
 		TLSHandshakeStart: func() { handshaking.Store(true) },
 		TLSHandshakeDone: func(state tls.ConnectionState, _ error) {
 			if http2 = state.NegotiatedProtocol == "h2"; http2 {
-				line.awaitSettings()
+				line.settling = newSettling()
 			}
 		},
 	})
@@ -78,7 +78,7 @@ func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address 
 	case err != nil:
 		return nil, err
 	case http2:
-		return &http2Conn{client: client, line: &line}, nil
+		return &http2Conn{client: client, line: &line, settled: line.settled}, nil
 	}
 	return &proxiedConn{client: client, line: &line}, nil
 }

@@ -50,7 +50,10 @@ func New(c *Config) *Sender {
 		},
 	}
 	s.transport = s.newTransport()
-	s.transport.DialTLSContext = dialEstablished
+	// It is given connections that speak HTTP/2, below which TLS is established already.
+	s.transport.Protocols = new(http.Protocols)
+	s.transport.Protocols.SetUnencryptedHTTP2(true)
+	s.transport.DialContext = dialEstablished
 	s.pool.init(idlePerRequest * c.Concurrency)
 	return s
 }
