@@ -18,6 +18,8 @@ type pool struct {
 	// have all of them: many webhooks often lead to the same one.
 	maxIdle     int
 	idleTimeout time.Duration
+	// patience is how long a request waits at most for a connection that another makes.
+	patience time.Duration
 
 	mu        sync.Mutex
 	endpoints map[endpoint]*endpointConns
@@ -40,6 +42,13 @@ type endpointConns struct {
 	open int
 	// available are those that may be given to a request, the most recently used last.
 	available []*pooledConn
+	// unshared says that the latest one takes one request at a time, as those of HTTP/1
+	// do. Then nobody waits for one that another makes.
+	unshared bool
+	// capacity is how many requests one takes at a time, or 0 while that is not known.
+	capacity int
+	// dialling is the latest one that is being made and may be waited for, or nil.
+	dialling *dialling
 }
 
 // pooledConn is a connection in the pool.
@@ -57,7 +66,7 @@ type pooledConn struct {
 }
 
 func (p *pool) init(maxIdle int) {
-	p.maxIdle, p.idleTimeout = maxIdle, idleConnTimeout
+	p.maxIdle, p.idleTimeout, p.patience = maxIdle, idleConnTimeout, dialPatience
 	p.endpoints = make(map[endpoint]*endpointConns)
 }
 
@@ -102,24 +111,22 @@ func (p *pool) pick(to endpoint, deadline time.Time, onlyShared bool) (c *pooled
 	return nil, false
 }
 
-// begin counts a connection that is about to be made. The caller must then add it, or
-// abandon it.
+// begin counts a connection that is about to be made, and that nobody waits for. The caller
+// must then add it, or abandon it.
 func (p *pool) begin(to endpoint) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.siblings(to).open++
+}
+
+// siblings returns the connections to an endpoint, of which there is about to be one.
+func (p *pool) siblings(to endpoint) *endpointConns {
 	siblings := p.endpoints[to]
 	if siblings == nil {
 		siblings = &endpointConns{endpoint: to}
 		p.endpoints[to] = siblings
 	}
-	siblings.open++
-}
-
-// isOnly says that there is no other connection beside the one that is being made.
-func (p *pool) isOnly(to endpoint) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.endpoints[to].open == 1
+	return siblings
 }
 
 func (p *pool) abandon(to endpoint) {
@@ -130,8 +137,7 @@ func (p *pool) abandon(to endpoint) {
 
 // add puts a new connection into the pool, with a request assigned to it. If that is
 // to be alone, no other request gets the connection before it is over. Otherwise, if
-// there is a shared connection meanwhile, add returns that and closes the new one:
-// requests that find none at the same time all dial.
+// there is a shared connection meanwhile, add returns that and closes the new one.
 func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 	if conn.shared() && !alone {
 		c, ready := p.pick(to, time.Time{}, true)
@@ -147,6 +153,7 @@ func (p *pool) add(to endpoint, conn connection, alone bool) *pooledConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := &pooledConn{connection: conn, siblings: p.endpoints[to], inFlight: 1}
+	c.siblings.unshared = !conn.shared()
 	if conn.shared() {
 		conn.ready(time.Time{}) // for its first request; if not, that will tell
 		if !alone {

@@ -120,24 +120,36 @@ func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
 // getConn takes a connection from the pool, or makes one.
 func (s *Sender) getConn(ctx context.Context, req *request, alone bool) (*pooledConn, error) {
 	to := endpoint{req.url.Scheme, req.url.Host}
-	if !alone {
-		if c := s.pool.get(to, req.deadline); c != nil {
-			return c, nil
-		}
+	if alone {
+		s.pool.begin(to)
+		return s.makeConn(ctx, req, to, nil)
 	}
+	c, d := s.pool.getOrBegin(ctx, to, req.deadline)
+	if c != nil {
+		return c, nil
+	}
+	c, err := s.makeConn(ctx, req, to, d)
+	s.pool.end(d, err == nil)
+	return c, err
+}
+
+// makeConn makes a connection, which has begun. If others may wait for it, it has a dialling.
+// Otherwise no other request shares it.
+func (s *Sender) makeConn(ctx context.Context, req *request, to endpoint, d *dialling) (*pooledConn, error) {
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	dial := s.dial
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
 	}
-	s.pool.begin(to)
 	conn, err := dial(ctx, req)
+	alone := d == nil
 	if c, ok := conn.(*http2Conn); ok && !alone {
 		// Where no other request would share the connection, to settle it would
 		// cost a round trip for nothing.
-		if alone = s.pool.isOnly(to); !alone {
+		if alone = s.pool.isOnly(d); !alone {
 			err = c.settle(ctx)
+			s.pool.settled(d, c.client.Available())
 		}
 	}
 	if err != nil {
