@@ -3,12 +3,12 @@
 package sender
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,22 +20,44 @@ import (
 // of HTTP/2, with its endpoint, which is in this process, so many being in flight.
 func BenchmarkHTTP2(b *testing.B) {
 	ca := newAuthority(b)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(noContent))
-	server.EnableHTTP2 = true
-	server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
-	server.StartTLS()
-	defer server.Close()
+	m := webhookOverHTTP2(b, ca)
 	for _, inFlight := range []int{1, 8, 64} {
-		b.Run(fmt.Sprint(inFlight), func(b *testing.B) { benchmarkHTTP2(b, ca, server.URL, inFlight) })
+		b.Run(fmt.Sprint(inFlight), func(b *testing.B) { benchmarkHTTP2(b, ca, m, inFlight) })
 	}
 }
 
-func benchmarkHTTP2(b *testing.B, ca *authority, url string, inFlight int) {
+// BenchmarkFirstRequests measures the same for 64 requests that come together when there is
+// no connection.
+func BenchmarkFirstRequests(b *testing.B) {
+	ca := newAuthority(b)
+	m := webhookOverHTTP2(b, ca)
+	before := cpuTime(b)
+	for b.Loop() {
+		s := newSender(b, trusting(ca))
+		var all sync.WaitGroup
+		for range 64 {
+			all.Go(func() { s.Send(b.Context(), m) })
+		}
+		all.Wait()
+		s.Close()
+	}
+	b.ReportMetric(float64(cpuTime(b)-before)/float64(b.N), "cpu-ns/op")
+}
+
+// webhookOverHTTP2 starts an endpoint, and makes a message to it as long as most are.
+func webhookOverHTTP2(b *testing.B, ca *authority) Message {
+	b.Helper()
+	server := httptest.NewUnstartedServer(http.HandlerFunc(noContent))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	server.EnableHTTP2 = true
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{ca.issue()}}
+	server.StartTLS()
+	b.Cleanup(server.Close)
+	return usualMessage(server.URL)
+}
+
+func benchmarkHTTP2(b *testing.B, ca *authority, m Message, inFlight int) {
 	s := newSender(b, trusting(ca))
-	m := message("")
-	m.Target = NewTarget(url+"/hooks", http.Header{"User-Agent": {"Caddy-Webhooks"}, "Content-Type": {"application/json"}}, "X-Level-Signature")
-	m.Values = []string{"sha256=" + strings.Repeat("0", 64)}
-	m.Body = bytes.Repeat([]byte("x"), 500)
 	s.Send(b.Context(), m)
 	var left atomic.Int64
 	left.Store(int64(b.N))
