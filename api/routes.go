@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -21,6 +22,7 @@ type route struct {
 	path       string // with * for a variable part
 	operations []operation
 	parts      []string
+	varies     bool // it has a variable part
 	allow      string
 }
 
@@ -80,6 +82,7 @@ func makeRoutes(routes []route) []route {
 	for i := range routes {
 		r := &routes[i]
 		r.parts = strings.Split(r.path, "/")
+		r.varies = slices.Contains(r.parts, "*")
 		var methods []string
 		for _, op := range r.operations {
 			methods = append(methods, op.method)
@@ -94,26 +97,30 @@ func makeRoutes(routes []route) []route {
 
 // findRoute finds the route of a path, and its variable parts.
 func findRoute(path string) (*route, []string) {
-	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
+	path = strings.TrimPrefix(path, "/")
 	for i := range routes {
-		if ids, ok := routes[i].match(parts); ok {
+		if ids, ok := routes[i].match(path); ok {
 			return &routes[i], ids
 		}
 	}
 	return nil, nil
 }
 
-func (r *route) match(parts []string) (ids []string, ok bool) {
-	if len(parts) != len(r.parts) {
-		return nil, false
+func (r *route) match(path string) (ids []string, ok bool) {
+	if !r.varies {
+		return nil, path == r.path
 	}
 	for i, part := range r.parts {
+		given, rest, more := strings.Cut(path, "/")
 		switch {
-		case part == "*" && parts[i] != "":
-			ids = append(ids, parts[i])
-		case part != parts[i]:
+		case more == (i == len(r.parts)-1): // too long, or too short
+			return nil, false
+		case part == "*" && given != "":
+			ids = append(ids, given)
+		case part != given:
 			return nil, false
 		}
+		path = rest
 	}
 	return ids, true
 }
