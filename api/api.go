@@ -127,7 +127,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	}
 	c.ids = ids
 	var err error
-	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize); err != nil {
+	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize, nil); err != nil {
 		return response{}, err
 	}
 	if c.query, err = parseQuery(r.URL.RawQuery, op.query); err != nil {
