@@ -26,12 +26,6 @@ type eventInput struct {
 	Data       optional[jsontext.Value] `json:"data"`
 }
 
-type receipt struct {
-	EventID    uuid.UUID `json:"event_id"`
-	Deliveries int       `json:"deliveries"`
-	Duplicate  bool      `json:"duplicate"`
-}
-
 // emitEvents handles POST /api/events.
 func emitEvents(ctx context.Context, c *call) (response, error) {
 	array := isArray(c.body)
@@ -58,18 +52,11 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 	if err := errs.problem(); err != nil {
 		return response{}, err
 	}
-	emitted, err := c.api.Engine.Emit(ctx, c.Tenant, events)
+	receipts, err := c.api.Engine.Emit(ctx, c.Tenant, events)
 	if err != nil {
 		return response{}, err
 	}
-	receipts := make([]receipt, len(emitted))
-	for i := range emitted {
-		receipts[i] = receipt(emitted[i])
-	}
-	if !array {
-		return response{status: http.StatusAccepted, body: receipts[0]}, nil
-	}
-	return response{status: http.StatusAccepted, body: receipts}, nil
+	return response{status: http.StatusAccepted, body: encodeReceipts(receipts, array)}, nil
 }
 
 var errTooManyEvents = errors.New("too many events")
