@@ -91,11 +91,12 @@ func setCommonHeaders(w http.ResponseWriter) {
 // call is one request to the API, as operations see it.
 type call struct {
 	Caller
-	api    *API
-	ids    []string // the path's variable parts
-	header http.Header
-	query  url.Values
-	body   []byte // nil for none
+	api     *API
+	ids     []string // the path's variable parts
+	header  http.Header
+	query   url.Values
+	body    []byte   // nil for none
+	scratch *scratch // what emitEvents works with, nil for other operations
 	// events is how many events the call emits: 1 until they are read, and 0 if it
 	// is for another operation.
 	events int
@@ -126,8 +127,14 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 		return response{}, c.Role.refuse(w)
 	}
 	c.ids = ids
+	var buffer []byte
+	if op.body == eventsBody {
+		c.scratch = takeScratch()
+		defer c.scratch.giveBack()
+		buffer = c.scratch.body
+	}
 	var err error
-	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize, nil); err != nil {
+	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize, buffer); err != nil {
 		return response{}, err
 	}
 	if c.query, err = parseQuery(r.URL.RawQuery, op.query); err != nil {

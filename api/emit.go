@@ -28,6 +28,23 @@ type eventInput struct {
 
 // emitEvents handles POST /api/events.
 func emitEvents(ctx context.Context, c *call) (response, error) {
+	events, ok := c.scratch.plainEvents(c.body, c.api.EventTypes, c.api.MaxEventSize)
+	if !ok {
+		var err error
+		if events, err = c.readEvents(); err != nil {
+			return response{}, err
+		}
+	}
+	c.events = len(events)
+	receipts, err := c.api.Engine.Emit(ctx, c.Tenant, events)
+	if err != nil {
+		return response{}, err
+	}
+	return response{status: http.StatusAccepted, body: encodeReceipts(receipts, isArray(c.body))}, nil
+}
+
+// readEvents reads any body and says what is wrong with it.
+func (c *call) readEvents() ([]delivery.NewEvent, error) {
 	array := isArray(c.body)
 	var inputs []eventInput
 	var err error
@@ -38,7 +55,7 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 		err = decode(c.body, &inputs[0])
 	}
 	if err != nil {
-		return response{}, err
+		return nil, err
 	}
 	c.events = len(inputs)
 	events := make([]delivery.NewEvent, len(inputs))
@@ -49,14 +66,7 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 		}
 		events[i] = inputs[i].check(c.api.EventTypes, &errs)
 	}
-	if err := errs.problem(); err != nil {
-		return response{}, err
-	}
-	receipts, err := c.api.Engine.Emit(ctx, c.Tenant, events)
-	if err != nil {
-		return response{}, err
-	}
-	return response{status: http.StatusAccepted, body: encodeReceipts(receipts, array)}, nil
+	return events, errs.problem()
 }
 
 var errTooManyEvents = errors.New("too many events")

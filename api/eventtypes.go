@@ -17,9 +17,9 @@ const maxEventTypeLength = 128
 
 // EventTypes are the types that events may have.
 type EventTypes struct {
-	any   bool     // every name that is one
-	names []string // unless any
-	known map[string]bool
+	any   bool              // every name that is one
+	names []string          // unless any
+	known map[string]string // each by itself
 }
 
 // NewEventTypes makes the configured types; no names stand for the default ones.
@@ -35,15 +35,15 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 		}
 		return &EventTypes{any: true}, nil
 	}
-	types := &EventTypes{names: names, known: make(map[string]bool, len(names))}
+	types := &EventTypes{names: names, known: make(map[string]string, len(names))}
 	for _, name := range names {
 		if err := checkEventType(name); err != nil {
 			return nil, fmt.Errorf("event_types: %w", err)
 		}
-		if types.known[name] {
+		if _, known := types.known[name]; known {
 			return nil, fmt.Errorf("event_types: '%s' is given twice", name)
 		}
-		types.known[name] = true
+		types.known[name] = name
 	}
 	return types, nil
 }
@@ -71,10 +71,20 @@ func (t *EventTypes) check(name string) error {
 	if t.any {
 		return checkEventType(name)
 	}
-	if !t.known[name] {
+	if _, known := t.known[name]; !known {
 		return errors.New("this event type is not configured: GET api/event-types lists those that are")
 	}
 	return nil
+}
+
+// find is the type with the name; ok is false if events cannot have it.
+func (t *EventTypes) find(name []byte) (found string, ok bool) {
+	if t.any {
+		found = string(name)
+		return found, checkEventType(found) == nil
+	}
+	found, ok = t.known[string(name)]
+	return found, ok
 }
 
 // example chooses the type of a test event for a webhook that wants some types; ok is

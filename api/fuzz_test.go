@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -21,46 +22,59 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
-// FuzzEventInput: whatever an emitter sends, it is refused with a problem or
-// becomes events whose data are the very bytes that were sent.
+// FuzzEventInput: whatever an emitter sends, it is refused with a problem or becomes
+// events whose data are the very bytes that were sent. What plainEvents reads is what
+// readEvents reads, too.
 func FuzzEventInput(f *testing.F) {
 	for _, seed := range []string{
 		`{"event_type":"alert_active","data":{}}`,
 		`[{"event_type":"alert_active","data":{"n":1.0e400,"s":"é\u0000"},"event_id":"0199A1B2-0000-7000-8000-000000000001","occurred_at":"2026-03-13T18:30:00.5+02:00"}]`,
 		`[]`, `[{}]`, `{"data":null}`, `{"event_type":"alert_active","event_type":"x"}`, "\xff", `[[[[`, ` [ { "data" : { } } , `,
+		`{"event_type":"alert\u005factive","data":{}}`, `{"event_typ\u0065":"alert_active","data":{}}`, `{"event_type":"alert_active","data":{}} x`,
+		` [ { "data" : { "a" : [ ] } , "event_type" : "alert_active" } , { "event_type" : "alert_resolved" , "data" : { } } ] `,
 	} {
-		f.Add([]byte(seed))
+		f.Add([]byte(seed), false)
+		f.Add([]byte(seed), true)
 	}
-	types, err := NewEventTypes(nil)
+	standard, err := NewEventTypes(nil)
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Fuzz(func(t *testing.T, body []byte) {
-		var inputs []eventInput
-		var err error
-		if isArray(body) {
-			inputs, err = decodeEvents(body, 1<<20)
-		} else {
-			inputs = make([]eventInput, 1)
-			err = decode(body, &inputs[0])
+	anyType, err := NewEventTypes([]string{delivery.AllEventTypes})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, anyName bool) {
+		types := standard
+		if anyName {
+			types = anyType
 		}
-		if err != nil {
-			wantRefusal(t, err)
-			return
-		}
-		for i := range inputs {
-			var errs fieldErrors
-			event := inputs[i].check(types, &errs)
-			if err := errs.problem(); err != nil {
-				wantRefusal(t, err)
-				continue
-			}
-			data := jsontext.Value(event.Data)
-			if data.Kind() != jsontext.KindBeginObject || !data.IsValid() || !bytes.Contains(body, event.Data) {
-				t.Errorf("data %q of %q", event.Data, body)
-			}
+		for _, maxEventSize := range []int64{64, 1 << 20} {
+			fuzzEvents(t, body, types, maxEventSize)
 		}
 	})
+}
+
+func fuzzEvents(t *testing.T, body []byte, types *EventTypes, maxEventSize int64) {
+	t.Helper()
+	scratch := takeScratch()
+	defer scratch.giveBack()
+	plain, isPlain := scratch.plainEvents(body, types, maxEventSize)
+	c := &call{body: body, api: &API{Backend: Backend{EventTypes: types, MaxEventSize: maxEventSize}}}
+	events, err := c.readEvents()
+	if isPlain && (err != nil || !reflect.DeepEqual(plain, events)) {
+		t.Errorf("%q is read as %v and %v, %v", body, plain, events, err)
+	}
+	if err != nil {
+		wantRefusal(t, err)
+		return
+	}
+	for i := range events {
+		data := jsontext.Value(events[i].Data)
+		if data.Kind() != jsontext.KindBeginObject || !data.IsValid() || !bytes.Contains(body, data) {
+			t.Errorf("data %q of %q", data, body)
+		}
+	}
 }
 
 // FuzzWebhookInput: an input is refused with a problem that does not repeat its
