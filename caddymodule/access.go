@@ -16,8 +16,8 @@ import (
 // access decides who a caller is.
 type access struct {
 	emitTokens, adminTokens []tokenHash
-	adminUser               string
-	open                    bool // everyone is an admin
+	adminUser               requestText // one placeholder
+	open                    bool        // everyone is an admin
 }
 
 // tokenHash stands for a token. Hashes have one length, so that comparing them
@@ -25,7 +25,7 @@ type access struct {
 type tokenHash [sha256.Size]byte
 
 func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
-	a := access{adminUser: h.AdminUser, open: h.InsecureNoAuth}
+	a := access{open: h.InsecureNoAuth}
 	var err error
 	if a.emitTokens, err = hashTokens(repl, h.EmitTokens); err != nil {
 		return a, fmt.Errorf("emit_token %w", err)
@@ -33,10 +33,12 @@ func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 	if a.adminTokens, err = hashTokens(repl, h.AdminTokens); err != nil {
 		return a, fmt.Errorf("admin_token %w", err)
 	}
-	if a.adminUser == "" {
-		a.adminUser = defaultAdminUser
+	adminUser := h.AdminUser
+	if adminUser == "" {
+		adminUser = defaultAdminUser
 	}
-	return a, checkAdminUser(a.adminUser)
+	a.adminUser = newRequestText(adminUser)
+	return a, checkAdminUser(adminUser)
 }
 
 func hashTokens(repl *caddy.Replacer, tokens []string) ([]tokenHash, error) {

@@ -18,10 +18,10 @@ const (
 // isAdminUser says whether the request has the placeholder that makes its caller an
 // admin.
 func (a *access) isAdminUser(r *http.Request) bool {
-	if strings.HasPrefix(a.adminUser, "{"+certificatePrefix) && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
+	if strings.HasPrefix(a.adminUser.name, certificatePrefix) && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
 		return false // Caddy gives some of these a value without a certificate, too
 	}
-	return replacer(r).ReplaceAll(a.adminUser, "") != ""
+	return a.adminUser.of(r) != ""
 }
 
 var onePlaceholder = regexp.MustCompile(`^\{([^{}]+)\}$`)

@@ -54,7 +54,7 @@ type Handler struct {
 
 	app    *App
 	access access
-	tenant string // with global placeholders replaced
+	tenant requestText // with global placeholders replaced; it may be no valid tenant
 	// serving ends when the server begins to shut down. The shutdown then waits for
 	// all requests.
 	serving     context.Context
@@ -111,7 +111,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return api.Unavailable(w, r, "The configuration has just changed. Try again.")
 	}
 	defer release()
-	by := api.Caller{Role: h.access.role(r), Tenant: h.requestTenant(r), Serving: h.serving}
+	by := api.Caller{Role: h.access.role(r), Tenant: h.tenant.of(r), Serving: h.serving}
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		by.URL = original.URL
 	}

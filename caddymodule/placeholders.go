@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strings"
 	"unicode"
@@ -89,6 +90,33 @@ func resolveAll(repl *caddy.Replacer, values []string) ([]string, error) {
 		}
 	}
 	return resolved, nil
+}
+
+// requestText is a text that may have placeholders of a request.
+type requestText struct {
+	text string
+	name string // of the placeholder, if the text is one and nothing else
+}
+
+func newRequestText(text string) requestText {
+	t := requestText{text: text}
+	if match := onePlaceholder.FindStringSubmatch(text); match != nil {
+		t.name = match[1]
+	}
+	return t
+}
+
+// of is the text for a request: an unknown placeholder is replaced by nothing.
+func (t *requestText) of(r *http.Request) string {
+	switch {
+	case t.name != "":
+		value, _ := replacer(r).GetString(t.name)
+		return value
+	case hasPlaceholder(t.text):
+		return replacer(r).ReplaceAll(t.text, "")
+	default:
+		return t.text
+	}
 }
 
 // hasPlaceholder says whether a value can only be checked once it is resolved.

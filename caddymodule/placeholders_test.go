@@ -1,12 +1,15 @@
 package caddymodule
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 // resolvers resolve each option that takes placeholders.
@@ -126,6 +129,31 @@ func TestTokensThatNobodyCanSend(t *testing.T) {
 			if err := resolveHandler(h); (err == nil) != ok {
 				t.Errorf("%q: got %v", token, err)
 			}
+		}
+	}
+}
+
+// TestRequestText compares the texts of a request with what Caddy makes of them.
+func TestRequestText(t *testing.T) {
+	r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+	r.Header.Set("X-Tenant", "a")
+	r.Header["X-Two"] = []string{"a", "b"}
+	repl := caddy.NewReplacer()
+	repl.Set("number", 7)
+	repl.Set(`\`, "backslash")
+	r = caddyhttp.PrepareRequest(r, repl, httptest.NewRecorder(), nil)
+	for _, text := range []string{
+		"", "plain", "{", "}", "{}", "{{}}", "{number}", "{unknown}", `{\}`, `\{number}`, `{number\}`, " {number}", "{number}{number}",
+		"{http.request.header.X-Tenant}", "{http.request.header.x-tenant}", "{http.request.header.X-Two}", "{http.request.header.X-None}",
+		"t-{http.request.header.X-Tenant}", "{http.request.host.labels.1}", "{http.auth.user.id}", "{env.WEBHOOKS_TEST_NONE}",
+	} {
+		want := text
+		if hasPlaceholder(text) {
+			want = repl.ReplaceAll(text, "")
+		}
+		resolved := newRequestText(text)
+		if got := resolved.of(r); got != want {
+			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"fmt"
-	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -13,24 +12,16 @@ import (
 var errTenant = errors.New("tenant must have 1 to 128 characters, each of A-Z, a-z, 0-9, '.', '_' or '-'")
 
 // newTenant checks a tenant that is the same for all requests.
-func (h *Handler) newTenant(repl *caddy.Replacer) (string, error) {
+func (h *Handler) newTenant(repl *caddy.Replacer) (requestText, error) {
 	if h.Tenant == "" {
-		return api.DefaultTenant, nil
+		return newRequestText(api.DefaultTenant), nil
 	}
 	tenant, err := resolve(repl, h.Tenant)
 	if err != nil {
-		return "", fmt.Errorf("tenant %w", err)
+		return requestText{}, fmt.Errorf("tenant %w", err)
 	}
 	if !hasPlaceholder(tenant) && !api.ValidTenant(tenant) {
-		return "", errTenant
+		return requestText{}, errTenant
 	}
-	return tenant, nil
-}
-
-// requestTenant is whose data a request is about; it may be no valid tenant.
-func (h *Handler) requestTenant(r *http.Request) string {
-	if !hasPlaceholder(h.tenant) {
-		return h.tenant
-	}
-	return replacer(r).ReplaceAll(h.tenant, "")
+	return newRequestText(tenant), nil
 }
