@@ -83,9 +83,7 @@ func Unavailable(w http.ResponseWriter, r *http.Request, detail string) error {
 }
 
 func setCommonHeaders(w http.ResponseWriter) {
-	h := w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("X-Content-Type-Options", "nosniff")
+	setHeaders(w.Header(), "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
 }
 
 // call is one request to the API, as operations see it.

@@ -48,9 +48,18 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, body any) 
 		}
 	}
 	encoded = append(encoded, '\n') // whoever calls from a terminal gets the prompt on a line of its own
-	w.Header().Set("Content-Type", contentType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(encoded)))
+	setHeaders(w.Header(), "Content-Type", contentType, "Content-Length", strconv.Itoa(len(encoded)))
 	w.WriteHeader(status)
 	_, _ = bytes.NewReader(encoded).WriteTo(w) // whoever does not read it is gone
 	return nil
+}
+
+// setHeaders sets headers, given as pairs of a name in its canonical form and a value. It
+// takes memory for all of them at once.
+func setHeaders(h http.Header, pairs ...string) {
+	values := make([]string, len(pairs)/2)
+	for i := range values {
+		values[i] = pairs[2*i+1]
+		h[pairs[2*i]] = values[i : i+1 : i+1]
+	}
 }
