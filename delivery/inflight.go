@@ -11,14 +11,13 @@ type inFlight struct {
 	mu     sync.Mutex
 	n      int
 	closed bool
-	idle   chan struct{} // closed when n is 0
+	idle   chan struct{} // closed when n becomes 0; nil if nobody waits for that
 	ctx    context.Context
 	cancel context.CancelFunc
 }
 
 func newInFlight() *inFlight {
-	f := &inFlight{idle: make(chan struct{})}
-	close(f.idle)
+	f := new(inFlight)
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f
 }
@@ -31,9 +30,6 @@ func (f *inFlight) add() (context.Context, bool) {
 	if f.closed {
 		return nil, false
 	}
-	if f.n == 0 {
-		f.idle = make(chan struct{})
-	}
 	f.n++
 	return f.ctx, true
 }
@@ -41,22 +37,34 @@ func (f *inFlight) add() (context.Context, bool) {
 func (f *inFlight) done() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.n--; f.n == 0 {
+	if f.n--; f.n == 0 && f.idle != nil {
 		close(f.idle)
+		f.idle = nil
 	}
 }
 
 // wait returns true when no work is in progress, false if ctx ended first.
 func (f *inFlight) wait(ctx context.Context) bool {
-	f.mu.Lock()
-	idle := f.idle
-	f.mu.Unlock()
+	idle := f.waitFor()
+	if idle == nil {
+		return true
+	}
 	select {
 	case <-idle:
 		return true
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// waitFor is closed when no work is in progress any more; nil if none is now.
+func (f *inFlight) waitFor() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.n > 0 && f.idle == nil {
+		f.idle = make(chan struct{})
+	}
+	return f.idle
 }
 
 // abort ends the context of the work in progress, but not of work that starts later.
