@@ -36,14 +36,15 @@ const (
 
 // emission is one emit on its way into the store.
 type emission struct {
-	call     AcceptCall
-	bytes    int
-	weight   int          // in the quota of emits
-	webhooks [][]*Webhook // by event, then by target
-	receipts []Receipt
-	err      error
-	unknown  error // of the first Accept that may have been carried out
-	began    time.Time
+	call       AcceptCall
+	bytes      int
+	weight     int          // in the quota of emits
+	webhooks   [][]*Webhook // by event, then by target
+	deliveries int          // of all its events
+	receipts   []Receipt
+	err        error
+	unknown    error // of the first Accept that may have been carried out
+	began      time.Time
 	// withdrawn: the places that were reserved for it were given to others. Answered: it
 	// has none reserved any more. The dispatcher guards both with its lock.
 	withdrawn, answered bool
@@ -195,17 +196,20 @@ func chooseTargets(ctx context.Context, p *partition, m *emission) error {
 	}
 	m.call.Version = tenant.version
 	m.webhooks = make([][]*Webhook, len(m.call.Events))
-	deliveries := 0
+	m.deliveries = 0
 	for i := range m.call.Events {
-		ev := &m.call.Events[i]
-		wanting := tenant.wanting(ev.Type)
-		if deliveries += len(wanting); deliveries > MaxDeliveries {
+		wanting := tenant.wanting(m.call.Events[i].Type)
+		if m.deliveries += len(wanting); m.deliveries > MaxDeliveries {
 			return ErrTooManyDeliveries
 		}
 		m.webhooks[i] = wanting
-		ev.Targets = make([]Target, len(wanting))
+	}
+	targets := make([]Target, m.deliveries)
+	for i, wanting := range m.webhooks {
+		n := len(wanting)
+		m.call.Events[i].Targets, targets = targets[:n:n], targets[n:]
 		for j, w := range wanting {
-			ev.Targets[j].Webhook = w.ID
+			m.call.Events[i].Targets[j].Webhook = w.ID
 		}
 	}
 	return nil
@@ -283,18 +287,18 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 	e.observer.EventsAccepted(len(m.receipts)-duplicates, duplicates)
 	e.finish(m)
 
-	var leased []*sending
+	leased := make([]*sending, 0, m.deliveries)
 	var unused []reservation
 	var wait []WebhookRef
 	for i := range m.call.Events {
 		ev, r := &m.call.Events[i], &result.Events[i]
-		event := &Event{
-			Tenant: m.call.Tenant, ID: ev.ID, Type: ev.Type,
-			OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
-		}
+		var event *Event // nil until a delivery needs it
 		for j, target := range ev.Targets {
 			ref := WebhookRef{m.call.Tenant, target.Webhook}
 			if target.Lease && !r.Duplicate && !r.Repeated && !slices.Contains(result.Unleased, target.Webhook) {
+				if event == nil {
+					event = newEvent(m.call.Tenant, ev, result.At)
+				}
 				leased = append(leased, &sending{until: leaseUntil, Job: Job{
 					Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd,
 				}})
@@ -309,6 +313,14 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 		}
 	}
 	e.dispatcher.accepted(m, leased, unused, wait)
+}
+
+// newEvent is an event as it was accepted.
+func newEvent(tenant string, ev *AcceptEvent, at time.Time) *Event {
+	return &Event{
+		Tenant: tenant, ID: ev.ID, Type: ev.Type,
+		OccurredAt: ev.OccurredAt, ReceivedAt: at, Payload: ev.Payload,
+	}
 }
 
 // reject answers emissions that were not accepted.

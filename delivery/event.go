@@ -2,7 +2,9 @@ package delivery
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -15,7 +17,7 @@ type NewEvent struct {
 	Type string
 	// OccurredAt is the emitter's, or zero for now.
 	OccurredAt time.Time
-	// Data is a JSON object, kept byte for byte.
+	// Data is a JSON object, kept byte for byte. The engine copies it before Emit returns.
 	Data []byte
 }
 
@@ -75,18 +77,32 @@ type Delivery struct {
 // order. It is made once per event and never encoded again, so that every
 // attempt and every re-run sends, and signs, the same bytes.
 func envelope(eventType string, id uuid.UUID, occurredAt time.Time, data []byte) []byte {
-	// The configuration may allow any name as an event type, so it is quoted;
-	// marshalling a string cannot fail.
-	name, _ := json.Marshal(eventType)
-	b := make([]byte, 0, len(`{"event_type":,"event_id":"","occurred_at":"","data":}`)+
-		len(name)+36+len(time.RFC3339Nano)+len(data))
+	var buffer [len(time.RFC3339Nano)]byte
+	at := occurredAt.UTC().AppendFormat(buffer[:0], time.RFC3339Nano)
+	idText, _ := id.MarshalText() // which cannot fail
+	b := make([]byte, 0, len(`{"event_type":"","event_id":"","occurred_at":"","data":}`)+
+		len(eventType)+len(idText)+len(at)+len(data))
 	b = append(b, `{"event_type":`...)
-	b = append(b, name...)
+	b = appendQuoted(b, eventType)
 	b = append(b, `,"event_id":"`...)
-	b = append(b, id.String()...)
+	b = append(b, idText...)
 	b = append(b, `","occurred_at":"`...)
-	b = occurredAt.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = append(b, at...)
 	b = append(b, `","data":`...)
 	b = append(b, data...)
 	return append(b, '}')
+}
+
+// appendQuoted appends a text as a JSON string. The configuration may allow any name as an
+// event type, but few need more than quotation marks.
+func appendQuoted(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || strings.IndexByte(`"\<>&`, c) >= 0 {
+			quoted, _ := json.Marshal(text) // which cannot fail
+			return append(b, quoted...)
+		}
+	}
+	b = append(b, '"')
+	b = append(b, text...)
+	return append(b, '"')
 }

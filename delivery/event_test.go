@@ -74,3 +74,20 @@ func TestEnvelopeIsJSONThatSaysWhatWentIn(t *testing.T) {
 		}
 	})
 }
+
+// TestQuotedTypes compares the names of event types with what the JSON package makes of
+// them.
+func TestQuotedTypes(t *testing.T) {
+	check := func(t interface{ Errorf(string, ...any) }, name string) {
+		want, _ := json.Marshal(name)
+		if got := appendQuoted(nil, name); string(got) != string(want) {
+			t.Errorf("%q: got %s, want %s", name, got, want)
+		}
+	}
+	for c := range 256 {
+		check(t, "a"+string([]byte{byte(c)}))
+		check(t, string(rune(c)))
+	}
+	check(t, "\u2028\u2029")
+	rapid.Check(t, func(t *rapid.T) { check(t, rapid.String().Draw(t, "name")) })
+}

@@ -31,10 +31,7 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]
 		switch {
 		case result.Err == nil:
-			return w, &Event{
-				Tenant: ref.Tenant, ID: ev.ID, Type: ev.Type,
-				OccurredAt: ev.OccurredAt, ReceivedAt: result.At, Payload: ev.Payload,
-			}, nil
+			return w, newEvent(ref.Tenant, ev, result.At), nil
 		case !errors.Is(result.Err, ErrStale):
 			return nil, nil, result.Err
 		}
