@@ -9,40 +9,93 @@ import (
 )
 
 // Complete writes one row of the log per outcome and ends or reschedules its
-// delivery. The outcomes of one run of the script are written together, or none of them.
+// delivery. The outcomes of one run of a script are written together, or none of them.
 func (s *Store) Complete(ctx context.Context, outcomes []delivery.Outcome) []error {
-	batches := newBatches(newCompletion)
-	now := s.Now()
+	w := s.newWriting(outcomes)
+	odd := oddWebhooks(outcomes)
 	for i := range outcomes {
-		p, err := s.at(outcomes[i].Request.Tenant)
+		r := &outcomes[i].Request
+		p, err := s.at(r.Tenant)
 		if err != nil {
 			return slices.Repeat([]error{err}, len(outcomes))
 		}
-		c := batches.of(p)
-		c.places = append(c.places, i)
-		c.add(&outcomes[i], now)
-	}
-	if len(batches.all) == 0 {
-		return nil
-	}
-	calls := make([]*call, len(batches.all))
-	for i, c := range batches.all {
-		calls[i] = c.call(completeScript, c.now)
-	}
-	s.runAll(ctx, calls...)
-	var errs []error
-	for i, c := range batches.all {
-		if calls[i].err == nil {
-			continue
-		}
-		if errs == nil {
-			errs = make([]error, len(outcomes))
-		}
-		for _, place := range c.places {
-			errs[place] = calls[i].err
+		if odd[delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}] {
+			w.addOther(p, i)
+		} else {
+			w.plain.of(p).add(&outcomes[i], i)
 		}
 	}
-	return errs
+	w.run(ctx)
+	if len(w.others.all) > 0 { // what succeed.lua has left out
+		w.run(ctx)
+	}
+	return w.errs
+}
+
+// writing is a batch of outcomes that is being written.
+type writing struct {
+	store    *Store
+	outcomes []delivery.Outcome
+	errs     []error // nil, or one of each outcome
+	now      time.Time
+
+	plain  batches[*successes]
+	others batches[*completion]
+}
+
+func (s *Store) newWriting(outcomes []delivery.Outcome) *writing {
+	return &writing{
+		store: s, outcomes: outcomes, now: s.Now(),
+		plain: newBatches(newSuccesses), others: newBatches(newCompletion),
+	}
+}
+
+// addOther adds an outcome for complete.lua.
+func (w *writing) addOther(p *partition, place int) {
+	c := w.others.of(p)
+	c.places = append(c.places, place)
+	c.add(&w.outcomes[place], w.now)
+}
+
+func (w *writing) fail(err error, places ...int) {
+	if w.errs == nil {
+		w.errs = make([]error, len(w.outcomes))
+	}
+	for _, place := range places {
+		w.errs[place] = err
+	}
+}
+
+// run runs the scripts. Afterwards, there are batches for complete.lua of what succeed.lua has
+// left out.
+func (w *writing) run(ctx context.Context) {
+	plain, others := w.plain.all, w.others.all
+	w.plain, w.others = newBatches(newSuccesses), newBatches(newCompletion)
+	calls := make([]*call, 0, len(plain)+len(others))
+	for _, b := range plain {
+		calls = append(calls, b.call())
+	}
+	for _, b := range others {
+		calls = append(calls, b.call(completeScript, b.now))
+	}
+	if len(calls) == 0 {
+		return
+	}
+	w.store.runAll(ctx, calls...)
+	for i, b := range plain {
+		leftOut, err := b.leftOut(calls[i])
+		if err != nil {
+			w.fail(err, b.places()...)
+		}
+		for _, place := range leftOut {
+			w.addOther(b.partition, place)
+		}
+	}
+	for i, b := range others {
+		if err := calls[len(plain)+i].err; err != nil {
+			w.fail(err, b.places...)
+		}
+	}
 }
 
 // completion gathers outcomes for one run of the script on one partition.

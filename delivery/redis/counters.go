@@ -17,20 +17,26 @@ type counter struct {
 
 const slicesPerHour = int64(time.Hour / delivery.StatsSlice)
 
-// counterNumber is the number of a request's counter in the script's arguments, from 1.
-func (c *completion) counterNumber(r *delivery.Request) int {
-	of := counter{
+func counterOf(r *delivery.Request) counter {
+	return counter{
 		tenant: r.Tenant, slice: record.Slice(r.StartedAt()),
 		status: statusByte(r.Status), bucket: byte(delivery.DurationBucket(r.Duration)),
 	}
+}
+
+// counterNumber is the number of a request's counter in the script's arguments, from 1.
+func (c *completion) counterNumber(r *delivery.Request) int {
+	of := counterOf(r)
 	n, ok := c.counterNumbers[of]
 	if !ok {
-		c.counters = append(c.counters, statsKey(c.partition.base, of.tenant, of.slice/slicesPerHour), of.field())
+		c.counters = append(c.counters, of.key(c.partition.base), of.field())
 		n = len(c.counters) / 2
 		c.counterNumbers[of] = n
 	}
 	return n
 }
+
+func (c counter) key(base string) string { return statsKey(base, c.tenant, c.slice/slicesPerHour) }
 
 // field is the counter's field in stats: see keys.go.
 func (c counter) field() []byte { return []byte{byte(c.slice % slicesPerHour), c.status, c.bucket} }

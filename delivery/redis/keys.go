@@ -53,10 +53,11 @@ import (
 //	swept              string  hour before which all buckets have been dropped
 //	gone               zset    deleted webhook's ref → newest day in which it may
 //	                           still have rows
-//	ended              stream  an entry for each run of complete.lua that wrote
-//	                           rows, tenant → the ids of its requests, in the order
-//	                           in which they were written. The last 1,000 entries
-//	                           or some more: mostly less than 1 MB, at most 17 MB
+//	ended              stream  an entry for each run of succeed.lua or complete.lua
+//	                           that wrote rows, tenant → the ids of its requests, in
+//	                           the order in which they were written. The last 1,000
+//	                           entries or some more: mostly less than 1 MB, at most
+//	                           17 MB
 //	clock              string  what the schedule's clock said last (8), how far it is
 //	                           ahead of Redis's (8)
 //	aside              stream  fields of hashes that were set aside, since they cannot be
@@ -147,11 +148,8 @@ func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.
 // dayOf is the number of a day, from 1970.
 func dayOf(t time.Time) int64 { return record.Hour(t) / 24 }
 
-// bucket is that of an hour and of an id.
-func bucket(t time.Time, id uuid.UUID) string {
-	b := strconv.AppendInt(make([]byte, 0, 16), record.Hour(t), 10)
-	return string(append(b, ':', "0123456789abcdef"[id[15]&15]))
-}
+// bucket is that of a time and of an id, as text.
+func bucket(t time.Time, id uuid.UUID) string { return bucketOf(t, id).String() }
 
 // partitionOf spreads tenants over partitions.
 func partitionOf(tenant string, partitions int) int {

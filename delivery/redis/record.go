@@ -103,8 +103,12 @@ func statusByte(status delivery.RequestStatus) byte {
 
 func statusOf(b byte) delivery.RequestStatus { return record.Status(b == statusSuccess) }
 
-func encodeRequest(r *delivery.Request) []byte {
-	b := make([]byte, 0, requestHeadSize-scriptHeadSize+record.Overhead+
+// encodeRequest encodes a request without what the script prepends.
+func encodeRequest(r *delivery.Request) []byte { return encodeFirstRequest(r)[scriptHeadSize:] }
+
+// encodeFirstRequest encodes a request of a delivery that had none before and needs none after.
+func encodeFirstRequest(r *delivery.Request) []byte {
+	b := make([]byte, scriptHeadSize, requestHeadSize+record.Overhead+
 		len(r.EventType)+len(r.URL)+len(r.Error)+len(r.Headers.UserAgent)+len(r.Headers.SignatureHeader))
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)

@@ -39,6 +39,7 @@ var (
 	requestScript       = loadScript("request")
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
+	succeedScript       = loadScript("succeed")
 	sweepScript         = loadScript("sweep")
 
 	webhookRequestsScript = loadScript("webhook_requests")

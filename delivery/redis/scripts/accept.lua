@@ -184,11 +184,7 @@ for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
   collect(places, place_key(states[w]), earliest[w], refs[w])
 end
-for key, set in pairs(places) do
-  for i = 1, #set, 2000 do
-    write('ZADD', key, 'LT', unpack(set, i, math.min(i + 1999, #set)))
-  end
-end
+write_latest(places)
 
 -- Last, store the events: from now on, a repetition of a call has nothing to do.
 for key, record in pairs(new) do write('SET', key, received .. ARGV[record], 'PX', keep) end

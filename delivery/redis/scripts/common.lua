@@ -225,6 +225,20 @@ local function in_chunks(command, key, args)
   end
 end
 
+-- The same of what is only for show.
+local function show_chunks(command, key, args)
+  for i = 1, #args, 2000 do
+    show(command, key, unpack(args, i, math.min(i + 1999, #args)))
+  end
+end
+
+-- Runs command(key, ...) with some of the script's own arguments, in the same way.
+local function write_range(command, key, first, last)
+  for i = first, last, 2000 do
+    write(command, key, unpack(ARGV, i, math.min(i + 1999, last)))
+  end
+end
+
 -- Reads fields or scores in the same way.
 local function read_chunks(command, key, fields)
   if #fields <= 1000 then return read(command, key, unpack(fields)) end
@@ -292,21 +306,45 @@ local function type_numbers(names)
   return numbers
 end
 
--- Must follow every change of pending:<ref>. It sets the webhook's place to when its first
--- delivery is due, if it has any. An overdue webhook keeps its place among the others,
--- unless it just had its turn: then it goes to the end.
-local function reschedule(ref, state, now, had_turn)
+-- Places of webhooks that are to be written together.
+local function new_places() return { none = {}, at = {}, latest = {} } end
+
+-- Must follow every change of pending:<ref>, and write_places follow it. It plans a webhook's
+-- place: when its first delivery is due, if it has any. An overdue webhook keeps its place
+-- among the others, unless it just had its turn: then it goes to the end.
+local function plan_place(places, ref, state, now, had_turn)
   local key = place_key(state)
   local head = read('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
   if not head then
-    write('ZREM', key, ref)
+    collect(places.none, key, ref)
   elseif tonumber(head) > now or not is_enabled(state) then
-    write('ZADD', key, head, ref)
+    collect(places.at, key, head, ref)
   elseif had_turn then
-    write('ZADD', key, now, ref)
+    collect(places.at, key, now, ref)
   else
-    write('ZADD', key, 'LT', now, ref)
+    collect(places.latest, key, now, ref)
   end
+end
+
+-- Sets places of webhooks to the given ones, or leaves those that are earlier.
+local function write_latest(places)
+  for key, args in pairs(places) do
+    for i = 1, #args, 2000 do
+      write('ZADD', key, 'LT', unpack(args, i, math.min(i + 1999, #args)))
+    end
+  end
+end
+local function write_places(places)
+  flush('ZREM', places.none)
+  flush('ZADD', places.at)
+  write_latest(places.latest)
+end
+
+-- The same for one webhook.
+local function reschedule(ref, state, now, had_turn)
+  local places = new_places()
+  plan_place(places, ref, state, now, had_turn)
+  write_places(places)
 end
 
 -- Moves a webhook to the place that its state asks for. It gets the new one first, so that

@@ -203,11 +203,6 @@ for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
 for of, args in pairs(rows) do in_chunks('HSET', requests_key(of), args) end
 
 -- What is only for show: the index, the counters and the stream.
-local function show_chunks(command, key, args)
-  for i = 1, #args, 2000 do
-    show(command, key, unpack(args, i, math.min(i + 1999, #args)))
-  end
-end
 for day, of_day in pairs(logs) do
   local names, list = {}, {}
   for w in pairs(of_day) do names[tenants[w]], names[refs[w]] = true, true end
@@ -255,5 +250,7 @@ for w, mark in pairs(slowness) do
     move(refs[w], state, clock.now)
   end
 end
-for w in pairs(changed) do reschedule(refs[w], states[w], clock.now) end
+local places = new_places()
+for w in pairs(changed) do plan_place(places, refs[w], states[w], clock.now) end
+write_places(places)
 return reply({ now })
