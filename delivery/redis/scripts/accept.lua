@@ -23,7 +23,7 @@ keep_clock(clock)
 local lease_end = clock.now + ARGV[1]
 -- Redis is slow at formatting numbers.
 local now_text, lease_end_text = string.format('%.0f', clock.now), string.format('%.0f', lease_end)
-local keep = ARGV[2]
+local expires = string.format('%.0f', now + ARGV[2])
 local received_ms = now
 if clock.ahead > 0 then
   -- Hours that were swept before the clock was set back still count as swept.
@@ -186,6 +186,7 @@ for w, args in pairs(pending) do
 end
 write_latest(places)
 
--- Last, store the events: from now on, a repetition of a call has nothing to do.
-for key, record in pairs(new) do write('SET', key, received .. ARGV[record], 'PX', keep) end
+-- Last, store the events: from now on, a repetition of a call has nothing to do. Redis would
+-- have to work out PXAT from PX for its file, for each event.
+for key, record in pairs(new) do write('SET', key, received .. ARGV[record], 'PXAT', expires) end
 return reply(results)
