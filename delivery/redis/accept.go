@@ -51,6 +51,8 @@ type acceptance struct {
 	partition *partition
 	places    []int // indexes of its calls in the batch
 	args      []any // of the calls
+	targets   []byte
+	texts     texts
 
 	refs    []any // of the webhooks
 	numbers map[delivery.WebhookRef]int
@@ -69,19 +71,19 @@ func (a *acceptance) isFull() bool {
 
 func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 	a.places = append(a.places, place)
-	a.args = append(a.args, c.Tenant, c.Version, len(c.Events))
+	a.args = append(a.args, &c.Tenant, &c.Version, len(c.Events))
 	for i := range c.Events {
 		e := &c.Events[i]
 		stored := encodeEvent(e, c.Nonce, i)
-		targets := make([]byte, 0, 2*len(e.Targets))
+		first := len(a.targets)
 		for _, t := range e.Targets {
 			n := a.number(delivery.WebhookRef{Tenant: c.Tenant, ID: t.Webhook})
 			if t.Lease {
 				n |= leaseBit
 			}
-			targets = binary.BigEndian.AppendUint16(targets, uint16(n))
+			a.targets = binary.BigEndian.AppendUint16(a.targets, uint16(n))
 		}
-		a.args = append(a.args, e.ID[:], stored, targets, e.Test)
+		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored), a.texts.add(a.targets[first:]), e.Test)
 		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)
 	}

@@ -38,7 +38,7 @@ type bucketFields struct {
 func newBuckets() buckets { return buckets{numbers: make(map[bucketID]int)} }
 
 // add adds a field. The group is that of its outcome.
-func (b *buckets) add(id bucketID, group int, field []byte, value any) {
+func (b *buckets) add(id bucketID, group int, field, value any) {
 	n, ok := b.numbers[id]
 	if !ok {
 		n = len(b.all)

@@ -104,12 +104,17 @@ func statusByte(status delivery.RequestStatus) byte {
 func statusOf(b byte) delivery.RequestStatus { return record.Status(b == statusSuccess) }
 
 // encodeRequest encodes a request without what the script prepends.
-func encodeRequest(r *delivery.Request) []byte { return encodeFirstRequest(r)[scriptHeadSize:] }
+func encodeRequest(r *delivery.Request) []byte {
+	return appendRequest(make([]byte, 0, requestSize(r)-scriptHeadSize), r)
+}
 
-// encodeFirstRequest encodes a request of a delivery that had none before and needs none after.
-func encodeFirstRequest(r *delivery.Request) []byte {
-	b := make([]byte, scriptHeadSize, requestHeadSize+record.Overhead+
-		len(r.EventType)+len(r.URL)+len(r.Error)+len(r.Headers.UserAgent)+len(r.Headers.SignatureHeader))
+// requestSize is the size of a row, or a little more.
+func requestSize(r *delivery.Request) int {
+	return requestHeadSize + record.Overhead +
+		len(r.EventType) + len(r.URL) + len(r.Error) + len(r.Headers.UserAgent) + len(r.Headers.SignatureHeader)
+}
+
+func appendRequest(b []byte, r *delivery.Request) []byte {
 	b = append(b, r.WebhookID[:]...)
 	b = append(b, r.EventID[:]...)
 	b = append(b, statusByte(r.Status))

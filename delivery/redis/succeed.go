@@ -23,6 +23,7 @@ type successes struct {
 	// counterNumbers are those of counters, from 0.
 	counterNumbers           map[counter]int
 	rows, bodies, deliveries buckets
+	texts                    texts
 
 	outcomes, bytes int
 }
@@ -41,7 +42,7 @@ type successGroup struct {
 
 type groupedOutcome struct {
 	place          int // in the batch of outcomes
-	event, request []byte
+	event, request any
 	eventType      int // from 1
 }
 
@@ -94,21 +95,30 @@ func (s *successes) add(o *delivery.Outcome, place int) {
 	n := s.groupNumber(successKey{
 		ref: delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, leaseEnd: o.LeaseEnd, day: dayOf(started),
 	})
+	event, request := s.texts.add(r.EventID[:]), s.texts.add(r.ID[:])
 	group := &s.groups[n-1]
-	group.all = append(group.all, groupedOutcome{place, r.EventID[:], r.ID[:], s.typeNumber(r.EventType)})
+	group.all = append(group.all, groupedOutcome{place, event, request, s.typeNumber(r.EventType)})
 
-	row := encodeFirstRequest(r)
-	s.rows.add(bucketOf(started, r.ID), n, r.ID[:], row)
-	if len(r.ResponseBody) > 0 {
-		s.bodies.add(bucketOf(started, r.ID), n, r.ID[:], r.ResponseBody)
+	row, id, state := encodeFirst(r)
+	s.rows.add(bucketOf(started, r.ID), n, request, s.texts.add(row))
+	if r.ResponseBody != "" {
+		s.bodies.add(bucketOf(started, r.ID), n, request, r.ResponseBody)
 	}
-	ids := slices.Concat(r.EventID[:], r.WebhookID[:])
-	s.deliveries.add(bucketOf(o.ReceivedAt, r.EventID), n, ids, record.AppendDelivery(nil, &record.Delivery{
-		Status: record.Success, Attempts: 1, Last: r.ID,
-	}))
+	s.deliveries.add(bucketOf(o.ReceivedAt, r.EventID), n, s.texts.add(id), s.texts.add(state))
 	s.count(r, n)
 	s.outcomes++
 	s.bytes += len(row) + len(r.ResponseBody)
+}
+
+// encodeFirst encodes the row of a first request that was a success, and the id and the state
+// of its delivery.
+func encodeFirst(r *delivery.Request) (row, id, state []byte) {
+	const idSize = 16 + 16
+	b := appendRequest(make([]byte, scriptHeadSize, requestSize(r)+idSize+record.DeliverySize), r)
+	rowEnd := len(b)
+	b = append(append(b, r.EventID[:]...), r.WebhookID[:]...)
+	b = record.AppendDelivery(b, &record.Delivery{Status: record.Success, Attempts: 1, Last: r.ID})
+	return b[:rowEnd], b[rowEnd : rowEnd+idSize], b[rowEnd+idSize:]
 }
 
 // groupNumber is the number of a group in the script's arguments, from 1.
