@@ -37,7 +37,7 @@ func TestSucceed(t *testing.T) {
 	}
 	// The scripts may number types in another order.
 	tw.first.client().HSet(t.Context(), tw.first.keys.base(0)+"types", "one", 1, "two", 2, "three", 3)
-	for range 15 {
+	for range 25 {
 		outcomes := tw.outcomes()
 		tw.pause(tw.webhooks[tw.random.IntN(len(tw.webhooks))])
 		tw.copy()
@@ -92,30 +92,47 @@ func (tw *twins) outcomes() (all []delivery.Outcome) {
 	return all
 }
 
-// spoil makes some outcomes of a webhook odd.
+// spoil makes something odd about a webhook, or about some of its outcomes.
 func (tw *twins) spoil(all []delivery.Outcome, w *delivery.Webhook) {
+	kind := tw.random.IntN(5)
+	if kind == 0 {
+		tw.makeSlow(w)
+		return
+	}
 	for i := range all {
 		o := &all[i]
 		if o.Request.WebhookID != w.ID || tw.random.IntN(4) > 0 {
 			continue
 		}
-		switch tw.random.IntN(4) {
-		case 0:
-			o.LeaseEnd++ // it was lost
+		switch kind {
 		case 1:
+			o.LeaseEnd++ // it was lost
+		case 2:
 			o.Request.Status, o.RetryAt = delivery.RequestFailed, tw.first.Now().Add(time.Hour)
 			o.Slow = tw.random.IntN(2) == 0
-		case 2:
-			o.LeaseEnd, o.Request.Attempt, o.Request.Trigger = 0, 0, delivery.TriggerRerun
-		case 3: // a re-run has changed the state before
+		case 3:
+			asRerun(o)
+		case 4: // a re-run has changed the state before
 			rerun := *o
-			rerun.Request.ID = delivery.NewID(tw.first.Now())
-			rerun.Request.Status, rerun.Request.Trigger = delivery.RequestFailed, delivery.TriggerRerun
-			rerun.LeaseEnd, rerun.Request.Attempt = 0, 0
+			asRerun(&rerun)
+			rerun.Request.ID, rerun.Request.Status = delivery.NewID(tw.first.Now()), delivery.RequestFailed
 			if err := errors.Join(tw.first.Complete(tw.Context(), []delivery.Outcome{rerun})...); err != nil {
 				tw.Fatal(err)
 			}
 		}
+	}
+}
+
+func asRerun(o *delivery.Outcome) {
+	o.LeaseEnd, o.Request.Attempt, o.Request.Trigger = 0, 0, delivery.TriggerRerun
+}
+
+// makeSlow makes a webhook slow that has deliveries in flight.
+func (tw *twins) makeSlow(w *delivery.Webhook) {
+	key, client := stateKey(tw.first.keys.base(0)), tw.first.client()
+	state := client.HGet(tw.Context(), key, refText(w.Ref())).Val()
+	if err := client.HSet(tw.Context(), key, refText(w.Ref()), state[:1]+slowMark).Err(); err != nil {
+		tw.Fatal(err)
 	}
 }
 
