@@ -90,7 +90,8 @@ func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
 	}
 	for i, ev := range events {
 		id, occurredAt := ev.ID, ev.OccurredAt
-		if id == uuid.Nil {
+		made := id == uuid.Nil
+		if made {
 			id = NewID(now)
 		}
 		if occurredAt.IsZero() {
@@ -98,7 +99,7 @@ func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
 		}
 		payload := envelope(ev.Type, id, occurredAt, ev.Data)
 		m.bytes += len(payload)
-		m.call.Events[i] = AcceptEvent{ID: id, Type: ev.Type, OccurredAt: occurredAt.UTC(), Payload: payload}
+		m.call.Events[i] = AcceptEvent{ID: id, New: made, Type: ev.Type, OccurredAt: occurredAt.UTC(), Payload: payload}
 	}
 	return m
 }
@@ -259,9 +260,7 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 			failed = result.Err
 		default:
 			e.dispatcher.cancelPlaces(m)
-			if m.unknown == nil {
-				m.unknown = result.Err
-			}
+			m.mayBeStored(result.Err)
 			again, unknown = append(again, m), result.Err
 			failed = result.Err
 		}
@@ -271,6 +270,16 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 	}
 	p.watch.note(accepting, began, failed)
 	return again, unknown
+}
+
+// mayBeStored notes that it is not known whether an Accept has stored the events.
+func (m *emission) mayBeStored(err error) {
+	if m.unknown == nil {
+		m.unknown = err
+	}
+	for i := range m.call.Events {
+		m.call.Events[i].New = false
+	}
 }
 
 // accepted answers the emitter and sends what was leased.

@@ -157,7 +157,10 @@ type AcceptCall struct {
 
 // AcceptEvent is one event of a call.
 type AcceptEvent struct {
-	ID         uuid.UUID
+	ID uuid.UUID
+	// New says that no stored event can have this ID: it was made for this event, and no
+	// earlier try of the call can have stored it. So a store need not look for one.
+	New        bool
 	Type       string
 	OccurredAt time.Time
 	Payload    []byte

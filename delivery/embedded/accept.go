@@ -82,9 +82,11 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 			received: a.txn.at.wall, expires: a.expires, nonce: c.Nonce, place: uint16(i),
 			deliveries: uint16(len(e.Targets)), tenant: t.number, id: e.ID,
 		}
-		if known := a.known(&head); known != nil {
-			result.Events[i] = *known
-			continue
+		if !e.New {
+			if known := a.known(&head); known != nil {
+				result.Events[i] = *known
+				continue
+			}
 		}
 		result.Events[i].Deliveries = len(e.Targets)
 		if err := a.event(t, &head, e, &result); err != nil {

@@ -58,7 +58,7 @@ func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
 			id = uuid.New()
 		}
 		call.Events[i] = delivery.AcceptEvent{
-			ID: id, Type: "alert_active", OccurredAt: l.Store.Now(), Payload: l.payload,
+			ID: id, New: !l.ForeignIDs, Type: "alert_active", OccurredAt: l.Store.Now(), Payload: l.payload,
 			Targets: []delivery.Target{{Webhook: w.ID, Lease: lease}},
 		}
 	}
