@@ -54,8 +54,15 @@ type acceptance struct {
 	txn                  *txn
 	expires, leaseEnd    int64
 	events, ids, pending *journaled
-	// due are the deliveries to schedule once they are on the disk.
-	due []dueDelivery
+	// stored are the events to remember, due the deliveries to schedule, once they are on
+	// the disk.
+	stored []storedID
+	due    []dueDelivery
+}
+
+type storedID struct {
+	eventID
+	number uint64
 }
 
 type dueDelivery struct {
@@ -127,6 +134,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	if err := a.events.setNumber(number); err != nil {
 		return err
 	}
+	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
 	numbers := make([]byte, 0, 4*len(e.Targets))
 	for _, target := range e.Targets {
 		w := t.webhooks[target.Webhook]
@@ -157,11 +165,14 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	return a.ids.put(idKey(h.tenant, h.id), key)
 }
 
-// schedule puts the deliveries on the schedule. Sweep removes those of webhooks that
-// have been deleted meanwhile.
+// schedule remembers the events and puts their deliveries on the schedule. Sweep removes
+// those of webhooks that have been deleted meanwhile.
 func (a *acceptance) schedule() {
+	state := a.store.state
+	for _, e := range a.stored {
+		state.recent.add(e.eventID, e.number)
+	}
 	for _, d := range a.due {
-		state := a.store.state
 		if state.byNumber[d.webhook.number] == d.webhook {
 			state.schedule(d.webhook, d.event, d.due, a.txn.at.schedule)
 		}

@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -147,6 +148,8 @@ func (c *claim) readJobs(tx *view) error {
 	events, pending := tx.bucket(eventsBucket), tx.bucket(pendingBucket)
 	bytes := 0
 	var dropped []chosen
+	c.claimed.Jobs = slices.Grow(c.claimed.Jobs, len(c.chosen))
+	read := make([]storedID, 0, len(c.chosen))
 	for i := range c.chosen {
 		if bytes >= delivery.MaxClaimBytes {
 			c.giveBack(c.chosen[i:])
@@ -160,9 +163,23 @@ func (c *claim) readJobs(tx *view) error {
 			continue
 		}
 		c.claimed.Jobs = append(c.claimed.Jobs, *job)
+		read = append(read, storedID{eventID{d.webhook.tenant.number, job.Event.ID}, d.event})
 	}
+	c.remember(read)
 	c.drop(dropped)
 	return nil
+}
+
+// remember remembers events. It does not remember those from before the store was opened:
+// Complete looks for their ids, and restores an id whose record is lost.
+func (c *claim) remember(events []storedID) {
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	for _, e := range events {
+		if e.number > c.store.state.opened {
+			c.store.state.recent.add(e.eventID, e.number)
+		}
+	}
 }
 
 // readEach reads the chosen deliveries one by one, since a page that one of them needs is

@@ -70,7 +70,11 @@ type settled struct {
 func (c *completion) outcome(o *delivery.Outcome) error {
 	r := &o.Request
 	w := c.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
-	if w == nil || c.requests.get(r.ID[:]) != nil {
+	if w == nil {
+		return nil
+	}
+	d, isNew := c.leased(o, w)
+	if !isNew && c.requests.get(r.ID[:]) != nil {
 		return nil
 	}
 	head := rowHead{tenant: w.tenant.number, webhook: w.number, event: r.EventID, success: r.Status == delivery.RequestSuccess}
@@ -78,12 +82,13 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if head.eventType, err = c.store.eventType(c.txn, r.EventType); err != nil {
 		return err
 	}
-	event, err := c.event(o, w)
-	if err != nil {
-		return err
+	if !isNew {
+		if d, err = c.find(o, w); err != nil {
+			return err
+		}
 	}
-	if event != nil {
-		if err := c.delivery(o, w, event, &head); err != nil {
+	if d.event != 0 {
+		if err := c.delivery(o, w, &d, &head); err != nil {
 			return err
 		}
 	}
@@ -104,6 +109,69 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	return nil
 }
 
+// current is a delivery as it is when an outcome comes. Its event is 0 if there is none.
+type current struct {
+	event uint64
+	record.Delivery
+	scheduled, held bool
+}
+
+// leased finds the delivery of an outcome whose lease still holds, if it is known without a
+// look-up, and the attempt is not recorded. Then the row is not there either: it is written
+// together with the end of the lease.
+func (c *completion) leased(o *delivery.Outcome, w *webhook) (d current, ok bool) {
+	if d.event, ok = c.holding(o, w); !ok {
+		return current{}, false
+	}
+	value := c.pending.get(deliveryKey(d.event, w.number))
+	if value == nil {
+		return current{}, false
+	}
+	var err error
+	if d.Delivery, err = record.DecodeDelivery(value); err != nil || int(d.Attempts) >= o.Request.Attempt {
+		return current{}, false
+	}
+	d.scheduled, d.held = true, true
+	return d, true
+}
+
+// holding finds the event of an outcome whose lease still holds, if it is remembered.
+func (c *completion) holding(o *delivery.Outcome, w *webhook) (event uint64, ok bool) {
+	if o.LeaseEnd == 0 {
+		return 0, false
+	}
+	c.store.mu.Lock()
+	defer c.store.mu.Unlock()
+	if event, ok = c.store.state.recent.number(eventID{w.tenant.number, o.Request.EventID}); !ok {
+		return 0, false
+	}
+	due, ok := w.schedule.due(event)
+	return event, ok && due == o.LeaseEnd
+}
+
+// find looks up the delivery of an outcome.
+func (c *completion) find(o *delivery.Outcome, w *webhook) (d current, err error) {
+	eventKey, err := c.event(o, w)
+	if eventKey == nil || err != nil {
+		return current{}, err
+	}
+	d.event = eventNumber(eventKey)
+	key := deliveryKey(d.event, w.number)
+	value := c.pending.get(key)
+	if d.scheduled = value != nil; !d.scheduled {
+		if value = c.deliveries.get(key); value == nil {
+			// A test, a delivery whose webhook did not exist when its event was accepted,
+			// or one whose record is lost.
+			d.scheduled = c.isScheduled(w, d.event)
+		}
+	}
+	if d.Delivery, err = record.DecodeDelivery(value); err != nil { // it is written anew
+		d.Delivery = record.Delivery{Status: record.Pending}
+	}
+	d.held = d.scheduled && o.LeaseEnd != 0 && c.holds(w, d.event, o.LeaseEnd)
+	return d, nil
+}
+
 // event finds the key of an outcome's event, nil if there is none. If the record of its id
 // is lost, the event is one of those whose deliveries the lease holds.
 func (c *completion) event(o *delivery.Outcome, w *webhook) ([]byte, error) {
@@ -122,47 +190,33 @@ func (c *completion) event(o *delivery.Outcome, w *webhook) ([]byte, error) {
 }
 
 // delivery ends or reschedules the delivery, and records the request as its last.
-func (c *completion) delivery(o *delivery.Outcome, w *webhook, eventKey []byte, head *rowHead) error {
-	event := eventNumber(eventKey)
-	key := deliveryKey(event, w.number)
-	value := c.pending.get(key)
-	scheduled := value != nil
-	if !scheduled {
-		if value = c.deliveries.get(key); value == nil {
-			// A test, a delivery whose webhook did not exist when its event was accepted,
-			// or one whose record is lost.
-			scheduled = c.isScheduled(w, event)
-		}
-	}
-	d, err := record.DecodeDelivery(value)
-	if err != nil { // it is written anew
-		d = record.Delivery{Status: record.Pending}
-	}
+func (c *completion) delivery(o *delivery.Outcome, w *webhook, d *current, head *rowHead) error {
 	head.previous, d.Last = d.Last, o.Request.ID
 	ends := false
-	switch held := scheduled && o.LeaseEnd != 0 && c.holds(w, event, o.LeaseEnd); {
-	case held:
+	switch {
+	case d.held:
 		d.Attempts = uint16(o.Request.Attempt)
 		if ends = head.success || o.RetryAt.IsZero(); !ends {
 			d.RetryAt = o.RetryAt.UnixMilli()
 			head.nextAttempt = d.RetryAt
 		}
 		d.Status = statusOf(head.success, ends)
-		c.settle(w, event, d.RetryAt+c.ahead, ends)
+		c.settle(w, d.event, d.RetryAt+c.ahead, ends)
 	case o.LeaseEnd != 0: // the lease was lost
 	case head.success:
 		d.Status = record.Success
-		if ends = scheduled; ends {
-			c.settle(w, event, 0, true)
+		if ends = d.scheduled; ends {
+			c.settle(w, d.event, 0, true)
 		}
 	case o.Request.Trigger == delivery.TriggerTest:
 		d.Status = record.Failed
 	}
-	c.txn.scratch = record.AppendDelivery(c.txn.scratch[:0], &d)
-	if scheduled && !ends {
+	key := deliveryKey(d.event, w.number)
+	c.txn.scratch = record.AppendDelivery(c.txn.scratch[:0], &d.Delivery)
+	if d.scheduled && !ends {
 		return c.pending.put(key, c.txn.scratch)
 	}
-	if scheduled {
+	if d.scheduled {
 		if err := c.pending.delete(key); err != nil {
 			return err
 		}

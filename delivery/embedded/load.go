@@ -25,6 +25,7 @@ type loader struct {
 // load reads the state of a store.
 func (s *Store) loadState(v *view, now int64) (*state, bool) {
 	l := &loader{state: newState(), view: v, damage: &s.damage, log: s.log, tenantNumbers: make(map[uint32]*tenant)}
+	l.opened = v.bucket(eventsBucket).lastNumber()
 	l.tenantsAndTypes()
 	l.webhooks()
 	l.each(goneBucket, func(k, _ []byte) {

@@ -20,6 +20,9 @@ type state struct {
 	fast, slow queue
 	turns      uint64
 	pending    int // deliveries on the schedule
+	recent     recent
+	// opened is the number of the last event when the store was opened.
+	opened uint64
 	// The next numbers to give out.
 	nextTenant, nextType uint32
 }
