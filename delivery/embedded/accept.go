@@ -32,6 +32,11 @@ func (s *Store) accept(batch delivery.AcceptBatch) []delivery.Accepted {
 			leaseEnd: t.at.schedule + batch.Lease.Milliseconds(),
 			events:   t.rising(eventsBucket), ids: t.journaled(idsBucket), pending: t.rising(pendingBucket),
 		}
+		events := 0
+		for i := range batch.Calls {
+			events += len(batch.Calls[i].Events)
+		}
+		a.stored, a.due = make([]storedID, 0, events), make([]dueDelivery, 0, events)
 		for i := range batch.Calls {
 			if results[i], err = a.call(&batch.Calls[i]); err != nil {
 				return err
@@ -56,8 +61,9 @@ type acceptance struct {
 	events, ids, pending *journaled
 	// stored are the events to remember, due the deliveries to schedule, once they are on
 	// the disk.
-	stored []storedID
-	due    []dueDelivery
+	stored  []storedID
+	due     []dueDelivery
+	numbers []byte // of an event's webhooks
 }
 
 type storedID struct {
@@ -135,13 +141,13 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		return err
 	}
 	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
-	numbers := make([]byte, 0, 4*len(e.Targets))
+	a.numbers = a.numbers[:0]
 	for _, target := range e.Targets {
 		w := t.webhooks[target.Webhook]
 		if w == nil {
 			continue
 		}
-		numbers = binary.BigEndian.AppendUint32(numbers, w.number)
+		a.numbers = binary.BigEndian.AppendUint32(a.numbers, w.number)
 		if e.Test {
 			continue
 		}
@@ -158,7 +164,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		a.due = append(a.due, due)
 	}
 	key := number8(number)
-	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, numbers)
+	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, a.numbers)
 	if err := a.events.put(key, a.txn.scratch); err != nil {
 		return err
 	}

@@ -120,17 +120,16 @@ func (t *txn) rising(name []byte) *journaled {
 	return b
 }
 
-// put sets a key. It does not retain the value: the transaction refers to the copy in
-// the journal's buffer.
+// put sets a key. It does not retain key or value: the transaction refers to the copies in
+// the journal's buffer, so that the caller's need not be on the heap.
 func (b *journaled) put(key, value []byte) error {
-	b.journal.change(changePut|b.number, key)
-	return unjournaled{b.bucket}.apply(key, b.journal.addSealed(b.number, key, value))
+	journaledKey := b.journal.change(changePut|b.number, key)
+	return unjournaled{b.bucket}.apply(journaledKey, b.journal.addSealed(b.number, key, value))
 }
 
 // delete deletes a key.
 func (b *journaled) delete(key []byte) error {
-	b.journal.change(changeDelete|b.number, key)
-	return unjournaled{b.bucket}.applyDelete(key)
+	return unjournaled{b.bucket}.applyDelete(b.journal.change(changeDelete|b.number, key))
 }
 
 // nextNumber gives out the bucket's next number.

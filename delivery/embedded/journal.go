@@ -70,10 +70,11 @@ const (
 )
 
 // forget empties the buffer, when no transaction refers to it any more, and makes room for
-// an epoch's records. A buffer that is larger had to hold one large record.
+// an epoch's records, of which the last one does not fit into the journal. A buffer that is
+// much larger had to hold one large record.
 func (j *journal) forget() {
-	if room := int(j.size + j.size/8); cap(j.buffer) < int(j.size) || cap(j.buffer) > room {
-		j.buffer = make([]byte, 0, room)
+	if size := int(j.size); cap(j.buffer) < size || cap(j.buffer) > 2*size {
+		j.buffer = make([]byte, 0, size+size/8)
 	}
 	j.end = 0
 }
@@ -98,10 +99,12 @@ func (j *journal) addSealed(bucket byte, key, value []byte) []byte {
 	return j.buffer[at:]
 }
 
-// change appends a change to the record. The value of a put must be added next.
-func (j *journal) change(what byte, key []byte) {
+// change appends a change to the record, and returns the copy of the key in the buffer. The
+// value of a put must be added next.
+func (j *journal) change(what byte, key []byte) []byte {
 	j.buffer = append(j.buffer, what)
 	j.add(key)
+	return j.buffer[len(j.buffer)-len(key):]
 }
 
 // isEmpty reports whether the record has no changes.

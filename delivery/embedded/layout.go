@@ -79,8 +79,8 @@ const schemaVersion = 2
 // ranges: nothing is inserted into these pages later.
 const appendFill = 0.9
 
-func number4(n uint32) []byte { return binary.BigEndian.AppendUint32(nil, n) }
-func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+func number4(n uint32) []byte { return binary.BigEndian.AppendUint32(make([]byte, 0, 4), n) }
+func number8(n uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), n) }
 
 // firstNumber is the number of the first event that is received in a millisecond. Others
 // in the same millisecond have the numbers after it.

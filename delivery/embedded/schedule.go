@@ -8,6 +8,10 @@ import (
 // never is the due time of a delivery whose outcome is on its way to the disk.
 const never = math.MaxInt64
 
+// smallSchedule is how many deliveries a schedule has room for that is kept while it is
+// empty: Go's maps of so many entries are as small as the smallest.
+const smallSchedule = 8
+
 // schedule has a webhook's pending deliveries, in order of their due times: it is a heap
 // that knows the place of each. A delivery takes some 60 bytes.
 type schedule struct {
@@ -66,7 +70,7 @@ func (s *schedule) remove(event uint64) {
 	if i, ok := s.places[event]; ok {
 		heap.Remove(s, int(i))
 	}
-	if len(s.heap) == 0 {
+	if len(s.heap) == 0 && cap(s.heap) > smallSchedule {
 		s.heap, s.places = nil, nil // maps do not shrink
 	}
 }
