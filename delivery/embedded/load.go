@@ -35,6 +35,7 @@ func (s *Store) loadState(v *view, now int64) (*state, bool) {
 	})
 	l.lost = !l.each(pendingBucket, l.pendingDelivery)
 	for _, w := range l.byNumber {
+		w.schedule.index()
 		l.reschedule(w, now, false)
 	}
 	return l.state, l.lost
@@ -121,7 +122,7 @@ func (l *loader) pendingDelivery(k, v []byte) {
 	}
 	event, number := splitDeliveryKey(k)
 	if w := l.byNumber[number]; w != nil {
-		w.schedule.set(event, d.RetryAt)
+		w.schedule.heap = append(w.schedule.heap, entry{d.RetryAt, event})
 		l.pending++
 	} else if pending, ok := l.gone[number]; ok {
 		l.gone[number] = append(pending, event)

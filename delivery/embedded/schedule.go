@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"cmp"
 	"container/heap"
 	"math"
+	"slices"
 )
 
 // never is the due time of a delivery whose outcome is on its way to the disk.
@@ -51,6 +53,20 @@ func (s *schedule) Pop() any {
 	s.heap = s.heap[:len(s.heap)-1]
 	delete(s.places, last.event)
 	return last
+}
+
+// index makes a schedule of the entries in its heap, which may be in any order.
+func (s *schedule) index() {
+	if len(s.heap) == 0 {
+		return
+	}
+	slices.SortFunc(s.heap, func(a, b entry) int { // what is sorted is a heap
+		return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.event, b.event))
+	})
+	s.places = make(map[uint64]int32, len(s.heap))
+	for i, e := range s.heap {
+		s.places[e.event] = int32(i)
+	}
 }
 
 // set adds a delivery, or changes its due time.
