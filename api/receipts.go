@@ -15,8 +15,6 @@ type receipt struct {
 	Duplicate  bool      `json:"duplicate"`
 }
 
-// maxReceipt is more than a receipt has in JSON.
-
 // encodeReceipts writes receipts as JSON, as an array or the one there is.
 func encodeReceipts(receipts []delivery.Receipt, array bool) rawJSON {
 	const usual = len(`{"event_id":"","deliveries":1000,"duplicate":false},`) + 36
