@@ -1,7 +1,9 @@
 package sender
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -32,7 +34,9 @@ func (c *proxiedConn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	traced := httptrace.WithClientTrace(timed, &httptrace.ClientTrace{
 		GotFirstResponseByte: func() { begun.Store(true) },
 	})
-	resp, err := c.client.RoundTrip(req.post(traced))
+	post := req.post(traced)
+	post.Body = io.NopCloser(bytes.NewReader(req.Body)) // which net/http writes together with the head
+	resp, err := c.client.RoundTrip(post)
 	if err != nil {
 		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
 		o.silent = o.TimedOut && c.line.received.Load() == before

@@ -18,7 +18,7 @@ type pool struct {
 	// have all of them: many webhooks often lead to the same one.
 	maxIdle     int
 	idleTimeout time.Duration
-	// patience is how long a request waits at most for a connection that another makes.
+	// patience is how long a request waits at most for connections that others make.
 	patience time.Duration
 
 	mu        sync.Mutex

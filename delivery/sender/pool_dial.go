@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// dialPatience is how long a request waits at most for a connection that another one makes,
-// before it makes one itself: as long as TCP waits before it asks again.
+// dialPatience is how long a request waits at most for connections that others make, before
+// it makes one itself: as long as TCP waits before it asks again.
 const dialPatience = time.Second
 
 // dialling is a connection that a request makes. Others wait for it, since it may take them,
@@ -19,10 +19,9 @@ type dialling struct {
 	made bool
 }
 
-// wait waits for the end, and reports whether a connection was made. It waits for so short
-// a part of the time until the deadline that the rest will do for another connection.
-func (d *dialling) wait(ctx context.Context, patience time.Duration, deadline time.Time) (made bool) {
-	timer := time.NewTimer(min(patience, share(deadline, 4)))
+// wait waits for the end, and reports whether a connection was made before it gives up.
+func (d *dialling) wait(ctx context.Context, giveUp time.Time) (made bool) {
+	timer := time.NewTimer(time.Until(giveUp))
 	defer timer.Stop()
 	select {
 	case <-d.done:
@@ -33,9 +32,16 @@ func (d *dialling) wait(ctx context.Context, patience time.Duration, deadline ti
 	return false
 }
 
+// giveUp is when a request gives up waiting for connections that others make: so soon that the
+// rest of the time until its deadline will do for one of its own.
+func (p *pool) giveUp(deadline time.Time) time.Time {
+	return time.Now().Add(min(p.patience, share(deadline, 4)))
+}
+
 // getOrBegin returns a connection for a request, as get does, or begins one. It waits for
-// those that others make.
+// those that others make, but not for long.
 func (p *pool) getOrBegin(ctx context.Context, to endpoint, deadline time.Time) (*pooledConn, *dialling) {
+	giveUp := p.giveUp(deadline)
 	for patient := true; ; {
 		if c := p.get(to, deadline); c != nil {
 			return c, nil
@@ -44,7 +50,7 @@ func (p *pool) getOrBegin(ctx context.Context, to endpoint, deadline time.Time) 
 		if !joined {
 			return nil, d
 		}
-		patient = d.wait(ctx, p.patience, deadline)
+		patient = d.wait(ctx, giveUp)
 	}
 }
 

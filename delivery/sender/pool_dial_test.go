@@ -157,6 +157,29 @@ func TestAllConnectionsHang(t *testing.T) {
 	all.Wait()
 }
 
+// However many connections that others make come to nothing, one after the other, a request
+// makes its own before long.
+func TestPatienceIsForAllConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var p pool
+		p.init(10)
+		began := time.Now()
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				_, d := p.getOrBegin(t.Context(), endpoint{"https", "a.example"}, began.Add(time.Minute))
+				if waited := time.Since(began); waited > dialPatience {
+					t.Errorf("a request waited for %s", waited)
+				}
+				time.Sleep(dialPatience / 5) // it dials
+				p.end(d, true)
+			})
+		}
+		all.Wait()
+	})
+}
+
 // No more requests wait for a connection than it will take.
 func TestNoMoreWaitThanThereIsRoomFor(t *testing.T) {
 	t.Parallel()
@@ -186,15 +209,16 @@ func TestPatienceEnds(t *testing.T) {
 		time.Minute: dialPatience, time.Second: time.Second / 4, -time.Second: 0,
 	} {
 		synctest.Test(t, func(t *testing.T) {
+			p := pool{patience: dialPatience}
 			d := &dialling{done: make(chan struct{})}
 			began := time.Now()
-			if d.wait(t.Context(), dialPatience, began.Add(timeout)) || time.Since(began) != want {
+			if d.wait(t.Context(), p.giveUp(began.Add(timeout))) || time.Since(began) != want {
 				t.Errorf("with %s, it waited for %s", timeout, time.Since(began))
 			}
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			began = time.Now()
-			if d.wait(ctx, dialPatience, began.Add(time.Minute)) || time.Since(began) != 0 {
+			if d.wait(ctx, p.giveUp(began.Add(time.Minute))) || time.Since(began) != 0 {
 				t.Error("it waited though it was cancelled")
 			}
 		})
