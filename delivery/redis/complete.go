@@ -104,10 +104,9 @@ type completion struct {
 	places    []int // indexes of its outcomes in the batch
 	args      []any // of the outcomes
 
-	refs        []any
-	refNumbers  map[delivery.WebhookRef]int
-	types       []any
-	typeNumbers map[string]int
+	refs       []any
+	refNumbers map[delivery.WebhookRef]int
+	types      typeNumbers
 
 	counters       []any
 	counterNumbers map[counter]int
@@ -118,9 +117,9 @@ type completion struct {
 
 func newCompletion(p *partition) *completion {
 	return &completion{
-		partition:   p,
-		refNumbers:  make(map[delivery.WebhookRef]int),
-		typeNumbers: make(map[string]int),
+		partition:  p,
+		refNumbers: make(map[delivery.WebhookRef]int),
+		types:      newTypeNumbers(),
 
 		counterNumbers: make(map[counter]int),
 	}
@@ -140,7 +139,7 @@ func (c *completion) add(o *delivery.Outcome, now time.Time) {
 		retryAt, c.now = o.RetryAt.UnixMilli(), now.UnixMilli()
 	}
 	c.args = append(
-		c.args, c.refNumber(r), c.typeNumber(r.EventType),
+		c.args, c.refNumber(r), c.types.number(r.EventType),
 		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody,
 		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o), c.counterNumber(r),
 	)
@@ -172,25 +171,13 @@ func (c *completion) refNumber(r *delivery.Request) int {
 	return n
 }
 
-// typeNumber is the number of an event type in the script's arguments, from 1.
-func (c *completion) typeNumber(name string) int {
-	n, ok := c.typeNumbers[name]
-	if !ok {
-		c.types = append(c.types, name)
-		n = len(c.types)
-		c.typeNumbers[name] = n
-	}
-	return n
-}
-
 // call makes a call of a script, whose own arguments come first.
 func (c *completion) call(script *script, first ...any) *call {
-	args := make([]any, 0, len(first)+3+len(c.refs)+len(c.types)+len(c.counters)+len(c.args))
+	args := make([]any, 0, len(first)+3+len(c.refs)+len(c.types.names)+len(c.counters)+len(c.args))
 	args = append(args, first...)
 	args = append(args, len(c.refs)/2)
 	args = append(args, c.refs...)
-	args = append(args, len(c.types))
-	args = append(args, c.types...)
+	args = c.types.append(args)
 	args = append(args, len(c.counters)/2)
 	args = append(args, c.counters...)
 	args = append(args, c.args...)

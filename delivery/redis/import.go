@@ -159,7 +159,7 @@ func (c *completion) addStored(r *delivery.StoredRequest) {
 	row = append(row, encodeRequest(&r.Request)...)
 	started := r.StartedAt()
 	c.args = append(
-		c.args, c.refNumber(&r.Request), c.typeNumber(r.EventType),
+		c.args, c.refNumber(&r.Request), c.types.number(r.EventType),
 		r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody, c.counterNumber(&r.Request),
 	)
 	c.outcomes++

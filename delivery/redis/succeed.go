@@ -17,8 +17,7 @@ type successes struct {
 	partition    *partition
 	groups       []successGroup
 	groupNumbers map[successKey]int
-	types        []any
-	typeNumbers  map[string]int
+	types        typeNumbers
 	counters     []successCounter
 	// counterNumbers are those of counters, from 0.
 	counterNumbers           map[counter]int
@@ -56,7 +55,7 @@ func newSuccesses(p *partition) *successes {
 	return &successes{
 		partition:      p,
 		groupNumbers:   make(map[successKey]int),
-		typeNumbers:    make(map[string]int),
+		types:          newTypeNumbers(),
 		counterNumbers: make(map[counter]int),
 		rows:           newBuckets(), bodies: newBuckets(), deliveries: newBuckets(),
 	}
@@ -97,7 +96,7 @@ func (s *successes) add(o *delivery.Outcome, place int) {
 	})
 	event, request := s.texts.add(r.EventID[:]), s.texts.add(r.ID[:])
 	group := &s.groups[n-1]
-	group.all = append(group.all, groupedOutcome{place, event, request, s.typeNumber(r.EventType)})
+	group.all = append(group.all, groupedOutcome{place, event, request, s.types.number(r.EventType)})
 
 	row, id, state := encodeFirst(r)
 	s.rows.add(bucketOf(started, r.ID), n, request, s.texts.add(row))
@@ -132,17 +131,6 @@ func (s *successes) groupNumber(key successKey) int {
 	return n
 }
 
-// typeNumber is the number of an event type in the script's arguments, from 1.
-func (s *successes) typeNumber(name string) int {
-	n, ok := s.typeNumbers[name]
-	if !ok {
-		s.types = append(s.types, name)
-		n = len(s.types)
-		s.typeNumbers[name] = n
-	}
-	return n
-}
-
 // count counts a request of a group.
 func (s *successes) count(r *delivery.Request, group int) {
 	of := counterOf(r)
@@ -157,8 +145,7 @@ func (s *successes) count(r *delivery.Request, group int) {
 
 func (s *successes) call() *call {
 	args := make([]any, 0, 16+8*s.outcomes+8*len(s.groups))
-	args = append(args, len(s.types))
-	args = append(args, s.types...)
+	args = s.types.append(args)
 	args = append(args, len(s.groups))
 	for i := range s.groups {
 		args = s.groups[i].append(args)
