@@ -160,9 +160,9 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 		c.nothingDue = claimed.Due >= ClaimEvery && c.nextDue.Equal(notDue)
 		c.nextDue = earlier(c.nextDue, now.Add(claimed.Due))
 		d.claimBy(c, c.turns.claimAgain(room.slots, claimed, now))
-		if c.again {
-			d.claimBy(c, c.nextDue)
-		}
+	}
+	if c.again {
+		d.claimWhenDue(c)
 	}
 	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
 	for ref, n := range room.Webhooks {

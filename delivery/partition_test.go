@@ -267,6 +267,38 @@ func TestOverdue(t *testing.T) {
 	})
 }
 
+// A delivery that has room again while a claim runs without it is due from then on, also when
+// the claims that follow fail.
+func TestOverdueSinceDuringAClaim(t *testing.T) {
+	for name, claim := range map[string]error{"a claim that succeeds": nil, "a claim that fails": errLost} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := newDivided(1)
+				r := runDivided(t, store, newEndpoints(after(time.Minute)), limits(4, 1), func(s *delivery.Settings) {
+					s.Timeout = 2 * time.Minute
+				})
+				defer r.stop()
+				if err := r.emitFor("t0", 10); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Minute - time.Second)
+				store.parts[0].Fail(func(op string) error {
+					if op != "Claim" {
+						return nil
+					}
+					time.Sleep(5 * time.Second) // the first request ends meanwhile
+					store.parts[0].Fail(failing("Claim", errLost))
+					return claim
+				})
+				time.Sleep(3 * time.Minute)
+				if overdue := r.PartitionsHealth()[0].Overdue; overdue < time.Minute {
+					t.Errorf("nothing was claimed for 3 minutes, and the oldest delivery is overdue for %s", overdue)
+				}
+			})
+		})
+	}
+}
+
 // Slots of requests that time out while their partition takes in no outcomes are there for
 // the others.
 func TestSlotsOfAPartitionThatIsAway(t *testing.T) {
