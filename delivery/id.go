@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"time"
 
@@ -22,6 +23,25 @@ func NewID(t time.Time) uuid.UUID {
 	binary.BigEndian.PutUint16(id[0:], uint16(ms>>32))
 	binary.BigEndian.PutUint32(id[2:], uint32(ms))
 	binary.BigEndian.PutUint16(id[6:], 0x7000|fraction)
+	id[8] = 0x80 | id[8]&0x3f
+	return id
+}
+
+// FirstRequestID makes the id of the first request by which an event goes to a webhook, and
+// which begins at startedAt.
+// Only its milliseconds come of the time, and the rest of the
+// event and the webhook: so whoever knows these, and about when the request began, can find
+// it without a record of its id.
+func FirstRequestID(w WebhookRef, event uuid.UUID, startedAt time.Time) uuid.UUID {
+	text := make([]byte, 0, 128)
+	text = append(text, w.ID[:]...)
+	text = append(text, event[:]...)
+	text = append(text, w.Tenant...)
+	sum := sha256.Sum256(text) // so that nobody can choose an event whose request has the id of another's
+	id := FirstID(startedAt)
+	id[6] |= sum[6] & 0x0f
+	id[7] = sum[7]
+	copy(id[8:], sum[8:16])
 	id[8] = 0x80 | id[8]&0x3f
 	return id
 }

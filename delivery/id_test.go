@@ -45,6 +45,30 @@ func TestIDsSortByTime(t *testing.T) {
 	})
 }
 
+func TestFirstRequestID(t *testing.T) {
+	w, event, at := WebhookRef{"acme", uuid.New()}, uuid.New(), time.UnixMilli(1_700_000_000_123)
+	id := FirstRequestID(w, event, at)
+	if id.Version() != 7 || id.Variant() != uuid.RFC4122 || !IDTime(id).Equal(at) {
+		t.Errorf("%s has version %d, variant %s, time %s", id, id.Version(), id.Variant(), IDTime(id))
+	}
+	if other := FirstRequestID(w, event, at.Add(999*time.Microsecond)); other != id {
+		t.Errorf("in the same millisecond the id is %s, then %s", id, other)
+	}
+	later := FirstRequestID(w, event, at.Add(time.Millisecond))
+	if copy(later[:6], id[:6]); later != id {
+		t.Errorf("more than the time differs between %s and %s", id, later)
+	}
+	for what, other := range map[string]uuid.UUID{
+		"another event":   FirstRequestID(w, uuid.New(), at),
+		"another webhook": FirstRequestID(WebhookRef{"acme", uuid.New()}, event, at),
+		"another tenant":  FirstRequestID(WebhookRef{"globex", w.ID}, event, at),
+	} {
+		if other == id {
+			t.Errorf("%s has the same request %s", what, id)
+		}
+	}
+}
+
 func TestFirstIDIsTheLowerBound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		at := moments.Draw(t, "at").Truncate(time.Millisecond)

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
@@ -90,6 +91,13 @@ func (e *Engine) giveUp(w *sending) (next *sending) {
 	return next
 }
 
+func requestID(w *Webhook, ev *Event, trigger Trigger, startedAt time.Time) uuid.UUID {
+	if trigger == TriggerEvent {
+		return FirstRequestID(w.Ref(), ev.ID, startedAt)
+	}
+	return NewID(startedAt)
+}
+
 // send makes one request and describes it. Interrupted means that it was cancelled
 // because this process is stopping.
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
@@ -111,7 +119,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		Slow:       response.TimedOut,
 		Request: Request{
 			Tenant:            w.Tenant,
-			ID:                NewID(startedAt),
+			ID:                requestID(w, ev, trigger, startedAt),
 			WebhookID:         w.ID,
 			EventID:           ev.ID,
 			EventType:         ev.Type,
