@@ -173,17 +173,20 @@ func TestKill(t *testing.T) {
 	const kills = 25
 	folder := t.TempDir()
 	said := newAcknowledged()
-	for range kills {
-		said.add(workAndKill(t, folder))
+	within := 40 * time.Millisecond
+	for run := 0; run < kills || len(said.events) < kills || len(said.requests) < kills; run++ {
+		if run >= kills {
+			within *= 2 // the machine or its disk is busy
+		}
+		said.add(workAndKill(t, folder, within))
 		said.check(t, folder)
 	}
-	if len(said.events) < kills || len(said.requests) < kills {
-		t.Errorf("only %d events and %d requests were acknowledged in %d runs", len(said.events), len(said.requests), kills)
-	}
+	t.Logf("%d events and %d requests were acknowledged", len(said.events), len(said.requests))
 }
 
-// workAndKill runs the worker, kills it while it works, and returns its output.
-func workAndKill(t *testing.T, folder string) string {
+// workAndKill runs the worker, kills it within a time after it has begun to work, and returns
+// its output.
+func workAndKill(t *testing.T, folder string, within time.Duration) string {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -205,7 +208,7 @@ func workAndKill(t *testing.T, folder string) string {
 	var rest []byte
 	var reading sync.WaitGroup
 	reading.Go(func() { rest, _ = io.ReadAll(out) })
-	time.Sleep(time.Duration(rand.IntN(40_000)) * time.Microsecond)
+	time.Sleep(rand.N(within))
 	killed := cmd.Process.Kill()
 	reading.Wait()
 	_ = cmd.Wait() // it was killed
