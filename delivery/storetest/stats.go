@@ -231,9 +231,10 @@ func (r *randomRun) compareStats() {
 		r.Fatalf("since %s there are\n%v, want\n%v", since, got, want)
 	}
 	ids := r.webhookIDs(tenant)
-	requests, pending := r.webhookRequests(tenant, r.store.Now().Add(-20*time.Hour), ids...), r.webhookPending(tenant, ids...)
+	lately := r.store.Now().Add(-20 * time.Hour)
+	requests, pending := r.webhookRequests(tenant, lately, ids...), r.webhookPending(tenant, ids...)
 	for i, id := range ids {
-		want := r.model.webhookRequests(delivery.WebhookRef{Tenant: tenant, ID: id}, r.store.Now().Add(-20*time.Hour))
+		want := r.model.webhookRequests(delivery.WebhookRef{Tenant: tenant, ID: id}, lately)
 		if !reflect.DeepEqual(requests[i], want) {
 			r.Fatalf("of %s there is\n%+v, want\n%+v", id, requests[i], want)
 		}
