@@ -60,6 +60,11 @@ type aside struct {
 // are no longer in their order.
 var errNotThere = errors.New("it is not where its key belongs")
 
+// errWhole says that a record was seen to be damaged, but the one of its key is not: it was
+// written anew, or the key of another one has become the same. The other stays where it is,
+// and is seen again whenever all records are read.
+var errWhole = errors.New("there is a whole record of its key")
+
 func (a *aside) move() error {
 	a.txn.whole = true // for the same reason as in Sweep
 	in, key := allBuckets[a.bucket], []byte(a.key)
@@ -69,7 +74,7 @@ func (a *aside) move() error {
 		return errNotThere
 	}
 	if _, ok := unseal(a.bucket, key, sealed); ok && !a.whole {
-		return nil // it was written anew
+		return errWhole
 	}
 	if err := a.keep(in, key, sealed); err != nil {
 		return err

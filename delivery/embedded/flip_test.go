@@ -136,6 +136,38 @@ func TestDamagedPage(t *testing.T) {
 	_ = again.Close() // the commit may need the page
 }
 
+// TestDoubledKey flips a bit of a key, which makes it the key of another record. Nothing of
+// the other is lost, and the store can be opened.
+func TestDoubledKey(t *testing.T) {
+	s := newScene(t, 40)
+	checkpoint(t, s.Store)
+	database, journal := abandon(t, s.Store)
+	var key, other []byte
+	for _, pair := range [][]uuid.UUID{s.events["load-0"][6:8], s.events["load-0"][7:9]} { // pending ones
+		if a, b := s.eventNumber(pair[0]), s.eventNumber(pair[1]); a^4 == b {
+			key, other = number8(a), number8(b)
+		}
+	}
+	var webhook []byte
+	if err := s.read(func(v *view) error {
+		webhook = v.bucket(pendingBucket).keysWith(key)[0][8:]
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	key, other = append(key, webhook...), append(other, webhook...)
+	if !bytes.Contains(database, key) || !bytes.Contains(database, other) {
+		t.Fatal("the database does not have both keys")
+	}
+	database = bytes.ReplaceAll(database, key, other)
+	again := &scene{t: t, events: s.events, pending: s.pending}
+	again.salvagedFlipped(left(t, database, journal))
+	again.useDamaged(left(t, database, journal))
+	if again.said.Len() == 0 {
+		t.Error("the log says nothing")
+	}
+}
+
 // eventNumber is the number of an event.
 func (s *scene) eventNumber(id uuid.UUID) (number uint64) {
 	s.t.Helper()
