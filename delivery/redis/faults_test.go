@@ -1,7 +1,6 @@
 package redis
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -146,6 +145,7 @@ func TestKilled(t *testing.T) {
 // TestHanging lets Redis accept commands but not answer: it is unknown whether they were
 // run, and repeating the call must do nothing twice.
 func TestHanging(t *testing.T) {
+	t.Parallel()
 	redis := redistest.Start(t)
 	s := open(t, Options{Addresses: []string{redis.Addr}})
 	w := addWebhook(t, s, testTenant)
@@ -154,9 +154,9 @@ func TestHanging(t *testing.T) {
 	if err := redis.Freeze(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	result := s.Accept(ctx, delivery.AcceptBatch{Calls: []delivery.AcceptCall{call}, Lease: testLease, Retention: testRetention})[0]
+	// The time for an exchange begins when it does: on a busy machine, the call's own might end
+	// before anything is sent.
+	result := accept(s, call)
 	if result.Err == nil || errors.Is(result.Err, delivery.ErrUnavailable) || errors.Is(result.Err, delivery.ErrFull) {
 		t.Errorf("an answer that did not come: %v; want an error that leaves the outcome open", result.Err)
 	}
