@@ -36,7 +36,10 @@ type claimer struct {
 	waits time.Time
 	// again: while a claim ran, there was room again for what may have been left out.
 	again bool
-	turns turns // of webhooks that respond and slow ones, when only one slot is free
+	// meanwhile is when the first delivery falls due of those that have become known since the
+	// last claim began, which may have left them out.
+	meanwhile time.Time
+	turns     turns // of webhooks that respond and slow ones, when only one slot is free
 	// promised is what is set aside for the claim that runs, nil if there is none, or if
 	// it has taken so long that the room was given to others.
 	promised *promise
@@ -109,7 +112,7 @@ func (d *dispatcher) plan(c *claimer, now time.Time) (room *promise, sleep time.
 		return nil, time.Hour, false // whatever makes room will wake the claimer
 	}
 	c.waits = time.Time{}
-	c.again = false
+	c.again, c.meanwhile = false, notDue
 	c.nextClaim, c.nextDue = notDue, notDue // whatever becomes due while the claim runs brings them forward
 	p := d.slots.promise(c.partition, !c.failing && !c.isStuck(), &c.turns)
 	p.Lease = d.lease()
@@ -157,6 +160,7 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 		if claimed.Next >= ClaimEvery { // nothing is known to fall due
 			c.dueSince = notDue
 		}
+		c.dueSince = earlier(c.dueSince, c.meanwhile)
 		c.nothingDue = claimed.Due >= ClaimEvery && c.nextDue.Equal(notDue)
 		c.nextDue = earlier(c.nextDue, now.Add(claimed.Due))
 		d.claimBy(c, c.turns.claimAgain(room.slots, claimed, now))
@@ -244,7 +248,8 @@ func (d *dispatcher) claimIn(partition int, after time.Duration) {
 
 // fallsDue has a delivery claimed that falls due and has room. The caller has the lock.
 func (d *dispatcher) fallsDue(c *claimer, at time.Time) {
-	c.nextDue, c.dueSince, c.nothingDue = earlier(c.nextDue, at), earlier(c.dueSince, at), false
+	c.nextDue, c.nothingDue = earlier(c.nextDue, at), false
+	c.dueSince, c.meanwhile = earlier(c.dueSince, at), earlier(c.meanwhile, at)
 	d.claimBy(c, at)
 }
 

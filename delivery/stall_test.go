@@ -211,3 +211,26 @@ func TestRoomDuringAClaim(t *testing.T) {
 		}
 	})
 }
+
+// A retry that falls due while a claim runs without it is overdue from then on, also when the
+// claims that follow fail.
+func TestRetryIsOverdueSinceDuringAClaim(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := &gate{Store: flaky.New()}
+		r := runOn(t, g, g.Store, newEndpoints(status(500)), func(s *delivery.Settings) {
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Second}
+		})
+		defer r.stop()
+		r.webhook("https://a.example")
+		time.Sleep(4500 * time.Millisecond)
+		synctest.Wait()
+		g.set(nil, func() { time.Sleep(5 * time.Second) })
+		time.Sleep(time.Second) // the answer to the claim at 5 s is on its way
+		r.emit(1)
+		g.Fail(failing("Claim", errLost))
+		time.Sleep(3 * time.Minute)
+		if overdue := r.PartitionsHealth()[0].Overdue; overdue < 2*time.Minute || overdue > 3*time.Minute {
+			t.Errorf("nothing was claimed for 3 minutes, and the oldest delivery is overdue for %s", overdue)
+		}
+	})
+}
