@@ -99,23 +99,26 @@ func (e *export) keptRows(p *partition, tenant string, reply []any, swept int64)
 
 // bodies adds the rows to the batch with their response bodies.
 func (e *export) bodies(p *partition, rows []delivery.StoredRequest) error {
-	sizes := make([]*redis.IntCmd, len(rows))
-	err := e.pipeline(func(pipe redis.Pipeliner) {
-		for i := range rows {
-			r := &rows[i]
-			sizes[i] = pipe.HStrLen(e.ctx, bodiesKey(p.base, bucket(r.StartedAt(), r.ID)), string(r.ID[:]))
+	keys, sizes := make([]string, len(rows)), make([]*redis.IntCmd, len(rows))
+	for _, keyOf := range []func(base string, id uuid.UUID) string{bodiesKey, oldBodiesKey} {
+		err := e.pipeline(func(pipe redis.Pipeliner) {
+			for i := range rows {
+				if sizes[i] == nil || sizes[i].Val() == 0 {
+					keys[i] = keyOf(p.base, rows[i].ID)
+					sizes[i] = pipe.HStrLen(e.ctx, keys[i], string(rows[i].ID[:]))
+				}
+			}
+		})
+		if err != nil {
+			return err
 		}
-	})
-	if err != nil {
-		return err
 	}
 	for first, end := range groups(sizes) {
 		bodies := make([]*redis.StringCmd, end-first)
 		err := e.pipeline(func(pipe redis.Pipeliner) {
 			for i := first; i < end; i++ {
 				if sizes[i].Val() > 0 {
-					r := &rows[i]
-					bodies[i-first] = pipe.HGet(e.ctx, bodiesKey(p.base, bucket(r.StartedAt(), r.ID)), string(r.ID[:]))
+					bodies[i-first] = pipe.HGet(e.ctx, keys[i], string(rows[i].ID[:]))
 				}
 			}
 		})

@@ -160,7 +160,7 @@ func (c *completion) addStored(r *delivery.StoredRequest) {
 	started := r.StartedAt()
 	c.args = append(
 		c.args, c.refNumber(&r.Request), c.types.number(r.EventType),
-		r.ID[:], bucket(started, r.ID), dayOf(started), row, r.ResponseBody, c.counterNumber(&r.Request),
+		r.ID[:], slotOf(started).String(), dayOf(started), row, r.ResponseBody, c.counterNumber(&r.Request),
 	)
 	c.outcomes++
 	c.bytes += len(row) + len(r.ResponseBody)

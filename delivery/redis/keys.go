@@ -17,7 +17,8 @@ import (
 // Every key of a partition begins with the partition's base. A webhook's reference
 // ("ref") is "<tenant>:<its id as text>"; other ids are 16 bytes. Scores are milliseconds
 // of the schedule's clock, all other times milliseconds of Redis's; hours and days are
-// counted from 1970. A bucket is "<hour>:<low 4 bits of the id>".
+// counted from 1970, and so are slots, of 5 minutes. A bucket is "<hour>:<low 4 bits of the
+// id>".
 //
 //	due, due:slow      zset    ref → when to look at its deliveries next
 //	paused             zset    ref of a paused webhook → when its first delivery
@@ -38,10 +39,12 @@ import (
 //	                           a record is pending and has not been tried. The hour
 //	                           is when the event was received, the 4 bits are of
 //	                           its id
-//	requests:<bucket>  hash    request id → previous request of the delivery (16),
+//	requests:<slot>    hash    request id → previous request of the delivery (16),
 //	                           time of the next attempt (8), webhook id (16),
-//	                           event id (16), '1' for success or '0', record
-//	bodies:<bucket>    hash    request id → response body
+//	                           event id (16), '1' for success or '0', record. The
+//	                           slot is that of the id. Earlier versions wrote this
+//	                           to requests:<bucket>
+//	bodies:<slot>      hash    request id → response body; earlier bodies:<bucket>
 //	log:<tenant>:<day>, log:<ref>:<day>
 //	                   zset    all scores 0; number of the event type (2), '1' or
 //	                           '0', request id (16)
@@ -100,9 +103,23 @@ func eventKey(base, tenant string, id uuid.UUID) string {
 	return eventKeys(base) + tenant + ":" + string(id[:])
 }
 
-// requestsKey is the key that has a request's row.
+// requestsKey is the key for a request's row.
 func requestsKey(base string, id uuid.UUID) string {
+	return base + "requests:" + slotOf(delivery.IDTime(id)).String()
+}
+
+// bodiesKey is the key for a request's response body.
+func bodiesKey(base string, id uuid.UUID) string {
+	return base + "bodies:" + slotOf(delivery.IDTime(id)).String()
+}
+
+// oldRequestsKey and oldBodiesKey are the keys to which earlier versions wrote both.
+func oldRequestsKey(base string, id uuid.UUID) string {
 	return base + "requests:" + bucket(delivery.IDTime(id), id)
+}
+
+func oldBodiesKey(base string, id uuid.UUID) string {
+	return base + "bodies:" + bucket(delivery.IDTime(id), id)
 }
 
 // eventPattern is a glob for the keys of all events.
@@ -126,7 +143,6 @@ func (k keys) parseEventKey(key string) (partition int, tenant string, id uuid.U
 
 func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pending:" + refText(ref) }
 func stateKey(base string) string                            { return base + "state" }
-func bodiesKey(base, bucket string) string                   { return base + "bodies:" + bucket }
 func sweptKey(base string) string                            { return base + "swept" }
 func endedKey(base string) string                            { return base + "ended" }
 func clockKey(base string) string                            { return base + "clock" }

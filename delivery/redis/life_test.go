@@ -53,7 +53,24 @@ func newLife(t *testing.T, o Options) *life {
 	sweepAll(t, l.s)
 	l.age(w)
 	l.complete()
+	l.moveToBuckets()
 	return l
+}
+
+// moveToBuckets moves half of the rows to where earlier versions wrote them.
+func (l *life) moveToBuckets() {
+	l.Helper()
+	base := l.s.keys.base(0)
+	for _, key := range l.s.client().Keys(l.Context(), base+"requests:*").Val() {
+		rows := l.s.client().HGetAll(l.Context(), key).Val()
+		for raw, row := range rows {
+			id := uuid.UUID([]byte(raw))
+			if id[15]%2 == 0 {
+				l.s.client().HSet(l.Context(), oldRequestsKey(base, id), raw, row)
+				l.s.client().HDel(l.Context(), key, raw)
+			}
+		}
+	}
 }
 
 func (l *life) newWebhook(tenant, endpoint string) *delivery.Webhook {

@@ -34,7 +34,7 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 	event, _ := reply[3].(string)
 	r, err := decodeRequest(tenant, id, row)
 	if err != nil {
-		s.setAside(ctx, p.base, unreadableRow(p.base, id, row, err))
+		s.setAside(ctx, p.base, unreadableRow(p.base, id, row, err)...)
 		return nil, delivery.ErrNotFound
 	}
 	r.ResponseBody = body
@@ -109,7 +109,7 @@ func (s *Store) decodeRows(ctx context.Context, p *partition, tenant string, rep
 		}
 		r, err := decodeRequest(tenant, id, row)
 		if err != nil {
-			bad = append(bad, unreadableRow(p.base, id, row, err))
+			bad = append(bad, unreadableRow(p.base, id, row, err)...)
 			continue
 		}
 		rows = append(rows, r)
@@ -118,8 +118,12 @@ func (s *Store) decodeRows(ctx context.Context, p *partition, tenant string, rep
 	return rows, nil
 }
 
-func unreadableRow(base string, id uuid.UUID, row string, err error) unreadable {
-	return unreadable{key: requestsKey(base, id), field: string(id[:]), value: row, why: err.Error()}
+// unreadableRow is a row of which only the script that sets it aside finds out which key has it.
+func unreadableRow(base string, id uuid.UUID, row string, err error) []unreadable {
+	bad := unreadable{key: requestsKey(base, id), field: string(id[:]), value: row, why: err.Error()}
+	old := bad
+	old.key = oldRequestsKey(base, id)
+	return []unreadable{bad, old}
 }
 
 // requestsOfEvent finds the rows of an event through its deliveries: three

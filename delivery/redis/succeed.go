@@ -20,9 +20,10 @@ type successes struct {
 	types        typeNumbers
 	counters     []successCounter
 	// counterNumbers are those of counters, from 0.
-	counterNumbers           map[counter]int
-	rows, bodies, deliveries buckets
-	texts                    texts
+	counterNumbers map[counter]int
+	rows, bodies   fields[slot]
+	deliveries     fields[bucketID]
+	texts          texts
 
 	outcomes, bytes int
 }
@@ -57,7 +58,7 @@ func newSuccesses(p *partition) *successes {
 		groupNumbers:   make(map[successKey]int),
 		types:          newTypeNumbers(),
 		counterNumbers: make(map[counter]int),
-		rows:           newBuckets(), bodies: newBuckets(), deliveries: newBuckets(),
+		rows:           newFields[slot](), bodies: newFields[slot](), deliveries: newFields[bucketID](),
 	}
 }
 
@@ -99,9 +100,9 @@ func (s *successes) add(o *delivery.Outcome, place int) {
 	group.all = append(group.all, groupedOutcome{place, event, request, s.types.number(r.EventType)})
 
 	row, id, state := encodeFirst(r)
-	s.rows.add(bucketOf(started, r.ID), n, request, s.texts.add(row))
+	s.rows.add(slotOf(started), n, request, s.texts.add(row))
 	if r.ResponseBody != "" {
-		s.bodies.add(bucketOf(started, r.ID), n, request, r.ResponseBody)
+		s.bodies.add(slotOf(started), n, request, r.ResponseBody)
 	}
 	s.deliveries.add(bucketOf(o.ReceivedAt, r.EventID), n, s.texts.add(id), s.texts.add(state))
 	s.count(r, n)
@@ -192,24 +193,17 @@ func (g *successGroup) append(args []any) []any {
 // appendHours appends the hours of which something is written, and until when sweep.lua keeps
 // it: events outlive the log by an hour, and so do the states of their deliveries.
 func (s *successes) appendHours(args []any) []any {
-	head := len(args)
-	args = append(args, nil)
-	seen := make(map[string]bool)
-	for kind, b := range map[string]*buckets{"requests": &s.rows, "deliveries": &s.deliveries} {
-		for i := range b.all {
-			hour := b.all[i].hour
-			name := kind + ":" + strconv.FormatInt(hour, 10)
-			if seen[name] {
-				continue
-			}
-			seen[name] = true
-			if kind == "deliveries" {
-				hour++
-			}
-			args = append(args, hour, name)
-		}
+	keptUntil := make(map[string]int64)
+	for hour := range s.rows.hours() {
+		keptUntil["requests:"+strconv.FormatInt(hour, 10)] = hour
 	}
-	args[head] = len(seen)
+	for hour := range s.deliveries.hours() {
+		keptUntil["deliveries:"+strconv.FormatInt(hour, 10)] = hour + 1
+	}
+	args = append(args, len(keptUntil))
+	for name, hour := range keptUntil {
+		args = append(args, hour, name)
+	}
 	return args
 }
 

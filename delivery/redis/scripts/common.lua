@@ -16,8 +16,8 @@ local function state_key() return base .. 'state' end
 local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
 local function event_key(tenant, id) return base .. 'event:' .. tenant .. ':' .. id end
 local function deliveries_key(bucket) return base .. 'deliveries:' .. bucket end
-local function requests_key(bucket) return base .. 'requests:' .. bucket end
-local function bodies_key(bucket) return base .. 'bodies:' .. bucket end
+local function requests_key(slot) return base .. 'requests:' .. slot end
+local function bodies_key(slot) return base .. 'bodies:' .. slot end
 -- name is a tenant or the reference of a webhook.
 local function log_key(name, day) return base .. 'log:' .. name .. ':' .. day end
 local function logs_key(day) return base .. 'logs:' .. day end
@@ -32,6 +32,7 @@ local function clock_key() return base .. 'clock' end
 local function aside_key(name) return base .. 'aside' .. (name and ':' .. name or '') end
 
 local hour_ms = 3600000
+local slot_ms = 300000
 local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
 local aside_entries = 1000 -- at least
@@ -160,8 +161,13 @@ local hex = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 
 local function bucket(hour, id) return hour .. ':' .. hex[string.byte(id, 16) % 16] end
 local function bucket_hour(of) return string.match(of, '^[^:]+') end
 
--- The hour, and the bucket, of an id of version 7.
+-- The number of the 5 minutes in which a time is, from 1970.
+local function slot_of(ms) return math.floor(ms / slot_ms) end
+local function slot_hour(slot) return math.floor(slot * slot_ms / hour_ms) end
+
+-- The hour, the slot and the bucket of an id of version 7.
 local function id_hour(id) return math.floor(struct.unpack('>I6', id) / hour_ms) end
+local function id_slot(id) return slot_of((struct.unpack('>I6', id))) end
 local function id_bucket(id) return bucket(id_hour(id), id) end
 
 -- When an event was received, in milliseconds, or nil if it cannot be read: the first 13
@@ -284,6 +290,24 @@ local function flush(command, groups)
   for key, args in pairs(groups) do in_chunks(command, key, args) end
 end
 
+-- Reads rows of the log by their ids. Returns the rows that exist and the keys that have them,
+-- both by id. Earlier versions wrote rows to buckets.
+local function read_rows(ids)
+  local rows, keys = {}, {}
+  for _, place_of in ipairs({ id_slot, id_bucket }) do
+    local groups = {}
+    for _, id in ipairs(ids) do
+      if not rows[id] then collect(groups, requests_key(place_of(id)), id) end
+    end
+    for key, wanted in pairs(groups) do
+      for i, row in ipairs(read_chunks('HMGET', key, wanted)) do
+        if row then rows[wanted[i]], keys[wanted[i]] = row, key end
+      end
+    end
+  end
+  return rows, keys
+end
+
 -- The numbers of event types, as 2 bytes. New types get new numbers; after 65,534 types,
 -- all others share the last number.
 local function type_numbers(names)
@@ -377,10 +401,10 @@ end
 local function seen_by(tenant)
   local removing = read('EXISTS', gone_key()) == 1
   local exists = {}
-  return function(row, id)
+  return function(row, id, key)
     if not row then return false end
     if #row < row_head then
-      set_field_aside(requests_key(id_bucket(id)), id, row, 'no row of the log')
+      set_field_aside(key, id, row, 'no row of the log')
       return false
     end
     if not removing then return true end

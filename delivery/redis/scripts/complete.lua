@@ -13,7 +13,7 @@
 --          number of event types, then of each: name;
 --          number of counters, then of each: see add_up in common.lua;
 --          then for each outcome: number of the webhook from 1, of the type,
---          event's id, bucket of the delivery, request's id, bucket and day of the
+--          event's id, bucket of the delivery, request's id, slot and day of the
 --          request, row without its head, response body, end of the lease (0 for
 --          none), time of the next attempt (0 for none), attempt, success / test /
 --          slow as 3 digits 0 or 1, number of the counter from 1
@@ -68,8 +68,9 @@ for o = at, last, width do
   end
 end
 local heads, records, scores = {}, {}, {} -- heads are those of rows that exist
-for of, ids in pairs(row_ids) do
-  for i, row in ipairs(read_chunks('HMGET', requests_key(of), ids)) do
+-- Only who sent a request writes its row, so that there is none in a bucket.
+for slot, ids in pairs(row_ids) do
+  for i, row in ipairs(read_chunks('HMGET', requests_key(slot), ids)) do
     if row then heads[ids[i]] = #row >= row_head and row or string.rep('\0', row_head) end
   end
 end
@@ -94,10 +95,7 @@ end
 local rows, bodies, logs, days, ended = {}, {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
 local hours = {} -- of which something is written, and until when sweep.lua keeps it
-local function note_hour(kind, of, extra)
-  local hour = bucket_hour(of)
-  hours[kind .. ':' .. hour] = hour + extra
-end
+local function note_hour(kind, hour, extra) hours[kind .. ':' .. hour] = hour + extra end
 
 -- Applies an outcome to its delivery. The head is that of the outcome's row if it exists.
 -- Returns the head of the row.
@@ -191,16 +189,16 @@ end
 local states_of = {}
 for field, of in pairs(new_records) do collect(states_of, of, field, records[field]) end
 -- Events outlive the log by an hour, and so do the states of their deliveries.
-for of in pairs(states_of) do note_hour('deliveries', of, 1) end
-for of in pairs(rows) do note_hour('requests', of, 0) end
+for of in pairs(states_of) do note_hour('deliveries', bucket_hour(of), 1) end
+for slot in pairs(rows) do note_hour('requests', slot_hour(slot), 0) end
 local noted = {}
 for name, hour in pairs(hours) do
   noted[#noted + 1] = hour
   noted[#noted + 1] = name
 end
 if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
-for of, args in pairs(bodies) do in_chunks('HSET', bodies_key(of), args) end
-for of, args in pairs(rows) do in_chunks('HSET', requests_key(of), args) end
+for slot, args in pairs(bodies) do in_chunks('HSET', bodies_key(slot), args) end
+for slot, args in pairs(rows) do in_chunks('HSET', requests_key(slot), args) end
 
 -- What is only for show: the index, the counters and the stream.
 for day, of_day in pairs(logs) do

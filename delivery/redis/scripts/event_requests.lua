@@ -18,7 +18,7 @@ for i = 5, #ARGV do
     local id = string.sub(record, 12, 27)
     for _ = 1, most do
       if id == no_request then break end
-      local row = read('HGET', requests_key(id_bucket(id)), id)
+      local row = read_rows({ id })[id]
       -- Either it is older than the retention, as are those before it, or it cannot be read.
       if not row or #row < row_head then break end
       results[#results + 1] = id

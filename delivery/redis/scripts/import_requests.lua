@@ -7,7 +7,7 @@
 --          number of event types, then of each: name;
 --          number of counters, then of each: see add_up in common.lua;
 --          then for each row: number of the webhook from 1, of the type, id,
---          bucket and day of the request, row, response body, number of the
+--          slot and day of the request, row, response body, number of the
 --          counter from 1
 -- Result   now in ms, how many rows were added
 
@@ -28,12 +28,12 @@ at = counters + 2 * tonumber(ARGV[at])
 
 local added = 0
 for o = at, #ARGV, 8 do
-  local w, type_number, id, of, day, row, body, counter = unpack(ARGV, o, o + 7)
+  local w, type_number, id, slot, day, row, body, counter = unpack(ARGV, o, o + 7)
   local ref = refs[tonumber(w)]
-  if states[tonumber(w)] and read('HEXISTS', requests_key(of), id) == 0 then
+  if states[tonumber(w)] and not read_rows({ id })[id] then
     added = added + 1
     counts[tonumber(counter)] = (counts[tonumber(counter)] or 0) + 1
-    local hour = bucket_hour(of)
+    local hour = slot_hour(slot)
     write('ZADD', hours_key(), hour, 'requests:' .. hour)
     write('ZADD', days_key(), day, day)
     -- The status follows the head of the row, which ends with the event's id.
@@ -42,8 +42,8 @@ for o = at, #ARGV, 8 do
       write('SADD', logs_key(day), name)
       write('ZADD', log_key(name, day), 0, member)
     end
-    if body ~= '' then write('HSET', bodies_key(of), id, body) end
-    write('HSET', requests_key(of), id, row) -- from now on, a repetition skips it
+    if body ~= '' then write('HSET', bodies_key(slot), id, body) end
+    write('HSET', requests_key(slot), id, row) -- from now on, a repetition skips it
   end
 end
 add_up(counts, counters)

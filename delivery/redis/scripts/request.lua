@@ -8,15 +8,15 @@
 
 local tenant, id = ARGV[1], ARGV[2]
 local now = now_ms()
-local key = requests_key(id_bucket(id))
-local row = read('HGET', key, id)
+local rows, keys = read_rows({ id })
+local row, key = rows[id], keys[id]
 if not row then return reply({ now }) end
 if #row < row_head then
   set_field_aside(key, id, row, 'no row of the log')
   return reply({ now })
 end
 if read('HEXISTS', state_key(), raw_ref(tenant, string.sub(row, 25, 40))) == 0 then return reply({ now }) end
-local body = read('HGET', bodies_key(id_bucket(id)), id) or ''
+local body = read('HGET', bodies_key(string.sub(key, #requests_key('') + 1)), id) or ''
 local event = read('GET', event_key(tenant, string.sub(row, 41, 56))) or ''
 local ms = received_at(event)
 if ms and is_dropped(ms, read_swept()) then event = '' end

@@ -100,18 +100,18 @@ local seen = seen_by(tenant)
 local results = { now, '' }
 local found, examined = 0, 0
 while found < limit do
-  local ids = newest(before, limit - found + 1)
-  for i = 1, math.min(#ids, limit - found) do
-    local id = ids[i][1]
-    local row = read('HGET', requests_key(id_bucket(id)), id)
-    if seen(row, id) then
+  local all, ids = newest(before, limit - found + 1), {}
+  for i = 1, math.min(#all, limit - found) do ids[i] = all[i][1] end
+  local rows, keys = read_rows(ids)
+  for _, id in ipairs(ids) do
+    if seen(rows[id], id, keys[id]) then
       results[#results + 1] = id
-      results[#results + 1] = row
+      results[#results + 1] = rows[id]
     end
     before = id
     examined = examined + 1
   end
-  if #ids <= limit - found then break end
+  if #all == #ids then break end
   found = (#results - 2) / 2
   results[2] = before
   if examined >= patience then break end

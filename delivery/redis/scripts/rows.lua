@@ -7,12 +7,13 @@
 
 local seen = seen_by(ARGV[1])
 local results = { now_ms() }
-for i = 2, #ARGV do
-  local id = ARGV[i]
-  local row = read('HGET', requests_key(id_bucket(id)), id)
-  if seen(row, id) then
+local ids = {}
+for i = 2, #ARGV do ids[i - 1] = ARGV[i] end
+local rows, keys = read_rows(ids)
+for _, id in ipairs(ids) do
+  if seen(rows[id], id, keys[id]) then
     results[#results + 1] = id
-    results[#results + 1] = row
+    results[#results + 1] = rows[id]
   end
 end
 return reply(results)

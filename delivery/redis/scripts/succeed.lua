@@ -13,8 +13,8 @@
 --            requests, number of runs, number n of outcomes, then of each run of outcomes with
 --            one event type: number of the type from 1, number of outcomes; then n ids of
 --            events, n ids of requests;
---          then three times, for rows, response bodies and deliveries: number of buckets, then
---            of each: bucket, number of fields, group of each field (2 bytes, from 1), then
+--          then three times, for rows, response bodies and deliveries: number of slots or
+--            buckets, then of each: slot or bucket, number of fields, group of each field (2 bytes, from 1), then
 --            fields with their values;
 --          number of hours, then of each: until when it is kept, name;
 --          number of counters, then of each: see add_up in common.lua; then for each: group of

@@ -31,8 +31,10 @@ local function remove_rows()
       for _, member in ipairs(members) do
         local id = string.sub(member, 4)
         if #id == 16 then
-          collect(fields, requests_key(id_bucket(id)), id)
-          collect(fields, bodies_key(id_bucket(id)), id)
+          for _, place in ipairs({ id_slot(id), id_bucket(id) }) do
+            collect(fields, requests_key(place), id)
+            collect(fields, bodies_key(place), id)
+          end
         end
       end
       flush('HDEL', fields)
@@ -52,6 +54,22 @@ local function remove_rows()
   return true
 end
 
+-- The keys of one kind and hour. Earlier versions wrote rows and bodies to buckets.
+local function keys_of(kind, hour)
+  local keys = {}
+  local function add_rows(place)
+    keys[#keys + 1] = requests_key(place)
+    keys[#keys + 1] = bodies_key(place)
+  end
+  if kind == 'deliveries' then
+    for low = 0, 15 do keys[low + 1] = deliveries_key(hour .. ':' .. hex[low]) end
+  elseif kind == 'requests' then
+    for low = 0, 15 do add_rows(hour .. ':' .. hex[low]) end
+    for ms = 0, hour_ms - 1, slot_ms do add_rows(slot_of(hour * hour_ms + ms)) end
+  end
+  return keys
+end
+
 -- Drops whole hours: rows, bodies, and states of deliveries.
 local function drop_hours()
   local names = read('ZRANGEBYSCORE', hours_key(), '-inf', '(' .. keep_from, 'LIMIT', 0, hours_per_step)
@@ -59,17 +77,7 @@ local function drop_hours()
   if keep_from > read_swept() then write('SET', swept_key(), keep_from) end
   keep_clock(read_clock(now)) -- so that accept.lua notices when now is before what was swept
   for _, name in ipairs(names) do
-    local kind, hour = string.match(name, '^(%a+):(.+)$')
-    local keys = {}
-    for b = 0, kind and 15 or -1 do
-      local of = hour .. ':' .. hex[b]
-      if kind == 'requests' then
-        keys[#keys + 1] = requests_key(of)
-        keys[#keys + 1] = bodies_key(of)
-      elseif kind == 'deliveries' then
-        keys[#keys + 1] = deliveries_key(of)
-      end
-    end
+    local keys = keys_of(string.match(name, '^(%a+):(%d+)$'))
     if #keys > 0 then write('UNLINK', unpack(keys)) end
     write('ZREM', hours_key(), name)
   end
