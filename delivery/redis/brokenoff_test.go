@@ -18,6 +18,9 @@ var endings = map[string]struct {
 	want   delivery.Delivery
 }{
 	"success": {func(*Store, *delivery.Outcome) {}, true, delivery.Delivery{Status: delivery.DeliverySuccess, Attempts: 1}},
+	"success at once": {func(_ *Store, o *delivery.Outcome) {
+		*o = begunAfter(time.Millisecond, *o)
+	}, true, delivery.Delivery{Status: delivery.DeliverySuccess, Attempts: 1}},
 	"retry": {func(s *Store, o *delivery.Outcome) {
 		o.Request.Status, o.RetryAt = delivery.RequestFailed, s.Now().Add(time.Hour)
 	}, true, delivery.Delivery{Status: delivery.DeliveryPending, Attempts: 1}},

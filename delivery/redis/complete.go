@@ -142,19 +142,23 @@ func (c *completion) add(o *delivery.Outcome, now time.Time) {
 		c.args, c.refNumber(r), c.types.number(r.EventType),
 		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], slotOf(started).String(), dayOf(started), row, r.ResponseBody,
 		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o), c.counterNumber(r),
+		o.ReceivedAt.UnixMilli(), firstRequest(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, r.EventID, r.Trigger == delivery.TriggerTest),
 	)
 	c.outcomes++
 	c.bytes += len(row) + len(r.ResponseBody)
 }
 
-// outcomeFlags are 3 digits for complete.lua: success, test, slow.
+// outcomeFlags are 4 digits for complete.lua: success, test, slow, success at once.
 func outcomeFlags(o *delivery.Outcome) string {
-	flags := []byte{statusByte(o.Request.Status), '0', '0'}
+	flags := []byte{statusByte(o.Request.Status), '0', '0', '0'}
 	if o.Request.Trigger == delivery.TriggerTest {
 		flags[1] = '1'
 	}
 	if o.Slow {
 		flags[2] = '1'
+	}
+	if isFirstSuccess(o) && succeededAtOnce(o) {
+		flags[3] = '1'
 	}
 	return string(flags)
 }

@@ -164,6 +164,7 @@ func (d *driver) send(job *delivery.Job) {
 	d.sent[key]++
 	o := success(d.s, job.Webhook, &delivery.AcceptEvent{ID: job.Event.ID, Type: job.Event.Type, OccurredAt: job.Event.OccurredAt},
 		&delivery.Accepted{At: job.Event.ReceivedAt, LeaseEnd: job.LeaseEnd})
+	o = begunAfter(max(0, d.s.Now().Sub(job.Event.ReceivedAt)), o)
 	o.Request.Attempt = job.Attempt
 	o.Request.ResponseBody = "thanks"
 	if job.Webhook.Description != "" && job.Attempt == 1 {

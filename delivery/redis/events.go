@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -24,7 +25,7 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 	}
 	slices.SortFunc(e.targets, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 	deliveries := make([]delivery.Delivery, 0, len(e.targets))
-	for targets := range slices.Chunk(e.targets, maxEventsPerScript) {
+	for targets := range slices.Chunk(e.targets, deliveriesPerScript) {
 		reply, err := s.run(ctx, eventScript, p.base, e.args(targets)...)
 		if err != nil {
 			return nil, nil, err
@@ -75,11 +76,21 @@ func (e *storedEvent) isDropped(swept int64) bool { return record.Hour(e.Receive
 
 // args makes the arguments of scripts about an event and some of its webhooks.
 func (e *storedEvent) args(webhooks []uuid.UUID, more ...any) []any {
-	args := make([]any, 0, 3+len(more)+len(webhooks))
-	args = append(args, e.Tenant, e.ID[:], bucket(e.ReceivedAt, e.ID))
+	args := make([]any, 0, 5+len(more)+2*len(webhooks))
+	args = append(args, e.Tenant, e.ID[:], e.Type, e.ReceivedAt.UnixMilli(), bucket(e.ReceivedAt, e.ID))
 	args = append(args, more...)
-	for i := range webhooks {
-		args = append(args, webhooks[i][:])
+	for _, id := range webhooks {
+		args = append(args, id[:], firstRequest(delivery.WebhookRef{Tenant: e.Tenant, ID: id}, e.ID, e.test))
 	}
 	return args
+}
+
+// firstRequest is what the ids have in common that the first request of a delivery may have:
+// all that follows the time. It is empty for a test, which leaves a state whatever becomes of it.
+func firstRequest(w delivery.WebhookRef, event uuid.UUID, test bool) []byte {
+	if test {
+		return nil
+	}
+	id := delivery.FirstRequestID(w, event, time.UnixMilli(0))
+	return id[6:]
 }

@@ -129,7 +129,7 @@ func (e *export) deliveries(events []*exportedEvent) error {
 	var parts []part
 	var calls []*call
 	for _, event := range events {
-		for targets := range slices.Chunk(event.read.targets, maxEventsPerScript) {
+		for targets := range slices.Chunk(event.read.targets, deliveriesPerScript) {
 			c := &call{script: eventScript, base: e.parts[event.partition].base, args: event.read.args(targets)}
 			parts, calls = append(parts, part{c, event, targets}), append(calls, c)
 		}

@@ -35,10 +35,15 @@ import (
 //	                           record; expires an hour after the retention
 //	deliveries:<bucket>
 //	                   hash    event id and webhook id → status (1), attempts (2),
-//	                           due time (8), last request (16); a delivery without
-//	                           a record is pending and has not been tried. The hour
-//	                           is when the event was received, the 4 bits are of
-//	                           its id
+//	                           due time (8), last request (16). The hour is when the
+//	                           event was received, the 4 bits are of its id. A
+//	                           delivery without a record has not been tried if it is
+//	                           on the schedule. If it is not, it succeeded at once,
+//	                           by a first request whose id is one of a few that are
+//	                           known (delivery.FirstRequestID), provided that there
+//	                           is such a request
+//	deliveries:<hour>  hash    there if a delivery has a record although its first
+//	                           attempt had not ended: a field without a value
 //	requests:<slot>    hash    request id → previous request of the delivery (16),
 //	                           time of the next attempt (8), webhook id (16),
 //	                           event id (16), '1' for success or '0', record. The

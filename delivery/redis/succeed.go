@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -23,7 +24,9 @@ type successes struct {
 	counterNumbers map[counter]int
 	rows, bodies   fields[slot]
 	deliveries     fields[bucketID]
-	texts          texts
+	// atOnce are the hours in which the events were received of deliveries that get no state.
+	atOnce map[int64]bool
+	texts  texts
 
 	outcomes, bytes int
 }
@@ -59,11 +62,17 @@ func newSuccesses(p *partition) *successes {
 		types:          newTypeNumbers(),
 		counterNumbers: make(map[counter]int),
 		rows:           newFields[slot](), bodies: newFields[slot](), deliveries: newFields[bucketID](),
+		atOnce: make(map[int64]bool),
 	}
 }
 
 func (s *successes) isFull() bool {
 	return s.outcomes >= maxEventsPerScript || s.bytes >= maxBytesPerScript
+}
+
+// isFirstSuccess reports whether an outcome is the success of a first attempt.
+func isFirstSuccess(o *delivery.Outcome) bool {
+	return o.Request.Status == delivery.RequestSuccess && o.Request.Attempt == 1 && o.LeaseEnd != 0 && !o.Slow
 }
 
 // oddWebhooks finds the webhooks whose outcomes are for complete.lua: all of them, since their
@@ -76,7 +85,7 @@ func oddWebhooks(outcomes []delivery.Outcome) map[delivery.WebhookRef]bool {
 	for i := range outcomes {
 		o, r := &outcomes[i], &outcomes[i].Request
 		of := id{r.EventID, r.WebhookID}
-		if r.Status == delivery.RequestSuccess && r.Attempt == 1 && o.LeaseEnd != 0 && !o.Slow && !known[of] {
+		if isFirstSuccess(o) && !known[of] {
 			known[of] = true
 			continue
 		}
@@ -99,26 +108,52 @@ func (s *successes) add(o *delivery.Outcome, place int) {
 	group := &s.groups[n-1]
 	group.all = append(group.all, groupedOutcome{place, event, request, s.types.number(r.EventType)})
 
-	row, id, state := encodeFirst(r)
+	atOnce := succeededAtOnce(o)
+	row, id, state := encodeFirst(r, !atOnce)
 	s.rows.add(slotOf(started), n, request, s.texts.add(row))
 	if r.ResponseBody != "" {
 		s.bodies.add(slotOf(started), n, request, r.ResponseBody)
 	}
-	s.deliveries.add(bucketOf(o.ReceivedAt, r.EventID), n, s.texts.add(id), s.texts.add(state))
+	if atOnce {
+		s.atOnce[record.Hour(o.ReceivedAt)] = true
+	} else {
+		s.deliveries.add(bucketOf(o.ReceivedAt, r.EventID), n, s.texts.add(id), s.texts.add(state))
+	}
 	s.count(r, n)
 	s.outcomes++
 	s.bytes += len(row) + len(r.ResponseBody)
 }
 
 // encodeFirst encodes the row of a first request that was a success, and the id and the state
-// of its delivery.
-func encodeFirst(r *delivery.Request) (row, id, state []byte) {
+// of its delivery if it gets one.
+func encodeFirst(r *delivery.Request, hasState bool) (row, id, state []byte) {
 	const idSize = 16 + 16
-	b := appendRequest(make([]byte, scriptHeadSize, requestSize(r)+idSize+record.DeliverySize), r)
+	size := requestSize(r)
+	if hasState {
+		size += idSize + record.DeliverySize
+	}
+	b := appendRequest(make([]byte, scriptHeadSize, size), r)
 	rowEnd := len(b)
+	if !hasState {
+		return b, nil, nil
+	}
 	b = append(append(b, r.EventID[:]...), r.WebhookID[:]...)
 	b = record.AppendDelivery(b, &record.Delivery{Status: record.Success, Attempts: 1, Last: r.ID})
 	return b[:rowEnd], b[rowEnd : rowEnd+idSize], b[rowEnd+idSize:]
+}
+
+// atOnce is how soon after its event was received the first request of a delivery begins that
+// has no state if it is a success: at_once_ms in common.lua.
+const atOnce = 250 * time.Millisecond
+
+// succeededAtOnce reports whether the delivery of a successful first attempt is found without a
+// state.
+func succeededAtOnce(o *delivery.Outcome) bool {
+	r := &o.Request
+	started := r.StartedAt()
+	after := started.Sub(o.ReceivedAt)
+	return after >= 0 && after < atOnce &&
+		r.ID == delivery.FirstRequestID(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, r.EventID, started)
 }
 
 // groupNumber is the number of a group in the script's arguments, from 1.
@@ -154,6 +189,10 @@ func (s *successes) call() *call {
 	args = s.rows.append(args)
 	args = s.bodies.append(args)
 	args = s.deliveries.append(args)
+	args = append(args, len(s.atOnce))
+	for hour := range s.atOnce {
+		args = append(args, hour)
+	}
 	args = s.appendHours(args)
 	args = append(args, len(s.counters))
 	for i := range s.counters {

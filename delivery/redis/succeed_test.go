@@ -77,6 +77,9 @@ func (tw *twins) outcomes() (all []delivery.Outcome) {
 		for i := range call.Events {
 			o := success(tw.first, w, &call.Events[i], &accepted)
 			o.Request.ResponseBody = []string{"", "thanks"}[tw.random.IntN(2)]
+			if tw.random.IntN(4) > 0 {
+				o = begunAfter(time.Duration(tw.random.IntN(300))*time.Millisecond, o)
+			}
 			all = append(all, o)
 		}
 	}

@@ -87,9 +87,10 @@ func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []de
 	outcomes := make([]delivery.Outcome, len(calls))
 	for i := range calls {
 		e := &calls[i].Events[0]
+		of := delivery.WebhookRef{Tenant: calls[i].Tenant, ID: e.Targets[0].Webhook}
 		outcomes[i] = delivery.Outcome{
 			Request: delivery.Request{
-				Tenant: calls[i].Tenant, ID: delivery.NewID(l.Store.Now()), WebhookID: e.Targets[0].Webhook, EventID: e.ID, EventType: e.Type,
+				Tenant: of.Tenant, ID: delivery.FirstRequestID(of, e.ID, accepted[i].At), WebhookID: of.ID, EventID: e.ID, EventType: e.Type,
 				OccurredAt: e.OccurredAt, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
 				Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
 				Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},

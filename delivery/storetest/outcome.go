@@ -10,11 +10,25 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
+// requestID makes the id of an attempt as the engine does, which begins no two first attempts
+// of a delivery in one millisecond.
+func (f *fixture) requestID(job *delivery.Job) uuid.UUID {
+	started := f.store.Now()
+	if started.Before(job.Event.ReceivedAt) {
+		started = job.Event.ReceivedAt
+	}
+	id := delivery.FirstRequestID(job.Webhook.Ref(), job.Event.ID, started)
+	if _, taken := f.firstRequests.LoadOrStore(id, true); taken || job.Attempt != 1 {
+		return delivery.NewID(started)
+	}
+	return id
+}
+
 // outcome makes a failed attempt of a job. It is the last one unless retried changes it.
 func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 	return delivery.Outcome{
 		Request: delivery.Request{
-			Tenant: job.Event.Tenant, ID: delivery.NewID(f.store.Now()),
+			Tenant: job.Event.Tenant, ID: f.requestID(job),
 			WebhookID: job.Webhook.ID, EventID: job.Event.ID, EventType: job.Event.Type,
 			OccurredAt: job.Event.OccurredAt, Trigger: delivery.TriggerEvent,
 			Attempt: job.Attempt, MaxAttempts: 3,

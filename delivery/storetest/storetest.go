@@ -10,6 +10,7 @@ package storetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -103,6 +104,8 @@ type fixture struct {
 	*testing.T
 	store delivery.Store
 	made  int
+	// firstRequests are the ids of first attempts that were made.
+	firstRequests sync.Map
 }
 
 const tenant = "acme"

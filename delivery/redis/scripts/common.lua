@@ -37,6 +37,7 @@ local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
 local aside_entries = 1000 -- at least
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
+local at_once_ms = 250 -- as in succeed.go
 local no_request = string.rep('\0', 16)
 local event_head, delivery_size, row_head = 33, 27, 57
 local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
@@ -393,6 +394,56 @@ local function raise_version(key)
   else
     local t = redis.call('TIME')
     write('HSET', key, 'version', string.format('%.0f', t[1] * 1000000 + t[2]))
+  end
+end
+
+-- The number of an event type as type_numbers gives it; '' if it has none.
+local function type_number(name)
+  local number = tonumber(read('HGET', types_key(), name) or nil)
+  return number and number >= 1 and number <= 65535 and struct.pack('>I2', number) or ''
+end
+
+-- The state of a delivery that has none and is not on the schedule: that of one that succeeded
+-- at once, if there is the row of its first request, or if the index knows of one that was
+-- lost; nil otherwise. The ids of the request that it may have had differ only in the
+-- milliseconds, which rest follows.
+local function implied_state(received, rest, ref, type_bytes)
+  local function find(command, key_of, prefix)
+    for from = received, received + at_once_ms - 1, 25 do -- most are among the first
+      local groups = {}
+      for ms = from, from + 24 do collect(groups, slot_of(ms), prefix .. struct.pack('>I6', ms) .. rest) end
+      for slot, names in pairs(groups) do
+        for i, value in ipairs(read(command, key_of(slot), unpack(names))) do
+          -- A row that cannot be read tells of a success, too: a failure leaves a state.
+          if value and string.sub(value, row_head, row_head) ~= '0' then return string.sub(names[i], -16) end
+        end
+      end
+    end
+  end
+  if rest == '' then return nil end -- a test, which is never on the schedule
+  local request = find('HMGET', requests_key, '') or
+    find('ZMSCORE', function(slot) return log_key(ref, math.floor(slot_hour(slot) / 24)) end, type_bytes .. '1') or
+    -- Rows are dropped an hour before the event is.
+    received < read_swept() * hour_ms and no_request
+  return request and struct.pack('>c1I2I8c16', 's', 1, 0, request)
+end
+
+-- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
+-- not tried or the webhook does not exist, which the second result tells.
+local function delivery_reader(tenant, event, type_name, received, of)
+  local key, type_bytes = deliveries_key(of), type_number(type_name)
+  return function(raw, rest)
+    local ref, field = raw_ref(tenant, raw), event .. raw
+    if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
+    local state = read('HGET', key, field)
+    if state and not is_delivery(state) then
+      set_field_aside(key, field, state, 'no state of a delivery')
+      state = nil
+    end
+    if not state and not read('ZSCORE', pending_key(ref), event) then
+      state = implied_state(received, rest, ref, type_bytes)
+    end
+    return state or nil, true
   end
 end
 

@@ -16,7 +16,9 @@
 --          event's id, bucket of the delivery, request's id, slot and day of the
 --          request, row without its head, response body, end of the lease (0 for
 --          none), time of the next attempt (0 for none), attempt, success / test /
---          slow as 3 digits 0 or 1, number of the counter from 1
+--          slow / success at once as 4 digits 0 or 1, number of the counter from 1,
+--          when the event was received in ms, what follows the time in the id of the
+--          delivery's first request, '' for a test
 -- Result   now in ms
 
 local now = now_ms()
@@ -53,7 +55,7 @@ types = type_numbers(types)
 local counters, counts = at + 1, {}
 at = counters + 2 * tonumber(ARGV[at])
 
-local width = 14
+local width = 16
 local last = #ARGV - width + 1
 
 -- First, read everything, once for each key.
@@ -91,9 +93,23 @@ for w, ids in pairs(ids_of) do
   scores[w] = of
 end
 
+-- Finds the state of a delivery that may have succeeded at once.
+local function find_state(w, o)
+  local id, request, rest = ARGV[o + 2], ARGV[o + 4], ARGV[o + 15]
+  local field = id .. raws[w]
+  if records[field] or scores[w][id] then return end
+  if heads[request] and string.sub(request, 7) == rest and ARGV[o + 11] == '1' then
+    -- It is a repetition, of which there may be many: it must not take long.
+    records[field] = struct.pack('>c1I2I8c16', 's', 1, 0, request)
+  else
+    records[field] = implied_state(tonumber(ARGV[o + 14]), rest, refs[w], types[tonumber(ARGV[o + 1])])
+  end
+end
+
 -- Then, apply each outcome to what was read.
 local rows, bodies, logs, days, ended = {}, {}, {}, {}, {}
 local new_records, changed, slowness = {}, {}, {}
+local tried = {} -- hours of deliveries that have a state before their first attempt has ended
 local hours = {} -- of which something is written, and until when sweep.lua keeps it
 local function note_hour(kind, hour, extra) hours[kind .. ':' .. hour] = hour + extra end
 
@@ -102,8 +118,8 @@ local function note_hour(kind, hour, extra) hours[kind .. ':' .. hour] = hour + 
 local function apply(w, o, head)
   local id, request = ARGV[o + 2], ARGV[o + 4]
   local lease_end, retry_at, attempt = tonumber(ARGV[o + 9]), tonumber(ARGV[o + 10]), tonumber(ARGV[o + 11])
-  local success, test, slow = string.byte(ARGV[o + 12], 1, 3)
-  success, test, slow = success == 49, test == 49, slow == 49
+  local success, test, slow, at_once = string.byte(ARGV[o + 12], 1, 4)
+  success, test, slow, at_once = success == 49, test == 49, slow == 49, at_once == 49
   local field = id .. raws[w]
   local status, attempts, due, previous = 'p', 0, 0, no_request
   if records[field] then status, attempts, due, previous = struct.unpack('>c1I2I8c16', records[field]) end
@@ -112,6 +128,7 @@ local function apply(w, o, head)
 
   local score = scores[w][id]
   local ends, next_at = false, 0
+  local has_state = records[field] or not (at_once and score == lease_end)
   if lease_end ~= 0 and score == lease_end then
     attempts = attempt
     if success then
@@ -135,7 +152,8 @@ local function apply(w, o, head)
   if success then slowness[w] = '' elseif slow then slowness[w] = 's' end
 
   records[field] = struct.pack('>c1I2I8c16', status, attempts, due, newest)
-  new_records[field] = ARGV[o + 3]
+  if has_state then new_records[field] = ARGV[o + 3] end
+  if attempts == 0 and scores[w][id] then tried[bucket_hour(ARGV[o + 3])] = true end
   return struct.pack('>c16I8', previous, next_at)
 end
 
@@ -165,6 +183,7 @@ end
 for o = at, last, width do
   local w, request = tonumber(ARGV[o]), ARGV[o + 4]
   local head = heads[request]
+  if states[w] then find_state(w, o) end
   if not states[w] then
     -- the webhook is gone
   elseif not head then
@@ -221,7 +240,9 @@ for tenant, ids in pairs(ended) do
 end
 if #entry > 0 then show('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry)) end
 
--- Last, the deliveries: with this, the outcomes are written.
+-- Last, the deliveries: with this, the outcomes are written. succeed.lua must not overlook a
+-- state of a delivery that would get none.
+for hour in pairs(tried) do write('HSET', deliveries_key(hour), 'tried', '') end
 for of, args in pairs(states_of) do in_chunks('HSET', deliveries_key(of), args) end
 for w, ids in pairs(changed) do
   local moved, done = {}, {}

@@ -20,9 +20,8 @@ local member_size = 2 + 1 + 16 -- of the index
 
 local type_bytes
 if type_name ~= '' then
-  local number = tonumber(read('HGET', types_key(), type_name) or nil)
-  if not number or number < 1 or number > 65535 then return reply({ now, '' }) end
-  type_bytes = struct.pack('>I2', number)
+  type_bytes = type_number(type_name)
+  if type_bytes == '' then return reply({ now, '' }) end
 end
 
 -- Strings must not be compared in Lua, which compares them by the server's locale.

@@ -14,8 +14,10 @@
 --            one event type: number of the type from 1, number of outcomes; then n ids of
 --            events, n ids of requests;
 --          then three times, for rows, response bodies and deliveries: number of slots or
---            buckets, then of each: slot or bucket, number of fields, group of each field (2 bytes, from 1), then
---            fields with their values;
+--            buckets, then of each: slot or bucket, number of fields, group of each field
+--            (2 bytes, from 1), then fields with their values;
+--          number of hours in which events of deliveries were received that get no state, then
+--            these hours;
 --          number of hours, then of each: until when it is kept, name;
 --          number of counters, then of each: see add_up in common.lua; then for each: group of
 --            each request that it counts (2 bytes, from 1)
@@ -59,6 +61,8 @@ local function next_hashes(key_of)
   return hashes
 end
 local rows, bodies, deliveries = next_hashes(requests_key), next_hashes(bodies_key), next_hashes(deliveries_key)
+local at_once = {}
+for i = 1, next_number() do at_once[i] = deliveries_key(next_text()) end
 local hours, hour_count = at + 1, next_number()
 at = at + 2 * hour_count
 local counters, counter_count = at + 1, next_number()
@@ -92,9 +96,10 @@ local function leave_out_known(hashes)
     end
   end
 end
+local some_tried = #at_once > 0 and read('EXISTS', unpack(at_once)) > 0
 local states = read_states(refs)
 for g, group in ipairs(groups) do
-  if not states[g] or is_slow(states[g]) or not are_leased(group) then leave_out(g) end
+  if some_tried or not states[g] or is_slow(states[g]) or not are_leased(group) then leave_out(g) end
 end
 leave_out_known(rows)
 leave_out_known(deliveries)

@@ -63,6 +63,7 @@ local function keys_of(kind, hour)
   end
   if kind == 'deliveries' then
     for low = 0, 15 do keys[low + 1] = deliveries_key(hour .. ':' .. hex[low]) end
+    keys[#keys + 1] = deliveries_key(hour)
   elseif kind == 'requests' then
     for low = 0, 15 do add_rows(hour .. ':' .. hex[low]) end
     for ms = 0, hour_ms - 1, slot_ms do add_rows(slot_of(hour * hour_ms + ms)) end

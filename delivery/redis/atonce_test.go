@@ -1,0 +1,194 @@
+package redis
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// begunAfter dates a first request so long after its event was received, with the id that the
+// engine gives it.
+func begunAfter(after time.Duration, o delivery.Outcome) delivery.Outcome {
+	r := &o.Request
+	r.ID = delivery.FirstRequestID(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, r.EventID, o.ReceivedAt.Add(after))
+	return o
+}
+
+// single is a store with one event that goes to one webhook.
+type single struct {
+	*testing.T
+	s       *Store
+	w       *delivery.Webhook
+	event   uuid.UUID
+	outcome delivery.Outcome // that of a first attempt, a success at once
+}
+
+func newSingle(t *testing.T) *single {
+	t.Helper()
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	call := newCall(s, w, 1, 10, true)
+	accepted := mustAccept(t, s, call)
+	return &single{t, s, w, call.Events[0].ID, begunAfter(5*time.Millisecond, success(s, w, &call.Events[0], &accepted))}
+}
+
+func (o *single) complete(outcomes ...delivery.Outcome) {
+	o.Helper()
+	if err := errors.Join(o.s.Complete(o.Context(), outcomes)...); err != nil {
+		o.Fatal(err)
+	}
+}
+
+// states counts the keys of states.
+func (o *single) states() int {
+	return len(o.s.client().Keys(o.Context(), o.s.keys.base(0)+"deliveries:*").Val())
+}
+
+// want checks the delivery and the requests of the event.
+func (o *single) want(status delivery.DeliveryStatus, attempts int, requests ...uuid.UUID) {
+	o.Helper()
+	_, deliveries, err := o.s.Event(o.Context(), testTenant, o.event)
+	if err != nil || len(deliveries) != 1 || deliveries[0].Status != status || deliveries[0].Attempts != attempts {
+		o.Errorf("the deliveries are %+v, %v, want %s after %d attempts", deliveries, err, status, attempts)
+	}
+	wantLog(o.T, o.s, delivery.RequestFilter{EventID: o.event}, requests...)
+}
+
+// TestAtOnce has a delivery succeed at once, which leaves no state, and then more requests of
+// it.
+func TestAtOnce(t *testing.T) {
+	for name, after := range map[string]time.Duration{"first": 0, "some": 7 * time.Millisecond, "last": atOnce - time.Millisecond} {
+		t.Run(name, func(t *testing.T) {
+			o := newSingle(t)
+			first := begunAfter(after, o.outcome)
+			for range 2 { // it may be repeated
+				o.complete(first)
+				o.want(delivery.DeliverySuccess, 1, first.Request.ID)
+			}
+			if n := o.states(); n != 0 {
+				t.Errorf("there are %d keys of states", n)
+			}
+			lost := first
+			lost.LeaseEnd++
+			lost.Request.ID, lost.Request.Status = delivery.NewID(first.ReceivedAt.Add(time.Second)), delivery.RequestFailed
+			o.complete(lost)
+			o.want(delivery.DeliverySuccess, 1, first.Request.ID, lost.Request.ID)
+		})
+	}
+}
+
+// TestAtOnceRerun runs a request again whose delivery has no state.
+func TestAtOnceRerun(t *testing.T) {
+	for _, status := range []delivery.RequestStatus{delivery.RequestFailed, delivery.RequestSuccess} {
+		t.Run(string(status), func(t *testing.T) {
+			o := newSingle(t)
+			o.complete(o.outcome)
+			again := o.outcome
+			asRerun(&again)
+			again.Request.ID, again.Request.Status = delivery.NewID(o.outcome.ReceivedAt.Add(time.Second)), status
+			o.complete(again)
+			o.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID, again.Request.ID)
+		})
+	}
+}
+
+// TestNotAtOnce has first attempts succeed whose requests would not be found.
+func TestNotAtOnce(t *testing.T) {
+	for name, change := range map[string]func(*delivery.Outcome){
+		"late":       func(o *delivery.Outcome) { *o = begunAfter(atOnce, *o) },
+		"before":     func(o *delivery.Outcome) { *o = begunAfter(-time.Millisecond, *o) },
+		"another id": func(o *delivery.Outcome) { o.Request.ID = delivery.NewID(o.ReceivedAt.Add(time.Millisecond)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := newSingle(t)
+			change(&o.outcome)
+			o.complete(o.outcome)
+			o.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID)
+			if n := o.states(); n != 1 {
+				t.Errorf("there are %d keys of states, want 1", n)
+			}
+		})
+	}
+}
+
+// TestTriedAtOnce has a re-run change the state before the first attempt has ended.
+func TestTriedAtOnce(t *testing.T) {
+	o := newSingle(t)
+	again := o.outcome
+	asRerun(&again)
+	again.Request.ID, again.Request.Status = delivery.NewID(o.outcome.ReceivedAt), delivery.RequestFailed
+	o.complete(again)
+	o.want(delivery.DeliveryPending, 0, again.Request.ID)
+	o.complete(o.outcome)
+	o.want(delivery.DeliverySuccess, 1, again.Request.ID, o.outcome.Request.ID)
+}
+
+// TestAtOnceLost loses what tells of deliveries: they are not said to have succeeded.
+func TestAtOnceLost(t *testing.T) {
+	o := newSingle(t)
+	o.s.client().Del(t.Context(), pendingKey(o.s.keys.base(0), o.w.Ref()))
+	o.want(delivery.DeliveryPending, 0)
+
+	o = newSingle(t)
+	o.complete(o.outcome)
+	o.s.client().Del(t.Context(), requestsKey(o.s.keys.base(0), o.outcome.Request.ID))
+	o.want(delivery.DeliverySuccess, 1) // by the index
+	o.s.client().Del(t.Context(), o.logKeys()...)
+	o.want(delivery.DeliveryPending, 0)
+}
+
+func (o *single) logKeys() []string {
+	return o.s.client().Keys(o.Context(), o.s.keys.base(0)+"log:*").Val()
+}
+
+// TestAtOnceSwept drops the row of a delivery an hour before its event.
+func TestAtOnceSwept(t *testing.T) {
+	o := newSingle(t)
+	o.complete(o.outcome)
+	for more := true; more; {
+		var err error
+		if more, err = o.s.Sweep(t.Context(), -time.Hour); err != nil { // as an hour later
+			t.Fatal(err)
+		}
+	}
+	o.want(delivery.DeliverySuccess, 1)
+}
+
+// TestAtOnceBorder has a request in the slot after that in which its event was received, and
+// copies both.
+func TestAtOnceBorder(t *testing.T) {
+	from, s := newSingle(t), open(t, options())
+	received := from.s.Now().Truncate(delivery.StatsSlice).Add(-time.Millisecond)
+	for batch, err := range from.s.Export(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range batch.Events {
+			batch.Events[i].ReceivedAt = received
+		}
+		if _, err := s.Import(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := &single{t, s, from.w, from.event, from.outcome}
+	due := s.keys.base(0)
+	s.client().ZAddXX(t.Context(), pendingKey(due, o.w.Ref()), redis.Z{Score: 1, Member: string(o.event[:])})
+	s.client().ZAddXX(t.Context(), due+"due", redis.Z{Score: 1, Member: refText(o.w.Ref())})
+	jobs := claim(t, s)
+	if err := countJobs(jobs, 1); err != nil {
+		t.Fatal(err)
+	}
+	o.outcome.ReceivedAt, o.outcome.LeaseEnd = received, jobs[0].LeaseEnd
+	o.outcome = begunAfter(atOnce/2, o.outcome)
+	o.complete(o.outcome)
+	o.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID)
+
+	copied := &single{t, open(t, options()), o.w, o.event, o.outcome}
+	mustCopy(t, s, copied.s)
+	copied.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID)
+}
