@@ -91,8 +91,11 @@ func (e *Engine) giveUp(w *sending) (next *sending) {
 	return next
 }
 
-func requestID(w *Webhook, ev *Event, trigger Trigger, startedAt time.Time) uuid.UUID {
-	if trigger == TriggerEvent {
+// requestID makes the id of a request that begins now. That of a first attempt follows from its
+// delivery, unless the store's clock was set back: then another attempt may seem to begin in the
+// same millisecond.
+func requestID(w *Webhook, ev *Event, trigger Trigger, attempt int, now, startedAt time.Time) uuid.UUID {
+	if trigger == TriggerEvent && attempt == 1 && startedAt.Sub(now) < time.Second {
 		return FirstRequestID(w.Ref(), ev.ID, startedAt)
 	}
 	return NewID(startedAt)
@@ -102,7 +105,8 @@ func requestID(w *Webhook, ev *Event, trigger Trigger, startedAt time.Time) uuid
 // because this process is stopping.
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
 	s := &a.settings
-	startedAt := e.store.Now()
+	now := e.store.Now()
+	startedAt := now
 	if startedAt.Before(ev.ReceivedAt) { // the store's clock was set back: see Event.SentBy
 		startedAt = ev.ReceivedAt
 	}
@@ -119,7 +123,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		Slow:       response.TimedOut,
 		Request: Request{
 			Tenant:            w.Tenant,
-			ID:                requestID(w, ev, trigger, startedAt),
+			ID:                requestID(w, ev, trigger, attempt, now, startedAt),
 			WebhookID:         w.ID,
 			EventID:           ev.ID,
 			EventType:         ev.Type,
