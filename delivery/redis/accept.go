@@ -83,11 +83,31 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 			}
 			a.targets = binary.BigEndian.AppendUint16(a.targets, uint16(n))
 		}
-		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored), a.texts.add(a.targets[first:]), e.Test)
+		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored), a.texts.add(a.targets[first:]), howOf(e, i))
 		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)
 	}
 	a.events += len(c.Events)
+}
+
+// hows are what the script is told of an event: whether only to store it, and where one that
+// is stored would be looked for.
+var hows = [...]string{"00", "01", "02", "10", "11", "12"}
+
+// howOf is how an event is accepted. The first one of a call tells a repetition: Redis may run
+// a call that has timed out after that.
+func howOf(e *delivery.AcceptEvent, place int) *string {
+	how := 0
+	switch {
+	case !e.New:
+		how = 1
+	case place == 0:
+		how = 2
+	}
+	if e.Test {
+		how += len(hows) / 2
+	}
+	return &hows[how]
 }
 
 // number is the number of a webhook in the script's arguments. A tenant has few enough

@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 var (
@@ -68,23 +70,15 @@ func restoreCall(base string, n note) (*call, error) {
 	return &call{script: restoreScript, base: base, args: []any{tenant, n.field, n.value, webhookState(w)}}, nil
 }
 
-// checkEvent returns the event of a note if it cannot be read.
-func (s *Store) checkEvent(ctx context.Context, base string, n note) []unreadable {
-	if len(n.field) != 16 {
-		return nil // no event of ours
-	}
-	tenant := strings.TrimSuffix(strings.TrimPrefix(n.key, eventKeys(base)), ":"+n.field)
-	stored, err := s.client().Get(ctx, n.key).Result()
+// checkEvent reads the event of a note, which sets it aside if it cannot be read.
+func (s *Store) checkEvent(ctx context.Context, base string, n note) {
+	id, err := uuid.FromBytes([]byte(n.field))
 	if err != nil {
-		if !errors.Is(err, redis.Nil) {
-			s.log.Debug("cannot read an event again", zap.Error(s.wrap(err)))
-		}
-		return nil
+		return // no event of ours
 	}
-	if _, err := decodeEvent(tenant, uuid.UUID([]byte(n.field)), stored); err != nil {
-		return []unreadable{unreadableEvent(base, tenant, uuid.UUID([]byte(n.field)), stored, err)}
+	if _, err := s.storedEvent(ctx, base, n.key, id); err != nil && !errors.Is(err, delivery.ErrNotFound) {
+		s.log.Debug("cannot read an event again", zap.Error(err))
 	}
-	return nil
 }
 
 // auditAll gives places to all webhooks of a partition that have pending deliveries.
@@ -116,6 +110,11 @@ func (s *Store) audit(ctx context.Context, base, cursor string) (next string, er
 	return next, nil
 }
 
-func unreadableEvent(base, tenant string, id uuid.UUID, stored string, err error) unreadable {
-	return unreadable{key: eventKey(base, tenant, id), value: stored, why: err.Error()}
+// unreadableEvent is the record of an event, in both places where it may be.
+func unreadableEvent(base, tenant string, id uuid.UUID, stored string, err error) []unreadable {
+	bad := []unreadable{{key: eventKey(base, tenant, id), value: stored, why: err.Error()}}
+	if slot, ok := idSlot(id); ok {
+		bad = append(bad, unreadable{key: eventsKey(base, slot), field: eventField(tenant, id), value: stored, why: err.Error()})
+	}
+	return bad
 }

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -31,21 +32,66 @@ func benchmarkLife(b *testing.B, webhooks, batch int) {
 	s.client().FlushAll(b.Context())
 }
 
-// BenchmarkMemory reports how much of Redis's memory an event takes that was delivered once.
+// BenchmarkAccept accepts events and leaves them pending: 100 in a batch, each in a call of its
+// own or all in one, with ids that the engine makes or with those of an emitter.
+func BenchmarkAccept(b *testing.B) {
+	for _, calls := range []int{1, 100} {
+		for _, ids := range []string{"own", "foreign"} {
+			b.Run(fmt.Sprintf("calls=%d/ids=%s", calls, ids), func(b *testing.B) {
+				const events = 100
+				s := open(b, options())
+				load := storetest.Load{Store: s, ForeignIDs: ids == "foreign"}
+				load.Begin(b)
+				batch := delivery.AcceptBatch{Calls: make([]delivery.AcceptCall, calls), Lease: testLease, Retention: testRetention}
+				before := serverCPU(b, s)
+				for done := 0; b.Loop(); done++ {
+					if done%events > 0 { // b.N counts events
+						continue
+					}
+					for i := range batch.Calls {
+						batch.Calls[i] = load.Call(events/calls, true)
+					}
+					for _, result := range s.Accept(b.Context(), batch) {
+						if result.Err != nil {
+							b.Fatal(result.Err)
+						}
+					}
+				}
+				b.StopTimer()
+				b.ReportMetric(float64((serverCPU(b, s)-before).Nanoseconds())/float64(b.N), "redis-ns/op")
+				s.client().FlushAll(b.Context())
+			})
+		}
+	}
+}
+
+// BenchmarkMemory reports how much of Redis's memory an event takes: with its payload if it
+// was delivered once, and without that while it is pending.
 func BenchmarkMemory(b *testing.B) {
 	const events, batch = 100_000, 100
-	for b.Loop() {
-		s := open(b, options())
-		load := storetest.Load{Store: s}
-		load.Begin(b)
-		before := serverMemory(b, s)
-		for range events / batch {
+	measure := func(b *testing.B, payload float64, take func(load *storetest.Load)) {
+		b.Helper()
+		for b.Loop() {
+			s := open(b, options())
+			load := storetest.Load{Store: s}
+			load.Begin(b)
+			before := serverMemory(b, s)
+			for range events / batch {
+				take(&load)
+			}
+			b.ReportMetric(float64(serverMemory(b, s)-before)/events-payload, "B/event")
+			s.client().FlushAll(b.Context())
+		}
+	}
+	b.Run("delivered", func(b *testing.B) {
+		measure(b, 0, func(load *storetest.Load) {
 			calls, accepted := load.Accept(b, batch, true)
 			load.Complete(b, calls, accepted)
-		}
-		b.ReportMetric(float64(serverMemory(b, s)-before)/events, "B/event")
-		s.client().FlushAll(b.Context())
-	}
+		})
+	})
+	b.Run("pending", func(b *testing.B) {
+		measure(b, 500, func(load *storetest.Load) { load.Accept(b, batch, false) })
+	})
 }
 
 // serverMemory is the memory that Redis uses.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
 
@@ -16,7 +17,7 @@ import (
 
 // kinds are the kinds of keys in a partition, without what varies: see keys.go.
 var kinds = []string{
-	"due", "due:slow", "paused", "pending", "state", "webhooks", "event", "deliveries", "requests", "bodies", "log", "types",
+	"due", "due:slow", "paused", "pending", "state", "webhooks", "events", "event", "deliveries", "requests", "bodies", "log", "types",
 	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside",
 }
 
@@ -177,8 +178,11 @@ func TestBrokenOff(t *testing.T) {
 	t.Parallel()
 	b := newBreakable(t, nil)
 	w := b.remembered[otherTenant].webhooks[0]
-	call := newCall(b.s, w, 1, 10, false)
-	for kind, unknown := range map[string]bool{"pending": false, "due": true, "event": true} {
+	for kind, unknown := range map[string]bool{"pending": false, "due": true, "hours": true, "events": true, "event": true} {
+		call := newCall(b.s, w, 1, 10, false)
+		if kind == "event" {
+			call.Events[0].ID = uuid.New()
+		}
 		b.denyKind(kind, true)
 		err := accept(b.s, call).Err
 		if err == nil || errors.Is(err, delivery.ErrUnavailable) == unknown || !strings.Contains(err.Error(), "README.md") {

@@ -82,7 +82,7 @@ func takeWebhook(claimed *delivery.Claimed, base string, r []any, leaseEnd int64
 		}
 		event, err := decodeEvent(tenant, eventID, record)
 		if err != nil {
-			bad = append(bad, unreadableEvent(base, tenant, eventID, record, err))
+			bad = append(bad, unreadableEvent(base, tenant, eventID, record, err)...)
 			continue
 		}
 		claimed.Jobs = append(claimed.Jobs, delivery.Job{

@@ -87,6 +87,9 @@ func (d *driver) emit(tenant string, n int) bool {
 		call.Events[i] = delivery.AcceptEvent{
 			ID: delivery.NewID(d.s.Now()), Type: "alert_active", OccurredAt: d.s.Now(), Payload: []byte("{}"),
 		}
+		if i == 1 {
+			call.Events[i].ID = uuid.New() // an emitter's, which has a key of its own
+		}
 	}
 	return d.accept(call, true)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -19,7 +18,7 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 	if err != nil {
 		return nil, nil, err
 	}
-	e, err := s.storedEvent(ctx, p, tenant, id)
+	e, err := s.storedEvent(ctx, p.base, tenant, id)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -49,22 +48,18 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 }
 
 // storedEvent reads the record of an event.
-func (s *Store) storedEvent(ctx context.Context, p *partition, tenant string, id uuid.UUID) (*storedEvent, error) {
-	values, err := s.client().MGet(ctx, eventKey(p.base, tenant, id), sweptKey(p.base)).Result()
+func (s *Store) storedEvent(ctx context.Context, base, tenant string, id uuid.UUID) (*storedEvent, error) {
+	reply, err := s.run(ctx, storedEventScript, base, tenant, id[:])
 	if err != nil {
-		return nil, s.wrap(err)
+		return nil, err
 	}
-	stored, ok := values[0].(string)
-	if !ok {
+	if len(reply) < 2 {
 		return nil, delivery.ErrNotFound
 	}
+	stored, _ := reply[1].(string)
 	e, err := decodeEvent(tenant, id, stored)
 	if err != nil {
-		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, id, stored, err))
-		return nil, delivery.ErrNotFound
-	}
-	swept, _ := values[1].(string) // missing before anything was dropped
-	if n, _ := strconv.ParseInt(swept, 10, 64); e.isDropped(n) {
+		s.setAside(ctx, base, unreadableEvent(base, tenant, id, stored, err)...)
 		return nil, delivery.ErrNotFound
 	}
 	return e, nil

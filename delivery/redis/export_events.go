@@ -1,8 +1,8 @@
 package redis
 
 import (
-	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,15 +12,17 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// foundEvent is a key that the scan found.
+// foundEvent is an event that the scan found.
 type foundEvent struct {
-	key       string
 	partition int
 	tenant    string
 	id        uuid.UUID
-	expires   *redis.DurationCmd
-	value     *redis.StringCmd
+	expires   time.Time
+	value     string
 }
+
+// hashPage is how many events of a hash are read at a time, whose sizes are not known before.
+const hashPage = 50
 
 func (e *export) events() error {
 	masters, err := e.masters(e.ctx)
@@ -38,62 +40,100 @@ func (e *export) events() error {
 	return nil
 }
 
-// found reads the events of a page of keys, no more at a time than fit into a batch.
+// found reads the events of a page of keys.
 func (e *export) found(keys []string) error {
-	events := make([]*foundEvent, 0, len(keys))
+	var own []string // the keys of single events
 	for _, key := range keys {
-		f := &foundEvent{key: key}
-		var ok bool
-		if f.partition, f.tenant, f.id, ok = e.keys.parseEventKey(key); ok && f.partition < len(e.parts) {
-			events = append(events, f)
+		partition, rest, ok := e.keys.parsePartition(key)
+		if !ok || partition >= len(e.parts) {
+			continue
+		}
+		switch kind, _, _ := strings.Cut(rest, ":"); kind {
+		case "event":
+			own = append(own, key)
+		case "events":
+			if err := e.hash(partition, key); err != nil {
+				return err
+			}
 		}
 	}
-	sizes := make([]*redis.IntCmd, len(events))
+	return e.single(own)
+}
+
+// hash reads the events of a hash.
+func (e *export) hash(partition int, key string) error {
+	return e.scan(func(cursor uint64) *redis.ScanCmd {
+		return e.client().HScan(e.ctx, key, cursor, "", hashPage)
+	}, func(fields []string) error {
+		events := make([]foundEvent, 0, len(fields)/2)
+		for ; len(fields) >= 2; fields = fields[2:] {
+			if tenant, id, ok := parseEventField(fields[0]); ok {
+				expires, value := cutExpiry(fields[1])
+				events = append(events, foundEvent{partition, tenant, id, expires, value})
+			}
+		}
+		return e.take(events)
+	})
+}
+
+// single reads events that have keys of their own, no more at a time than fit into a batch.
+func (e *export) single(keys []string) error {
+	sizes, expiries := make([]*redis.IntCmd, len(keys)), make([]*redis.DurationCmd, len(keys))
 	err := e.pipeline(func(pipe redis.Pipeliner) {
-		for i, f := range events {
-			sizes[i] = pipe.StrLen(e.ctx, f.key)
-			f.expires = pipe.PExpireTime(e.ctx, f.key)
+		for i, key := range keys {
+			sizes[i] = pipe.StrLen(e.ctx, key)
+			expiries[i] = pipe.PExpireTime(e.ctx, key)
 		}
 	})
 	if err != nil {
 		return err
 	}
+	values := make([]*redis.StringCmd, len(keys))
 	for first, end := range groups(sizes) {
-		if err := e.read(events[first:end]); err != nil {
+		err := e.pipeline(func(pipe redis.Pipeliner) {
+			for i := first; i < end; i++ {
+				values[i] = pipe.Get(e.ctx, keys[i])
+			}
+		})
+		if err != nil {
+			return err
+		}
+		events := make([]foundEvent, 0, end-first)
+		for i := first; i < end; i++ {
+			partition, rest, _ := e.keys.parsePartition(keys[i])
+			tenant, id, ok := parseEventField(strings.TrimPrefix(rest, "event:"))
+			if ok && values[i].Err() == nil && expiries[i].Val() > 0 { // else it has expired
+				events = append(events, foundEvent{
+					partition, tenant, id, time.UnixMilli(expiries[i].Val().Milliseconds()).UTC(), values[i].Val(),
+				})
+			}
+		}
+		if err := e.take(events); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// read adds events to the batch, except those that have expired meanwhile or are older than
-// the retention.
-func (e *export) read(found []*foundEvent) error {
-	err := e.pipeline(func(pipe redis.Pipeliner) {
-		for _, f := range found {
-			f.value = pipe.Get(e.ctx, f.key)
-		}
-	})
-	if err != nil {
-		return err
-	}
+// take adds events to the batch, except those that have expired or are older than the
+// retention.
+func (e *export) take(found []foundEvent) error {
 	var events []*exportedEvent
-	for _, f := range found {
-		if errors.Is(f.value.Err(), redis.Nil) || f.expires.Val() <= 0 {
-			continue
-		}
-		read, err := decodeEvent(f.tenant, f.id, f.value.Val())
+	now := e.Now()
+	for i := range found {
+		f := &found[i]
+		read, err := decodeEvent(f.tenant, f.id, f.value)
 		if err != nil {
 			base := e.parts[f.partition].base
-			e.setAside(e.ctx, base, unreadableEvent(base, f.tenant, f.id, f.value.Val(), err))
+			e.setAside(e.ctx, base, unreadableEvent(base, f.tenant, f.id, f.value, err)...)
 			continue
 		}
-		if read.isDropped(e.swept[f.partition]) {
+		if !f.expires.After(now) || read.isDropped(e.swept[f.partition]) {
 			continue
 		}
-		head := f.value.Val()[receivedSize:eventHeadSize]
+		head := f.value[receivedSize:eventHeadSize]
 		events = append(events, &exportedEvent{read: read, partition: f.partition, StoredEvent: delivery.StoredEvent{
-			Event: read.Event, Expires: time.UnixMilli(f.expires.Val().Milliseconds()).UTC(),
+			Event: read.Event, Expires: f.expires,
 			Nonce: uuid.UUID([]byte(head[:16])), Place: int(head[16])<<8 | int(head[17]), Test: read.test,
 		}})
 	}

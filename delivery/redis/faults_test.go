@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
@@ -229,20 +231,29 @@ func TestUnreadableRecord(t *testing.T) {
 	for i := range webhooks {
 		w := addWebhook(t, s, fmt.Sprint(testTenant, i))
 		call := newCall(s, w, 1, 10, false)
-		mustAccept(t, s, call)
-		if i > 0 {
-			continue
+		if i == 1 {
+			call.Events[0].ID = uuid.New()
 		}
+		mustAccept(t, s, call)
 		p, err := s.at(w.Tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
-		key := eventKey(p.base, w.Tenant, call.Events[0].ID)
-		if err := s.client().SetRange(t.Context(), key, int64(eventHeadSize), "\xff\xff").Err(); err != nil {
-			t.Fatal(err)
+		switch id := call.Events[0].ID; i {
+		case 0:
+			slot, _ := idSlot(id)
+			key, field := eventsKey(p.base, slot), eventField(w.Tenant, id)
+			value := []byte(s.client().HGet(t.Context(), key, field).Val())
+			copy(value[expirySize+eventHeadSize:], "\xff\xff")
+			s.client().HSet(t.Context(), key, field, value)
+		case 1:
+			s.client().SetRange(t.Context(), eventKey(p.base, w.Tenant, id), int64(eventHeadSize), "\xff\xff")
 		}
 	}
-	if n := len(claim(t, s)); n != webhooks-1 {
-		t.Errorf("%d of %d good deliveries were handed over", n, webhooks-1)
+	if n := len(claim(t, s)); n != webhooks-2 {
+		t.Errorf("%d of %d good deliveries were handed over", n, webhooks-2)
+	}
+	if n := s.SetAside(); n != 2 {
+		t.Errorf("%d records were set aside, want 2", n)
 	}
 }

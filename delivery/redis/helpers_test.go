@@ -116,9 +116,15 @@ func countJobs(jobs []delivery.Job, n int) error {
 // sweepAll takes steps until there is nothing more to remove.
 func sweepAll(t *testing.T, s *Store) {
 	t.Helper()
+	mustSweep(t, s, testRetention)
+}
+
+// mustSweep does the same with another retention.
+func mustSweep(t *testing.T, s *Store, retention time.Duration) {
+	t.Helper()
 	for more := true; more; {
 		var err error
-		if more, err = s.Sweep(t.Context(), testRetention); err != nil {
+		if more, err = s.Sweep(t.Context(), retention); err != nil {
 			t.Fatal(err)
 		}
 	}

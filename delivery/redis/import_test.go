@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
@@ -78,7 +80,8 @@ func TestCopyKeys(t *testing.T) {
 	mustAccept(t, stranger, newCall(stranger, addWebhook(t, stranger, testTenant), 1, 10, false))
 
 	w := addWebhook(t, from, testTenant)
-	call := newCall(from, w, 3, 10, true)
+	call := newCall(from, w, 4, 10, true)
+	call.Events[2].ID = uuid.New()
 	accepted := mustAccept(t, from, call)
 	done, slow := success(from, w, &call.Events[0], &accepted), success(from, w, &call.Events[1], &accepted)
 	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
@@ -147,12 +150,7 @@ func TestCopyDropped(t *testing.T) {
 	if err := errors.Join(from.Complete(t.Context(), []delivery.Outcome{tried})...); err != nil {
 		t.Fatal(err)
 	}
-	for more := true; more; {
-		var err error
-		if more, err = from.Sweep(t.Context(), -4*time.Hour); err != nil { // as hours later
-			t.Fatal(err)
-		}
-	}
+	mustSweep(t, from, -4*time.Hour) // as hours later
 	mustCopy(t, from, to)
 	if n, err := to.Pending(t.Context()); err != nil || n != 0 {
 		t.Errorf("%d deliveries are pending, %v", n, err)

@@ -29,10 +29,15 @@ import (
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
 //	                           each change of the tenant's webhooks raises; the first
 //	                           is the time in microseconds
-//	event:<tenant>:<id>
-//	                   string  received time (13 digits), nonce of the call (16),
-//	                           place in the call (2), number of deliveries (2),
-//	                           record; expires an hour after the retention
+//	events:<slot>      hash    "<tenant>:<event id>" → when it expires (6), an hour after
+//	                           the retention; received time (13 digits), nonce of the
+//	                           call (16), place in the call (2), number of deliveries
+//	                           (2), record. The slot is of the time in the id, which
+//	                           has version 7: at most two slots before that in which
+//	                           the event was received, or one after
+//	event:<tenant>:<event id>
+//	                   string  any other event, without its first 6 bytes: it has an
+//	                           expiry. So has one that an earlier version stored
 //	deliveries:<bucket>
 //	                   hash    event id and webhook id → status (1), attempts (2),
 //	                           due time (8), last request (16). The hour is when the
@@ -55,8 +60,8 @@ import (
 //	                           '0', request id (16)
 //	types              hash    event type → its number
 //	logs:<day>         set     the tenants and refs that have a log for this day
-//	hours              zset    "requests:<hour>", "deliveries:<hour>" → the last
-//	                           hour for which it is needed
+//	hours              zset    "requests:<hour>", "deliveries:<hour>", "events:<hour>" →
+//	                           the last hour for which it is needed
 //	days               zset    day → day, for days that have a log
 //	swept              string  hour before which all buckets have been dropped
 //	gone               zset    deleted webhook's ref → newest day in which it may
@@ -101,12 +106,22 @@ func waitedKey(base string) string { return base + "waited" }
 
 func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
 
-// eventKeys begins the keys of all events of a partition.
-func eventKeys(base string) string { return base + "event:" }
+// eventField names an event in the hash of its slot, and in the key of its own if it has one.
+func eventField(tenant string, id uuid.UUID) string { return tenant + ":" + string(id[:]) }
+
+func parseEventField(field string) (tenant string, id uuid.UUID, ok bool) {
+	at := len(field) - len(id) - 1
+	if at < 1 || field[at] != ':' {
+		return "", id, false
+	}
+	return field[:at], uuid.UUID([]byte(field[at+1:])), true
+}
 
 func eventKey(base, tenant string, id uuid.UUID) string {
-	return eventKeys(base) + tenant + ":" + string(id[:])
+	return base + "event:" + eventField(tenant, id)
 }
+
+func eventsKey(base string, of slot) string { return base + "events:" + of.String() }
 
 // requestsKey is the key for a request's row.
 func requestsKey(base string, id uuid.UUID) string {
@@ -127,23 +142,19 @@ func oldBodiesKey(base string, id uuid.UUID) string {
 	return base + "bodies:" + bucket(delivery.IDTime(id), id)
 }
 
-// eventPattern is a glob for the keys of all events.
+// eventPattern is a glob for the keys of all events and of all hashes of events.
 func (k keys) eventPattern() string {
-	return globSpecial.ReplaceAllString(k.prefix, `\$0`) + ":{*}:event:*"
+	return globSpecial.ReplaceAllString(k.prefix, `\$0`) + ":{*}:event*:*"
 }
 
 var globSpecial = regexp.MustCompile(`[\\*?[]`)
 
-// parseEventKey parses an event's key; ok is false for a key of another kind.
-func (k keys) parseEventKey(key string) (partition int, tenant string, id uuid.UUID, ok bool) {
-	rest, ok := strings.CutPrefix(key, k.prefix+":{")
-	number, rest, cut := strings.Cut(rest, "}:event:")
+// parsePartition parses a key of a partition; ok is false for another key.
+func (k keys) parsePartition(key string) (partition int, rest string, ok bool) {
+	rest, ok = strings.CutPrefix(key, k.prefix+":{")
+	number, rest, cut := strings.Cut(rest, "}:")
 	partition, err := strconv.Atoi(number)
-	at := len(rest) - len(id) - 1
-	if !ok || !cut || err != nil || at < 1 || rest[at] != ':' {
-		return 0, "", id, false
-	}
-	return partition, rest[:at], uuid.UUID([]byte(rest[at+1:])), true
+	return partition, rest, ok && cut && err == nil
 }
 
 func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pending:" + refText(ref) }
@@ -168,6 +179,11 @@ func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.
 
 // dayOf is the number of a day, from 1970.
 func dayOf(t time.Time) int64 { return record.Hour(t) / 24 }
+
+// idSlot is the slot of an id of version 7; ok is false for another.
+func idSlot(id uuid.UUID) (of slot, ok bool) {
+	return slotOf(delivery.IDTime(id)), id.Version() == 7
+}
 
 // bucket is that of a time and of an id, as text.
 func bucket(t time.Time, id uuid.UUID) string { return bucketOf(t, id).String() }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -26,8 +27,8 @@ const (
 	noteShow = "show"
 	// noteState: a webhook has lost its state. The value is its record.
 	noteState = "state"
-	// noteEvent: the event, whose id is the field, does not name a webhook for which it
-	// was scheduled.
+	// noteEvent: the event of a tenant, the key, whose id is the field, does not name a
+	// webhook for which it was scheduled.
 	noteEvent = "event"
 )
 
@@ -99,7 +100,7 @@ func (s *Store) heed(ctx context.Context, c *call) {
 				restored = append(restored, r)
 			}
 		case noteEvent:
-			bad = append(bad, s.checkEvent(ctx, c.base, n)...)
+			s.checkEvent(ctx, c.base, n)
 		}
 	}
 	if len(restored) > 0 {
@@ -114,15 +115,15 @@ func (s *Store) heed(ctx context.Context, c *call) {
 // isSchedule reports whether a key, without its base, has places of webhooks.
 func isSchedule(name string) bool { return name == "due" || name == "due:slow" || name == "paused" }
 
-// readable gives the ids in a key or a field as text: those of an event, of a request, or of
-// an event and a webhook.
+// readable gives the ids in a key or a field as text: those of an event, with its tenant or
+// alone, of a request, or of an event and a webhook.
 func readable(s string) string {
 	head, raw := "", s
-	if i := strings.Index(s, ":event:"); i >= 0 && len(s) > i+16 {
-		head, raw = s[:len(s)-16], s[len(s)-16:]
+	if at := len(s) - 16; at > 1 && s[at-1] == ':' && utf8.ValidString(s[:at]) {
+		head, raw = s[:at], s[at:]
 	}
 	switch {
-	case len(raw) == 16 && head+raw != "" && !isPlain(raw):
+	case len(raw) == 16 && !isPlain(raw):
 		return head + uuid.UUID([]byte(raw)).String()
 	case len(raw) == 32 && !isPlain(raw):
 		return uuid.UUID([]byte(raw[:16])).String() + " " + uuid.UUID([]byte(raw[16:])).String()

@@ -56,6 +56,18 @@ type storedEvent struct {
 	targets []uuid.UUID
 }
 
+// expirySize is the size of what precedes an event in a hash: when it expires.
+const expirySize = 6
+
+// cutExpiry divides the value of an event in a hash.
+func cutExpiry(value string) (expires time.Time, event string) {
+	if len(value) < expirySize {
+		return time.Time{}, ""
+	}
+	ms := binary.BigEndian.Uint64([]byte("\x00\x00" + value[:expirySize]))
+	return time.UnixMilli(int64(ms)).UTC(), value[expirySize:]
+}
+
 func decodeEvent(tenant string, id uuid.UUID, b string) (*storedEvent, error) {
 	if len(b) < eventHeadSize {
 		return nil, record.ErrUnreadable

@@ -45,7 +45,7 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 	e, err := decodeEvent(tenant, r.EventID, event)
 	switch {
 	case err != nil:
-		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, r.EventID, event, err))
+		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, r.EventID, event, err)...)
 	case e.SentBy(&r):
 		r.RequestBody = e.Payload
 	}
@@ -130,7 +130,7 @@ func unreadableRow(base string, id uuid.UUID, row string, err error) []unreadabl
 // requestsOfEvent finds the rows of an event through its deliveries: three
 // round trips, and one more for every few deliveries.
 func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string, f *delivery.RequestFilter) (delivery.RequestPage, error) {
-	e, err := s.storedEvent(ctx, p, tenant, f.EventID)
+	e, err := s.storedEvent(ctx, p.base, tenant, f.EventID)
 	if errors.Is(err, delivery.ErrNotFound) {
 		return delivery.RequestPage{}, nil
 	}

@@ -40,6 +40,7 @@ var (
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
 	succeedScript       = loadScript("succeed")
+	storedEventScript   = loadScript("stored_event")
 	sweepScript         = loadScript("sweep")
 
 	webhookRequestsScript = loadScript("webhook_requests")

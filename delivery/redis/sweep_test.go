@@ -106,12 +106,7 @@ func TestShortenedRetention(t *testing.T) {
 	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{outcome})...); err != nil {
 		t.Fatal(err)
 	}
-	for more := true; more; {
-		var err error
-		if more, err = s.Sweep(t.Context(), -4*time.Hour); err != nil { // as hours later
-			t.Fatal(err)
-		}
-	}
+	mustSweep(t, s, -4*time.Hour) // as hours later
 	eventually(t, "the delivery is dropped", func() error {
 		if jobs := claim(t, s); len(jobs) > 0 {
 			t.Fatalf("attempt %d after the second", jobs[0].Attempt)

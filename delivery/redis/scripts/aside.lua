@@ -8,7 +8,7 @@
 -- Result   now in ms
 
 local kinds = {
-  due = 'zset', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash', event = 'string',
+  due = 'zset', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash', event = 'string', events = 'hash',
   deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset', types = 'hash', logs = 'set',
   hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', aside = 'stream',
@@ -24,6 +24,12 @@ local function pause(key, id)
   end
 end
 
+-- The value of a field, as its readers see it.
+local function value_of(kind, key, field)
+  local value = read('HGET', key, field)
+  return kind == 'events' and value and string.sub(value, expiry_size + 1) or value
+end
+
 for i = 1, #ARGV, 4 do
   local key, field, value, why = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local kind = string.match(key, '^%a+', #base + 1)
@@ -31,7 +37,7 @@ for i = 1, #ARGV, 4 do
   if is ~= 'none' and is ~= kinds[kind] then
     set_key_aside(key, 'it is a ' .. is)
   elseif field ~= '' then
-    if read('HGET', key, field) == value then
+    if value_of(kind, key, field) == value then
       set_field_aside(key, field, value, why)
       if kind == 'webhooks' and field ~= 'version' then pause(key, field) end
     end

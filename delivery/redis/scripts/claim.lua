@@ -51,20 +51,16 @@ end
 -- Returns the event of a scheduled delivery and how often the delivery was tried, or nil
 -- if it is to be dropped: its retention has ended, or the event cannot be read.
 local function find_job(tenant, id, raw)
-  local key = event_key(tenant, id)
-  local event = read('GET', key)
+  local event, ms = read_event(tenant, id, now, swept)
   if not event then return nil end
-  local ms = received_at(event)
-  if not ms then
-    set_key_aside(key, 'no event')
-  elseif not string.find(event, raw, event_head + 1, true) then
+  if not string.find(event, raw, event_head + 1, true) then
     -- Its targets follow the first bytes. Either the id was reused by an event that does
     -- not go to this webhook, or the event is cut.
-    note('event', key, id, '', '')
-  elseif not is_dropped(ms, swept) then
-    local attempts = attempts_of(ms, id, raw)
-    if attempts then return event, attempts end
+    note('event', tenant, id, '', '')
+    return nil
   end
+  local attempts = attempts_of(ms, id, raw)
+  if attempts then return event, attempts end
 end
 
 -- Leases up to n due deliveries of a webhook; returns four values for each.

@@ -14,7 +14,9 @@ local function due_key(slow) return base .. (slow and 'due:slow' or 'due') end
 local function pending_key(ref) return base .. 'pending:' .. ref end
 local function state_key() return base .. 'state' end
 local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
-local function event_key(tenant, id) return base .. 'event:' .. tenant .. ':' .. id end
+local function event_field(tenant, id) return tenant .. ':' .. id end
+local function event_key(tenant, id) return base .. 'event:' .. event_field(tenant, id) end
+local function events_key(slot) return base .. 'events:' .. slot end
 local function deliveries_key(bucket) return base .. 'deliveries:' .. bucket end
 local function requests_key(slot) return base .. 'requests:' .. slot end
 local function bodies_key(slot) return base .. 'bodies:' .. slot end
@@ -40,6 +42,7 @@ local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local at_once_ms = 250 -- as in succeed.go
 local no_request = string.rep('\0', 16)
 local event_head, delivery_size, row_head = 33, 27, 57
+local expiry_size = 6 -- of an event in a hash
 local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
 
 -- Whether the script has written anything that its caller asked for.
@@ -189,6 +192,60 @@ local function read_swept()
 end
 local function is_dropped(received, swept) return math.floor(received / hour_ms) + 1 < swept end
 
+-- The slot in whose hash an event may lie; nil if its id has another version than 7.
+local function event_slot(id)
+  if #id ~= 16 or math.floor(string.byte(id, 7) / 16) ~= 7 then return nil end
+  return id_slot(id)
+end
+
+-- The slot in whose hash a new event is to be stored; nil if the event is to have a key of its
+-- own, since its id was not made about when it was received: 10 minutes before to 5 after.
+local function new_event_slot(id, received)
+  local slot = event_slot(id)
+  local later = slot and slot - slot_of(received)
+  return later and later >= -2 and later <= 1 and slot or nil
+end
+
+-- The value of an event in a hash begins with when it expires. Returns the rest, or nil if it
+-- has expired; '' cannot be read.
+local function unexpired(value, now)
+  if value and #value > expiry_size and struct.unpack('>I6', value) <= now then return nil end
+  return value and string.sub(value, expiry_size + 1)
+end
+
+-- Takes an event out of the way that cannot be read.
+local function set_event_aside(key, field, event)
+  if read_only then
+    note('aside', key, field or '', event, 'no event')
+  elseif field then
+    set_field_aside(key, field, event, 'no event')
+  else
+    set_key_aside(key, 'no event')
+  end
+end
+
+-- Reads an event. Returns it and when it was received, or nothing if it has expired, is
+-- dropped, or cannot be read.
+local function read_event(tenant, id, now, swept)
+  local slot = event_slot(id)
+  local key, field, event
+  if slot then
+    key, field = events_key(slot), event_field(tenant, id)
+    event = unexpired(read('HGET', key, field), now)
+  end
+  if not event then
+    key, field = event_key(tenant, id), nil
+    event = read('GET', key)
+  end
+  if not event then return nil end
+  local ms = received_at(event)
+  if not ms then
+    set_event_aside(key, field, event)
+  elseif not is_dropped(ms, swept) then
+    return event, ms
+  end
+end
+
 -- Whether the record of a delivery can be read.
 local function is_delivery(record)
   local status = string.byte(record)
@@ -285,6 +342,20 @@ local function collect(groups, key, a, b)
   local n = #args
   args[n + 1] = a
   if b then args[n + 2] = b end -- assigning nil would grow the table
+end
+
+-- Writes events into the hashes of their slots: groups has fields and values by slot. What is in
+-- no hour would never be swept. Events outlive the log of the hour in which they were received,
+-- which may be the one after that of the slot, by an hour.
+local function write_events(groups)
+  local hours, noted = {}, {}
+  for slot in pairs(groups) do hours[slot_hour(slot)] = true end
+  for hour in pairs(hours) do
+    noted[#noted + 1] = hour + 2
+    noted[#noted + 1] = 'events:' .. hour
+  end
+  if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
+  for slot, args in pairs(groups) do in_chunks('HSET', events_key(slot), args) end
 end
 
 local function flush(command, groups)

@@ -19,14 +19,29 @@ local states = read_states(refs)
 local untouched = 'p' .. string.rep('\0', 26)
 
 local records, hours, pending = {}, {}, {}
-local new = {} -- for each event to store: where its arguments begin
+-- What is to be stored: for each slot, fields and values of its hash; for each event with a
+-- key of its own, where its arguments begin.
+local hashes, strings = {}, {}
+local new = {} -- by field
 local added = 0
+
+local function exists(tenant, id)
+  local slot, field = event_slot(id), event_field(tenant, id)
+  return new[field] or slot and read('HEXISTS', events_key(slot), field) == 1 or
+    read('EXISTS', event_key(tenant, id)) == 1
+end
+
 for e = #refs + 2, #ARGV, 6 do
-  local tenant, id, _, _, of, deliveries = unpack(ARGV, e, e + 5)
-  local key = event_key(tenant, id)
-  if not new[key] and read('EXISTS', key) == 0 then
-    new[key] = e
+  local tenant, id, record, expires, of, deliveries = unpack(ARGV, e, e + 5)
+  if not exists(tenant, id) then
+    local slot, field = new_event_slot(id, received_at(record)), event_field(tenant, id)
+    new[field] = true
     added = added + 1
+    if slot then
+      collect(hashes, slot, field, struct.pack('>I6', expires) .. record)
+    else
+      strings[event_key(tenant, id)] = e
+    end
     for k = 1, #deliveries, 37 do
       local w, due, state = struct.unpack('>I2I8c27', deliveries, k)
       w = w + 1
@@ -48,5 +63,6 @@ for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
   reschedule(refs[w], states[w], clock.now)
 end
-for key, e in pairs(new) do write('SET', key, ARGV[e + 2], 'PXAT', ARGV[e + 3]) end
+write_events(hashes)
+for key, e in pairs(strings) do write('SET', key, ARGV[e + 2], 'PXAT', ARGV[e + 3]) end
 return reply({ now, added })

@@ -17,7 +17,5 @@ if #row < row_head then
 end
 if read('HEXISTS', state_key(), raw_ref(tenant, string.sub(row, 25, 40))) == 0 then return reply({ now }) end
 local body = read('HGET', bodies_key(string.sub(key, #requests_key('') + 1)), id) or ''
-local event = read('GET', event_key(tenant, string.sub(row, 41, 56))) or ''
-local ms = received_at(event)
-if ms and is_dropped(ms, read_swept()) then event = '' end
-return reply({ now, row, body, event })
+local event = read_event(tenant, string.sub(row, 41, 56), now, read_swept())
+return reply({ now, row, body, event or '' })

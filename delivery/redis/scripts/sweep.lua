@@ -67,11 +67,13 @@ local function keys_of(kind, hour)
   elseif kind == 'requests' then
     for low = 0, 15 do add_rows(hour .. ':' .. hex[low]) end
     for ms = 0, hour_ms - 1, slot_ms do add_rows(slot_of(hour * hour_ms + ms)) end
+  elseif kind == 'events' then
+    for ms = 0, hour_ms - 1, slot_ms do keys[#keys + 1] = events_key(slot_of(hour * hour_ms + ms)) end
   end
   return keys
 end
 
--- Drops whole hours: rows, bodies, and states of deliveries.
+-- Drops whole hours: rows, bodies, states of deliveries, and events.
 local function drop_hours()
   local names = read('ZRANGEBYSCORE', hours_key(), '-inf', '(' .. keep_from, 'LIMIT', 0, hours_per_step)
   if #names == 0 then return false end
