@@ -1,8 +1,10 @@
 package redis
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -49,9 +51,9 @@ func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delive
 // acceptance gathers calls for one run of the script on one partition.
 type acceptance struct {
 	partition *partition
-	places    []int // indexes of its calls in the batch
-	args      []any // of the calls
-	targets   []byte
+	places    []int  // indexes of its calls in the batch
+	args      []any  // of the calls
+	heads     []byte // of runs
 	texts     texts
 
 	refs    []any // of the webhooks
@@ -71,43 +73,67 @@ func (a *acceptance) isFull() bool {
 
 func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 	a.places = append(a.places, place)
-	a.args = append(a.args, &c.Tenant, &c.Version, len(c.Events))
+	a.args = append(a.args, &c.Tenant, &c.Version)
+	runs := len(a.args)
+	a.args = append(a.args, nil)
+	count, run := 0, text(nil) // the head of the last run
 	for i := range c.Events {
 		e := &c.Events[i]
-		stored := encodeEvent(e, c.Nonce, i)
-		first := len(a.targets)
-		for _, t := range e.Targets {
-			n := a.number(delivery.WebhookRef{Tenant: c.Tenant, ID: t.Webhook})
-			if t.Lease {
-				n |= leaseBit
-			}
-			a.targets = binary.BigEndian.AppendUint16(a.targets, uint16(n))
+		head := a.head(c.Tenant, e, i)
+		if run == nil || !bytes.Equal(run[runCountSize:], head[runCountSize:]) || isFullRun(run) {
+			run = head
+			a.args = append(a.args, a.texts.add(run))
+			count++
+		} else {
+			a.heads = a.heads[:len(a.heads)-len(head)]
 		}
-		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored), a.texts.add(a.targets[first:]), howOf(e, i))
+		binary.BigEndian.PutUint16(run, binary.BigEndian.Uint16(run)+1)
+
+		stored := encodeEvent(e, c.Nonce, i)
+		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored))
 		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)
 	}
+	a.args[runs] = count
 	a.events += len(c.Events)
 }
 
-// hows are what the script is told of an event: whether only to store it, and where one that
-// is stored would be looked for.
-var hows = [...]string{"00", "01", "02", "10", "11", "12"}
+// runCountSize is the size of the number of events, with which the head of a run begins.
+const runCountSize = 2
 
-// howOf is how an event is accepted. The first one of a call tells a repetition: Redis may run
-// a call that has timed out after that.
-func howOf(e *delivery.AcceptEvent, place int) *string {
-	how := 0
+func isFullRun(head []byte) bool { return binary.BigEndian.Uint16(head) == math.MaxUint16 }
+
+// What accept.lua is told about looking an event up.
+const (
+	lookNowhere = iota
+	lookEverywhere
+	lookForRepetition
+)
+
+// head is the head of a run that an event is in, without the number of events. The first event
+// of a call tells whether it was made again: Redis may run a call that has timed out after its
+// repetition.
+func (a *acceptance) head(tenant string, e *delivery.AcceptEvent, place int) []byte {
+	first := len(a.heads)
+	look, test := byte(lookNowhere), byte(0)
 	switch {
 	case !e.New:
-		how = 1
+		look = lookEverywhere
 	case place == 0:
-		how = 2
+		look = lookForRepetition
 	}
 	if e.Test {
-		how += len(hows) / 2
+		test = 1
 	}
-	return &hows[how]
+	a.heads = append(a.heads, 0, 0, look, test)
+	for _, t := range e.Targets {
+		n := a.number(delivery.WebhookRef{Tenant: tenant, ID: t.Webhook})
+		if t.Lease {
+			n |= leaseBit
+		}
+		a.heads = binary.BigEndian.AppendUint16(a.heads, uint16(n))
+	}
+	return a.heads[first:]
 }
 
 // number is the number of a webhook in the script's arguments. A tenant has few enough

@@ -5,13 +5,14 @@
 -- KEYS[1]  the partition
 -- ARGV     length of a lease in ms, how long events are kept in ms,
 --          number of webhooks, then of each: reference;
---          number of calls, then of each: tenant, version, number of events,
---          then of each: id, record without the received time, targets, test / look as 2 digits
---            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
---            lease the delivery
---            test: 1 to store the event only
+--          number of calls, then of each: tenant, version, number of runs, then of each run of
+--          events that have this in common: number of events (2 bytes), look and test (1 each),
+--          targets; then of each event: id, record without the received time
 --            look: 0 if no such event can be stored, 1 if it can, 2 if only by a repetition
 --            of the call: Redis may run what has timed out after that
+--            test: 1 to store the event only
+--            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
+--            lease the delivery
 -- Result   now in ms; how much later the events count as received; how far the
 --          schedule's clock is ahead of now; then for each call: 0 if all its events are
 --          new, -1 if the tenant's webhooks have another version or a target has no state,
@@ -43,30 +44,45 @@ for i = 1, tonumber(ARGV[3]) do
 end
 local states, all_states = read_states(refs)
 
--- Whether every target of a call's events has a state. An event whose delivery cannot be
--- scheduled must not be acknowledged.
-local function has_states(from, count)
-  for k = 0, count - 1 do
-    local targets = ARGV[from + 4 * k + 2]
-    for t = 1, #targets, 2 do
-      local high, low = string.byte(targets, t, t + 1)
-      if not states[(high % 128) * 256 + low + 1] then return false end
-    end
+-- Runs of events, by number: where their first and last event are in ARGV, in steps of two, and
+-- their heads. Numbers in tables of their own, since a table for each takes long.
+local run_first, run_last, run_heads, runs = {}, {}, {}, 0
+local function look_of(run) return string.byte(run_heads[run], 3) end
+local function is_test(run) return string.byte(run_heads[run], 4) == 1 end
+local first_target = 5 -- in a head
+
+-- Whether every target has a state. An event whose delivery cannot be scheduled must not be
+-- acknowledged.
+local function have_states(head)
+  for t = first_target, #head, 2 do
+    local high, low = string.byte(head, t, t + 1)
+    if not states[(high % 128) * 256 + low + 1] then return false end
   end
   return true
 end
 
--- What is to be looked up: fields of hashes, by key; keys, and the field that each would be.
+-- As new_event_slot. Nearly all ids are of the same slot as the one before.
+local slot_before, from_ms, to_ms = nil, 0, 0
+local function slot_of_new(id)
+  local ms, version = struct.unpack('>I6B', id)
+  if ms >= from_ms and ms < to_ms and version >= 112 and version < 128 then return slot_before end
+  local slot = new_event_slot(id, received_ms)
+  if slot then slot_before, from_ms, to_ms = slot, slot * slot_ms, (slot + 1) * slot_ms end
+  return slot
+end
+
+-- What is to be looked up: fields of hashes, by slot; keys, and the field that each would be.
 local in_hashes, keys, fields = {}, {}, {}
-local heads = {} -- the beginning of each event that is stored, by its field
+local heads -- the beginning of each event that is stored, by its field; nil if there are none
 
 local function plan_look(tenant, id, look)
-  local slot, field = event_slot(id), event_field(tenant, id)
-  if slot then collect(in_hashes, events_key(slot), field) end
-  if look == 49 or not new_event_slot(id, received_ms) then
+  local field, slot = event_field(tenant, id), slot_of_new(id)
+  if look == 1 or not slot then
     local n = #keys + 1
     keys[n], fields[n] = event_key(tenant, id), field
   end
+  slot = slot or event_slot(id)
+  if slot then collect(in_hashes, slot, field) end
 end
 
 -- Remembers an event that is stored, unless it does not count.
@@ -75,15 +91,16 @@ local function found(field, event, key, in_hash)
   if not ms then
     set_event_aside(key, in_hash and field, event)
   elseif not is_dropped(ms, swept) then
+    heads = heads or {}
     heads[field] = string.sub(event, 1, event_head)
   end
 end
 
 local function look_up()
-  for key, of_key in pairs(in_hashes) do
-    for i, value in ipairs(read_chunks('HMGET', key, of_key)) do
+  for slot, of_slot in pairs(in_hashes) do
+    for i, value in ipairs(read_chunks('HMGET', events_key(slot), of_slot)) do
       local event = unexpired(value, now)
-      if event then found(of_key[i], event, key, true) end
+      if event then found(of_slot[i], event, events_key(slot), true) end
     end
   end
   for i = 1, #keys, 1000 do
@@ -100,11 +117,7 @@ end
 
 -- First, find the calls that can be accepted, and whether any of their events exist.
 local versions = {}
-local call_count = tonumber(ARGV[at])
-at = at + 1
-local calls = {} -- those that can be accepted: where their first and last event are in ARGV
-for c = 1, call_count do
-  local tenant, count = ARGV[at], tonumber(ARGV[at + 2])
+local function version_of(tenant)
   local version = versions[tenant]
   if not version then
     local key = webhooks_key(tenant)
@@ -113,23 +126,48 @@ for c = 1, call_count do
     if not version then version = read('EXISTS', key) == 0 and '0' or '' end
     versions[tenant] = version
   end
-  if version == ARGV[at + 1] and (all_states or has_states(at + 3, count)) then
-    calls[c] = { tenant = tenant, first = at + 3, last = at + 4 * count - 1 }
-    for e = at + 3, at + 4 * count - 1, 4 do
-      local look = string.byte(ARGV[e + 3], 2)
-      if look ~= 48 then plan_look(tenant, ARGV[e], look) end
+  return version
+end
+
+local call_count = tonumber(ARGV[at])
+at = at + 1
+local tenants, last_runs = {}, { [0] = 0 } -- of calls; a call that is stale has no tenant
+for c = 1, call_count do
+  local tenant, before = ARGV[at], runs
+  local fresh = version_of(tenant) == ARGV[at + 1]
+  local last = runs + ARGV[at + 2]
+  at = at + 3
+  while runs < last do
+    runs = runs + 1
+    local head = ARGV[at]
+    local count = struct.unpack('>I2', head)
+    run_heads[runs], run_first[runs], run_last[runs] = head, at + 1, at + 2 * count - 1
+    at = at + 2 * count + 1
+    fresh = fresh and (all_states or have_states(head))
+  end
+  last_runs[c] = runs
+  if fresh then
+    tenants[c] = tenant
+    for run = before + 1, runs do
+      local look = look_of(run)
+      for e = run_first[run], look > 0 and run_last[run] or 0, 2 do plan_look(tenant, ARGV[e], look) end
     end
   end
-  at = at + 3 + 4 * count
 end
 look_up()
+
+local function is_known(c)
+  for run = last_runs[c - 1] + 1, last_runs[c] do
+    for e = run_first[run], run_last[run], 2 do
+      if heads[event_field(tenants[c], ARGV[e])] then return true end
+    end
+  end
+end
 -- A call of which an event is there may be a repetition, or have one.
-if next(heads) then
-  for _, call in pairs(calls) do
-    local known = false
-    for e = call.first, call.last, 4 do known = known or heads[event_field(call.tenant, ARGV[e])] end
-    for e = call.first, known and call.last or 0, 4 do
-      if string.byte(ARGV[e + 3], 2) ~= 49 then plan_look(call.tenant, ARGV[e], 49) end
+if heads then
+  for c in pairs(tenants) do
+    for run = last_runs[c - 1] + 1, is_known(c) and last_runs[c] or 0 do
+      for e = run_first[run], look_of(run) == 1 and 0 or run_last[run], 2 do plan_look(tenants[c], ARGV[e], 1) end
     end
   end
   look_up()
@@ -140,33 +178,32 @@ local pending = {} -- for each webhook: scores and ids to add
 local earliest = {} -- for each webhook: one of these scores
 local lease_first = lease_end < clock.now
 
--- Schedules an event's deliveries; returns the webhooks that were to get a lease but did
--- not.
-local function schedule(id, targets, refused)
-  for k = 1, #targets, 2 do
-    local high, low = string.byte(targets, k, k + 1)
-    local w = (high % 128) * 256 + low + 1
-    local state = states[w]
-    local score = now_text
-    if high >= 128 then
-      if is_enabled(state) and not is_slow(state) then
-        score = lease_end_text
-      else
-        refused = refused or {}
-        refused[w - 1] = true
-      end
+-- Schedules deliveries to one target. The events' ids are at first to last in list, in steps of
+-- step. Returns the webhooks that were to get leases but did not.
+local function schedule(high, low, list, first, last, step, refused)
+  local w = (high % 128) * 256 + low + 1
+  local state = states[w]
+  local score = now_text
+  if high >= 128 then
+    if is_enabled(state) and not is_slow(state) then
+      score = lease_end_text
+    else
+      refused = refused or {}
+      refused[w - 1] = true
     end
-    local args = pending[w]
-    if not args then
-      args = {}
-      pending[w] = args
-      earliest[w] = score
-    elseif (score == lease_end_text) == lease_first then
-      earliest[w] = score
-    end
-    local n = #args
-    args[n + 1] = score
-    args[n + 2] = id
+  end
+  local args = pending[w]
+  if not args then
+    args = {}
+    pending[w] = args
+    earliest[w] = score
+  elseif (score == lease_end_text) == lease_first then
+    earliest[w] = score
+  end
+  local n = #args
+  for i = first, last, step do
+    args[n + 1], args[n + 2] = score, list[i]
+    n = n + 2
   end
   return refused
 end
@@ -175,48 +212,69 @@ end
 -- key of its own, where its record is in ARGV.
 local hashes, strings = {}, {}
 
--- Returns 0 if an event is new, else what the results say of it. The event is at e in ARGV.
-local function accept(tenant, e)
-  local id = ARGV[e]
-  local field = event_field(tenant, id)
-  local head = heads[field]
-  if not head then
-    local slot = new_event_slot(id, received_ms)
-    if slot then
-      collect(hashes, slot, field, in_hash .. ARGV[e + 1])
-    else
-      strings[event_key(tenant, id)] = e + 1
-    end
-    -- It may be in this run twice.
-    if string.byte(ARGV[e + 3], 2) == 49 then heads[field] = received .. string.sub(ARGV[e + 1], 1, 20) end
-    return 0
+-- Stores an event whose id is at e in ARGV.
+local function store(tenant, e)
+  local slot = slot_of_new(ARGV[e])
+  if slot then
+    collect(hashes, slot, event_field(tenant, ARGV[e]), in_hash .. ARGV[e + 1])
+  else
+    strings[event_key(tenant, ARGV[e])] = e + 1
   end
-  -- The record begins with the nonce and the event's place in the call, then the number of
-  -- deliveries.
-  if string.sub(head, 14, 31) ~= string.sub(ARGV[e + 1], 1, 18) then return -1 end
+end
+
+-- Returns what the results say of an event that is stored. Its record begins with the nonce
+-- and its place in the call, then the number of deliveries.
+local function code_of(head, record)
+  if string.sub(head, 14, 31) ~= string.sub(record, 1, 18) then return -1 end
   return struct.unpack('>I2', head, 32) + 1
 end
 
-local function accept_call(call)
-  local codes, refused
-  for e = call.first, call.last, 4 do
-    local code = accept(call.tenant, e)
-    if code ~= 0 then
-      codes = codes or {}
-      codes[(e - call.first) / 4 + 1] = code
-    elseif string.byte(ARGV[e + 3]) ~= 49 then
-      refused = schedule(ARGV[e], ARGV[e + 2], refused)
+-- Stores the events of a run, some of which are not new. Returns the ids of those that are, and
+-- adds to codes.
+local function accept_some(tenant, run, codes, count)
+  local ids = {}
+  for e = run_first[run], run_last[run], 2 do
+    local id, record, field = ARGV[e], ARGV[e + 1], event_field(tenant, ARGV[e])
+    count = count + 1
+    if heads[field] then
+      codes[count] = code_of(heads[field], record)
+    else
+      ids[#ids + 1] = id
+      store(tenant, e)
+      -- It may be in this run of the script twice.
+      heads[field] = received .. string.sub(record, 1, 20)
     end
   end
-  if not codes and not refused then return 0 end
-  local all, list = {}, {}
-  for i = 1, (call.last - call.first) / 4 + 1 do all[i] = codes and codes[i] or 0 end
+  return ids
+end
+
+local function accept(c)
+  local codes, count, refused = {}, 0, nil
+  for run = last_runs[c - 1] + 1, last_runs[c] do
+    local ids, first, last, step = ARGV, run_first[run], run_last[run], 2
+    if heads or look_of(run) == 1 then
+      heads = heads or {}
+      ids = accept_some(tenants[c], run, codes, count)
+      first, last, step = 1, #ids, 1
+    else
+      for e = first, last, 2 do store(tenants[c], e) end
+    end
+    local head = run_heads[run]
+    for t = first_target, first <= last and not is_test(run) and #head or 0, 2 do
+      local high, low = string.byte(head, t, t + 1)
+      refused = schedule(high, low, ids, first, last, step, refused)
+    end
+    count = count + (run_last[run] - run_first[run]) / 2 + 1
+  end
+  if not next(codes) and not refused then return 0 end
+  local list = {}
+  for i = 1, count do codes[i] = codes[i] or 0 end
   for w in pairs(refused or {}) do list[#list + 1] = w end
-  return { all, list }
+  return { codes, list }
 end
 
 local results = { now, received_ms - now, clock.ahead }
-for c = 1, call_count do results[c + 3] = calls[c] and accept_call(calls[c]) or -1 end
+for c = 1, call_count do results[c + 3] = tenants[c] and accept(c) or -1 end
 
 -- Then, write the schedule. What is on it without its event is dropped when it is claimed.
 local places = {}
