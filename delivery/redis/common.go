@@ -6,8 +6,18 @@ import (
 	"strings"
 )
 
-// common are the definitions of common.lua.
-var common = parseDefinitions(luaComment.ReplaceAllString(readScript("common"), ""))
+// commonFiles have what scripts share. Each uses only what comes before.
+var commonFiles = []string{"common", "records"}
+
+// common are the definitions of these files.
+var common = readCommon()
+
+func readCommon() (all []definition) {
+	for _, name := range commonFiles {
+		all = append(all, parseDefinitions(luaComment.ReplaceAllString(readScript(name), ""))...)
+	}
+	return all
+}
 
 // definition is a part of a script that defines names.
 type definition struct {

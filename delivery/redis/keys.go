@@ -121,7 +121,7 @@ func eventKey(base, tenant string, id uuid.UUID) string {
 	return base + "event:" + eventField(tenant, id)
 }
 
-func eventsKey(base string, of slot) string { return base + "events:" + of.String() }
+func eventsKey(base string, s slot) string { return base + "events:" + s.String() }
 
 // requestsKey is the key for a request's row.
 func requestsKey(base string, id uuid.UUID) string {
@@ -181,7 +181,7 @@ func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.
 func dayOf(t time.Time) int64 { return record.Hour(t) / 24 }
 
 // idSlot is the slot of an id of version 7; ok is false for another.
-func idSlot(id uuid.UUID) (of slot, ok bool) {
+func idSlot(id uuid.UUID) (s slot, ok bool) {
 	return slotOf(delivery.IDTime(id)), id.Version() == 7
 }
 

@@ -1,8 +1,9 @@
--- common.lua has what scripts share. Each script is sent with those parts that it uses: see
--- common.go, for which each part begins with local at the beginning of a line. KEYS[1] is the
--- base of one partition, "<prefix>:{<p>}:". All keys of the partition begin with it, so that they are in one slot;
--- keys.go describes them. KEYS[2] never exists; scripts.go says why it is there. Before this
--- file, read_only says whether the script has the flag no-writes.
+-- common.lua has what scripts share, and records.lua the rest of it. Each script is sent with
+-- those parts that it uses: see common.go, for which each part begins with local at the beginning
+-- of a line. KEYS[1] is the base of one partition, "<prefix>:{<p>}:". All keys of the partition
+-- begin with it, so that they are in one slot; keys.go describes them. KEYS[2] never exists;
+-- scripts.go says why it is there. Before this file, read_only says whether the script has the
+-- flag no-writes.
 --
 -- Redis undoes nothing when a script fails in its middle. So each script reads first, then
 -- makes deliveries due, then writes what tells a repetition that the work is done, and last
@@ -192,60 +193,6 @@ local function read_swept()
 end
 local function is_dropped(received, swept) return math.floor(received / hour_ms) + 1 < swept end
 
--- The slot in whose hash an event may lie; nil if its id has another version than 7.
-local function event_slot(id)
-  if #id ~= 16 or math.floor(string.byte(id, 7) / 16) ~= 7 then return nil end
-  return id_slot(id)
-end
-
--- The slot in whose hash a new event is to be stored; nil if the event is to have a key of its
--- own, since its id was not made about when it was received: 10 minutes before to 5 after.
-local function new_event_slot(id, received)
-  local slot = event_slot(id)
-  local later = slot and slot - slot_of(received)
-  return later and later >= -2 and later <= 1 and slot or nil
-end
-
--- The value of an event in a hash begins with when it expires. Returns the rest, or nil if it
--- has expired; '' cannot be read.
-local function unexpired(value, now)
-  if value and #value > expiry_size and struct.unpack('>I6', value) <= now then return nil end
-  return value and string.sub(value, expiry_size + 1)
-end
-
--- Takes an event out of the way that cannot be read.
-local function set_event_aside(key, field, event)
-  if read_only then
-    note('aside', key, field or '', event, 'no event')
-  elseif field then
-    set_field_aside(key, field, event, 'no event')
-  else
-    set_key_aside(key, 'no event')
-  end
-end
-
--- Reads an event. Returns it and when it was received, or nothing if it has expired, is
--- dropped, or cannot be read.
-local function read_event(tenant, id, now, swept)
-  local slot = event_slot(id)
-  local key, field, event
-  if slot then
-    key, field = events_key(slot), event_field(tenant, id)
-    event = unexpired(read('HGET', key, field), now)
-  end
-  if not event then
-    key, field = event_key(tenant, id), nil
-    event = read('GET', key)
-  end
-  if not event then return nil end
-  local ms = received_at(event)
-  if not ms then
-    set_event_aside(key, field, event)
-  elseif not is_dropped(ms, swept) then
-    return event, ms
-  end
-end
-
 -- Whether the record of a delivery can be read.
 local function is_delivery(record)
   local status = string.byte(record)
@@ -344,40 +291,8 @@ local function collect(groups, key, a, b)
   if b then args[n + 2] = b end -- assigning nil would grow the table
 end
 
--- Writes events into the hashes of their slots: groups has fields and values by slot. What is in
--- no hour would never be swept. Events outlive the log of the hour in which they were received,
--- which may be the one after that of the slot, by an hour.
-local function write_events(groups)
-  local hours, noted = {}, {}
-  for slot in pairs(groups) do hours[slot_hour(slot)] = true end
-  for hour in pairs(hours) do
-    noted[#noted + 1] = hour + 2
-    noted[#noted + 1] = 'events:' .. hour
-  end
-  if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
-  for slot, args in pairs(groups) do in_chunks('HSET', events_key(slot), args) end
-end
-
 local function flush(command, groups)
   for key, args in pairs(groups) do in_chunks(command, key, args) end
-end
-
--- Reads rows of the log by their ids. Returns the rows that exist and the keys that have them,
--- both by id. Earlier versions wrote rows to buckets.
-local function read_rows(ids)
-  local rows, keys = {}, {}
-  for _, place_of in ipairs({ id_slot, id_bucket }) do
-    local groups = {}
-    for _, id in ipairs(ids) do
-      if not rows[id] then collect(groups, requests_key(place_of(id)), id) end
-    end
-    for key, wanted in pairs(groups) do
-      for i, row in ipairs(read_chunks('HMGET', key, wanted)) do
-        if row then rows[wanted[i]], keys[wanted[i]] = row, key end
-      end
-    end
-  end
-  return rows, keys
 end
 
 -- The numbers of event types, as 2 bytes. New types get new numbers; after 65,534 types,
@@ -465,76 +380,6 @@ local function raise_version(key)
   else
     local t = redis.call('TIME')
     write('HSET', key, 'version', string.format('%.0f', t[1] * 1000000 + t[2]))
-  end
-end
-
--- The number of an event type as type_numbers gives it; '' if it has none.
-local function type_number(name)
-  local number = tonumber(read('HGET', types_key(), name) or nil)
-  return number and number >= 1 and number <= 65535 and struct.pack('>I2', number) or ''
-end
-
--- The state of a delivery that has none and is not on the schedule: that of one that succeeded
--- at once, if there is the row of its first request, or if the index knows of one that was
--- lost; nil otherwise. The ids of the request that it may have had differ only in the
--- milliseconds, which rest follows.
-local function implied_state(received, rest, ref, type_bytes)
-  local function find(command, key_of, prefix)
-    for from = received, received + at_once_ms - 1, 25 do -- most are among the first
-      local groups = {}
-      for ms = from, from + 24 do collect(groups, slot_of(ms), prefix .. struct.pack('>I6', ms) .. rest) end
-      for slot, names in pairs(groups) do
-        for i, value in ipairs(read(command, key_of(slot), unpack(names))) do
-          -- A row that cannot be read tells of a success, too: a failure leaves a state.
-          if value and string.sub(value, row_head, row_head) ~= '0' then return string.sub(names[i], -16) end
-        end
-      end
-    end
-  end
-  if rest == '' then return nil end -- a test, which is never on the schedule
-  local request = find('HMGET', requests_key, '') or
-    find('ZMSCORE', function(slot) return log_key(ref, math.floor(slot_hour(slot) / 24)) end, type_bytes .. '1') or
-    -- Rows are dropped an hour before the event is.
-    received < read_swept() * hour_ms and no_request
-  return request and struct.pack('>c1I2I8c16', 's', 1, 0, request)
-end
-
--- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
--- not tried or the webhook does not exist, which the second result tells.
-local function delivery_reader(tenant, event, type_name, received, of)
-  local key, type_bytes = deliveries_key(of), type_number(type_name)
-  return function(raw, rest)
-    local ref, field = raw_ref(tenant, raw), event .. raw
-    if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
-    local state = read('HGET', key, field)
-    if state and not is_delivery(state) then
-      set_field_aside(key, field, state, 'no state of a delivery')
-      state = nil
-    end
-    if not state and not read('ZSCORE', pending_key(ref), event) then
-      state = implied_state(received, rest, ref, type_bytes)
-    end
-    return state or nil, true
-  end
-end
-
--- Returns a function that tells whether a row of a tenant may be seen: the rows of deleted
--- webhooks are removed step by step, but hidden at once.
-local function seen_by(tenant)
-  local removing = read('EXISTS', gone_key()) == 1
-  local exists = {}
-  return function(row, id, key)
-    if not row then return false end
-    if #row < row_head then
-      set_field_aside(key, id, row, 'no row of the log')
-      return false
-    end
-    if not removing then return true end
-    local raw = string.sub(row, 25, 40)
-    if exists[raw] == nil then
-      exists[raw] = read('HEXISTS', state_key(), raw_ref(tenant, raw)) == 1
-    end
-    return exists[raw]
   end
 end
 
