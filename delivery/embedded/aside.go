@@ -1,9 +1,11 @@
 package embedded
 
 import (
+	"bytes"
 	"errors"
 	"slices"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 )
 
@@ -90,7 +92,7 @@ func (a *aside) move() error {
 	case requestsNumber:
 		return a.request(key, value)
 	case logNumber:
-		return a.logEntry(key)
+		return a.logEntry(key, value)
 	default:
 		return nil
 	}
@@ -208,33 +210,35 @@ func (a *aside) request(key, value []byte) error {
 		return nil
 	}
 	a.fields = append(a.fields, zap.Stringer("event_id", h.event))
-	log := a.txn.journaled(logBucket)
-	for _, k := range h.logKeys(key) {
-		if log.sealed(k) == nil {
-			continue
-		}
-		if err := log.delete(k); err != nil {
-			return err
-		}
-	}
-	return nil
+	places := h.logPlaces(uuid.UUID(key))
+	return removeFromLog(a.txn.journaled(logBucket), places[:])
 }
 
-// logEntry writes the entries of a row anew.
-func (a *aside) logEntry(key []byte) error {
-	if len(key) != logKeySize {
-		return nil
-	}
-	id := key[kindSize:]
-	h, ok := isRowHead(a.txn.bucket(requestsBucket).get(id))
-	if !ok {
-		return nil
-	}
+// logEntry adds to the log anew what the entry may have had: all rows of the spans of the
+// ids that are in it, right or wrong, which the log has not.
+func (a *aside) logEntry(key, value []byte) error {
 	log := a.txn.journaled(logBucket)
-	for _, k := range h.logKeys(id) {
-		if err := log.put(k, nil); err != nil {
-			return err
+	spans := make(map[int64]bool)
+	var lost []logPlace
+	for _, id := range appendIDs(nil, key, value) {
+		span := spanOf(id)
+		if spans[span] {
+			continue
+		}
+		spans[span] = true
+		from, end := firstOfSpan(span), firstOfSpan(span+1)
+		c := a.txn.bucket(requestsBucket).cursor()
+		for k, v := c.Seek(from[:]); len(k) == idSize && bytes.Compare(k, end[:]) < 0; k, v = c.Next() {
+			h, ok := isRowHead(v)
+			if !ok {
+				continue
+			}
+			for _, p := range h.logPlaces(uuid.UUID(k)) {
+				if !isInLog(log.bucket, &p) {
+					lost = append(lost, p)
+				}
+			}
 		}
 	}
-	return nil
+	return addToLog(log, lost)
 }

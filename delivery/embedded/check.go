@@ -140,7 +140,7 @@ func (c *check) meta(b imageBucket) error {
 	switch {
 	case isOld, values[string(upgradeKey)] != nil:
 		return fmt.Errorf("the store in %s was written by an earlier version, whose records have no checksums: start Caddy with it once, which upgrades it", c.folder)
-	case !bytes.Equal(schema, number4(schemaVersion)):
+	case !bytes.Equal(schema, number4(2)) && !bytes.Equal(schema, number4(schemaVersion)):
 		c.damaged(fileName, fmt.Sprintf("it says that it has the layout %x, and not %x", schema, number4(schemaVersion)))
 	}
 	if id, ok := unseal(metaNumber, databaseID, values[string(databaseID)]); ok && len(id) == len(uuid16{}) {
@@ -184,6 +184,8 @@ func isReadable(number byte, k, value []byte) bool {
 		_, err = decodeEvent("", value)
 	case pendingNumber, bucketNumbers[string(deliveriesBucket)]:
 		_, err = record.DecodeDelivery(value)
+	case logNumber:
+		return len(value)%idSize == 0
 	case requestsNumber:
 		if len(k) != 16 {
 			return false

@@ -36,6 +36,7 @@ func (s *Store) complete(outcomes []delivery.Outcome) error {
 			store: s, txn: t, ahead: ahead,
 			ids: t.journaled(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
+			logged:  make([]logPlace, 0, 2*len(outcomes)),
 			settled: make([]settled, 0, len(outcomes)), written: make([]follow.Item, 0, len(outcomes)),
 		}
 		t.committed, t.undo = append(t.committed, c.committed), append(t.undo, c.undo)
@@ -44,7 +45,7 @@ func (s *Store) complete(outcomes []delivery.Outcome) error {
 				return err
 			}
 		}
-		return nil
+		return addToLog(c.log, c.logged)
 	})
 }
 
@@ -54,8 +55,9 @@ type completion struct {
 	txn                                     *txn
 	ahead                                   int64
 	ids, pending, deliveries, requests, log *journaled
+	logged                                  []logPlace // the rows that are new
 	settled                                 []settled
-	written                                 []follow.Item // the rows that are new
+	written                                 []follow.Item // the same
 }
 
 // settled is a delivery that an outcome ends or reschedules, with its due times before and
@@ -100,11 +102,8 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 		return err
 	}
 	c.txn.count(&head, r)
-	for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
-		if err := c.log.put(logKey(of, head.eventType, head.success, r.ID), nil); err != nil {
-			return err
-		}
-	}
+	places := head.logPlaces(r.ID)
+	c.logged = append(c.logged, places[:]...)
 	c.written = append(c.written, follow.Item{Tenant: w.tenant.name, ID: r.ID})
 	return nil
 }

@@ -81,7 +81,7 @@ func TestDamagedFiles(t *testing.T) {
 		"database empty":        {files{[]byte{}, journal}, "the journal beside it is full", 12},
 		"first database gone":   {files{nil, k.first.journal}, "the journal beside it is full", 3},
 		"database truncated":    {files{database[:3*page], journal}, "the store is damaged", 12},
-		"layout":                {files{bytes.ReplaceAll(database, []byte("schema\x00\x00\x00\x02"), []byte("schema\x00\x00\x00\x01")), journal}, "the store is damaged", 18},
+		"layout":                {files{bytes.ReplaceAll(database, []byte("schema\x00\x00\x00\x03"), []byte("schema\x00\x00\x00\x01")), journal}, "the store is damaged", 18},
 	} {
 		t.Run(name, func(t *testing.T) {
 			folder := left(t, c.database, c.journal)

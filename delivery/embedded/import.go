@@ -166,7 +166,8 @@ func (i *importing) numberFor(events *journaled, received int64) (uint64, error)
 }
 
 func (i *importing) requests(all []delivery.StoredRequest) error {
-	requests, log := i.txn.journaled(requestsBucket), i.txn.journaled(logBucket)
+	requests := i.txn.journaled(requestsBucket)
+	var logged []logPlace
 	for n := range all {
 		r := &all[n].Request
 		w := i.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
@@ -186,12 +187,9 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			return err
 		}
 		i.txn.count(&head, r)
-		for _, of := range []scope{tenantScope(head.tenant), webhookScope(head.webhook)} {
-			if err := log.put(logKey(of, eventType, head.success, r.ID), nil); err != nil {
-				return err
-			}
-		}
+		places := head.logPlaces(r.ID)
+		logged = append(logged, places[:]...)
 		i.added++
 	}
-	return nil
+	return addToLog(i.txn.journaled(logBucket), logged)
 }

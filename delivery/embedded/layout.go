@@ -31,7 +31,7 @@ import (
 //	requests    request id → the row of the log: see record.go
 //	log         't' and number of the tenant (4) or 'w' and number of the webhook
 //	            (4), number of the event type (4), 1 for success or 0 (1), request
-//	            id → nothing
+//	            id → other request ids (16 each): see log.go
 //	stats       slice of 5 minutes (4), number of the tenant (4), bucket of the
 //	            duration (4), 1 for success or 0 (1) → how many requests (8)
 //	strips      hour (4), numbers of the tenant (4) and of the webhook (4), 1 for
@@ -41,6 +41,7 @@ import (
 //
 // Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
 // Layout 1 had none, and neither aside nor the names of tenants in the records of webhooks.
+// Layout 2 had one request for each key of log. Its files are read as they are.
 //
 // Events, pending, deliveries and requests grow at the end and shrink at the beginning,
 // whatever ids the emitters choose, so that they stay cheap however large they are.
@@ -73,7 +74,7 @@ var (
 )
 
 // schemaVersion is the version of the layout above.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // appendFill is how full pages get in buckets that grow at the end, or at the ends of
 // ranges: nothing is inserted into these pages later.
@@ -113,19 +114,6 @@ func newScope(kind byte, n uint32) scope {
 	s := scope{kind}
 	binary.BigEndian.PutUint32(s[1:], n)
 	return s
-}
-
-const (
-	kindSize   = len(scope{}) + 4 + 1 // of what precedes the id in a key of log
-	logKeySize = kindSize + 16
-)
-
-// logKey is a key in log.
-func logKey(of scope, eventType uint32, success bool, id uuid.UUID) []byte {
-	b := append(make([]byte, 0, logKeySize), of[:]...)
-	b = binary.BigEndian.AppendUint32(b, eventType)
-	b = append(b, boolByte(success))
-	return append(b, id[:]...)
 }
 
 func boolByte(b bool) byte {

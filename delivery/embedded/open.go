@@ -248,13 +248,27 @@ func (s *Store) prepare(ctx context.Context) error {
 	switch {
 	case layout == 0:
 		return s.setUp()
-	case layout == 1, layout == schemaVersion && upgrading:
+	case layout == 1, upgrading && layout <= schemaVersion:
 		return s.upgrade(ctx)
+	case layout == 2:
+		return s.raiseLayout()
 	case layout != schemaVersion:
 		return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, layout, schemaVersion)
 	default:
 		return nil
 	}
+}
+
+// raiseLayout makes a file of layout 2 one of layout 3, so that an earlier version, which would
+// not see all of the log, refuses it. That can wait until the disk is no longer full.
+func (s *Store) raiseLayout() error {
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))
+	})
+	if isFull(err) {
+		return nil
+	}
+	return err
 }
 
 // mayBegin returns an error if there is a journal, which a new database does not have.

@@ -188,11 +188,10 @@ func isRowHead(b []byte) (rowHead, bool) {
 	return h, err == nil
 }
 
-// logKeys are the keys of a row in the log: its tenant's and its webhook's.
-func (h *rowHead) logKeys(id []byte) [2][]byte {
-	key := uuid.UUID(id)
-	return [2][]byte{
-		logKey(tenantScope(h.tenant), h.eventType, h.success, key),
-		logKey(webhookScope(h.webhook), h.eventType, h.success, key),
+// logPlaces are where a row is in the log: under its tenant and under its webhook.
+func (h *rowHead) logPlaces(id uuid.UUID) [2]logPlace {
+	return [2]logPlace{
+		newLogPlace(tenantScope(h.tenant), h.eventType, h.success, id),
+		newLogPlace(webhookScope(h.webhook), h.eventType, h.success, id),
 	}
 }

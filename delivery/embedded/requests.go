@@ -195,7 +195,7 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 	prefix := from
 	finder := b.cursor()
 	for k, _ := finder.Seek(from); bytes.HasPrefix(k, prefix); k, _ = finder.Seek(from) {
-		kind := logKind{prefix: slices.Clone(k[:kindSize]), cursor: b.cursor()}
+		kind := logKind{prefix: slices.Clone(k[:kindSize]), entries: b.cursor()}
 		if p.filter.Status == "" || p.filter.Status == record.Status(kind.prefix[kindSize-1] == 1) {
 			if kind.seek(p.first, p.before) {
 				kinds = append(kinds, &kind)
@@ -210,25 +210,48 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 
 // logKind is a position among the rows of one event type and status.
 type logKind struct {
-	prefix []byte
-	cursor cursor
-	id     uuid.UUID
+	prefix     []byte
+	entries    cursor
+	key, value []byte      // of the next entry
+	left       []uuid.UUID // of the span of id: those before it, oldest first
+	id         uuid.UUID
 }
 
 // seek moves to the newest row before a given one.
 func (k *logKind) seek(first, before uuid.UUID) bool {
-	k.cursor.Seek(append(slices.Clone(k.prefix), before[:]...))
+	k.entries.Seek(append(slices.Clone(k.prefix), before[:]...))
+	k.key, k.value = k.entries.Prev()
+	k.readSpan()
+	k.left = slices.DeleteFunc(k.left, func(id uuid.UUID) bool { return bytes.Compare(id[:], before[:]) >= 0 })
 	return k.next(first)
 }
 
 // next moves to the row before; false if there is none, or none from first on.
 func (k *logKind) next(first uuid.UUID) bool {
-	key, _ := k.cursor.Prev()
-	if len(key) != logKeySize || !bytes.HasPrefix(key, k.prefix) {
+	if len(k.left) == 0 {
+		k.readSpan()
+	}
+	last := len(k.left) - 1
+	if last < 0 {
 		return false
 	}
-	k.id = uuid.UUID(key[kindSize:])
+	k.id, k.left = k.left[last], k.left[:last]
 	return bytes.Compare(k.id[:], first[:]) >= 0
+}
+
+// readSpan reads the next entries, which have the rows of one span.
+func (k *logKind) readSpan() {
+	var span int64
+	for len(k.key) == logKeySize && bytes.HasPrefix(k.key, k.prefix) {
+		at := spanOf(uuid.UUID(k.key[kindSize:]))
+		if len(k.left) > 0 && at != span {
+			break
+		}
+		span = at
+		k.left = appendIDs(k.left, k.key, k.value)
+		k.key, k.value = k.entries.Prev()
+	}
+	slices.SortFunc(k.left, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
 }
 
 // kindHeap is ordered by the kinds' rows, the newest first.

@@ -32,6 +32,9 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		if err := step.requests(oldest); err != nil {
 			return err
 		}
+		if err := removeFromLog(t.journaled(logBucket), step.unlogged); err != nil {
+			return err
+		}
 		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
 			return err
 		}
@@ -57,6 +60,7 @@ type sweep struct {
 	store       *Store
 	txn         *txn
 	keys, bytes int
+	unlogged    []logPlace // of the rows that were removed
 }
 
 // done reports whether the step has done as much as it may.
@@ -93,9 +97,8 @@ func (s *sweep) deleted() error {
 		if err := s.pendingOf(number, pending); err != nil {
 			return err
 		}
-		of := webhookScope(number)
-		for _, k := range s.keysFrom(logBucket, of[:]) {
-			if err := s.request(k[kindSize:]); err != nil {
+		for _, id := range s.rowsOf(webhookScope(number)) {
+			if err := s.request(id); err != nil {
 				return err
 			}
 		}
@@ -108,6 +111,15 @@ func (s *sweep) deleted() error {
 		s.txn.committed = append(s.txn.committed, func() { delete(s.store.state.gone, number) })
 	}
 	return nil
+}
+
+// rowsOf gives rows of a log, as many as the step may still remove, or a few more.
+func (s *sweep) rowsOf(of scope) (ids []uuid.UUID) {
+	c := s.txn.bucket(logBucket).cursor()
+	for k, v := c.Seek(of[:]); bytes.HasPrefix(k, of[:]) && s.keys+len(ids) < sweepKeys; k, v = c.Next() {
+		ids = appendIDs(ids, k, v)
+	}
+	return ids
 }
 
 // pendingOf removes the pending deliveries of a deleted webhook.
@@ -124,10 +136,10 @@ func (s *sweep) pendingOf(number uint32, pending []uint64) error {
 
 // requests removes rows of the log that began before a time.
 func (s *sweep) requests(oldest int64) error {
-	var ids [][]byte
+	var ids []uuid.UUID
 	c := s.txn.bucket(requestsBucket).cursor()
 	for k, _ := c.First(); k != nil && isOld(k, oldest) && s.keys+len(ids) < sweepKeys; k, _ = c.Next() {
-		ids = append(ids, slices.Clone(k))
+		ids = append(ids, uuid.UUID(k))
 	}
 	for _, id := range ids {
 		if err := s.request(id); err != nil {
@@ -137,23 +149,22 @@ func (s *sweep) requests(oldest int64) error {
 	return nil
 }
 
-// request removes one row of the log from all buckets that have it.
-func (s *sweep) request(id []byte) error {
-	value := s.txn.bucket(requestsBucket).get(id)
+// request removes one row, and notes that it must be removed from the log.
+func (s *sweep) request(id uuid.UUID) error {
+	value := s.txn.bucket(requestsBucket).get(id[:])
 	if value == nil {
 		return nil
 	}
 	s.bytes += len(value)
 	h, ok := isRowHead(value)
 	if !ok {
-		s.txn.bucket(requestsBucket).undecodable(id)
+		s.txn.bucket(requestsBucket).undecodable(id[:])
 		return nil
 	}
-	keys := h.logKeys(id)
-	if err := s.remove(logBucket, keys[:]...); err != nil {
-		return err
-	}
-	return s.remove(requestsBucket, id)
+	places := h.logPlaces(id)
+	s.unlogged = append(s.unlogged, places[:]...)
+	s.keys += len(places)
+	return s.remove(requestsBucket, id[:])
 }
 
 // events removes events that were received before a time, with their deliveries.

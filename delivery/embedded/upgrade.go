@@ -74,11 +74,12 @@ func (s *Store) upgrade(ctx context.Context) error {
 // beginUpgrade does step 1.
 func beginUpgrade(tx *bolt.Tx) error {
 	meta := tx.Bucket(metaBucket)
-	if meta.Get(upgradeKey) != nil {
-		return nil
+	err := meta.Put(schemaKey, number4(schemaVersion))
+	if err != nil || meta.Get(upgradeKey) != nil {
+		return err
 	}
-	_, err := tx.CreateBucket(upgradeBucket)
-	return errors.Join(err, meta.Put(schemaKey, number4(schemaVersion)), meta.Put(upgradeKey, []byte{upgradeMoving}))
+	_, err = tx.CreateBucket(upgradeBucket)
+	return errors.Join(err, meta.Put(upgradeKey, []byte{upgradeMoving}))
 }
 
 // moveRecords moves some records of a bucket, and reports whether there may be more.

@@ -17,19 +17,22 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// The files in testdata were left by a killed process of a version with layout 1: 2 tenants
-// with a webhook each, 30 events, 15 of which were delivered, and 2 attempts that failed.
-// A third of it is in the journal alone.
-const layout1Pending, layout1Requests, layout1Journaled = 15, 17, 6
+// The files in testdata were left by killed processes of versions with layouts 1 and 2: 2
+// tenants with a webhook each, 30 events, 15 of which were delivered, and 2 attempts that
+// failed. A third of it is in the journal alone.
+const oldPending, oldRequests, layout1Journaled = 15, 17, 6
 
-var layout1At = time.Date(2026, 11, 29, 11, 0, 30, 0, time.UTC)
+var oldAt = time.Date(2026, 11, 29, 11, 0, 30, 0, time.UTC)
 
-// layout1 makes a folder with the files of layout 1.
-func layout1(t *testing.T) (folder string) {
+// layout1 makes a folder with the files of layout 1, and layout2 of layout 2.
+func layout1(t *testing.T) (folder string) { return unpacked(t, "layout1-") }
+func layout2(t *testing.T) (folder string) { return unpacked(t, "layout2-") }
+
+func unpacked(t *testing.T, prefix string) (folder string) {
 	t.Helper()
 	folder = t.TempDir()
 	for _, name := range []string{fileName, journalName} {
-		packed, err := os.ReadFile(filepath.Join("testdata", "layout1-"+name+".gz"))
+		packed, err := os.ReadFile(filepath.Join("testdata", prefix+name+".gz"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,11 +58,11 @@ func at(folder string, now time.Time) *Store {
 	return s
 }
 
-// wantLayout1 opens the files of layout 1 and checks that everything is there. Counted is
+// wantOld opens the files of an earlier layout and checks that everything is there. Counted is
 // how many of the requests are counted.
-func wantLayout1(t *testing.T, folder string, counted int64) {
+func wantOld(t *testing.T, folder string, counted int64) {
 	t.Helper()
-	s := opened(t, at(folder, layout1At))
+	s := opened(t, at(folder, oldAt))
 	if err := s.Ping(t.Context(), 0); err != nil || s.SetAside() != 0 {
 		t.Errorf("%v, %d records were set aside", err, s.SetAside())
 	}
@@ -75,11 +78,11 @@ func wantLayout1(t *testing.T, folder string, counted int64) {
 			t.Fatal(err)
 		}
 		requests += len(page.Requests)
-		slices, err := s.RequestCounts(t.Context(), tenant, layout1At.Add(-time.Hour))
+		slices, err := s.RequestCounts(t.Context(), tenant, oldAt.Add(-time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}
-		hours, err := s.WebhookRequests(t.Context(), tenant, []uuid.UUID{webhooks[0].ID}, layout1At.Add(-time.Hour))
+		hours, err := s.WebhookRequests(t.Context(), tenant, []uuid.UUID{webhooks[0].ID}, oldAt.Add(-time.Hour))
 		if err != nil || len(hours[0].Hours) == 0 {
 			t.Fatal(hours, err)
 		}
@@ -99,24 +102,27 @@ func wantLayout1(t *testing.T, folder string, counted int64) {
 		}
 	}
 	pending, err := s.Pending(t.Context())
-	if err != nil || requests != layout1Requests || counts != counted || events != 30 || pending != layout1Pending {
+	if err != nil || requests != oldRequests || counts != counted || events != 30 || pending != oldPending {
 		t.Errorf("%d requests, %d of them counted, %d events, %d pending, %v", requests, counts, events, pending, err)
 	}
 	claimed, err := s.Claim(t.Context(), 0, delivery.Room{Fast: 100, PerWebhook: 100, Lease: time.Minute})
-	if err != nil || len(claimed.Jobs) != layout1Pending-2 {
+	if err != nil || len(claimed.Jobs) != oldPending-2 {
 		t.Errorf("%d deliveries are due, %v", len(claimed.Jobs), err)
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	again := opened(t, at(folder, layout1At))
-	if pending, err := again.Pending(t.Context()); err != nil || pending != layout1Pending {
+	again := opened(t, at(folder, oldAt))
+	if pending, err := again.Pending(t.Context()); err != nil || pending != oldPending {
 		t.Errorf("%d pending after a restart, %v", pending, err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
 
 func TestUpgrade(t *testing.T) {
-	wantLayout1(t, layout1(t), layout1Requests)
+	wantOld(t, layout1(t), oldRequests)
 }
 
 // TestUpgradeWithoutCounts opens a file from a version without counters.
@@ -132,14 +138,14 @@ func TestUpgradeWithoutCounts(t *testing.T) {
 	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
-	wantLayout1(t, folder, layout1Journaled)
+	wantOld(t, folder, layout1Journaled)
 }
 
 // TestUpgradeInterrupted interrupts the upgrade after each of its steps.
 func TestUpgradeInterrupted(t *testing.T) {
 	for steps := 0; ; steps++ {
 		folder := layout1(t)
-		s := at(folder, layout1At)
+		s := at(folder, oldAt)
 		ctx := &ends{Context: t.Context(), after: steps}
 		err := s.Open(ctx)
 		if err == nil {
@@ -151,7 +157,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 		if !errors.Is(err, delivery.ErrUnavailable) || !errors.Is(err, context.Canceled) {
 			t.Fatal(err)
 		}
-		wantLayout1(t, folder, layout1Requests)
+		wantOld(t, folder, oldRequests)
 	}
 }
 
@@ -173,7 +179,7 @@ func (c *ends) Err() error {
 func TestUpgradeKilledLate(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		folder := layout1(t)
-		s := at(folder, layout1At)
+		s := at(folder, oldAt)
 		db, _, err := s.openFile()
 		if err != nil {
 			t.Fatal(err)
@@ -205,6 +211,6 @@ func TestUpgradeKilledLate(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		wantLayout1(t, folder, layout1Requests)
+		wantOld(t, folder, oldRequests)
 	}
 }
