@@ -43,7 +43,7 @@ func (s *Store) accept(batch delivery.AcceptBatch) []delivery.Accepted {
 			}
 		}
 		t.committed = append(t.committed, a.schedule)
-		return nil
+		return a.writeIDs()
 	}})
 	if err != nil {
 		for i := range results {
@@ -64,6 +64,8 @@ type acceptance struct {
 	stored  []storedID
 	due     []dueDelivery
 	numbers []byte // of an event's webhooks
+	// given are the ids of stored events that emitters chose: they may give them again.
+	given map[eventID]uint64
 }
 
 type storedID struct {
@@ -96,7 +98,11 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 			deliveries: uint16(len(e.Targets)), tenant: t.number, id: e.ID,
 		}
 		if !e.New {
-			if known := a.known(&head); known != nil {
+			known, err := a.known(&head)
+			if err != nil {
+				return result, err
+			}
+			if known != nil {
 				result.Events[i] = *known
 				continue
 			}
@@ -109,29 +115,45 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 	return result, nil
 }
 
-// known gives the result for an event whose id is in the store, nil if it is not.
-func (a *acceptance) known(h *eventHead) *delivery.AcceptedEvent {
-	number := a.ids.get(idKey(h.tenant, h.id))
+// known gives the result for an event whose id is in the store, nil if it is not. It forgets
+// an id whose event has expired or is lost, so that a new one can have it.
+func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
+	number := a.number(h)
 	if number == nil {
-		return nil
+		return nil, nil
 	}
 	value := a.events.get(number)
-	if value == nil {
-		return nil
-	}
-	there, err := decodeEventHead(value)
-	if err != nil {
-		a.events.undecodable(number)
-		return nil
-	}
+	there, ok := isEventHead(value)
 	switch {
-	case there.expires <= a.txn.at.wall:
-		return nil
+	case value != nil && !ok:
+		a.events.undecodable(number)
+		fallthrough
+	case value == nil, there.expires <= a.txn.at.wall:
+		return nil, packedIDs.remove(a.ids, idKey(h.tenant, h.id))
 	case there.nonce == h.nonce && there.place == h.place:
-		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}
+		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}, nil
 	default:
-		return &delivery.AcceptedEvent{Duplicate: true}
+		return &delivery.AcceptedEvent{Duplicate: true}, nil
 	}
+}
+
+// number finds the key of an event by its id, nil if the store does not have it.
+func (a *acceptance) number(h *eventHead) []byte {
+	if number, ok := a.given[eventID{h.tenant, h.id}]; ok {
+		return number8(number)
+	}
+	number, _ := packedIDs.find(a.ids.bucket, idKey(h.tenant, h.id))
+	return number
+}
+
+// writeIDs writes the ids of the stored events.
+func (a *acceptance) writeIDs() error {
+	records := make([]byte, 0, packedIDs.size()*len(a.stored))
+	for _, e := range a.stored {
+		records = appendIDKey(records, e.tenant, e.id)
+		records = binary.BigEndian.AppendUint64(records, e.number)
+	}
+	return packedIDs.add(a.ids, records)
 }
 
 // event stores a new event with its deliveries.
@@ -141,6 +163,12 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		return err
 	}
 	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
+	if !e.New {
+		if a.given == nil {
+			a.given = make(map[eventID]uint64)
+		}
+		a.given[eventID{h.tenant, h.id}] = number
+	}
 	a.numbers = a.numbers[:0]
 	for _, target := range e.Targets {
 		w := t.webhooks[target.Webhook]
@@ -165,10 +193,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	}
 	key := number8(number)
 	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, a.numbers)
-	if err := a.events.put(key, a.txn.scratch); err != nil {
-		return err
-	}
-	return a.ids.put(idKey(h.tenant, h.id), key)
+	return a.events.put(key, a.txn.scratch)
 }
 
 // schedule remembers the events and puts their deliveries on the schedule. Sweep removes

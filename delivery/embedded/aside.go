@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"errors"
 	"slices"
 
@@ -86,13 +85,15 @@ func (a *aside) move() error {
 	case eventsNumber:
 		return a.event(key, value)
 	case idsNumber:
-		return a.eventID(key, value)
+		return a.eventIDs(key, value)
 	case pendingNumber:
 		return a.pending(key)
+	case deliveriesNumber:
+		return a.deliveries(key, value)
 	case requestsNumber:
 		return a.request(key, value)
 	case logNumber:
-		return a.logEntry(key, value)
+		return a.logEntry(key)
 	default:
 		return nil
 	}
@@ -100,12 +101,17 @@ func (a *aside) move() error {
 
 // keep moves a record to the bucket aside.
 func (a *aside) keep(in, key, sealed []byte) error {
-	to := append([]byte{bucketNumbers[string(in)]}, key...)
-	a.kept[string(to)] = true
-	if err := a.txn.journaled(asideBucket).put(to, append(number8(uint64(a.txn.at.wall)), sealed...)); err != nil {
+	if err := a.put(in, key, sealed); err != nil {
 		return err
 	}
 	return a.txn.journaled(in).delete(key)
+}
+
+// put puts a record into the bucket aside.
+func (a *aside) put(in, key, sealed []byte) error {
+	to := append([]byte{bucketNumbers[string(in)]}, key...)
+	a.kept[string(to)] = true
+	return a.txn.journaled(asideBucket).put(to, append(number8(uint64(a.txn.at.wall)), sealed...))
 }
 
 // event removes what refers to an event that cannot be read: nothing of it can be sent.
@@ -113,8 +119,8 @@ func (a *aside) event(key, value []byte) error {
 	if h, ok := isEventHead(value); ok { // which may be wrong
 		a.fields = append(a.fields, zap.Stringer("event_id", h.id))
 		id := idKey(h.tenant, h.id)
-		if number := a.txn.bucket(idsBucket).get(id); slices.Equal(number, key) {
-			if err := a.txn.journaled(idsBucket).delete(id); err != nil {
+		if number, _ := packedIDs.find(a.txn.bucket(idsBucket), id); slices.Equal(number, key) {
+			if err := packedIDs.remove(a.txn.journaled(idsBucket), id); err != nil {
 				return err
 			}
 		}
@@ -122,17 +128,34 @@ func (a *aside) event(key, value []byte) error {
 	if err := a.txn.flush(); err != nil {
 		return err
 	}
-	for _, in := range [][]byte{pendingBucket, deliveriesBucket} {
-		b := a.txn.bucket(in)
-		for _, k := range b.keysWith(key) {
-			if err := a.keep(in, k, slices.Clone(b.sealed(k))); err != nil {
-				return err
-			}
-			event, webhook := splitDeliveryKey(k)
-			a.unschedule(event, webhook)
+	b := a.txn.bucket(pendingBucket)
+	for _, k := range b.keysWith(key) {
+		if err := a.keep(pendingBucket, k, slices.Clone(b.sealed(k))); err != nil {
+			return err
+		}
+		event, webhook := splitDeliveryKey(k)
+		a.unschedule(event, webhook)
+	}
+	return a.ended(key)
+}
+
+// ended moves what is left of an event's deliveries that have ended.
+func (a *aside) ended(event []byte) error {
+	if len(event) != 8 {
+		return nil
+	}
+	var records []packedEntry
+	var keys []byte
+	packedDeliveries.eachWith(a.txn.bucket(deliveriesBucket), event, func(k, v []byte) {
+		records = append(records, packedEntry{slices.Clone(k), seal(nil, deliveriesNumber, k, v)})
+		keys = append(keys, k...)
+	})
+	for _, r := range records {
+		if err := a.put(deliveriesBucket, r.key, r.value); err != nil {
+			return err
 		}
 	}
-	return nil
+	return packedDeliveries.remove(a.txn.journaled(deliveriesBucket), keys)
 }
 
 // keysWith gives the keys that begin with a prefix, those of unreadable records included.
@@ -155,18 +178,6 @@ func (a *aside) unschedule(event uint64, number uint32) {
 			state.unschedule(w, event, now)
 		}
 	})
-}
-
-// eventID writes anew which event has an id, if the event says so, too.
-func (a *aside) eventID(key, number []byte) error {
-	if len(number) != 8 {
-		return nil
-	}
-	h, ok := isEventHead(a.txn.bucket(eventsBucket).get(number))
-	if !ok || string(idKey(h.tenant, h.id)) != string(key) {
-		return nil
-	}
-	return a.txn.journaled(idsBucket).put(key, number)
 }
 
 // pending makes a delivery due whose state is lost, as if it had not been tried. If there is
@@ -210,35 +221,5 @@ func (a *aside) request(key, value []byte) error {
 		return nil
 	}
 	a.fields = append(a.fields, zap.Stringer("event_id", h.event))
-	places := h.logPlaces(uuid.UUID(key))
-	return removeFromLog(a.txn.journaled(logBucket), places[:])
-}
-
-// logEntry adds to the log anew what the entry may have had: all rows of the spans of the
-// ids that are in it, right or wrong, which the log has not.
-func (a *aside) logEntry(key, value []byte) error {
-	log := a.txn.journaled(logBucket)
-	spans := make(map[int64]bool)
-	var lost []logPlace
-	for _, id := range appendIDs(nil, key, value) {
-		span := spanOf(id)
-		if spans[span] {
-			continue
-		}
-		spans[span] = true
-		from, end := firstOfSpan(span), firstOfSpan(span+1)
-		c := a.txn.bucket(requestsBucket).cursor()
-		for k, v := c.Seek(from[:]); len(k) == idSize && bytes.Compare(k, end[:]) < 0; k, v = c.Next() {
-			h, ok := isRowHead(v)
-			if !ok {
-				continue
-			}
-			for _, p := range h.logPlaces(uuid.UUID(k)) {
-				if !isInLog(log.bucket, &p) {
-					lost = append(lost, p)
-				}
-			}
-		}
-	}
-	return addToLog(log, lost)
+	return packedLog.remove(a.txn.journaled(logBucket), h.appendLogKeys(nil, uuid.UUID(key)))
 }

@@ -192,12 +192,13 @@ var bucketNumbers = func() map[string]byte {
 }()
 
 var (
-	metaNumber     = bucketNumbers[string(metaBucket)]
-	tenantsNumber  = bucketNumbers[string(tenantsBucket)]
-	webhooksNumber = bucketNumbers[string(webhooksBucket)]
-	eventsNumber   = bucketNumbers[string(eventsBucket)]
-	idsNumber      = bucketNumbers[string(idsBucket)]
-	pendingNumber  = bucketNumbers[string(pendingBucket)]
-	requestsNumber = bucketNumbers[string(requestsBucket)]
-	logNumber      = bucketNumbers[string(logBucket)]
+	metaNumber       = bucketNumbers[string(metaBucket)]
+	tenantsNumber    = bucketNumbers[string(tenantsBucket)]
+	webhooksNumber   = bucketNumbers[string(webhooksBucket)]
+	eventsNumber     = bucketNumbers[string(eventsBucket)]
+	idsNumber        = bucketNumbers[string(idsBucket)]
+	pendingNumber    = bucketNumbers[string(pendingBucket)]
+	deliveriesNumber = bucketNumbers[string(deliveriesBucket)]
+	requestsNumber   = bucketNumbers[string(requestsBucket)]
+	logNumber        = bucketNumbers[string(logBucket)]
 )

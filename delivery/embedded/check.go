@@ -182,10 +182,14 @@ func isReadable(number byte, k, value []byte) bool {
 		_, _, err = decodeWebhook(value)
 	case eventsNumber:
 		_, err = decodeEvent("", value)
-	case pendingNumber, bucketNumbers[string(deliveriesBucket)]:
+	case pendingNumber:
 		_, err = record.DecodeDelivery(value)
+	case idsNumber:
+		return packedIDs.isWhole(k, value)
+	case deliveriesNumber:
+		return packedDeliveries.isWhole(k, value)
 	case logNumber:
-		return len(value)%idSize == 0
+		return packedLog.isWhole(k, value)
 	case requestsNumber:
 		if len(k) != 16 {
 			return false

@@ -28,7 +28,7 @@ func TestCheckWhole(t *testing.T) {
 	for _, when := range []string{"killed", "killed after a commit"} {
 		database, journal := abandon(t, s.Store)
 		folder := left(t, database, journal)
-		if report := checked(t, folder); len(report.Damages) > 0 || report.Records < 1400 {
+		if report := checked(t, folder); len(report.Damages) > 0 || report.Records < 800 {
 			t.Errorf("%s: %d records, %q", when, report.Records, report.Damages)
 		}
 		wantFiles(t, folder, database, journal)

@@ -36,7 +36,7 @@ func (s *Store) complete(outcomes []delivery.Outcome) error {
 			store: s, txn: t, ahead: ahead,
 			ids: t.journaled(idsBucket), pending: t.rising(pendingBucket), deliveries: t.rising(deliveriesBucket),
 			requests: t.rising(requestsBucket), log: t.rising(logBucket),
-			logged:  make([]logPlace, 0, 2*len(outcomes)),
+			logged: make([]byte, 0, 2*logKeySize*len(outcomes)), ended: make([]byte, 0, packedDeliveries.size()*len(outcomes)),
 			settled: make([]settled, 0, len(outcomes)), written: make([]follow.Item, 0, len(outcomes)),
 		}
 		t.committed, t.undo = append(t.committed, c.committed), append(t.undo, c.undo)
@@ -45,7 +45,7 @@ func (s *Store) complete(outcomes []delivery.Outcome) error {
 				return err
 			}
 		}
-		return addToLog(c.log, c.logged)
+		return errors.Join(c.writeEnded(), packedLog.add(c.log, c.logged))
 	})
 }
 
@@ -55,9 +55,10 @@ type completion struct {
 	txn                                     *txn
 	ahead                                   int64
 	ids, pending, deliveries, requests, log *journaled
-	logged                                  []logPlace // the rows that are new
 	settled                                 []settled
-	written                                 []follow.Item // the same
+	written                                 []follow.Item // the rows that are new
+	// Records to pack: of the log, and of deliveries that were pending.
+	logged, ended []byte
 }
 
 // settled is a delivery that an outcome ends or reschedules, with its due times before and
@@ -102,8 +103,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 		return err
 	}
 	c.txn.count(&head, r)
-	places := head.logPlaces(r.ID)
-	c.logged = append(c.logged, places[:]...)
+	c.logged = head.appendLogKeys(c.logged, r.ID)
 	c.written = append(c.written, follow.Item{Tenant: w.tenant.name, ID: r.ID})
 	return nil
 }
@@ -150,6 +150,9 @@ func (c *completion) holding(o *delivery.Outcome, w *webhook) (event uint64, ok 
 
 // find looks up the delivery of an outcome.
 func (c *completion) find(o *delivery.Outcome, w *webhook) (d current, err error) {
+	if err := c.writeEnded(); err != nil {
+		return current{}, err
+	}
 	eventKey, err := c.event(o, w)
 	if eventKey == nil || err != nil {
 		return current{}, err
@@ -158,7 +161,7 @@ func (c *completion) find(o *delivery.Outcome, w *webhook) (d current, err error
 	key := deliveryKey(d.event, w.number)
 	value := c.pending.get(key)
 	if d.scheduled = value != nil; !d.scheduled {
-		if value = c.deliveries.get(key); value == nil {
+		if value, _ = packedDeliveries.find(c.deliveries.bucket, key); value == nil {
 			// A test, a delivery whose webhook did not exist when its event was accepted,
 			// or one whose record is lost.
 			d.scheduled = c.isScheduled(w, d.event)
@@ -175,7 +178,7 @@ func (c *completion) find(o *delivery.Outcome, w *webhook) (d current, err error
 // is lost, the event is one of those whose deliveries the lease holds.
 func (c *completion) event(o *delivery.Outcome, w *webhook) ([]byte, error) {
 	id := idKey(w.tenant.number, o.Request.EventID)
-	if key := c.ids.get(id); key != nil {
+	if key, ok := packedIDs.find(c.ids.bucket, id); ok {
 		return key, nil
 	}
 	events := c.txn.bucket(eventsBucket)
@@ -215,12 +218,18 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, d *current, head 
 	if d.scheduled && !ends {
 		return c.pending.put(key, c.txn.scratch)
 	}
-	if d.scheduled {
-		if err := c.pending.delete(key); err != nil {
-			return err
-		}
+	if !d.scheduled {
+		return packedDeliveries.set(c.deliveries, key, c.txn.scratch)
 	}
-	return c.deliveries.put(key, c.txn.scratch)
+	c.ended = append(append(c.ended, key...), c.txn.scratch...)
+	return c.pending.delete(key)
+}
+
+// writeEnded writes the deliveries that have ended.
+func (c *completion) writeEnded() error {
+	ended := c.ended
+	c.ended = c.ended[:0]
+	return packedDeliveries.add(c.deliveries, ended)
 }
 
 func statusOf(ok, ends bool) byte {

@@ -22,12 +22,13 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 			return err
 		}
 		e = found
+		ended := endedOf(tx, number)
 		for _, webhook := range e.targets {
 			ref, ok := s.reference(webhook)
 			if !ok {
 				continue
 			}
-			if d, ok := s.stateOfDelivery(tx, number, e.test, webhook); ok {
+			if d, ok := s.stateOfDelivery(tx, number, e.test, webhook, ended); ok {
 				deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 			}
 		}
@@ -48,8 +49,8 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 	if t == nil {
 		return 0, nil, delivery.ErrNotFound
 	}
-	number := tx.bucket(idsBucket).get(idKey(t.number, id))
-	if number == nil {
+	number, ok := packedIDs.find(tx.bucket(idsBucket), idKey(t.number, id))
+	if !ok {
 		return 0, nil, delivery.ErrNotFound
 	}
 	value := tx.bucket(eventsBucket).get(number)
@@ -70,21 +71,33 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 
 func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }
 
+// endedDeliveries are the deliveries of an event that are not pending, by the numbers of their
+// webhooks.
+type endedDeliveries map[uint32]record.Delivery
+
+// endedOf reads the deliveries of an event that are not pending.
+func endedOf(tx *view, event uint64) endedDeliveries {
+	ended := make(endedDeliveries)
+	packedDeliveries.eachWith(tx.bucket(deliveriesBucket), number8(event), func(key, value []byte) {
+		_, webhook := splitDeliveryKey(key)
+		ended[webhook], _ = record.DecodeDelivery(value) // it has the right length
+	})
+	return ended
+}
+
 // stateOfDelivery reads where a delivery stands. It reports false for one that has ended
 // if the record of how it did is lost.
-func (s *Store) stateOfDelivery(tx *view, event uint64, test bool, webhook uint32) (record.Delivery, bool) {
-	key := deliveryKey(event, webhook)
-	for _, name := range [][]byte{pendingBucket, deliveriesBucket} {
-		b := tx.bucket(name)
-		value := b.get(key)
-		if value == nil {
-			continue
-		}
+func (s *Store) stateOfDelivery(tx *view, event uint64, test bool, webhook uint32, ended endedDeliveries) (record.Delivery, bool) {
+	key, pending := deliveryKey(event, webhook), tx.bucket(pendingBucket)
+	if value := pending.get(key); value != nil {
 		d, err := record.DecodeDelivery(value)
 		if err == nil {
 			return d, true
 		}
-		b.undecodable(key)
+		pending.undecodable(key)
+	}
+	if d, ok := ended[webhook]; ok {
+		return d, true
 	}
 	return record.Delivery{Status: record.Pending}, test || s.isScheduled(event, webhook)
 }

@@ -105,8 +105,9 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {
 		Event: e.Event, Expires: record.Time(head.expires),
 		Nonce: head.nonce, Place: int(head.place), Test: e.test,
 	}
+	ended := endedOf(tx, eventNumber(k))
 	for _, webhook := range e.targets {
-		if d, ok := s.delivery(tx, e, eventNumber(k), webhook); ok {
+		if d, ok := s.delivery(tx, e, eventNumber(k), webhook, ended); ok {
 			stored.Deliveries = append(stored.Deliveries, d)
 		}
 	}
@@ -114,8 +115,8 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {
 }
 
 // delivery reads a delivery, if its webhook exists.
-func (s *export) delivery(tx *view, e *storedEvent, event uint64, webhook uint32) (d delivery.StoredDelivery, ok bool) {
-	state, ok := s.stateOfDelivery(tx, event, e.test, webhook)
+func (s *export) delivery(tx *view, e *storedEvent, event uint64, webhook uint32, ended endedDeliveries) (d delivery.StoredDelivery, ok bool) {
+	state, ok := s.stateOfDelivery(tx, event, e.test, webhook, ended)
 	if !ok {
 		return d, false
 	}

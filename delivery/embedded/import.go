@@ -90,7 +90,11 @@ func (i *importing) events(all []delivery.StoredEvent) error {
 			received: e.ReceivedAt.UnixMilli(), expires: e.Expires.UnixMilli(),
 			nonce: e.Nonce, place: uint16(e.Place), tenant: t.number, id: e.ID,
 		}
-		if a.known(&head) != nil {
+		known, err := a.known(&head)
+		if err != nil {
+			return err
+		}
+		if known != nil {
 			continue
 		}
 		if err := i.event(&a, t, &head, e); err != nil {
@@ -167,7 +171,7 @@ func (i *importing) numberFor(events *journaled, received int64) (uint64, error)
 
 func (i *importing) requests(all []delivery.StoredRequest) error {
 	requests := i.txn.journaled(requestsBucket)
-	var logged []logPlace
+	var logged []byte
 	for n := range all {
 		r := &all[n].Request
 		w := i.store.state.webhook(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID})
@@ -187,9 +191,8 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			return err
 		}
 		i.txn.count(&head, r)
-		places := head.logPlaces(r.ID)
-		logged = append(logged, places[:]...)
+		logged = head.appendLogKeys(logged, r.ID)
 		i.added++
 	}
-	return addToLog(i.txn.journaled(logBucket), logged)
+	return packedLog.add(i.txn.journaled(logBucket), logged)
 }

@@ -23,15 +23,15 @@ import (
 //	            number of its tenant (4)
 //	types       event type → number (4)
 //	events      number (8) → the event: see record.go
-//	ids         number of the tenant (4), event id → number of the event (8)
+//	ids         number of the tenant (4), event id → number of the event (8); packed
 //	pending     number of the event (8), of the webhook (4) → the delivery, or
 //	            nothing before its first request
 //	deliveries  number of the event (8), of the webhook (4) → a delivery that is no
-//	            longer pending, or never was on the schedule
+//	            longer pending, or never was on the schedule; packed
 //	requests    request id → the row of the log: see record.go
 //	log         't' and number of the tenant (4) or 'w' and number of the webhook
 //	            (4), number of the event type (4), 1 for success or 0 (1), request
-//	            id → other request ids (16 each): see log.go
+//	            id → nothing; packed
 //	stats       slice of 5 minutes (4), number of the tenant (4), bucket of the
 //	            duration (4), 1 for success or 0 (1) → how many requests (8)
 //	strips      hour (4), numbers of the tenant (4) and of the webhook (4), 1 for
@@ -39,9 +39,10 @@ import (
 //	aside       number of a bucket (1), key → what could not be read there: when it was
 //	            set aside (8), the value as it was
 //
+// Packed records are several in an entry: see packed.go.
 // Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
 // Layout 1 had none, and neither aside nor the names of tenants in the records of webhooks.
-// Layout 2 had one request for each key of log. Its files are read as they are.
+// Layout 2 had one record for each key. Its files are read as they are.
 //
 // Events, pending, deliveries and requests grow at the end and shrink at the beginning,
 // whatever ids the emitters choose, so that they stay cheap however large they are.
@@ -100,8 +101,11 @@ func splitDeliveryKey(k []byte) (event uint64, webhook uint32) {
 }
 
 func idKey(tenant uint32, id uuid.UUID) []byte {
-	b := binary.BigEndian.AppendUint32(make([]byte, 0, 20), tenant)
-	return append(b, id[:]...)
+	return appendIDKey(make([]byte, 0, 20), tenant, id)
+}
+
+func appendIDKey(b []byte, tenant uint32, id uuid.UUID) []byte {
+	return append(binary.BigEndian.AppendUint32(b, tenant), id[:]...)
 }
 
 // scope says whose log it is: a tenant's or a webhook's.
@@ -114,6 +118,19 @@ func newScope(kind byte, n uint32) scope {
 	s := scope{kind}
 	binary.BigEndian.PutUint32(s[1:], n)
 	return s
+}
+
+const (
+	kindSize   = len(scope{}) + 4 + 1 // of what precedes the id in a key of log
+	logKeySize = kindSize + idSize
+)
+
+// appendLogKey appends a key of log to b.
+func appendLogKey(b []byte, of scope, eventType uint32, success bool, id uuid.UUID) []byte {
+	b = append(b, of[:]...)
+	b = binary.BigEndian.AppendUint32(b, eventType)
+	b = append(b, boolByte(success))
+	return append(b, id[:]...)
 }
 
 func boolByte(b bool) byte {

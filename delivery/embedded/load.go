@@ -202,7 +202,7 @@ func (s *Store) reconcile(t *txn, from []byte) (next []byte, err error) {
 		}
 		for _, number := range e.targets {
 			key := deliveryKey(eventNumber(k), number)
-			if s.state.byNumber[number] == nil || t.bucket(pendingBucket).sealed(key) != nil || t.bucket(deliveriesBucket).sealed(key) != nil {
+			if s.state.byNumber[number] == nil || t.bucket(pendingBucket).sealed(key) != nil || packedDeliveries.mayHave(t.bucket(deliveriesBucket), key) {
 				continue
 			}
 			s.log.Error("the state of a delivery is lost: it is sent as if it had not been tried",

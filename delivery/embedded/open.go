@@ -260,7 +260,7 @@ func (s *Store) prepare(ctx context.Context) error {
 }
 
 // raiseLayout makes a file of layout 2 one of layout 3, so that an earlier version, which would
-// not see all of the log, refuses it. That can wait until the disk is no longer full.
+// not see packed records, refuses it. That can wait until the disk is no longer full.
 func (s *Store) raiseLayout() error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))

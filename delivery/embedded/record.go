@@ -188,10 +188,8 @@ func isRowHead(b []byte) (rowHead, bool) {
 	return h, err == nil
 }
 
-// logPlaces are where a row is in the log: under its tenant and under its webhook.
-func (h *rowHead) logPlaces(id uuid.UUID) [2]logPlace {
-	return [2]logPlace{
-		newLogPlace(tenantScope(h.tenant), h.eventType, h.success, id),
-		newLogPlace(webhookScope(h.webhook), h.eventType, h.success, id),
-	}
+// appendLogKeys appends the keys of a row in the log to b: its tenant's and its webhook's.
+func (h *rowHead) appendLogKeys(b []byte, id uuid.UUID) []byte {
+	b = appendLogKey(b, tenantScope(h.tenant), h.eventType, h.success, id)
+	return appendLogKey(b, webhookScope(h.webhook), h.eventType, h.success, id)
 }

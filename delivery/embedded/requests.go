@@ -241,14 +241,14 @@ func (k *logKind) next(first uuid.UUID) bool {
 
 // readSpan reads the next entries, which have the rows of one span.
 func (k *logKind) readSpan() {
-	var span int64
+	var span uint64
 	for len(k.key) == logKeySize && bytes.HasPrefix(k.key, k.prefix) {
-		at := spanOf(uuid.UUID(k.key[kindSize:]))
+		at := packedLog.span(k.key)
 		if len(k.left) > 0 && at != span {
 			break
 		}
 		span = at
-		k.left = appendIDs(k.left, k.key, k.value)
+		packedLog.each(k.key, k.value, func(key, _ []byte) { k.left = append(k.left, uuid.UUID(key[kindSize:])) })
 		k.key, k.value = k.entries.Prev()
 	}
 	slices.SortFunc(k.left, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
@@ -290,12 +290,13 @@ func (p *pageReader) ofEvent() error {
 		return nil
 	}
 	var ids []uuid.UUID
+	ended := endedOf(p.tx, number)
 	for _, webhook := range e.targets {
 		ref, ok := p.store.reference(webhook)
 		if !ok || p.filter.WebhookID != uuid.Nil && ref.ID != p.filter.WebhookID {
 			continue
 		}
-		ids = p.ofDelivery(number, webhook, ids)
+		ids = p.ofDelivery(number, webhook, ended, ids)
 	}
 	ids, p.page.Next = p.filter.Newest(ids)
 	for _, id := range ids {
@@ -312,8 +313,8 @@ func (p *pageReader) ofEvent() error {
 }
 
 // ofDelivery adds the requests of one delivery that have the status asked for.
-func (p *pageReader) ofDelivery(event uint64, webhook uint32, ids []uuid.UUID) []uuid.UUID {
-	d, _ := p.store.stateOfDelivery(p.tx, event, false, webhook)
+func (p *pageReader) ofDelivery(event uint64, webhook uint32, ended endedDeliveries, ids []uuid.UUID) []uuid.UUID {
+	d, _ := p.store.stateOfDelivery(p.tx, event, false, webhook, ended)
 	requests := p.tx.bucket(requestsBucket)
 	id := d.Last
 	for range delivery.MaxRequestsOfDelivery {

@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -32,10 +33,10 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		if err := step.requests(oldest); err != nil {
 			return err
 		}
-		if err := removeFromLog(t.journaled(logBucket), step.unlogged); err != nil {
+		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
 			return err
 		}
-		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
+		if err := step.packed(); err != nil {
 			return err
 		}
 		if err := step.counts(); err != nil {
@@ -60,7 +61,8 @@ type sweep struct {
 	store       *Store
 	txn         *txn
 	keys, bytes int
-	unlogged    []logPlace // of the rows that were removed
+	// The keys of packed records to remove.
+	log, deliveries, ids []byte
 }
 
 // done reports whether the step has done as much as it may.
@@ -117,7 +119,7 @@ func (s *sweep) deleted() error {
 func (s *sweep) rowsOf(of scope) (ids []uuid.UUID) {
 	c := s.txn.bucket(logBucket).cursor()
 	for k, v := c.Seek(of[:]); bytes.HasPrefix(k, of[:]) && s.keys+len(ids) < sweepKeys; k, v = c.Next() {
-		ids = appendIDs(ids, k, v)
+		packedLog.each(k, v, func(key, _ []byte) { ids = append(ids, uuid.UUID(key[kindSize:])) })
 	}
 	return ids
 }
@@ -161,9 +163,8 @@ func (s *sweep) request(id uuid.UUID) error {
 		s.txn.bucket(requestsBucket).undecodable(id[:])
 		return nil
 	}
-	places := h.logPlaces(id)
-	s.unlogged = append(s.unlogged, places[:]...)
-	s.keys += len(places)
+	s.log = h.appendLogKeys(s.log, id)
+	s.keys += 2
 	return s.remove(requestsBucket, id[:])
 }
 
@@ -193,25 +194,37 @@ func (s *sweep) events(oldest int64) error {
 // event removes one event, or a part of it if it has more deliveries than the step may
 // remove.
 func (s *sweep) event(key []byte, head *eventHead) error {
-	for _, bucket := range [][]byte{pendingBucket, deliveriesBucket} {
-		keys := s.keysFrom(bucket, key)
-		if err := s.remove(bucket, keys...); err != nil {
-			return err
-		}
-		for _, k := range keys {
-			s.forget(splitDeliveryKey(k))
-		}
+	pending := s.keysFrom(pendingBucket, key)
+	if err := s.remove(pendingBucket, pending...); err != nil {
+		return err
 	}
+	for _, k := range pending {
+		s.forget(splitDeliveryKey(k))
+	}
+	packedDeliveries.eachWith(s.txn.bucket(deliveriesBucket), key, func(k, _ []byte) {
+		if !s.full() {
+			s.deliveries = append(s.deliveries, k...)
+			s.keys++
+		}
+	})
 	if s.full() {
 		return nil // the next step finds the event again
 	}
 	id := idKey(head.tenant, head.id)
-	if bytes.Equal(s.txn.bucket(idsBucket).get(id), key) { // the id may have been reused
-		if err := s.remove(idsBucket, id); err != nil {
-			return err
-		}
+	if number, _ := packedIDs.find(s.txn.bucket(idsBucket), id); bytes.Equal(number, key) { // the id may have been reused
+		s.ids = append(s.ids, id...)
+		s.keys++
 	}
 	return s.remove(eventsBucket, key)
+}
+
+// packed removes packed records.
+func (s *sweep) packed() error {
+	return errors.Join(
+		packedLog.remove(s.txn.journaled(logBucket), s.log),
+		packedDeliveries.remove(s.txn.journaled(deliveriesBucket), s.deliveries),
+		packedIDs.remove(s.txn.journaled(idsBucket), s.ids),
+	)
 }
 
 // forget removes a delivery from the schedule.

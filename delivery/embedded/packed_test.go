@@ -18,7 +18,7 @@ import (
 func loggedRows(v *view) (ids []uuid.UUID) {
 	c := v.bucket(logBucket).cursor()
 	for k, value := c.First(); k != nil; k, value = c.Next() {
-		ids = appendIDs(ids, k, value)
+		packedLog.each(k, value, func(key, _ []byte) { ids = append(ids, uuid.UUID(key[kindSize:])) })
 	}
 	return ids
 }
@@ -79,7 +79,7 @@ func TestLogEntries(t *testing.T) {
 					return err
 				}
 			}
-			return removeFromLog(tx.journaled(logBucket), step.unlogged)
+			return step.packed()
 		}); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func wantPages(t *testing.T, s *Store, outcomes []delivery.Outcome) {
 	}
 }
 
-// TestLayout2 opens the files of a version whose log had a key for each row.
+// TestLayout2 opens the files of a version that had a key for each record.
 func TestLayout2(t *testing.T) {
 	folder := layout2(t)
 	if report := checked(t, folder); len(report.Damages) > 0 {
