@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"cmp"
-	"container/heap"
 	"math"
 	"slices"
 )
@@ -15,7 +14,9 @@ const never = math.MaxInt64
 const smallSchedule = 8
 
 // schedule has a webhook's pending deliveries, in order of their due times: it is a heap
-// that knows the place of each. A delivery takes some 60 bytes.
+// that knows the place of each. Those that are due at no time have none in the heap. A
+// delivery takes some 60 bytes. Package heap would change the places of two deliveries for each
+// step that one takes.
 type schedule struct {
 	heap   []entry
 	places map[uint64]int32
@@ -28,31 +29,57 @@ type entry struct {
 	event uint64
 }
 
-func (s *schedule) Len() int { return len(s.heap) }
+// dueNever is the place of a delivery that is due at no time.
+const dueNever = -1
 
-func (s *schedule) Less(i, j int) bool {
-	a, b := &s.heap[i], &s.heap[j]
-	return a.due < b.due || a.due == b.due && a.event < b.event
+func (s *schedule) Len() int { return len(s.places) }
+
+func (e entry) isBefore(other entry) bool {
+	return e.due < other.due || e.due == other.due && e.event < other.event
 }
 
-func (s *schedule) Swap(i, j int) {
-	s.heap[i], s.heap[j] = s.heap[j], s.heap[i]
-	s.places[s.heap[i].event], s.places[s.heap[j].event] = int32(i), int32(j)
+func (s *schedule) put(i int, e entry) {
+	s.heap[i] = e
+	s.places[e.event] = int32(i)
 }
 
-// Push is for the heap package.
-func (s *schedule) Push(x any) {
-	e := x.(entry)
-	s.places[e.event] = int32(len(s.heap))
+// fix finds the place for an entry, from a place that is free.
+func (s *schedule) fix(i int, e entry) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !e.isBefore(s.heap[parent]) {
+			break
+		}
+		s.put(i, s.heap[parent])
+		i = parent
+	}
+	for {
+		child := 2*i + 1
+		if child+1 < len(s.heap) && s.heap[child+1].isBefore(s.heap[child]) {
+			child++
+		}
+		if child >= len(s.heap) || !s.heap[child].isBefore(e) {
+			break
+		}
+		s.put(i, s.heap[child])
+		i = child
+	}
+	s.put(i, e)
+}
+
+func (s *schedule) push(e entry) {
 	s.heap = append(s.heap, e)
+	s.fix(len(s.heap)-1, e)
 }
 
-// Pop is for the heap package.
-func (s *schedule) Pop() any {
-	last := s.heap[len(s.heap)-1]
+// free takes the entry at a place off the heap. The caller must see to the delivery's place.
+func (s *schedule) free(i int) entry {
+	e, last := s.heap[i], s.heap[len(s.heap)-1]
 	s.heap = s.heap[:len(s.heap)-1]
-	delete(s.places, last.event)
-	return last
+	if i < len(s.heap) {
+		s.fix(i, last)
+	}
+	return e
 }
 
 // index makes a schedule of the entries in its heap, which may be in any order.
@@ -71,22 +98,30 @@ func (s *schedule) index() {
 
 // set adds a delivery, or changes its due time.
 func (s *schedule) set(event uint64, due int64) {
-	if i, ok := s.places[event]; ok {
-		s.heap[i].due = due
-		heap.Fix(s, int(i))
-		return
-	}
 	if s.places == nil {
 		s.places = make(map[uint64]int32)
 	}
-	heap.Push(s, entry{due, event})
+	i, ok := s.places[event]
+	inHeap := ok && i != dueNever
+	switch {
+	case due == never:
+		if inHeap {
+			s.free(int(i))
+		}
+		s.places[event] = dueNever
+	case inHeap:
+		s.fix(int(i), entry{due, event})
+	default:
+		s.push(entry{due, event})
+	}
 }
 
 func (s *schedule) remove(event uint64) {
-	if i, ok := s.places[event]; ok {
-		heap.Remove(s, int(i))
+	if i, ok := s.places[event]; ok && i != dueNever {
+		s.free(int(i))
 	}
-	if len(s.heap) == 0 && cap(s.heap) > smallSchedule {
+	delete(s.places, event)
+	if len(s.places) == 0 && cap(s.heap) > smallSchedule {
 		s.heap, s.places = nil, nil // maps do not shrink
 	}
 }
@@ -94,10 +129,14 @@ func (s *schedule) remove(event uint64) {
 // due is when a delivery is due; ok is false if it is not pending.
 func (s *schedule) due(event uint64) (due int64, ok bool) {
 	i, ok := s.places[event]
-	if !ok {
+	switch {
+	case !ok:
 		return 0, false
+	case i == dueNever:
+		return never, true
+	default:
+		return s.heap[i].due, true
 	}
-	return s.heap[i].due, true
 }
 
 // first is when the first delivery is due.
@@ -112,11 +151,11 @@ func (s *schedule) first() int64 {
 func (s *schedule) take(n int, now, leaseEnd int64) []entry {
 	var taken []entry
 	for len(taken) < n && s.first() <= now {
-		taken = append(taken, heap.Pop(s).(entry))
+		taken = append(taken, s.free(0))
 	}
 	// Only now, since a lease may have ended already, and they would be taken again.
 	for _, e := range taken {
-		heap.Push(s, entry{leaseEnd, e.event})
+		s.push(entry{leaseEnd, e.event})
 	}
 	return taken
 }

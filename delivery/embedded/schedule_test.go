@@ -34,3 +34,42 @@ func TestScheduleIndex(t *testing.T) {
 		t.Error("an empty schedule has a delivery")
 	}
 }
+
+// TestScheduleRandom compares a schedule with a map, by which it is right.
+func TestScheduleRandom(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	var s schedule
+	want := make(map[uint64]int64)
+	for range 20_000 {
+		event := random.Uint64N(100)
+		switch random.IntN(10) {
+		case 0, 1, 2:
+			s.remove(event)
+			delete(want, event)
+		case 3, 4:
+			s.set(event, never)
+			want[event] = never
+		case 5:
+			for _, e := range s.take(3, 500, 700) {
+				if want[e.event] != e.due || e.due > 500 {
+					t.Fatalf("%+v was taken, which is due at %d", e, want[e.event])
+				}
+				want[e.event] = 700
+			}
+		default:
+			due := random.Int64N(1000)
+			s.set(event, due)
+			want[event] = due
+		}
+		first := int64(never)
+		for event, due := range want {
+			first = min(first, due)
+			if got, ok := s.due(event); !ok || got != due {
+				t.Fatalf("%d is due at %d, %t, want %d", event, got, ok, due)
+			}
+		}
+		if s.first() != first || s.Len() != len(want) {
+			t.Fatalf("%d deliveries, the first is due at %d, want %d and %d", s.Len(), s.first(), len(want), first)
+		}
+	}
+}

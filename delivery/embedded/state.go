@@ -89,8 +89,8 @@ func (s *state) removeWebhook(w *webhook) {
 	delete(w.tenant.webhooks, w.record.ID)
 	delete(s.byNumber, w.number)
 	s.gone[w.number] = nil
-	for _, e := range w.schedule.heap {
-		s.gone[w.number] = append(s.gone[w.number], e.event)
+	for event := range w.schedule.places {
+		s.gone[w.number] = append(s.gone[w.number], event)
 	}
 }
 
