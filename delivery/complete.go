@@ -108,19 +108,20 @@ func (e *Engine) completeLater(p *partition, f *finished) {
 
 // tryComplete writes a batch of outcomes and returns those that could not be written.
 func (e *Engine) tryComplete(p *partition, batch []*finished) (failed []*finished) {
-	outcomes := make([]Outcome, len(batch))
 	// The store's clock may have been set since the requests ended.
 	now := e.store.Now()
-	for i, f := range batch {
-		outcomes[i] = f.outcome
+	p.writing = p.writing[:0]
+	for _, f := range batch {
+		p.writing = append(p.writing, f.outcome)
 		if !f.retryAt.IsZero() {
-			outcomes[i].RetryAt = now.Add(time.Until(f.retryAt))
+			p.writing[len(p.writing)-1].RetryAt = now.Add(time.Until(f.retryAt))
 		}
 	}
+	defer clear(p.writing) // it is large, and kept for the next batch
 	ctx, cancel := context.WithTimeout(e.alive, completeTime)
 	defer cancel()
 	began := time.Now()
-	errs := e.store.Complete(ctx, outcomes)
+	errs := e.store.Complete(ctx, p.writing)
 	for i, err := range errs {
 		if err == nil {
 			continue

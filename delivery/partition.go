@@ -17,6 +17,7 @@ type partition struct {
 	webhooks webhookCache // of its tenants
 	accepts  groupcommit.Group[*emission]
 	outcomes groupcommit.Group[*finished]
+	writing  []Outcome // what outcomes is writing
 	// completeAgain is how long to wait after no outcome of a batch could be written.
 	completeAgain backoff.Backoff
 	wrote         time.Time // when outcomes were last written

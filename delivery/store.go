@@ -77,7 +77,8 @@ type Store interface {
 	Claim(ctx context.Context, partition int, room Room) (Claimed, error)
 	// Complete writes one row of the log per outcome and ends or reschedules its
 	// delivery. Outcomes of webhooks that are gone are dropped. The errors are in the
-	// order of the outcomes; none at all means that there are none.
+	// order of the outcomes; none at all means that there are none. The slice of outcomes
+	// is the engine's, and has others after that.
 	Complete(ctx context.Context, outcomes []Outcome) []error
 	// Release hands back deliveries whose send did not start or did not end:
 	// they are due at once, their attempts unchanged.
