@@ -58,12 +58,17 @@ func New(c *Config) *Sender {
 	return s
 }
 
+// noHeaderTable leaves no room for a header in the table by which HTTP/2 compresses them: each
+// signature is another one, and would go in and drive out the others, which costs both ends
+// more than it saves. Zero would mean the default.
+const noHeaderTable = 1
+
 // newTransport makes what speaks HTTP/2, and to proxies, for us.
 func (s *Sender) newTransport() *http.Transport {
 	return &http.Transport{
 		TLSClientConfig:        s.tls.Clone(), // which it changes
 		ForceAttemptHTTP2:      true,
-		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout, MaxEncoderHeaderTableSize: noHeaderTable},
 		DisableCompression:     true, // the log keeps what was sent, as it was sent
 		MaxResponseHeaderBytes: maxResponseHeader,
 	}
