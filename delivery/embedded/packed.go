@@ -25,8 +25,9 @@ type packing struct {
 // maxEntry is how long the value of an entry may be: a page of the database holds several.
 const maxEntry = 900
 
-// spanBits is how many bits of the milliseconds differ within a span: it has 64 of them.
-const spanBits = 6
+// spanBits is how many bits of the milliseconds differ within a span: it has 16 of them.
+// A page of the log reads and sorts whole spans.
+const spanBits = 4
 
 var (
 	packedLog        = packing{key: logKeySize, shared: kindSize, shift: 16 + spanBits}
