@@ -1,5 +1,7 @@
 package main
 
+import "slices"
+
 // figures are what was measured in a workload with a store, by name.
 type figures map[figure]float64
 
@@ -25,10 +27,16 @@ const (
 	aloneP99  figure = "without hanging p99, ms"
 	aloneP999 figure = "without hanging p99.9, ms"
 
-	cpuBench  figure = "CPU of bench, s per 1,000"
-	cpuCaddy  figure = "CPU of Caddy, s per 1,000"
-	cpuRedis  figure = "CPU of Redis, s per 1,000"
-	allocated figure = "allocated in Caddy, bytes each"
+	cpuBench    figure = "CPU of bench, s per 1,000"
+	cpuCaddy    figure = "CPU of Caddy, s per 1,000"
+	cpuRedis    figure = "CPU of Redis, s per 1,000"
+	cpuThread   figure = "CPU of Redis's thread, s per 1,000"
+	cpuScripts  figure = "CPU of Redis's thread, Lua, s per 1,000"
+	cpuCommands figure = "CPU of Redis's thread, commands of scripts, s per 1,000"
+	allocated   figure = "allocated in Caddy, bytes each"
+
+	storedMemory figure = "stored in Redis's memory, bytes each"
+	storedDisk   figure = "stored on disk, bytes each"
 
 	pendingCaddy figure = "pending in Caddy, bytes each"
 	pendingRedis figure = "pending in Redis, bytes each"
@@ -42,10 +50,12 @@ const (
 )
 
 // order is the order of figures in the table.
-var order = []figure{
+var order = slices.Concat([]figure{
 	rate, slowest, fastest, bareRate, toBare, failureRate, retriesRate,
 	p50, p99, p999, bareP50, bareP99, bareP999, aloneP50, aloneP99, aloneP999,
-	cpuBench, cpuCaddy, cpuRedis, allocated,
+	cpuBench, cpuCaddy, cpuRedis, cpuThread, cpuScripts, cpuCommands, allocated,
+}, partNames(), []figure{
+	storedMemory, storedDisk,
 	pendingCaddy, pendingRedis, peakCaddy, peakRedis,
 	serving, sending, share, commandRate,
-}
+})

@@ -48,7 +48,7 @@ func (l load) measure(ctx context.Context, r *rig) (figures, error) {
 	if err != nil {
 		return nil, err
 	}
-	before, after, err := l.run(ctx, r)
+	before, after, profile, err := l.run(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -60,12 +60,16 @@ func (l load) measure(ctx context.Context, r *rig) (figures, error) {
 	f[rate] = float64(after.arrived-before.arrived) / after.at.Sub(before.at).Seconds()
 	f[bareRate] = bareBefore.plus(bareAfter).rate()
 	f[toBare] = f[rate] / f[bareRate]
+	for name, share := range profile {
+		f[name] = share * f[cpuCaddy]
+	}
 	return f, nil
 }
 
-// run puts the load on the product, and returns the usage at the beginning and at the end
-// of the measured time.
-func (l load) run(ctx context.Context, r *rig) (before, after usage, err error) {
+// run puts the load on the product. It returns the usage at the beginning and at the end of
+// the measured time, and the parts of a profile that is taken after that, since taking it
+// costs CPU, too.
+func (l load) run(ctx context.Context, r *rig) (before, after usage, profile map[figure]float64, err error) {
 	var stop atomic.Bool
 	e := newEmission(r, l.fanOut)
 	g := newGroup(ctx)
@@ -87,12 +91,14 @@ func (l load) run(ctx context.Context, r *rig) (before, after usage, err error) 
 			return nil
 		})
 	}
-	before, after, err = during(g, r.time, r.usage)
+	if before, after, err = during(g, r.time, r.usage); err == nil {
+		profile, err = r.profile(g.ctx, r.time/profileShare)
+	}
 	stop.Store(true)
 	if err := cmp.Or(g.wait(), err); err != nil {
-		return before, after, err
+		return before, after, nil, err
 	}
-	return before, after, e.finish(ctx)
+	return before, after, profile, e.finish(ctx)
 }
 
 // emission keeps account of events, each of which has fanOut deliveries. Nothing else

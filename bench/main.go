@@ -42,6 +42,7 @@ var workloads = []workload{
 	{name: "H", run: measureHanging},
 	{name: "R", run: measureRetries, retryDelay: retryDelay, retryJitter: retrySpread},
 	{name: "P", run: measurePending},
+	{name: "S", run: measureStored},
 	{name: "restart", run: measureRestart, store: "embedded"},
 	{name: "Z", run: measureIdle},
 }

@@ -17,7 +17,8 @@ type usage struct {
 	at                  time.Time
 	arrived             int64         // requests at the sink
 	bench, caddy, redis time.Duration // CPU time
-	allocated           float64       // bytes, by Caddy
+	thread              redisTime
+	allocated           float64 // bytes, by Caddy
 }
 
 // sinkUsage returns the usage of this process alone, which makes the load and runs the
@@ -42,7 +43,10 @@ func (r *rig) usage(ctx context.Context) (usage, error) {
 	if u.caddy, err = cpuTime(r.caddy.PID()); err != nil || r.redis == nil {
 		return u, err
 	}
-	u.redis, err = cpuTime(r.redisPID)
+	if u.redis, err = cpuTime(r.redisPID); err != nil {
+		return u, err
+	}
+	u.thread, err = r.redisTime(ctx)
 	return u, err
 }
 
@@ -57,6 +61,9 @@ func (r *rig) since(before, after usage) figures {
 	}
 	if r.redis != nil {
 		f[cpuRedis] = thousands(after.redis - before.redis)
+		f[cpuThread] = thousands(after.thread.all - before.thread.all)
+		f[cpuCommands] = thousands(after.thread.commands - before.thread.commands)
+		f[cpuScripts] = thousands(after.thread.scripts-before.thread.scripts) - f[cpuCommands]
 	}
 	return f
 }
@@ -167,18 +174,4 @@ func (r *rig) adminGet(ctx context.Context, path string, read func(lines *bufio.
 		return fmt.Errorf("Caddy's admin endpoint answered %s at %s", resp.Status, path)
 	}
 	return read(bufio.NewScanner(resp.Body))
-}
-
-// redisInfo reads a number from Redis's INFO.
-func (r *rig) redisInfo(ctx context.Context, field string) (int64, error) {
-	info, err := r.redis.Info(ctx).Result()
-	if err != nil {
-		return 0, err
-	}
-	_, rest, found := strings.Cut(info, "\n"+field+":")
-	if !found {
-		return 0, fmt.Errorf("Redis's INFO has no %s", field)
-	}
-	text, _, _ := strings.Cut(rest, "\r")
-	return strconv.ParseInt(text, 10, 64)
 }
