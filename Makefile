@@ -16,6 +16,11 @@ bench: build ## Measure what is promised, on this machine; see bench/README.md
 	@redis=$$($(need) redis) && go build -o bin/bench ./bench && \
 		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy $(ARGS)
 
+.PHONY: rising
+rising: ## Check that 5,000,000 rows of log make nothing dearer; some 10 minutes, 7 GB of memory and of TMPDIR
+	@redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis \
+		go test -v -count=1 -timeout 2h -p 1 -run '^TestRising$$' ./delivery/embedded ./delivery/redis -rows 5000000
+
 .PHONY: chaos
 chaos: ## Break everything while it works, and check that nothing is lost; some 20 minutes
 	@redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis \

@@ -109,7 +109,7 @@ func serverMemory(b *testing.B, s *Store) int64 {
 }
 
 // serverCPU is the processor time that Redis has used.
-func serverCPU(b *testing.B, s *Store) time.Duration {
+func serverCPU(b testing.TB, s *Store) time.Duration {
 	b.Helper()
 	info, err := s.client().Info(b.Context(), "cpu").Result()
 	if err != nil {

@@ -68,6 +68,15 @@ func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
 // Accept accepts a batch of events, each in its own call.
 func (l *Load) Accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, []delivery.Accepted) {
 	b.Helper()
+	calls, results, err := l.accept(b, n, lease)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return calls, results
+}
+
+func (l *Load) accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, []delivery.Accepted, error) {
+	b.Helper()
 	calls := make([]delivery.AcceptCall, n)
 	for i := range calls {
 		calls[i] = l.Call(1, lease)
@@ -75,31 +84,42 @@ func (l *Load) Accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, [
 	results := l.Store.Accept(b.Context(), delivery.AcceptBatch{Calls: calls, Lease: held, Retention: retention})
 	for i := range results {
 		if results[i].Err != nil {
-			b.Fatal(results[i].Err)
+			return nil, nil, results[i].Err
 		}
 	}
-	return calls, results
+	return calls, results, nil
 }
 
 // Complete delivers every event of a batch at the first attempt.
 func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []delivery.Accepted) {
 	b.Helper()
+	if err := errors.Join(l.Store.Complete(b.Context(), l.outcomes(calls, accepted))...); err != nil {
+		b.Fatal(err)
+	}
+}
+
+// outcomes are the successes of the first attempts of a batch.
+func (l *Load) outcomes(calls []delivery.AcceptCall, accepted []delivery.Accepted) []delivery.Outcome {
 	outcomes := make([]delivery.Outcome, len(calls))
 	for i := range calls {
 		e := &calls[i].Events[0]
+		event := delivery.Event{Tenant: calls[i].Tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt}
 		of := delivery.WebhookRef{Tenant: calls[i].Tenant, ID: e.Targets[0].Webhook}
 		outcomes[i] = delivery.Outcome{
-			Request: delivery.Request{
-				Tenant: of.Tenant, ID: delivery.FirstRequestID(of, e.ID, accepted[i].At), WebhookID: of.ID, EventID: e.ID, EventType: e.Type,
-				OccurredAt: e.OccurredAt, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
-				Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
-				Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
-			},
+			Request:    l.success(&event, e.Targets[0].Webhook, delivery.FirstRequestID(of, e.ID, accepted[i].At)),
 			ReceivedAt: accepted[i].At, LeaseEnd: accepted[i].LeaseEnd,
 		}
 	}
-	if err := errors.Join(l.Store.Complete(b.Context(), outcomes)...); err != nil {
-		b.Fatal(err)
+	return outcomes
+}
+
+// success is the request of an event's first attempt.
+func (l *Load) success(e *delivery.Event, webhook, id uuid.UUID) delivery.Request {
+	return delivery.Request{
+		Tenant: e.Tenant, ID: id, WebhookID: webhook, EventID: e.ID, EventType: e.Type,
+		OccurredAt: e.OccurredAt, Trigger: delivery.TriggerEvent, Attempt: 1, MaxAttempts: 3,
+		Status: delivery.RequestSuccess, StatusCode: 200, URL: "https://example.com/hook", Duration: 5 * time.Millisecond,
+		Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature"},
 	}
 }
 
