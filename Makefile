@@ -16,6 +16,10 @@ bench: build ## Measure what is promised, on this machine; see bench/README.md
 	@redis=$$($(need) redis) && go build -o bin/bench ./bench && \
 		WEBHOOKS_REDIS_SERVER=$$redis exec bin/bench -caddy bin/caddy $(ARGS)
 
+.PHONY: figures
+figures: ## Put the last figures of make bench into the documents
+	@go run ./bench -documents .
+
 .PHONY: rising
 rising: ## Check that 5,000,000 rows of log make nothing dearer; some 10 minutes, 7 GB of memory and of TMPDIR
 	@redis=$$($(need) redis) && WEBHOOKS_REDIS_SERVER=$$redis \

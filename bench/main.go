@@ -54,13 +54,14 @@ var stores = []string{"redis", "embedded"}
 
 // options are the options of the command line.
 type options struct {
-	caddy    string
-	json     string
-	only     string
-	stores   string
-	time     time.Duration
-	pending  int
-	failures int
+	caddy     string
+	json      string
+	only      string
+	stores    string
+	time      time.Duration
+	pending   int
+	failures  int
+	documents string
 }
 
 func main() {
@@ -72,13 +73,25 @@ func main() {
 	flag.DurationVar(&o.time, "time", 10*time.Second, "how long to measure each load")
 	flag.IntVar(&o.pending, "pending", 1_000_000, "how many deliveries are pending in P and restart")
 	flag.IntVar(&o.failures, "failures", 100_000, "how many deliveries fail in R")
+	flag.StringVar(&o.documents, "documents", "", "measure nothing, but put the last figures into the documents of this checkout")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := measure(ctx, &o); err != nil {
+	if err := run(ctx, &o); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, o *options) error {
+	if o.documents == "" {
+		return measure(ctx, o)
+	}
+	last, err := readResults(o.json)
+	if err != nil {
+		return err
+	}
+	return writeDocuments(o.documents, last)
 }
 
 func names() string {
