@@ -18,6 +18,9 @@ const (
 	risingLimit = 1.25
 	// risingTries are enough for a store whose server gets no CPU for a while.
 	risingTries = 10
+	// risingRuns is how often a comparison is made that fails: other programs may take the
+	// caches away from the longer log for a while, but what rises fails each time.
+	risingRuns = 3
 
 	risingAge = 14 * 24 * time.Hour // of the oldest row
 
@@ -95,6 +98,17 @@ func (l *Load) past(at time.Time) (delivery.StoredEvent, delivery.StoredRequest)
 // compare compares what a turn costs the two stores, in which they do something so many times.
 func (r Rising) compare(t *testing.T, what string, few, many *Load, times int, turn func(*testing.T, *Load)) {
 	t.Helper()
+	for range risingRuns {
+		if ratio := r.ratio(t, what, few, many, times, turn); ratio <= risingLimit {
+			return
+		}
+	}
+	t.Errorf("%s takes more than %v times as much CPU with %d rows as with %d", what, risingLimit, r.Rows, fewRows)
+}
+
+// ratio is how many times as much a turn costs with the long log.
+func (r Rising) ratio(t *testing.T, what string, few, many *Load, times int, turn func(*testing.T, *Load)) float64 {
+	t.Helper()
 	var short, long []time.Duration
 	var ratios []float64
 	for range risingRounds {
@@ -108,10 +122,7 @@ func (r Rising) compare(t *testing.T, what string, few, many *Load, times int, t
 	}
 	ratio := median(ratios)
 	t.Logf("%s: %v of CPU with %d rows, %v with %d, %.2f times as much; in rounds %.2f", what, median(short), fewRows, median(long), r.Rows, ratio, ratios)
-	if ratio > risingLimit {
-		t.Errorf("%s takes %.2f times as much CPU with %d rows as with %d, want at most %v; the rounds had %.2f",
-			what, ratio, r.Rows, fewRows, risingLimit, ratios)
-	}
+	return ratio
 }
 
 func (r Rising) cost(t *testing.T, l *Load, turn func(*testing.T, *Load)) time.Duration {
