@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -126,6 +127,32 @@ func TestTriedAtOnce(t *testing.T) {
 	o.want(delivery.DeliveryPending, 0, again.Request.ID)
 	o.complete(o.outcome)
 	o.want(delivery.DeliverySuccess, 1, again.Request.ID, o.outcome.Request.ID)
+}
+
+// TestTriedAtOnceAlone has the same leave the deliveries of other webhooks to the quick script.
+func TestTriedAtOnceAlone(t *testing.T) {
+	o := newSingle(t)
+	again := o.outcome
+	asRerun(&again)
+	again.Request.ID, again.Request.Status = delivery.NewID(o.outcome.ReceivedAt), delivery.RequestFailed
+	o.complete(again)
+	other := addWebhook(t, o.s, testTenant)
+	call := newCall(o.s, other, 1, 10, true)
+	accepted := mustAccept(t, o.s, call)
+	w := o.s.newWriting([]delivery.Outcome{
+		o.outcome, begunAfter(time.Millisecond, success(o.s, other, &call.Events[0], &accepted)),
+	})
+	p, err := o.s.at(testTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range w.outcomes {
+		w.plain.of(p).add(&w.outcomes[i], i)
+	}
+	w.run(t.Context())
+	if len(w.errs) > 0 || len(w.others.all) != 1 || !slices.Equal(w.others.all[0].places, []int{0}) {
+		t.Errorf("left out is %+v, %v", w.others.all, w.errs)
+	}
 }
 
 // TestAtOnceLost loses what tells of deliveries: they are not said to have succeeded.

@@ -61,8 +61,11 @@ local function next_hashes(key_of)
   return hashes
 end
 local rows, bodies, deliveries = next_hashes(requests_key), next_hashes(bodies_key), next_hashes(deliveries_key)
-local at_once = {}
-for i = 1, next_number() do at_once[i] = deliveries_key(next_text()) end
+local tried = {} -- those of the hours in which some deliveries have a state too early
+for _ = 1, next_number() do
+  local hour = next_text()
+  if read('EXISTS', deliveries_key(hour)) == 1 then tried[#tried + 1] = hour end
+end
 local hours, hour_count = at + 1, next_number()
 at = at + 2 * hour_count
 local counters, counter_count = at + 1, next_number()
@@ -96,10 +99,25 @@ local function leave_out_known(hashes)
     end
   end
 end
-local some_tried = #at_once > 0 and read('EXISTS', unpack(at_once)) > 0
+-- Whether a delivery has a state whose event was received in an hour. If so, it keeps one.
+local function have_states(group, hour)
+  local raw, fields = raw_id(ref_id(group.ref)), {}
+  for i = group.events, group.requests - 1 do
+    collect(fields, deliveries_key(bucket(hour, ARGV[i])), ARGV[i] .. raw)
+  end
+  for key, names in pairs(fields) do
+    for _, state in ipairs(read('HMGET', key, unpack(names))) do
+      if state then return true end
+    end
+  end
+  return false
+end
 local states = read_states(refs)
 for g, group in ipairs(groups) do
-  if some_tried or not states[g] or is_slow(states[g]) or not are_leased(group) then leave_out(g) end
+  if not states[g] or is_slow(states[g]) or not are_leased(group) then leave_out(g) end
+  for _, hour in ipairs(tried) do
+    if have_states(group, hour) then leave_out(g) end
+  end
 end
 leave_out_known(rows)
 leave_out_known(deliveries)
