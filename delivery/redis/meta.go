@@ -2,15 +2,22 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // schemaVersion is the version of the keys and records that this package writes.
-const schemaVersion = 1
+const schemaVersion = 2
+
+// readableSchema is the version before, which this package reads, too: keys.go says where its
+// records are.
+const readableSchema = "1"
 
 // The fields of meta.
 const (
@@ -38,6 +45,12 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 			return 0, err
 		}
 	}
+	if meta[schemaField] == readableSchema {
+		if err := s.raiseSchema(ctx); err != nil {
+			return 0, err
+		}
+		meta[schemaField] = strconv.Itoa(schemaVersion)
+	}
 	if meta[schemaField] != strconv.Itoa(schemaVersion) {
 		return 0, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
 	}
@@ -46,6 +59,16 @@ func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
 		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta[partitionsField])
 	}
 	return n, s.checkPartitions(n)
+}
+
+// raiseSchema has earlier versions refuse the data, which they would not find all of. On a full
+// Redis that waits until this is opened again.
+func (s *Store) raiseSchema(ctx context.Context) error {
+	err := s.wrap(s.client().HSet(ctx, s.keys.meta(), schemaField, schemaVersion).Err())
+	if errors.Is(err, delivery.ErrFull) {
+		return nil
+	}
+	return err
 }
 
 // record writes what is not recorded yet, and reads everything.

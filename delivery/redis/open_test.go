@@ -108,6 +108,26 @@ func TestOtherSchema(t *testing.T) {
 	}
 }
 
+// TestEarlierSchema opens what an earlier version has written: from then on that refuses it, but
+// not before there is room for it.
+func TestEarlierSchema(t *testing.T) {
+	o := Options{Addresses: []string{redistest.Start(t).Addr}}
+	s := open(t, o)
+	client, ctx := s.client(), t.Context()
+	schema := func() string { return client.HGet(ctx, s.keys.meta(), schemaField).Val() }
+	client.HSet(ctx, s.keys.meta(), schemaField, "1")
+	client.ConfigSet(ctx, "maxmemory", "1mb")
+	open(t, o)
+	if got := schema(); got != "1" {
+		t.Errorf("a full Redis has schema %s", got)
+	}
+	client.ConfigSet(ctx, "maxmemory", "0")
+	open(t, o)
+	if got := schema(); got != "2" {
+		t.Errorf("the schema is %s afterwards, want 2", got)
+	}
+}
+
 func TestOldRedis(t *testing.T) {
 	for version, ok := range map[string]bool{
 		"7.0.15": true, "8.2.1": true, "10.0.0": true, "6.2.14": false, "5.0.7": false,
