@@ -208,7 +208,10 @@ func testFailedList(t *testing.T, d *dashboard) {
 	d.live("Live")
 	d.meddle()
 	end := d.rule("^GET api.requests.limit=50", http.StatusServiceUnavailable)
+	x, _ := d.pointAt(0) // so that all are put in at once, also on a busy machine
 	d.emit("device_updated", 80)
+	d.sees("80 new requests")
+	d.point(x, 5)
 	d.asked(2)
 	d.screenshot("requests not read again")
 	end()

@@ -63,10 +63,13 @@ func testLivePointer(t *testing.T, d *dashboard) {
 	stays("with many requests")
 	d.point(x, 5)
 	d.until(`document.querySelector("#requests tbody .type").textContent === "device_deleted"`)
-	// So it is when the list was asked for already.
+	// So it is when the list was asked for already: when the pointer left, for all at once.
+	d.pointAt(1)
+	d.emit("group_created", 60)
+	d.sees("60 new requests")
 	d.meddle()
 	release := d.hold("^GET api.requests.limit=50")
-	d.emit("group_created", 60)
+	d.point(x, 5)
 	d.asked(1)
 	x, y = d.pointAt(1)
 	want = d.under(x, y)
