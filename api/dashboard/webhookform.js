@@ -143,7 +143,7 @@ part(".generate").onclick = () => {
 };
 part(".copy").onclick = () => copy(field.secret.value);
 part(".cancel").onclick = () => dialog.close();
-dialog.onclose = () => form.reset(); // keeps no secret
+dialog.onclose = () => dialog.open || form.reset(); // keeps no secret, unless it was opened again meanwhile
 // Escape does not throw away what was typed.
 dialog.oncancel = dialog.onkeydown = (event) => {
 	if ((event.key ?? "Escape") === "Escape" && JSON.stringify(input()) !== before) {
