@@ -73,11 +73,17 @@ func fillLog(t testing.TB, store delivery.Copyable, rows int) {
 // scrollOn scrolls to the end of the list again and again for a second, or until it is
 // whole.
 const scrollOn = `await (async () => {
-	const most = { Rows: 0, Elements: 0, Height: 0, Whole: false };
+	const most = { Rows: 0, Elements: 0, Height: 0, Whole: false, Pages: [] };
 	for (const until = performance.now() + 1000; !most.Whole && performance.now() < until;) {
 		most.Height = document.documentElement.scrollHeight;
 		window.scrollTo(0, most.Height);
 		await new Promise((next) => { requestAnimationFrame(next); setTimeout(next, 100); });
+		const pages = [...document.querySelectorAll("#requests tbody")].map((page) => ({
+			rows: page.childElementCount, from: Math.round(page.getBoundingClientRect().top), high: page.offsetHeight,
+		}));
+		if (pages.length >= most.Pages.length) {
+			most.Pages = pages;
+		}
 		most.Rows = Math.max(most.Rows, document.querySelectorAll("#requests tbody tr").length);
 		most.Elements = Math.max(most.Elements, document.querySelectorAll("*").length);
 		most.Whole = document.querySelector(".end").textContent === "No more requests.";
@@ -100,12 +106,13 @@ func testLongLog(t *testing.T, d *dashboard) {
 		var most struct {
 			Rows, Elements, Height int
 			Whole                  bool
+			Pages                  json.RawMessage
 		}
 		if err := json.Unmarshal([]byte(d.text(scrollOn)), &most); err != nil {
 			t.Fatal(err)
 		}
 		if most.Rows > 1000 || most.Elements > 20_000 {
-			t.Fatalf("there are %d rows, %d elements", most.Rows, most.Elements)
+			t.Fatalf("there are %d rows, %d elements, in pages %s of a list that is %d high", most.Rows, most.Elements, most.Pages, most.Height)
 		}
 		whole = most.Whole
 		if most.Height > height {
