@@ -85,22 +85,26 @@ local function plan_look(tenant, id, look)
   if slot then collect(in_hashes, slot, field) end
 end
 
+-- Where an event is stored that does not count any more, by its field: the hash or the key of its
+-- own.
+local old_hashes, old_keys = {}, {}
+
 -- Remembers an event that is stored, unless it does not count.
 local function found(field, event, key, in_hash)
-  local ms = received_at(event)
-  if not ms then
-    set_event_aside(key, in_hash and field, event)
-  elseif not is_dropped(ms, swept) then
+  if check_event(key, in_hash and field, event, swept) then
     heads = heads or {}
     heads[field] = string.sub(event, 1, event_head)
+  elseif not in_hash then
+    old_keys[field] = key
   end
 end
 
 local function look_up()
   for slot, of_slot in pairs(in_hashes) do
     for i, value in ipairs(read_chunks('HMGET', events_key(slot), of_slot)) do
-      local event = unexpired(value, now)
-      if event then found(of_slot[i], event, events_key(slot), true) end
+      local event, field = unexpired(value, now), of_slot[i]
+      if event then found(field, event, events_key(slot), true) end
+      if value and not (heads and heads[field]) then old_hashes[field] = events_key(slot) end
     end
   end
   for i = 1, #keys, 1000 do
@@ -209,16 +213,20 @@ local function schedule(high, low, list, first, last, step, refused)
 end
 
 -- What is to be stored: for each slot, fields and values of its hash; for each event with a
--- key of its own, where its record is in ARGV.
+-- key of its own, where its record is in ARGV. And what is to be removed, so that no id has two
+-- events: fields of hashes, and keys.
 local hashes, strings = {}, {}
+local removed_fields, removed_keys = {}, {}
 
 -- Stores an event whose id is at e in ARGV.
 local function store(tenant, e)
-  local slot = slot_of_new(ARGV[e])
+  local slot, field = slot_of_new(ARGV[e]), event_field(tenant, ARGV[e])
   if slot then
-    collect(hashes, slot, event_field(tenant, ARGV[e]), in_hash .. ARGV[e + 1])
+    collect(hashes, slot, field, in_hash .. ARGV[e + 1])
+    if old_keys[field] then removed_keys[#removed_keys + 1] = old_keys[field] end
   else
     strings[event_key(tenant, ARGV[e])] = e + 1
+    if old_hashes[field] then collect(removed_fields, old_hashes[field], field) end
   end
 end
 
@@ -286,6 +294,8 @@ write_latest(places)
 
 -- Last, store the events: from now on, a repetition of a call has nothing to do. Redis would
 -- have to work out PXAT from PX for its file, for each event.
+flush('HDEL', removed_fields)
+for _, key in ipairs(removed_keys) do write('UNLINK', key) end
 write_events(hashes)
 local expires = string.format('%.0f', expires_ms)
 for key, record in pairs(strings) do write('SET', key, received .. ARGV[record], 'PXAT', expires) end

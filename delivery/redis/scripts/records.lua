@@ -33,25 +33,31 @@ local function set_event_aside(key, field, event)
   end
 end
 
+-- Whether an event counts; what cannot be read is taken out of the way. The second result is
+-- when it was received.
+local function check_event(key, field, event, swept)
+  local ms = received_at(event)
+  if not ms then set_event_aside(key, field, event) end
+  return ms and not is_dropped(ms, swept), ms
+end
+
 -- Reads an event. Returns it and when it was received, or nothing if it has expired, is
--- dropped, or cannot be read.
+-- dropped, or cannot be read. Then its id may have been used again, and lie in the other place.
 local function read_event(tenant, id, now, swept)
   local slot = event_slot(id)
-  local key, field, event
   if slot then
-    key, field = events_key(slot), event_field(tenant, id)
-    event = unexpired(read('HGET', key, field), now)
+    local key, field = events_key(slot), event_field(tenant, id)
+    local event = unexpired(read('HGET', key, field), now)
+    if event then
+      local counts, ms = check_event(key, field, event, swept)
+      if counts then return event, ms end
+    end
   end
-  if not event then
-    key, field = event_key(tenant, id), nil
-    event = read('GET', key)
-  end
-  if not event then return nil end
-  local ms = received_at(event)
-  if not ms then
-    set_event_aside(key, field, event)
-  elseif not is_dropped(ms, swept) then
-    return event, ms
+  local key = event_key(tenant, id)
+  local event = read('GET', key)
+  if event then
+    local counts, ms = check_event(key, nil, event, swept)
+    if counts then return event, ms end
   end
 end
 
