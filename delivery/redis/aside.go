@@ -113,8 +113,8 @@ func (s *Store) audit(ctx context.Context, base, cursor string) (next string, er
 // unreadableEvent is the record of an event, in both places where it may be.
 func unreadableEvent(base, tenant string, id uuid.UUID, stored string, err error) []unreadable {
 	bad := []unreadable{{key: eventKey(base, tenant, id), value: stored, why: err.Error()}}
-	if slot, ok := idSlot(id); ok {
-		bad = append(bad, unreadable{key: eventsKey(base, slot), field: eventField(tenant, id), value: stored, why: err.Error()})
+	if span, ok := idSpan(id); ok {
+		bad = append(bad, unreadable{key: eventsKey(base, span), field: eventField(tenant, id), value: stored, why: err.Error()})
 	}
 	return bad
 }

@@ -24,9 +24,9 @@ func usedBefore(t *testing.T, s *Store, w *delivery.Webhook, id uuid.UUID, place
 	base := s.keys.base(0)
 	pipe := s.client().TxPipeline()
 	if place == "hash" {
-		slot, _ := idSlot(id)
+		span, _ := idSpan(id)
 		expiry := binary.BigEndian.AppendUint64(nil, uint64(expires.UnixMilli()))[2:]
-		pipe.HSet(t.Context(), eventsKey(base, slot), eventField(w.Tenant, id), append(expiry, value...))
+		pipe.HSet(t.Context(), eventsKey(base, span), eventField(w.Tenant, id), append(expiry, value...))
 	} else {
 		pipe.SetArgs(t.Context(), eventKey(base, w.Tenant, id), value, redis.SetArgs{ExpireAt: expires})
 	}

@@ -19,7 +19,7 @@ func places(t *testing.T, s *Store, tenant string, id uuid.UUID) (all []string) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if slot, ok := idSlot(id); ok && s.client().HExists(t.Context(), eventsKey(p.base, slot), eventField(tenant, id)).Val() {
+	if span, ok := idSpan(id); ok && s.client().HExists(t.Context(), eventsKey(p.base, span), eventField(tenant, id)).Val() {
 		all = append(all, "hash")
 	}
 	if s.client().Exists(t.Context(), eventKey(p.base, tenant, id)).Val() > 0 {
@@ -189,6 +189,32 @@ func TestEventsSwept(t *testing.T) {
 	}
 }
 
+// TestEventSpans has ids from many minutes: no hash has events of more than 10 seconds, and all of
+// them are dropped by the hour.
+func TestEventSpans(t *testing.T) {
+	t.Parallel()
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	const n = 14 * 6
+	call := newCall(s, w, n, 10, false)
+	first := s.Now().Add(-9 * time.Minute)
+	for i := range call.Events {
+		call.Events[i].ID = delivery.NewID(first.Add(time.Duration(i) * 10 * time.Second))
+	}
+	mustAccept(t, s, call)
+	base := s.keys.base(0)
+	if keys := s.client().Keys(t.Context(), base+"events:*").Val(); len(keys) != n {
+		t.Errorf("%d events are in %d hashes", n, len(keys))
+	}
+	if hours := s.client().ZCard(t.Context(), base+"hours").Val(); hours < 1 || hours > 2 {
+		t.Errorf("%d hours are noted", hours)
+	}
+	mustSweep(t, s, -4*time.Hour)
+	if keys := s.client().Keys(t.Context(), base+"event*").Val(); len(keys) > 0 {
+		t.Errorf("%q are left", keys)
+	}
+}
+
 // TestEventLost loses a hash, and a single field of it.
 func TestEventLost(t *testing.T) {
 	t.Parallel()
@@ -200,8 +226,8 @@ func TestEventLost(t *testing.T) {
 		w := addWebhook(t, s, testTenant)
 		call := newCall(s, w, 1, 10, false)
 		mustAccept(t, s, call)
-		slot, _ := idSlot(call.Events[0].ID)
-		if lose(s, eventsKey(s.keys.base(0), slot), eventField(testTenant, call.Events[0].ID)).Val() != 1 {
+		span, _ := idSpan(call.Events[0].ID)
+		if lose(s, eventsKey(s.keys.base(0), span), eventField(testTenant, call.Events[0].ID)).Val() != 1 {
 			t.Fatalf("there is no %s", name)
 		}
 		if err := countJobs(claim(t, s), 0); err != nil {

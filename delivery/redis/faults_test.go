@@ -241,8 +241,8 @@ func TestUnreadableRecord(t *testing.T) {
 		}
 		switch id := call.Events[0].ID; i {
 		case 0:
-			slot, _ := idSlot(id)
-			key, field := eventsKey(p.base, slot), eventField(w.Tenant, id)
+			span, _ := idSpan(id)
+			key, field := eventsKey(p.base, span), eventField(w.Tenant, id)
 			value := []byte(s.client().HGet(t.Context(), key, field).Val())
 			copy(value[expirySize+eventHeadSize:], "\xff\xff")
 			s.client().HSet(t.Context(), key, field, value)

@@ -17,8 +17,8 @@ import (
 // Every key of a partition begins with the partition's base. A webhook's reference
 // ("ref") is "<tenant>:<its id as text>"; other ids are 16 bytes. Scores are milliseconds
 // of the schedule's clock, all other times milliseconds of Redis's; hours and days are
-// counted from 1970, and so are slots, of 5 minutes. A bucket is "<hour>:<low 4 bits of the
-// id>".
+// counted from 1970, and so are slots, of 5 minutes, and spans, of 10 seconds. A bucket is
+// "<hour>:<low 4 bits of the id>".
 //
 //	due, due:slow      zset    ref → when to look at its deliveries next
 //	paused             zset    ref of a paused webhook → when its first delivery
@@ -29,12 +29,12 @@ import (
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
 //	                           each change of the tenant's webhooks raises; the first
 //	                           is the time in microseconds
-//	events:<slot>      hash    "<tenant>:<event id>" → when it expires (6), an hour after
+//	events:<span>      hash    "<tenant>:<event id>" → when it expires (6), an hour after
 //	                           the retention; received time (13 digits), nonce of the
 //	                           call (16), place in the call (2), number of deliveries
-//	                           (2), record. The slot is of the time in the id, which
-//	                           has version 7: at most two slots before that in which
-//	                           the event was received, or one after
+//	                           (2), record. The span is of the time in the id, which
+//	                           has version 7: at most 10 minutes before that in
+//	                           which the event was received, or 5 after
 //	event:<tenant>:<event id>
 //	                   string  any other event, without its first 6 bytes: it has an
 //	                           expiry. So has one that an earlier version stored
@@ -106,7 +106,7 @@ func waitedKey(base string) string { return base + "waited" }
 
 func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
 
-// eventField names an event in the hash of its slot, and in the key of its own if it has one.
+// eventField names an event in the hash of its span, and in the key of its own if it has one.
 func eventField(tenant string, id uuid.UUID) string { return tenant + ":" + string(id[:]) }
 
 func parseEventField(field string) (tenant string, id uuid.UUID, ok bool) {
@@ -121,7 +121,7 @@ func eventKey(base, tenant string, id uuid.UUID) string {
 	return base + "event:" + eventField(tenant, id)
 }
 
-func eventsKey(base string, s slot) string { return base + "events:" + s.String() }
+func eventsKey(base string, s span) string { return base + "events:" + s.String() }
 
 // requestsKey is the key for a request's row.
 func requestsKey(base string, id uuid.UUID) string {
@@ -180,9 +180,9 @@ func refText(ref delivery.WebhookRef) string { return ref.Tenant + ":" + ref.ID.
 // dayOf is the number of a day, from 1970.
 func dayOf(t time.Time) int64 { return record.Hour(t) / 24 }
 
-// idSlot is the slot of an id of version 7; ok is false for another.
-func idSlot(id uuid.UUID) (s slot, ok bool) {
-	return slotOf(delivery.IDTime(id)), id.Version() == 7
+// idSpan is the span of an id of version 7; ok is false for another.
+func idSpan(id uuid.UUID) (s span, ok bool) {
+	return spanOf(delivery.IDTime(id)), id.Version() == 7
 }
 
 // bucket is that of a time and of an id, as text.

@@ -27,6 +27,17 @@ func slotOf(t time.Time) slot { return slot(record.Slice(t)) }
 func (s slot) String() string { return strconv.FormatInt(int64(s), 10) }
 func (s slot) hour() int64    { return int64(s) / slicesPerHour }
 
+// eventSpan is how long a span is: event_span_ms in common.lua.
+const eventSpan = 10 * time.Second
+
+// span is the number of 10 seconds in which an event's id was made.
+type span int64
+
+// spanOf is the span of a time.
+func spanOf(t time.Time) span { return span(t.UnixMilli() / eventSpan.Milliseconds()) }
+
+func (s span) String() string { return strconv.FormatInt(int64(s), 10) }
+
 // bucketID is a bucket.
 type bucketID struct {
 	of  int64 // the hour

@@ -61,28 +61,28 @@ local function have_states(head)
   return true
 end
 
--- As new_event_slot. Nearly all ids are of the same slot as the one before.
-local slot_before, from_ms, to_ms = nil, 0, 0
-local function slot_of_new(id)
+-- As new_event_span. Nearly all ids are of the same span as the one before.
+local span_before, from_ms, to_ms = nil, 0, 0
+local function span_of_new(id)
   local ms, version = struct.unpack('>I6B', id)
-  if ms >= from_ms and ms < to_ms and version >= 112 and version < 128 then return slot_before end
-  local slot = new_event_slot(id, received_ms)
-  if slot then slot_before, from_ms, to_ms = slot, slot * slot_ms, (slot + 1) * slot_ms end
-  return slot
+  if ms >= from_ms and ms < to_ms and version >= 112 and version < 128 then return span_before end
+  local span = new_event_span(id, received_ms)
+  if span then span_before, from_ms, to_ms = span, span * event_span_ms, (span + 1) * event_span_ms end
+  return span
 end
 
--- What is to be looked up: fields of hashes, by slot; keys, and the field that each would be.
+-- What is to be looked up: fields of hashes, by span; keys, and the field that each would be.
 local in_hashes, keys, fields = {}, {}, {}
 local heads -- the beginning of each event that is stored, by its field; nil if there are none
 
 local function plan_look(tenant, id, look)
-  local field, slot = event_field(tenant, id), slot_of_new(id)
-  if look == 1 or not slot then
+  local field, span = event_field(tenant, id), span_of_new(id)
+  if look == 1 or not span then
     local n = #keys + 1
     keys[n], fields[n] = event_key(tenant, id), field
   end
-  slot = slot or event_slot(id)
-  if slot then collect(in_hashes, slot, field) end
+  span = span or event_span(id)
+  if span then collect(in_hashes, span, field) end
 end
 
 -- Where an event is stored that does not count any more, by its field: the hash or the key of its
@@ -100,11 +100,11 @@ local function found(field, event, key, in_hash)
 end
 
 local function look_up()
-  for slot, of_slot in pairs(in_hashes) do
-    for i, value in ipairs(read_chunks('HMGET', events_key(slot), of_slot)) do
-      local event, field = unexpired(value, now), of_slot[i]
-      if event then found(field, event, events_key(slot), true) end
-      if value and not (heads and heads[field]) then old_hashes[field] = events_key(slot) end
+  for span, of_span in pairs(in_hashes) do
+    for i, value in ipairs(read_chunks('HMGET', events_key(span), of_span)) do
+      local event, field = unexpired(value, now), of_span[i]
+      if event then found(field, event, events_key(span), true) end
+      if value and not (heads and heads[field]) then old_hashes[field] = events_key(span) end
     end
   end
   for i = 1, #keys, 1000 do
@@ -212,7 +212,7 @@ local function schedule(high, low, list, first, last, step, refused)
   return refused
 end
 
--- What is to be stored: for each slot, fields and values of its hash; for each event with a
+-- What is to be stored: for each span, fields and values of its hash; for each event with a
 -- key of its own, where its record is in ARGV. And what is to be removed, so that no id has two
 -- events: fields of hashes, and keys.
 local hashes, strings = {}, {}
@@ -220,9 +220,9 @@ local removed_fields, removed_keys = {}, {}
 
 -- Stores an event whose id is at e in ARGV.
 local function store(tenant, e)
-  local slot, field = slot_of_new(ARGV[e]), event_field(tenant, ARGV[e])
-  if slot then
-    collect(hashes, slot, field, in_hash .. ARGV[e + 1])
+  local span, field = span_of_new(ARGV[e]), event_field(tenant, ARGV[e])
+  if span then
+    collect(hashes, span, field, in_hash .. ARGV[e + 1])
     if old_keys[field] then removed_keys[#removed_keys + 1] = old_keys[field] end
   else
     strings[event_key(tenant, ARGV[e])] = e + 1

@@ -17,7 +17,7 @@ local function state_key() return base .. 'state' end
 local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
 local function event_field(tenant, id) return tenant .. ':' .. id end
 local function event_key(tenant, id) return base .. 'event:' .. event_field(tenant, id) end
-local function events_key(slot) return base .. 'events:' .. slot end
+local function events_key(span) return base .. 'events:' .. span end
 local function deliveries_key(bucket) return base .. 'deliveries:' .. bucket end
 local function requests_key(slot) return base .. 'requests:' .. slot end
 local function bodies_key(slot) return base .. 'bodies:' .. slot end
@@ -36,6 +36,7 @@ local function aside_key(name) return base .. 'aside' .. (name and ':' .. name o
 
 local hour_ms = 3600000
 local slot_ms = 300000
+local event_span_ms = 10000 -- as eventSpan in places.go
 local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
 local aside_entries = 1000 -- at least
@@ -169,6 +170,11 @@ local function bucket_hour(of) return string.match(of, '^[^:]+') end
 -- The number of the 5 minutes in which a time is, from 1970.
 local function slot_of(ms) return math.floor(ms / slot_ms) end
 local function slot_hour(slot) return math.floor(slot * slot_ms / hour_ms) end
+
+-- The number of the 10 seconds in which a time is, from 1970: events are larger than rows, and
+-- their hash must not become too large to be moved.
+local function event_span_of(ms) return math.floor(ms / event_span_ms) end
+local function event_span_hour(span) return math.floor(span * event_span_ms / hour_ms) end
 
 -- The hour, the slot and the bucket of an id of version 7.
 local function id_hour(id) return math.floor(struct.unpack('>I6', id) / hour_ms) end

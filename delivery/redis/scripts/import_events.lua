@@ -19,26 +19,26 @@ local states = read_states(refs)
 local untouched = 'p' .. string.rep('\0', 26)
 
 local records, hours, pending = {}, {}, {}
--- What is to be stored: for each slot, fields and values of its hash; for each event with a
+-- What is to be stored: for each span, fields and values of its hash; for each event with a
 -- key of its own, where its arguments begin.
 local hashes, strings = {}, {}
 local new = {} -- by field
 local added = 0
 
 local function exists(tenant, id)
-  local slot, field = event_slot(id), event_field(tenant, id)
-  return new[field] or slot and read('HEXISTS', events_key(slot), field) == 1 or
+  local span, field = event_span(id), event_field(tenant, id)
+  return new[field] or span and read('HEXISTS', events_key(span), field) == 1 or
     read('EXISTS', event_key(tenant, id)) == 1
 end
 
 for e = #refs + 2, #ARGV, 6 do
   local tenant, id, record, expires, of, deliveries = unpack(ARGV, e, e + 5)
   if not exists(tenant, id) then
-    local slot, field = new_event_slot(id, received_at(record)), event_field(tenant, id)
+    local span, field = new_event_span(id, received_at(record)), event_field(tenant, id)
     new[field] = true
     added = added + 1
-    if slot then
-      collect(hashes, slot, field, struct.pack('>I6', expires) .. record)
+    if span then
+      collect(hashes, span, field, struct.pack('>I6', expires) .. record)
     else
       strings[event_key(tenant, id)] = e
     end

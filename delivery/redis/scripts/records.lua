@@ -1,18 +1,18 @@
 -- records.lua continues common.lua: how events, rows of the log and states of deliveries are
 -- found, wherever they lie.
 
--- The slot in whose hash an event may lie; nil if its id has another version than 7.
-local function event_slot(id)
+-- The span in whose hash an event may lie; nil if its id has another version than 7.
+local function event_span(id)
   if #id ~= 16 or math.floor(string.byte(id, 7) / 16) ~= 7 then return nil end
-  return id_slot(id)
+  return event_span_of((struct.unpack('>I6', id)))
 end
 
--- The slot in whose hash a new event is to be stored; nil if the event is to have a key of its
+-- The span in whose hash a new event is to be stored; nil if the event is to have a key of its
 -- own, since its id was not made about when it was received: 10 minutes before to 5 after.
-local function new_event_slot(id, received)
-  local slot = event_slot(id)
-  local later = slot and slot - slot_of(received)
-  return later and later >= -2 and later <= 1 and slot or nil
+local function new_event_span(id, received)
+  local span = event_span(id)
+  local later = span and (span - event_span_of(received)) * event_span_ms
+  return later and later >= -600000 and later <= 300000 and span or nil
 end
 
 -- The value of an event in a hash begins with when it expires. Returns the rest, or nil if it
@@ -44,9 +44,9 @@ end
 -- Reads an event. Returns it and when it was received, or nothing if it has expired, is
 -- dropped, or cannot be read. Then its id may have been used again, and lie in the other place.
 local function read_event(tenant, id, now, swept)
-  local slot = event_slot(id)
-  if slot then
-    local key, field = events_key(slot), event_field(tenant, id)
+  local span = event_span(id)
+  if span then
+    local key, field = events_key(span), event_field(tenant, id)
     local event = unexpired(read('HGET', key, field), now)
     if event then
       local counts, ms = check_event(key, field, event, swept)
@@ -61,18 +61,18 @@ local function read_event(tenant, id, now, swept)
   end
 end
 
--- Writes events into the hashes of their slots: groups has fields and values by slot. What is in
+-- Writes events into the hashes of their spans: groups has fields and values by span. What is in
 -- no hour would never be swept. Events outlive the log of the hour in which they were received,
--- which may be the one after that of the slot, by an hour.
+-- which may be the one after that of the span, by an hour.
 local function write_events(groups)
   local hours, noted = {}, {}
-  for slot in pairs(groups) do hours[slot_hour(slot)] = true end
+  for span in pairs(groups) do hours[event_span_hour(span)] = true end
   for hour in pairs(hours) do
     noted[#noted + 1] = hour + 2
     noted[#noted + 1] = 'events:' .. hour
   end
   if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
-  for slot, args in pairs(groups) do in_chunks('HSET', events_key(slot), args) end
+  for span, args in pairs(groups) do in_chunks('HSET', events_key(span), args) end
 end
 
 -- Reads rows of the log by their ids. Returns the rows that exist and the keys that have them,

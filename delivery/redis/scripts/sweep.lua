@@ -68,7 +68,7 @@ local function keys_of(kind, hour)
     for low = 0, 15 do add_rows(hour .. ':' .. hex[low]) end
     for ms = 0, hour_ms - 1, slot_ms do add_rows(slot_of(hour * hour_ms + ms)) end
   elseif kind == 'events' then
-    for ms = 0, hour_ms - 1, slot_ms do keys[#keys + 1] = events_key(slot_of(hour * hour_ms + ms)) end
+    for ms = 0, hour_ms - 1, event_span_ms do keys[#keys + 1] = events_key(event_span_of(hour * hour_ms + ms)) end
   end
   return keys
 end
