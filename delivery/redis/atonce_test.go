@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // begunAfter dates a first request so long after its event was received, with the id that the
@@ -184,6 +185,24 @@ func TestAtOnceSwept(t *testing.T) {
 		}
 	}
 	o.want(delivery.DeliverySuccess, 1)
+
+	// Neither rows nor the index are looked through, which still has it.
+	p, err := o.s.at(testTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := o.s.storedEvent(t.Context(), p.base, testTenant, o.event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := o.s.run(t.Context(), eventScript, p.base, e.args(e.targets)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state, _ := reply[1].(string)
+	if d, err := record.DecodeDelivery([]byte(state)); err != nil || d.Last != uuid.Nil {
+		t.Errorf("the state is %+v, %v", d, err)
+	}
 }
 
 // TestAtOnceBorder has a request in the slot after that in which its event was received, and

@@ -10,9 +10,9 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// deliveriesPerScript is how many deliveries one script looks for: each may take a tenth of a
-// millisecond.
-const deliveriesPerScript = 50
+// deliveriesPerScript is how many deliveries one script looks for: each may take some tenths of a
+// millisecond, if its row was lost.
+const deliveriesPerScript = 10
 
 // Request reads one row of the log, bodies included.
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Request, error) {

@@ -100,8 +100,8 @@ local function type_number(name)
 end
 
 -- The state of a delivery that has none and is not on the schedule: that of one that succeeded
--- at once, if there is the row of its first request, or if the index knows of one that was
--- lost; nil otherwise. The ids of the request that it may have had differ only in the
+-- at once, if its rows are dropped, if there is the row of its first request, or if the index
+-- knows of one that was lost; nil otherwise. The ids of the request that it may have had differ only in the
 -- milliseconds, which rest follows.
 local function implied_state(received, rest, ref, type_bytes)
   local function find(command, key_of, prefix)
@@ -117,10 +117,10 @@ local function implied_state(received, rest, ref, type_bytes)
     end
   end
   if rest == '' then return nil end -- a test, which is never on the schedule
-  local request = find('HMGET', requests_key, '') or
-    find('ZMSCORE', function(slot) return log_key(ref, math.floor(slot_hour(slot) / 24)) end, type_bytes .. '1') or
-    -- Rows are dropped an hour before the event is.
-    received < read_swept() * hour_ms and no_request
+  -- Rows are dropped an hour before the event is.
+  local request = received < read_swept() * hour_ms and no_request or
+    find('HMGET', requests_key, '') or
+    find('ZMSCORE', function(slot) return log_key(ref, math.floor(slot_hour(slot) / 24)) end, type_bytes .. '1')
   return request and struct.pack('>c1I2I8c16', 's', 1, 0, request)
 end
 
