@@ -55,7 +55,8 @@ interrupted, run it again to continue. At the end it counts what both stores
 hold, and fails if the counts differ. Events that expire within the hour are
 copied but not counted.
 
-The source does not change. Do not use both stores afterwards: each would send
+The source does not change, except that earlier versions of Caddy Webhooks may
+refuse to open it afterwards. Do not use both stores afterwards: each would send
 what is pending.`,
 		Example: `  caddy webhooks copy --from "embedded" --to "redis redis://localhost:6379" --with-secrets
   caddy webhooks copy --from "redis redis://:{env.REDIS_PASSWORD}@redis:6379" --to "embedded /srv/webhooks"`,

@@ -26,43 +26,39 @@ const (
 )
 
 // recordedPartitions reads what the first Open recorded, or records it. It writes nothing
-// if everything is recorded, so that a full Redis can be opened.
-func (s *Store) recordedPartitions(ctx context.Context) (int, error) {
+// if everything is recorded, so that a full Redis can be opened. It also reports whether an
+// earlier version recorded it.
+func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, err error) {
 	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if isWrongType(err) {
-		return 0, fmt.Errorf("the key %s in Redis is not a hash: another program wrote it", s.keys.meta())
+		return 0, false, fmt.Errorf("the key %s in Redis is not a hash: another program wrote it", s.keys.meta())
 	}
 	if err != nil {
-		return 0, s.wrap(err)
+		return 0, false, s.wrap(err)
 	}
 	if len(meta) < 2 {
 		first, err := s.firstPartitions(ctx)
 		if err != nil {
-			return 0, err
+			return 0, false, err
 		}
 		// Several processes may do this at the same time: the first one counts.
 		if meta, err = s.record(ctx, first); err != nil {
-			return 0, err
+			return 0, false, err
 		}
 	}
-	if meta[schemaField] == readableSchema {
-		if err := s.raiseSchema(ctx); err != nil {
-			return 0, err
-		}
-		meta[schemaField] = strconv.Itoa(schemaVersion)
+	earlier = meta[schemaField] == readableSchema
+	if !earlier && meta[schemaField] != strconv.Itoa(schemaVersion) {
+		return 0, false, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
 	}
-	if meta[schemaField] != strconv.Itoa(schemaVersion) {
-		return 0, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
-	}
-	n, err := strconv.Atoi(meta[partitionsField])
+	n, err = strconv.Atoi(meta[partitionsField])
 	if err != nil || n < 1 || n > maxPartitions {
-		return 0, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta[partitionsField])
+		return 0, false, fmt.Errorf("the key %s in Redis holds %q for partitions", s.keys.meta(), meta[partitionsField])
 	}
-	return n, s.checkPartitions(n)
+	return n, earlier, s.checkPartitions(n)
 }
 
 // raiseSchema has earlier versions refuse the data, which they would not find all of. On a full
-// Redis that waits until this is opened again.
+// Redis that waits for the next Open or Sweep.
 func (s *Store) raiseSchema(ctx context.Context) error {
 	err := s.wrap(s.client().HSet(ctx, s.keys.meta(), schemaField, schemaVersion).Err())
 	if errors.Is(err, delivery.ErrFull) {
@@ -126,7 +122,8 @@ func (s *Store) usedPartitions(ctx context.Context) (used int, err error) {
 	return used, nil
 }
 
-// keepRecord records again what the first Open recorded, if it was lost.
+// keepRecord records again what the first Open recorded, if it was lost, and that this version
+// writes here, if that could not be recorded or an earlier version recorded something else.
 func (s *Store) keepRecord(ctx context.Context, partitions int) error {
 	meta, err := s.client().HGetAll(ctx, s.keys.meta()).Result()
 	if err != nil {
@@ -140,6 +137,9 @@ func (s *Store) keepRecord(ctx context.Context, partitions int) error {
 	if n := meta[partitionsField]; n != strconv.Itoa(partitions) && s.troubles.news("partitions "+n) {
 		s.log.Error("another number of partitions is recorded in Redis than this process uses: tenants have data in two places; restart it",
 			zap.String("recorded", n), zap.Int("used", partitions))
+	}
+	if meta[schemaField] == readableSchema {
+		return s.raiseSchema(ctx)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := s.checkSettings(ctx); err != nil {
 		return err
 	}
-	n, err := s.recordedPartitions(ctx)
+	n, earlier, err := s.recordedPartitions(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,6 +51,12 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 	s.checkClocks(ctx, parts)
+	// Last: if this process is not to use the data, those that use it may go on.
+	if earlier {
+		if err := s.raiseSchema(ctx); err != nil {
+			return err
+		}
+	}
 	s.partitions.Store(&parts)
 	return nil
 }

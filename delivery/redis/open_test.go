@@ -122,9 +122,27 @@ func TestEarlierSchema(t *testing.T) {
 		t.Errorf("a full Redis has schema %s", got)
 	}
 	client.ConfigSet(ctx, "maxmemory", "0")
-	open(t, o)
-	if got := schema(); got != "2" {
-		t.Errorf("the schema is %s afterwards, want 2", got)
+
+	other := o
+	other.Partitions = 7
+	if err := openError(t, other); err == nil {
+		t.Error("the store was opened with another number of partitions")
+	}
+	client.Do(ctx, "ACL", "SETUSER", "default", "-xadd")
+	if err := openError(t, o); err == nil {
+		t.Error("the store was opened without all rights")
+	}
+	client.Do(ctx, "ACL", "SETUSER", "default", "+xadd")
+	if got := schema(); got != "1" {
+		t.Errorf("the schema is %s where this version did not open", got)
+	}
+
+	for _, use := range []func(){func() { open(t, o) }, func() { sweepAll(t, s) }} {
+		client.HSet(ctx, s.keys.meta(), schemaField, "1")
+		use()
+		if got := schema(); got != "2" {
+			t.Errorf("the schema is %s afterwards, want 2", got)
+		}
 	}
 }
 
