@@ -99,6 +99,20 @@ func TestAtOnceRerun(t *testing.T) {
 	}
 }
 
+// TestBrokenOffAtOnce has a first request that failed repeat the row that a script wrote before it
+// broke off, after another one had succeeded at once.
+func TestBrokenOffAtOnce(t *testing.T) {
+	o := newSingle(t)
+	o.complete(o.outcome)
+	again := begunAfter(7*time.Millisecond, o.outcome)
+	again.LeaseEnd, again.Request.Status = 0, delivery.RequestFailed
+	row := append(o.outcome.Request.ID[:], make([]byte, nextAttemptSize)...)
+	row = append(row, encodeRequest(&again.Request)...)
+	o.s.client().HSet(t.Context(), requestsKey(o.s.keys.base(0), again.Request.ID), string(again.Request.ID[:]), row)
+	o.complete(again)
+	o.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID, again.Request.ID)
+}
+
 // TestNotAtOnce has first attempts succeed whose requests would not be found.
 func TestNotAtOnce(t *testing.T) {
 	for name, change := range map[string]func(*delivery.Outcome){

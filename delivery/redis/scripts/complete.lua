@@ -98,7 +98,9 @@ local function find_state(w, o)
   local id, request, rest = ARGV[o + 2], ARGV[o + 4], ARGV[o + 15]
   local field = id .. raws[w]
   if records[field] or scores[w][id] then return end
-  if heads[request] and string.sub(request, 7) == rest and ARGV[o + 11] == '1' then
+  local head = heads[request]
+  local succeeded = head and string.sub(head, row_head, row_head) == '1'
+  if succeeded and string.sub(request, 7) == rest and ARGV[o + 11] == '1' then
     -- It is a repetition, of which there may be many: it must not take long.
     records[field] = struct.pack('>c1I2I8c16', 's', 1, 0, request)
   else
