@@ -170,6 +170,34 @@ func TestTriedAtOnceAlone(t *testing.T) {
 	}
 }
 
+// TestTriedAtOnceCopied has the first attempt end after the delivery, with such a state, was
+// copied.
+func TestTriedAtOnceCopied(t *testing.T) {
+	from, s := newSingle(t), open(t, options())
+	again := from.outcome
+	asRerun(&again)
+	again.Request.ID, again.Request.Status = delivery.NewID(from.outcome.ReceivedAt), delivery.RequestFailed
+	from.complete(again)
+	mustCopy(t, from.s, s)
+	o := &single{t, s, from.w, from.event, from.outcome}
+	o.lease()
+	o.complete(o.outcome)
+	o.want(delivery.DeliverySuccess, 1, again.Request.ID, o.outcome.Request.ID)
+}
+
+// lease leases the delivery for its outcome, as if it were due.
+func (o *single) lease() {
+	o.Helper()
+	base := o.s.keys.base(0)
+	o.s.client().ZAddXX(o.Context(), pendingKey(base, o.w.Ref()), redis.Z{Score: 1, Member: string(o.event[:])})
+	o.s.client().ZAddXX(o.Context(), base+"due", redis.Z{Score: 1, Member: refText(o.w.Ref())})
+	jobs := claim(o.T, o.s)
+	if err := countJobs(jobs, 1); err != nil {
+		o.Fatal(err)
+	}
+	o.outcome.LeaseEnd = jobs[0].LeaseEnd
+}
+
 // TestAtOnceLost loses what tells of deliveries: they are not said to have succeeded.
 func TestAtOnceLost(t *testing.T) {
 	o := newSingle(t)
@@ -236,14 +264,8 @@ func TestAtOnceBorder(t *testing.T) {
 		}
 	}
 	o := &single{t, s, from.w, from.event, from.outcome}
-	due := s.keys.base(0)
-	s.client().ZAddXX(t.Context(), pendingKey(due, o.w.Ref()), redis.Z{Score: 1, Member: string(o.event[:])})
-	s.client().ZAddXX(t.Context(), due+"due", redis.Z{Score: 1, Member: refText(o.w.Ref())})
-	jobs := claim(t, s)
-	if err := countJobs(jobs, 1); err != nil {
-		t.Fatal(err)
-	}
-	o.outcome.ReceivedAt, o.outcome.LeaseEnd = received, jobs[0].LeaseEnd
+	o.lease()
+	o.outcome.ReceivedAt = received
 	o.outcome = begunAfter(atOnce/2, o.outcome)
 	o.complete(o.outcome)
 	o.want(delivery.DeliverySuccess, 1, o.outcome.Request.ID)

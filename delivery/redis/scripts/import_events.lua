@@ -19,6 +19,7 @@ local states = read_states(refs)
 local untouched = 'p' .. string.rep('\0', 26)
 
 local records, hours, pending = {}, {}, {}
+local tried = {} -- hours of deliveries that have a state before their first attempt has ended
 -- What is to be stored: for each span, fields and values of its hash; for each event with a
 -- key of its own, where its arguments begin.
 local hashes, strings = {}, {}
@@ -49,6 +50,7 @@ for e = #refs + 2, #ARGV, 6 do
         if state ~= untouched then
           collect(records, deliveries_key(of), id .. raw_id(ref_id(refs[w])), state)
           hours[bucket_hour(of)] = true
+          if due > 0 and struct.unpack('>I2', state, 2) == 0 then tried[bucket_hour(of)] = true end
         end
         if due > 0 then collect(pending, w, due + clock.ahead, id) end
       end
@@ -58,6 +60,8 @@ end
 
 -- Events outlive the log by an hour, and so do the states of their deliveries.
 for hour in pairs(hours) do write('ZADD', hours_key(), hour + 1, 'deliveries:' .. hour) end
+-- succeed.lua must not overlook a state of a delivery that would get none.
+for hour in pairs(tried) do write('HSET', deliveries_key(hour), 'tried', '') end
 flush('HSET', records)
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
