@@ -129,7 +129,8 @@ func (c *completion) isFull() bool {
 	return c.outcomes >= maxEventsPerScript || c.bytes >= maxBytesPerScript
 }
 
-// add adds an outcome. RetryAt and now are times of the same clock.
+// add adds an outcome. RetryAt and now are times of the same clock. The arguments of the script
+// alias the outcome: they must not be used after Complete has returned.
 func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	r := &o.Request
 	row := encodeRequest(r)

@@ -97,7 +97,8 @@ func oddWebhooks(outcomes []delivery.Outcome) map[delivery.WebhookRef]bool {
 	return odd
 }
 
-// add adds an outcome, whose place is that in the batch of outcomes.
+// add adds an outcome, whose place is that in the batch of outcomes. The arguments of the script
+// alias the outcome: they must not be used after Complete has returned.
 func (s *successes) add(o *delivery.Outcome, place int) {
 	r := &o.Request
 	started := r.StartedAt()
