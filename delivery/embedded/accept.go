@@ -64,8 +64,7 @@ type acceptance struct {
 	stored  []storedID
 	due     []dueDelivery
 	numbers []byte // of an event's webhooks
-	// given are the ids of stored events that emitters chose: they may give them again.
-	given map[eventID]uint64
+	made    []byte // records of the ids that the engine made
 }
 
 type storedID struct {
@@ -118,8 +117,8 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 // known gives the result for an event whose id is in the store, nil if it is not. It forgets
 // an id whose event has expired or is lost, so that a new one can have it.
 func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
-	number := a.number(h)
-	if number == nil {
+	number, ok := findEvent(a.ids.bucket, h.tenant, h.id)
+	if !ok {
 		return nil, nil
 	}
 	value := a.events.get(number)
@@ -129,7 +128,7 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 		a.events.undecodable(number)
 		fallthrough
 	case value == nil, there.expires <= a.txn.at.wall:
-		return nil, packedIDs.remove(a.ids, idKey(h.tenant, h.id))
+		return nil, removeIDs(a.ids, idKey(h.tenant, h.id))
 	case there.nonce == h.nonce && there.place == h.place:
 		return &delivery.AcceptedEvent{Repeated: true, Deliveries: int(there.deliveries)}, nil
 	default:
@@ -137,24 +136,8 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 	}
 }
 
-// number finds the key of an event by its id, nil if the store does not have it.
-func (a *acceptance) number(h *eventHead) []byte {
-	if number, ok := a.given[eventID{h.tenant, h.id}]; ok {
-		return number8(number)
-	}
-	number, _ := packedIDs.find(a.ids.bucket, idKey(h.tenant, h.id))
-	return number
-}
-
-// writeIDs writes the ids of the stored events.
-func (a *acceptance) writeIDs() error {
-	records := make([]byte, 0, packedIDs.size()*len(a.stored))
-	for _, e := range a.stored {
-		records = appendIDKey(records, e.tenant, e.id)
-		records = binary.BigEndian.AppendUint64(records, e.number)
-	}
-	return packedIDs.add(a.ids, records)
-}
+// writeIDs writes the ids that the engine made.
+func (a *acceptance) writeIDs() error { return packedIDs.add(a.ids, a.made) }
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
@@ -163,11 +146,12 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		return err
 	}
 	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
-	if !e.New {
-		if a.given == nil {
-			a.given = make(map[eventID]uint64)
-		}
-		a.given[eventID{h.tenant, h.id}] = number
+	if e.New {
+		a.made = appendIDKey(a.made, h.tenant, h.id)
+		a.made[len(a.made)-packedIDs.key] |= madeBit
+		a.made = binary.BigEndian.AppendUint64(a.made, number)
+	} else if err := a.ids.put(idKey(h.tenant, h.id), number8(number)); err != nil {
+		return err
 	}
 	a.numbers = a.numbers[:0]
 	for _, target := range e.Targets {

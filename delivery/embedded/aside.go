@@ -118,9 +118,8 @@ func (a *aside) put(in, key, sealed []byte) error {
 func (a *aside) event(key, value []byte) error {
 	if h, ok := isEventHead(value); ok { // which may be wrong
 		a.fields = append(a.fields, zap.Stringer("event_id", h.id))
-		id := idKey(h.tenant, h.id)
-		if number, _ := packedIDs.find(a.txn.bucket(idsBucket), id); slices.Equal(number, key) {
-			if err := packedIDs.remove(a.txn.journaled(idsBucket), id); err != nil {
+		if number, _ := findEvent(a.txn.bucket(idsBucket), h.tenant, h.id); slices.Equal(number, key) {
+			if err := removeIDs(a.txn.journaled(idsBucket), idKey(h.tenant, h.id)); err != nil {
 				return err
 			}
 		}

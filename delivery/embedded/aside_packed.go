@@ -28,17 +28,6 @@ func (a *aside) restore(p *packing, in, key, value []byte, confirm func(key, val
 	return p.add(b, records)
 }
 
-// eventIDs writes anew which events have some ids, if the events say so, too.
-func (a *aside) eventIDs(key, value []byte) error {
-	events := a.txn.bucket(eventsBucket)
-	return a.restore(&packedIDs, idsBucket, key, value, func(id, number []byte) []byte {
-		if h, ok := isEventHead(events.get(number)); ok && slices.Equal(idKey(h.tenant, h.id), id) {
-			return number
-		}
-		return nil
-	})
-}
-
 // deliveries writes deliveries anew as their last attempts say.
 func (a *aside) deliveries(key, value []byte) error {
 	events, requests := a.txn.bucket(eventsBucket), a.txn.bucket(requestsBucket)

@@ -185,7 +185,7 @@ func isReadable(number byte, k, value []byte) bool {
 	case pendingNumber:
 		_, err = record.DecodeDelivery(value)
 	case idsNumber:
-		return packedIDs.isWhole(k, value)
+		return isReadableID(k, value)
 	case deliveriesNumber:
 		return packedDeliveries.isWhole(k, value)
 	case logNumber:

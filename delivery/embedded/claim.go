@@ -288,7 +288,7 @@ func (s *Store) Release(_ context.Context, leases []delivery.Lease) error {
 			if w == nil {
 				continue
 			}
-			if event, ok := packedIDs.find(ids, idKey(w.tenant.number, l.EventID)); ok {
+			if event, ok := findEvent(ids, w.tenant.number, l.EventID); ok {
 				s.release(w, eventNumber(event), l.LeaseEnd, now)
 			}
 		}

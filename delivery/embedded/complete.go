@@ -177,15 +177,14 @@ func (c *completion) find(o *delivery.Outcome, w *webhook) (d current, err error
 // event finds the key of an outcome's event, nil if there is none. If the record of its id
 // is lost, the event is one of those whose deliveries the lease holds.
 func (c *completion) event(o *delivery.Outcome, w *webhook) ([]byte, error) {
-	id := idKey(w.tenant.number, o.Request.EventID)
-	if key, ok := packedIDs.find(c.ids.bucket, id); ok {
+	if key, ok := findEvent(c.ids.bucket, w.tenant.number, o.Request.EventID); ok {
 		return key, nil
 	}
 	events := c.txn.bucket(eventsBucket)
 	for _, event := range c.held(w, o.LeaseEnd) {
 		key := number8(event)
 		if h, ok := isEventHead(events.get(key)); ok && h.tenant == w.tenant.number && h.id == o.Request.EventID {
-			return key, c.ids.put(id, key)
+			return key, c.ids.put(idKey(h.tenant, h.id), key)
 		}
 	}
 	return nil, nil

@@ -200,7 +200,8 @@ func (r *damagedRecord) names() [][2]string {
 	case slices.Contains([]string{"pending", "deliveries"}, bucket) && len(key) == 12:
 		return append(event(), number("webhook_number", 8))
 	case bucket == "ids" && len(key) == 20:
-		return [][2]string{number("tenant_number", 0), last16("event_id")}
+		tenant := binary.BigEndian.Uint32(key) &^ (madeBit << 24)
+		return [][2]string{{"tenant_number", fmt.Sprint(tenant)}, last16("event_id")}
 	case bucket == "requests" && len(key) == 16, bucket == "log" && len(key) == logKeySize:
 		return [][2]string{last16("request_id")}
 	default:

@@ -49,7 +49,7 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 	if t == nil {
 		return 0, nil, delivery.ErrNotFound
 	}
-	number, ok := packedIDs.find(tx.bucket(idsBucket), idKey(t.number, id))
+	number, ok := findEvent(tx.bucket(idsBucket), t.number, id)
 	if !ok {
 		return 0, nil, delivery.ErrNotFound
 	}

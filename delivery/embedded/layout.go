@@ -23,7 +23,8 @@ import (
 //	            number of its tenant (4)
 //	types       event type → number (4)
 //	events      number (8) → the event: see record.go
-//	ids         number of the tenant (4), event id → number of the event (8); packed
+//	ids         number of the tenant (4), event id → number of the event (8); if the
+//	            engine made the id, the first bit of the key is set, and it is packed
 //	pending     number of the event (8), of the webhook (4) → the delivery, or
 //	            nothing before its first request
 //	deliveries  number of the event (8), of the webhook (4) → a delivery that is no

@@ -210,9 +210,8 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 	if s.full() {
 		return nil // the next step finds the event again
 	}
-	id := idKey(head.tenant, head.id)
-	if number, _ := packedIDs.find(s.txn.bucket(idsBucket), id); bytes.Equal(number, key) { // the id may have been reused
-		s.ids = append(s.ids, id...)
+	if number, _ := findEvent(s.txn.bucket(idsBucket), head.tenant, head.id); bytes.Equal(number, key) { // the id may have been reused
+		s.ids = appendIDKey(s.ids, head.tenant, head.id)
 		s.keys++
 	}
 	return s.remove(eventsBucket, key)
@@ -223,7 +222,7 @@ func (s *sweep) packed() error {
 	return errors.Join(
 		packedLog.remove(s.txn.journaled(logBucket), s.log),
 		packedDeliveries.remove(s.txn.journaled(deliveriesBucket), s.deliveries),
-		packedIDs.remove(s.txn.journaled(idsBucket), s.ids),
+		removeIDs(s.txn.journaled(idsBucket), s.ids),
 	)
 }
 
