@@ -13,6 +13,8 @@ import (
 // in their place what is known from other records. The writer calls it.
 func (s *Store) setAside() {
 	kept := make(map[string]bool)
+	s.settingAside = true
+	defer func() { s.settingAside = false }()
 	for {
 		records := s.damage.take()
 		if len(records) == 0 {

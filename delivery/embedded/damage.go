@@ -75,6 +75,15 @@ func (d *damage) waits() bool {
 	return len(d.noted) > 0
 }
 
+// waitsPacked reports whether there are entries to set aside that may have several records.
+func (d *damage) waitsPacked() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.ContainsFunc(d.noted, func(r damagedRecord) bool {
+		return r.bucket == idsNumber || r.bucket == deliveriesNumber || r.bucket == logNumber
+	})
+}
+
 // take gives the records to set aside.
 func (d *damage) take() []damagedRecord {
 	d.mu.Lock()

@@ -29,10 +29,11 @@ type Store struct {
 	log         *zap.Logger
 
 	// The rest belongs to the writer while the store is open.
-	file    *bolt.DB
-	journal *journal
-	view    *view // has all changes in the journal; nil if there are none
-	scratch []byte
+	file         *bolt.DB
+	journal      *journal
+	view         *view // has all changes in the journal; nil if there are none
+	settingAside bool
+	scratch      []byte
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex

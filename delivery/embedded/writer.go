@@ -40,6 +40,10 @@ const (
 	alone                 // others depend on it, so that it is a batch by itself
 )
 
+// errAsideFirst says that a batch has come upon an entry of several records that cannot be
+// read. Written to, it would be lost whole: so it is set aside before the batch runs.
+var errAsideFirst = errors.New("records that cannot be read must be set aside first")
+
 // start accepts calls.
 func (w *writer) start() {
 	w.mu.Lock()
@@ -138,6 +142,17 @@ func (s *Store) run(batch []*write) {
 // commit makes the changes of a batch. If it returns nil, they are on the disk; an error
 // undoes them.
 func (s *Store) commit(batch []*write) error {
+	err := s.attempt(batch, !s.settingAside)
+	for again := 2; errors.Is(err, errAsideFirst); again-- {
+		s.setAside()
+		err = s.attempt(batch, again > 0)
+	}
+	return err
+}
+
+// attempt does what commit does. If there is something to set aside first, it may undo the
+// changes for that.
+func (s *Store) attempt(batch []*write, mayWait bool) error {
 	if err := s.usable(); err != nil {
 		return err
 	}
@@ -156,6 +171,9 @@ func (s *Store) commit(batch []*write) error {
 			if err := w.do(t); err != nil {
 				return err
 			}
+		}
+		if mayWait && s.damage.waitsPacked() {
+			return errAsideFirst
 		}
 		writing = true
 		return s.persist(t)

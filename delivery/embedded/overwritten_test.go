@@ -1,0 +1,64 @@
+package embedded
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
+)
+
+// damagedScene has a store with delivered events, and an entry of a bucket that cannot be read.
+func damagedScene(t *testing.T, bucket []byte, n int) (*scene, []delivery.AcceptCall, []delivery.Accepted) {
+	t.Helper()
+	s := &scene{t: t, Store: newKilled(t.TempDir())}
+	if err := s.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	load := storetest.Load{Store: s.Store}
+	load.Begin(t)
+	calls, accepted := load.Accept(t, n, true)
+	load.Complete(t, calls, accepted)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s.poison(bucket, poisons["value flipped"])
+	return s, calls, accepted
+}
+
+// wantDeliveries looks for deliveries, of which one may be lost.
+func wantDeliveries(t *testing.T, s *Store, calls []delivery.AcceptCall) {
+	t.Helper()
+	found := 0
+	for i := range calls {
+		if _, d, err := s.Event(t.Context(), calls[i].Tenant, calls[i].Events[0].ID); err == nil && len(d) == 1 && d[0].Status == delivery.DeliverySuccess {
+			found++
+		}
+	}
+	if found < len(calls)-1 {
+		t.Errorf("%d of %d events and their deliveries are found", found, len(calls))
+	}
+}
+
+// TestOverwritten writes to the key of an entry that cannot be read, and that nobody has read
+// before: its other records are not lost.
+func TestOverwritten(t *testing.T) {
+	s, calls, accepted := damagedScene(t, deliveriesBucket, 20)
+	s.reopen()
+	o := outcome(s.Store, &calls[0], &accepted[0])
+	o.LeaseEnd, o.Request.Trigger, o.Request.Attempt = 0, delivery.TriggerRerun, 0
+	o.Request.Status, o.Request.StatusCode = delivery.RequestSuccess, 200
+	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{o})...); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.write(alone, func(*txn) error { return nil }); err != nil { // waits for what is set aside
+		t.Fatal(err)
+	}
+	wantDeliveries(t, s.Store, calls)
+	if n := s.SetAside(); n != 1 {
+		t.Errorf("%d records were set aside", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
