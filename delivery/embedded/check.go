@@ -52,8 +52,10 @@ type check struct {
 	known  epochs
 
 	buckets map[string]imageBucket
-	// take gets each record that is whole, and each change in the journal.
+	// take gets each record that is whole, unsealed each whose checksum is wrong, and change
+	// each change in the journal.
 	take     func(bucket byte, key, sealed []byte)
+	unsealed func(bucket byte, key, sealed []byte)
 	sequence func(bucket byte, n uint64)
 	change   func(c *change)
 }
@@ -62,7 +64,7 @@ type check struct {
 func openCheck(ctx context.Context, folder string) (*check, error) {
 	c := &check{
 		ctx: ctx, folder: folder,
-		take: func(byte, []byte, []byte) {}, sequence: func(byte, uint64) {}, change: func(*change) {},
+		take: func(byte, []byte, []byte) {}, unsealed: func(byte, []byte, []byte) {}, sequence: func(byte, uint64) {}, change: func(*change) {},
 	}
 	path := filepath.Join(folder, fileName)
 	_, err := os.Stat(path)
@@ -167,6 +169,9 @@ func (c *check) bucket(number byte, name string, b imageBucket) {
 		if !ok || !isReadable(number, k, value) {
 			r := damagedRecord{bucket: number, key: string(k)}
 			c.damaged(fileName, "a record cannot be read: "+r.String())
+			if !ok {
+				c.unsealed(number, k, v)
+			}
 			return
 		}
 		c.Records++

@@ -80,7 +80,7 @@ func (d *damage) waitsPacked() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return slices.ContainsFunc(d.noted, func(r damagedRecord) bool {
-		return r.bucket == idsNumber || r.bucket == deliveriesNumber || r.bucket == logNumber
+		return packingOf(r.bucket) != nil
 	})
 }
 

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"path/filepath"
 	"testing"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -60,5 +61,29 @@ func TestOverwritten(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestSalvagePacked salvages a store in which an entry of many records cannot be read.
+func TestSalvagePacked(t *testing.T) {
+	for _, bucket := range [][]byte{idsBucket, deliveriesBucket, logBucket} {
+		s, calls, _ := damagedScene(t, bucket, 100)
+		to := filepath.Join(t.TempDir(), "copy")
+		if _, err := Salvage(t.Context(), s.folder, to); err != nil {
+			t.Fatal(err)
+		}
+		if report := checked(t, to); len(report.Damages) > 0 {
+			t.Errorf("%s: Check: %q", bucket, report.Damages)
+		}
+		s.folder = to
+		s.reopen()
+		wantDeliveries(t, s.Store, calls)
+		page, err := s.Requests(t.Context(), calls[0].Tenant, delivery.RequestFilter{Limit: 200})
+		if err != nil || len(page.Requests) != len(calls) {
+			t.Errorf("%s: %d requests, %v", bucket, len(page.Requests), err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -35,6 +35,20 @@ var (
 	packedDeliveries = packing{key: 8 + 4, value: record.DeliverySize, shift: numberShift + spanBits}
 )
 
+// packingOf is how the records of a bucket are packed, nil if they are not.
+func packingOf(bucket byte) *packing {
+	switch bucket {
+	case idsNumber:
+		return &packedIDs
+	case deliveriesNumber:
+		return &packedDeliveries
+	case logNumber:
+		return &packedLog
+	default:
+		return nil
+	}
+}
+
 const idSize = len(uuid.UUID{})
 
 // size is the length of a record.

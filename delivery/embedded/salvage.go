@@ -16,8 +16,9 @@ import (
 
 // Salvage copies all that is whole in a damaged store, which no process may have open, into
 // a new folder, and says what is not. The source does not change. Then the copy is opened
-// once: deliveries whose state is lost are due again, and what is left of deliveries whose
-// event is lost is set aside.
+// once: deliveries whose state is lost are due again, what is left of deliveries whose event
+// is lost is set aside, and so are packed entries that cannot be read, of which those records
+// are written anew that others confirm.
 func Salvage(ctx context.Context, from, to string) (report *Report, err error) {
 	if err := isFree(to); err != nil {
 		return nil, err
@@ -63,7 +64,30 @@ func (c *check) openOnce(ctx context.Context, folder string) error {
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	return errors.Join(s.restore(true), s.Close())
+	err := s.setPackedAside(ctx)
+	if err == nil {
+		err = s.restore(true)
+	}
+	return errors.Join(err, s.Close())
+}
+
+// setPackedAside sets aside all packed entries that cannot be read. Some wait for others, since
+// only so many are noted at a time.
+func (s *Store) setPackedAside(ctx context.Context) error {
+	for seen := int64(-1); seen != s.damage.noting(); {
+		seen = s.damage.noting()
+		if err := s.write(reading, func(t *txn) error { // after which the writer sets them aside
+			for _, number := range []byte{idsNumber, deliveriesNumber, logNumber} {
+				c := t.bucket(allBuckets[number]).cursor()
+				for k, _ := c.First(); k != nil && ctx.Err() == nil; k, _ = c.Next() {
+				}
+			}
+			return ctx.Err()
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // salvage writes what was read into a new database.
@@ -77,7 +101,10 @@ type salvage struct {
 	err     error
 }
 
-type keyValue struct{ key, sealed []byte }
+type keyValue struct {
+	key, sealed []byte
+	whole       bool
+}
 
 // salvageBytes is how much one transaction writes.
 const salvageBytes = 8 << 20
@@ -86,9 +113,12 @@ const salvageBytes = 8 << 20
 func (s *salvage) copy() error {
 	s.last = make(map[byte]uint64)
 	s.take = func(bucket byte, key, sealed []byte) {
-		s.records[bucket] = append(s.records[bucket], keyValue{slices.Clone(key), slices.Clone(sealed)})
-		if s.bytes += len(key) + len(sealed); s.bytes >= salvageBytes {
-			s.write()
+		s.add(bucket, keyValue{slices.Clone(key), slices.Clone(sealed), true})
+	}
+	s.unsealed = func(bucket byte, key, sealed []byte) {
+		// The copy sets it aside when it is opened, and other records confirm what it has.
+		if p := packingOf(bucket); p != nil && len(key) == p.key && len(sealed) <= maxEntry+sumSize {
+			s.add(bucket, keyValue{slices.Clone(key), slices.Clone(sealed), false})
 		}
 	}
 	s.sequence = func(bucket byte, n uint64) { s.last[bucket] = n }
@@ -114,6 +144,14 @@ func (s *salvage) copy() error {
 	})
 }
 
+// add adds a record to what is written next.
+func (s *salvage) add(bucket byte, r keyValue) {
+	s.records[bucket] = append(s.records[bucket], r)
+	if s.bytes += len(r.key) + len(r.sealed); s.bytes >= salvageBytes {
+		s.write()
+	}
+}
+
 // write writes what was read.
 func (s *salvage) write() {
 	if s.err == nil {
@@ -122,6 +160,9 @@ func (s *salvage) write() {
 				b := tx.Bucket(allBuckets[bucket])
 				b.FillPercent = appendFill
 				for _, r := range records {
+					if !r.whole && b.Get(r.key) != nil {
+						continue // there is a whole one
+					}
 					if err := b.Put(r.key, r.sealed); err != nil {
 						return err
 					}
