@@ -95,7 +95,7 @@ func (a *aside) move() error {
 	case requestsNumber:
 		return a.request(key, value)
 	case logNumber:
-		return a.logEntry(key)
+		return a.logEntry(key, value)
 	default:
 		return nil
 	}

@@ -52,23 +52,24 @@ func (a *aside) deliveries(key, value []byte) error {
 	})
 }
 
-// logEntry adds the rows of its span to the log that the log does not have.
-func (a *aside) logEntry(key []byte) error {
-	if len(key) != logKeySize {
-		return nil
-	}
+// logEntry adds the rows of its spans to the log that the log does not have: the key may be
+// what is damaged, but not all ids are.
+func (a *aside) logEntry(key, value []byte) error {
+	spans := make(map[uint64][]byte)
+	packedLog.each(key, value, func(k, _ []byte) { spans[packedLog.span(k)] = packedLog.start(k)[kindSize:] })
 	log := a.txn.journaled(logBucket)
-	span := packedLog.span(key)
 	var lost []byte
-	c := a.txn.bucket(requestsBucket).cursor()
-	for k, v := c.Seek(packedLog.start(key)[kindSize:]); len(k) == idSize && binary.BigEndian.Uint64(k)>>packedLog.shift == span; k, v = c.Next() {
-		h, ok := isRowHead(v)
-		if !ok {
-			continue
-		}
-		for one := range slices.Chunk(h.appendLogKeys(nil, uuid.UUID(k)), logKeySize) {
-			if _, ok := packedLog.find(log.bucket, one); !ok {
-				lost = append(lost, one...)
+	for span, from := range spans {
+		c := a.txn.bucket(requestsBucket).cursor()
+		for k, v := c.Seek(from); len(k) == idSize && binary.BigEndian.Uint64(k)>>packedLog.shift == span; k, v = c.Next() {
+			h, ok := isRowHead(v)
+			if !ok {
+				continue
+			}
+			for one := range slices.Chunk(h.appendLogKeys(nil, uuid.UUID(k)), logKeySize) {
+				if _, ok := packedLog.find(log.bucket, one); !ok {
+					lost = append(lost, one...)
+				}
 			}
 		}
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
-// damagedScene has a store with delivered events, and an entry of a bucket that cannot be read.
+// damagedScene has a store with delivered events, and an entry that cannot be read of a bucket,
+// if one is given.
 func damagedScene(t *testing.T, bucket []byte, n int) (*scene, []delivery.AcceptCall, []delivery.Accepted) {
 	t.Helper()
 	s := &scene{t: t, Store: newKilled(t.TempDir())}
@@ -23,7 +24,9 @@ func damagedScene(t *testing.T, bucket []byte, n int) (*scene, []delivery.Accept
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.poison(bucket, poisons["value flipped"])
+	if bucket != nil {
+		s.poison(bucket, poisons["value flipped"])
+	}
 	return s, calls, accepted
 }
 
@@ -81,6 +84,32 @@ func TestSalvagePacked(t *testing.T) {
 		page, err := s.Requests(t.Context(), calls[0].Tenant, delivery.RequestFilter{Limit: 200})
 		if err != nil || len(page.Requests) != len(calls) {
 			t.Errorf("%s: %d requests, %v", bucket, len(page.Requests), err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestLogKey damages the key of an entry of the log: the rows behind the first are listed.
+func TestLogKey(t *testing.T) {
+	for _, place := range []int64{3, 7, int64(kindSize) + 3} { // the webhook's number, the event type, the time
+		s, calls, _ := damagedScene(t, nil, 100)
+		s.poison(logBucket, func(k, v []byte) (key, value []byte) { return flipped(k, place), v })
+		s.reopen()
+		found := 0
+		for range 3 { // what a look finds is set aside before the next one
+			page, err := s.Requests(t.Context(), calls[0].Tenant, delivery.RequestFilter{Limit: 200})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found = len(page.Requests)
+			if err := s.setPackedAside(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if found < len(calls)-1 {
+			t.Errorf("byte %d: %d of %d rows are listed", place, found, len(calls))
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
