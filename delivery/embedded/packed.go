@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"sort"
 
@@ -161,10 +162,24 @@ func (p *packing) add(b *journaled, records []byte) error {
 			}
 			value = append(value, next[p.shared:]...)
 		}
+		places = places[n:]
+		if old := b.get(first[:p.key]); old != nil {
+			// What the entry has beside these stays.
+			added := packedEntry{first[:p.key], value}
+			var kept []byte
+			p.each(first[:p.key], slices.Clone(old), func(key, v []byte) {
+				if _, ok := p.in(added.key, added.value, key); !ok {
+					kept = append(append(kept, key...), v...)
+				}
+			})
+			if err := errors.Join(b.put(first[:p.key], value), p.add(b, kept)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := b.put(first[:p.key], value); err != nil {
 			return err
 		}
-		places = places[n:]
 	}
 	return nil
 }
@@ -225,10 +240,8 @@ func (p *packing) removeFrom(b *journaled, e packedEntry, isGone func(key []byte
 	if !changed {
 		return nil
 	}
-	if !bytes.HasPrefix(left, e.key) {
-		if err := b.delete(e.key); err != nil {
-			return err
-		}
+	if err := b.delete(e.key); err != nil { // add keeps what an entry has
+		return err
 	}
 	return p.add(b, left)
 }

@@ -177,3 +177,29 @@ func TestLayout2(t *testing.T) {
 		t.Errorf("Check: %q", report.Damages)
 	}
 }
+
+// TestAddToEntry adds a record with the key of an entry that has others, which stay.
+func TestAddToEntry(t *testing.T) {
+	s := open(t, t.TempDir())
+	record := func(webhook uint32, value byte) []byte {
+		return append(deliveryKey(1<<numberShift, webhook), bytes.Repeat([]byte{value}, packedDeliveries.value)...)
+	}
+	for _, records := range [][]byte{slices.Concat(record(1, 1), record(2, 1), record(3, 1)), slices.Concat(record(1, 2), record(3, 2))} {
+		if err := s.write(together, func(tx *txn) error {
+			return packedDeliveries.add(tx.journaled(deliveriesBucket), records)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.read(func(v *view) error {
+		for webhook, want := range map[uint32]byte{1: 2, 2: 1, 3: 2} {
+			value, ok := packedDeliveries.find(v.bucket(deliveriesBucket), deliveryKey(1<<numberShift, webhook))
+			if !ok || value[0] != want {
+				t.Errorf("the delivery to %d is %x", webhook, value)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
