@@ -141,7 +141,9 @@ func (a *acceptance) writeIDs() error { return packedIDs.add(a.ids, a.made) }
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
-	number := max(a.events.lastNumber()+1, firstNumber(a.txn.at.wall))
+	// By the schedule's clock, since the other one can be set back: then all numbers would be
+	// of the same millisecond until it is where it was.
+	number := max(a.events.lastNumber()+1, firstNumber(a.txn.at.schedule))
 	if err := a.events.setNumber(number); err != nil {
 		return err
 	}

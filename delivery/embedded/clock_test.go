@@ -171,3 +171,36 @@ func TestCopyAfterClockSetBack(t *testing.T) {
 		}
 	}
 }
+
+// TestNumbersAfterClockSetBack checks that the numbers of events go on as time passes after the
+// clock was set back, also when the store is opened again: a look-up of a delivery reads all of
+// its 16 ms.
+func TestNumbersAfterClockSetBack(t *testing.T) {
+	m, load := newMachine(t)
+	load.Accept(t, 1, true)
+	m.set(-time.Hour)
+	for i := range 2 {
+		spans := make(map[uint64]bool)
+		for range 10 {
+			m.pass(20 * time.Millisecond)
+			load.Accept(t, 3, true)
+			if err := m.read(func(v *view) error {
+				spans[v.bucket(eventsBucket).lastNumber()>>packedDeliveries.shift] = true
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(spans) != 10 {
+			t.Errorf("events of 200 ms are in %d spans", len(spans))
+		}
+		if i > 0 {
+			break
+		}
+		if err := m.Close(); err != nil {
+			t.Fatal(err)
+		}
+		m.start()
+		load.Store = m.Store
+	}
+}

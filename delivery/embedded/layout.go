@@ -8,8 +8,9 @@ import (
 
 // The buckets of the database. Numbers are big-endian, so that keys are in their order;
 // ids are 16 bytes; times are milliseconds. Events are numbered in order of arrival, and
-// an event's number begins with its time of arrival. Tenants, webhooks and event types
-// have their own numbers, which are never reused.
+// an event's number begins with its time of arrival by the schedule's clock, which is never
+// set back: see clock.go. Tenants, webhooks and event types have their own numbers, which
+// are never reused.
 //
 //	meta        "schema" → version of this layout (4), without a checksum; "journal" →
 //	            the last epoch of the journal that the database has (8), and the last
