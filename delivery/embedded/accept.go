@@ -148,7 +148,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		return err
 	}
 	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
-	if e.New {
+	if e.New && !a.txn.single {
 		a.made = appendIDKey(a.made, h.tenant, h.id)
 		a.made[len(a.made)-packedIDs.key] |= madeBit
 		a.made = binary.BigEndian.AppendUint64(a.made, number)

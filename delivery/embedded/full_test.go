@@ -43,16 +43,19 @@ const limited = "WEBHOOKS_TEST_LIMITED"
 
 // TestFull runs in its own process, since the limit applies to all files of a process,
 // including those of the testing package.
-func TestFull(t *testing.T) {
+func TestFull(t *testing.T) { inOwnProcess(t, testFull) }
+
+func inOwnProcess(t *testing.T, test func(*testing.T)) {
+	t.Helper()
 	if os.Getenv(limited) != "" {
-		testFull(t)
+		test(t)
 		return
 	}
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^TestFull$")
+	cmd := exec.CommandContext(t.Context(), self, "-test.run", "^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), limited+"=1")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)

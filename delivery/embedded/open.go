@@ -226,6 +226,7 @@ func checkSize(db *bolt.DB, file *os.File) error {
 // being opened. (What renew writes is there already; it needs room only on file systems that
 // never write in place, such as btrfs and ZFS.)
 func (s *Store) prepare(ctx context.Context) error {
+	s.single = false
 	var layout uint32
 	upgrading := false
 	if err := s.db.View(func(tx *bolt.Tx) error {
@@ -260,15 +261,19 @@ func (s *Store) prepare(ctx context.Context) error {
 }
 
 // raiseLayout makes a file of layout 2 one of layout 3, so that an earlier version, which would
-// not see packed records, refuses it. That can wait until the disk is no longer full.
+// not see packed records, refuses it. If the disk is full, the next checkpoint does it, and until
+// then each record has an entry of its own, also in the journal.
 func (s *Store) raiseLayout() error {
-	err := s.db.Update(func(tx *bolt.Tx) error {
-		return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))
-	})
-	if isFull(err) {
+	err := s.db.Update(writeLayout)
+	if s.single = isFull(err); s.single {
 		return nil
 	}
 	return err
+}
+
+// writeLayout writes which layout the file has.
+func writeLayout(tx *bolt.Tx) error {
+	return tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion))
 }
 
 // mayBegin returns an error if there is a journal, which a new database does not have.
@@ -298,7 +303,7 @@ func (s *Store) setUp() error {
 		}
 		return errors.Join(
 			writeMeta(tx, databaseID, id[:]), epochs{committed: firstEpoch - 1}.write(tx),
-			tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion)),
+			writeLayout(tx),
 		)
 	})
 }

@@ -155,7 +155,7 @@ func (p *packing) add(b *journaled, records []byte) error {
 		first := records[places[0]:][:size]
 		value = append(value[:0], first[p.key:]...)
 		n := 1
-		for ; n < len(places) && len(value)+p.rest() <= maxEntry; n++ {
+		for ; !b.view.single && n < len(places) && len(value)+p.rest() <= maxEntry; n++ {
 			next := records[places[n]:][:size]
 			if !p.isBeside(first, next) {
 				break

@@ -33,6 +33,7 @@ type Store struct {
 	journal      *journal
 	view         *view // has all changes in the journal; nil if there are none
 	settingAside bool
+	single       bool // the file still says layout 2, since the disk was full: see raiseLayout
 	scratch      []byte
 
 	// mu guards what follows, and is never held while the disk is written.

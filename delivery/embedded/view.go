@@ -19,6 +19,8 @@ type view struct {
 	pending map[string][]byte
 	// last is the last key in the bucket: keys after it are in pending alone.
 	last string
+	// single says that each record must have an entry of its own, as in layout 2.
+	single bool
 	// counts has what must be added to the counters.
 	counts counts
 }

@@ -215,6 +215,7 @@ func (s *Store) transaction() (*view, error) {
 	s.journal.forget()
 	if err := guarded(func() error {
 		s.view = newView(tx, &s.damage)
+		s.view.single = s.single
 		return s.journal.replay(s.view)
 	}); err != nil {
 		s.rollback()
@@ -255,6 +256,11 @@ func (s *Store) checkpoint() error {
 	if err := s.journal.note(v.tx); err != nil {
 		return err
 	}
+	if s.single {
+		if err := writeLayout(v.tx); err != nil {
+			return err
+		}
+	}
 	s.view = nil // whether the commit succeeds or not
 	committed := false
 	defer func() {
@@ -270,6 +276,7 @@ func (s *Store) checkpoint() error {
 		}
 		return err
 	}
+	s.single = false
 	s.journal.next()
 	return nil
 }
