@@ -27,7 +27,7 @@ type packing struct {
 const maxEntry = 900
 
 // spanBits is how many bits of the milliseconds differ within a span: it has 16 of them.
-// A page of the log reads and sorts whole spans.
+// A page of the log reads the entries of whole spans.
 const spanBits = 4
 
 var (

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
+	"sort"
 
 	"github.com/google/uuid"
 
@@ -212,35 +213,59 @@ func (p *pageReader) kinds(of scope, eventType uint32) kindHeap {
 type logKind struct {
 	prefix     []byte
 	entries    cursor
-	key, value []byte      // of the next entry
-	left       []uuid.UUID // of the span of id: those before it, oldest first
+	key, value []byte     // of the next entry
+	left       []spanRows // of the span of id, the one with the newest row last
 	id         uuid.UUID
 }
+
+// spanRows are the first n rows of an entry, which are in their order.
+type spanRows struct {
+	key, value []byte
+	n          int
+}
+
+// at is the id of a row.
+func (r *spanRows) at(i int) []byte {
+	if i == 0 {
+		return r.key[kindSize:]
+	}
+	return r.value[(i-1)*idSize : i*idSize]
+}
+
+func (r *spanRows) last() []byte { return r.at(r.n - 1) }
 
 // seek moves to the newest row before a given one.
 func (k *logKind) seek(first, before uuid.UUID) bool {
 	k.entries.Seek(append(slices.Clone(k.prefix), before[:]...))
 	k.key, k.value = k.entries.Prev()
-	k.readSpan()
-	k.left = slices.DeleteFunc(k.left, func(id uuid.UUID) bool { return bytes.Compare(id[:], before[:]) >= 0 })
+	k.readSpan(&before)
 	return k.next(first)
 }
 
 // next moves to the row before; false if there is none, or none from first on.
 func (k *logKind) next(first uuid.UUID) bool {
 	if len(k.left) == 0 {
-		k.readSpan()
+		k.readSpan(nil)
 	}
-	last := len(k.left) - 1
-	if last < 0 {
+	end := len(k.left) - 1
+	if end < 0 {
 		return false
 	}
-	k.id, k.left = k.left[last], k.left[:last]
+	newest := k.left[end]
+	k.id = uuid.UUID(newest.last())
+	if newest.n--; newest.n == 0 {
+		k.left = k.left[:end]
+	} else { // the entry goes to where its next row belongs
+		i := sort.Search(end, func(i int) bool { return bytes.Compare(k.left[i].last(), newest.last()) > 0 })
+		copy(k.left[i+1:], k.left[i:end])
+		k.left[i] = newest
+	}
 	return bytes.Compare(k.id[:], first[:]) >= 0
 }
 
-// readSpan reads the next entries, which have the rows of one span.
-func (k *logKind) readSpan() {
+// readSpan reads the next entries, which have the rows of one span: those before a given one
+// if there is one. It copies and sorts no rows, since a page may need few of many.
+func (k *logKind) readSpan(before *uuid.UUID) {
 	var span uint64
 	for len(k.key) == logKeySize && bytes.HasPrefix(k.key, k.prefix) {
 		at := packedLog.span(k.key)
@@ -248,10 +273,14 @@ func (k *logKind) readSpan() {
 			break
 		}
 		span = at
-		packedLog.each(k.key, k.value, func(key, _ []byte) { k.left = append(k.left, uuid.UUID(key[kindSize:])) })
+		r := spanRows{k.key, k.value, 1 + len(k.value)/idSize}
+		if before != nil {
+			r.n = sort.Search(r.n, func(i int) bool { return bytes.Compare(r.at(i), before[:]) >= 0 })
+		}
+		k.left = append(k.left, r)
 		k.key, k.value = k.entries.Prev()
 	}
-	slices.SortFunc(k.left, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(k.left, func(a, b spanRows) int { return bytes.Compare(a.last(), b.last()) })
 }
 
 // kindHeap is ordered by the kinds' rows, the newest first.
