@@ -93,9 +93,11 @@ func (l *Load) accept(b testing.TB, n int, lease bool) ([]delivery.AcceptCall, [
 // Complete delivers every event of a batch at the first attempt.
 func (l *Load) Complete(b testing.TB, calls []delivery.AcceptCall, accepted []delivery.Accepted) {
 	b.Helper()
-	if err := errors.Join(l.Store.Complete(b.Context(), l.outcomes(calls, accepted))...); err != nil {
+	outcomes := l.outcomes(calls, accepted)
+	if err := errors.Join(l.Store.Complete(b.Context(), outcomes)...); err != nil {
 		b.Fatal(err)
 	}
+	clear(outcomes) // which a store must not keep
 }
 
 // outcomes are the successes of the first attempts of a batch.

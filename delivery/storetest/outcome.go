@@ -65,7 +65,9 @@ func manual(o delivery.Outcome, trigger delivery.Trigger) delivery.Outcome {
 
 func (f *fixture) complete(outcomes ...delivery.Outcome) {
 	f.Helper()
-	f.must(errors.Join(f.store.Complete(f.Context(), outcomes)...))
+	given := slices.Clone(outcomes)
+	f.must(errors.Join(f.store.Complete(f.Context(), given)...))
+	clear(given) // which a store must not keep
 }
 
 // bornLeased accepts an event for one webhook and returns its leased delivery.
