@@ -79,7 +79,9 @@ func (s *Store) setPackedAside(ctx context.Context) error {
 		if err := s.write(reading, func(t *txn) error { // after which the writer sets them aside
 			for _, number := range []byte{idsNumber, deliveriesNumber, logNumber} {
 				c := t.bucket(allBuckets[number]).cursor()
-				for k, _ := c.First(); k != nil && ctx.Err() == nil; k, _ = c.Next() {
+				k, _ := c.First()
+				for k != nil && ctx.Err() == nil {
+					k, _ = c.Next()
 				}
 			}
 			return ctx.Err()
