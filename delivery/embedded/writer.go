@@ -40,9 +40,10 @@ const (
 	alone                 // others depend on it, so that it is a batch by itself
 )
 
-// errAsideFirst says that a batch has come upon an entry of several records that cannot be
-// read. Written to, it would be lost whole: so it is set aside before the batch runs.
-var errAsideFirst = errors.New("records that cannot be read must be set aside first")
+// errAsideFirst, which nobody is told, says that a batch has come upon an entry of several
+// records that cannot be read. Written to, it would be lost whole: so it is set aside before the
+// batch runs.
+var errAsideFirst = errors.New("unreadable records")
 
 // start accepts calls.
 func (w *writer) start() {
