@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +82,14 @@ func partOf(functions []string) figure {
 // profile takes a profile of Caddy's CPU, and returns the share of each part.
 func (r *rig) profile(ctx context.Context, d time.Duration) (map[figure]float64, error) {
 	path := filepath.Join(r.dir, "cpu.pprof")
-	if err := r.fetchProfile(ctx, max(1, int(d.Seconds())), path); err != nil {
+	err := r.adminGet(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", max(1, int(d.Seconds()))), func(body io.Reader) error {
+		profile, err := io.ReadAll(body)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, profile, 0o600)
+	})
+	if err != nil {
 		return nil, err
 	}
 	text, err := exec.CommandContext(ctx, "go", "tool", "pprof", "-traces", path).Output()
@@ -91,26 +97,6 @@ func (r *rig) profile(ctx context.Context, d time.Duration) (map[figure]float64,
 		return nil, fmt.Errorf("read Caddy's profile with go tool pprof: %w", err)
 	}
 	return shares(string(text))
-}
-
-func (r *rig) fetchProfile(ctx context.Context, seconds int, path string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", r.admin, seconds), nil)
-	if err != nil {
-		return err
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("Caddy's admin endpoint gave no profile: %s", resp.Status)
-	}
-	profile, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, profile, 0o600)
 }
 
 // shares reads what go tool pprof -traces prints: samples between lines, each with its time

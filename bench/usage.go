@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"strconv"
@@ -131,7 +132,8 @@ func peakMemory(pid int) (int64, error) {
 
 // caddyMetric reads a metric of Caddy's that has no labels.
 func (r *rig) caddyMetric(ctx context.Context, name string) (value float64, err error) {
-	err = r.adminGet(ctx, "/metrics", func(lines *bufio.Scanner) error {
+	err = r.adminGet(ctx, "/metrics", func(body io.Reader) error {
+		lines := bufio.NewScanner(body)
 		for lines.Scan() {
 			if text, ok := strings.CutPrefix(lines.Text(), name+" "); ok {
 				value, err = strconv.ParseFloat(text, 64)
@@ -147,11 +149,9 @@ func (r *rig) caddyMetric(ctx context.Context, name string) (value float64, err 
 func (r *rig) caddyHeap(ctx context.Context) (float64, error) {
 	// A second collection frees what the first has finalised.
 	for range 2 {
-		err := r.adminGet(ctx, "/debug/pprof/heap?gc=1&debug=1", func(lines *bufio.Scanner) error {
-			for lines.Scan() {
-				continue // only the collection is wanted, not the profile
-			}
-			return lines.Err()
+		err := r.adminGet(ctx, "/debug/pprof/heap?gc=1&debug=1", func(body io.Reader) error {
+			_, err := io.Copy(io.Discard, body) // only the collection is wanted, not the profile
+			return err
 		})
 		if err != nil {
 			return 0, err
@@ -160,7 +160,7 @@ func (r *rig) caddyHeap(ctx context.Context) (float64, error) {
 	return r.caddyMetric(ctx, "go_memstats_heap_alloc_bytes")
 }
 
-func (r *rig) adminGet(ctx context.Context, path string, read func(lines *bufio.Scanner) error) error {
+func (r *rig) adminGet(ctx context.Context, path string, read func(body io.Reader) error) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.admin+path, nil)
 	if err != nil {
 		return err
@@ -173,5 +173,5 @@ func (r *rig) adminGet(ctx context.Context, path string, read func(lines *bufio.
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("Caddy's admin endpoint answered %s at %s", resp.Status, path)
 	}
-	return read(bufio.NewScanner(resp.Body))
+	return read(resp.Body)
 }
