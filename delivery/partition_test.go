@@ -241,17 +241,25 @@ func TestHealthDuringAMoment(t *testing.T) {
 	})
 }
 
+// runBusy emits ten events for a webhook whose endpoint takes one request at a time, and a minute
+// for each.
+func runBusy(t *testing.T, store *divided) *running {
+	t.Helper()
+	r := runDivided(t, store, newEndpoints(after(time.Minute)), limits(4, 1), func(s *delivery.Settings) {
+		s.Timeout = 2 * time.Minute
+	})
+	if err := r.emitFor("t0", 10); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // Deliveries that are due, and could be sent, are noticed when nobody sends them.
 func TestOverdue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := newDivided(1)
-		r := runDivided(t, store, newEndpoints(after(time.Minute)), limits(4, 1), func(s *delivery.Settings) {
-			s.Timeout = 2 * time.Minute
-		})
+		r := runBusy(t, store)
 		defer r.stop()
-		if err := r.emitFor("t0", 10); err != nil {
-			t.Fatal(err)
-		}
 		time.Sleep(5 * time.Minute)
 		if overdue := r.PartitionsHealth()[0].Overdue; overdue > 0 {
 			t.Errorf("deliveries that wait for their own webhook are overdue for %s", overdue)
@@ -274,13 +282,8 @@ func TestOverdueSinceDuringAClaim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				store := newDivided(1)
-				r := runDivided(t, store, newEndpoints(after(time.Minute)), limits(4, 1), func(s *delivery.Settings) {
-					s.Timeout = 2 * time.Minute
-				})
+				r := runBusy(t, store)
 				defer r.stop()
-				if err := r.emitFor("t0", 10); err != nil {
-					t.Fatal(err)
-				}
 				time.Sleep(time.Minute - time.Second)
 				store.parts[0].Fail(func(op string) error {
 					if op != "Claim" {
