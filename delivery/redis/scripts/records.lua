@@ -101,8 +101,8 @@ end
 
 -- The state of a delivery that has none and is not on the schedule: that of one that succeeded
 -- at once, if its rows are dropped, if there is the row of its first request, or if the index
--- knows of one that was lost; nil otherwise. The ids of the request that it may have had differ only in the
--- milliseconds, which rest follows.
+-- knows of one that was lost; nil otherwise. The ids of the request that it may have had differ
+-- only in the milliseconds, which rest follows.
 local function implied_state(received, rest, ref, type_bytes)
   local function find(command, key_of, prefix)
     for from = received, received + at_once_ms - 1, 25 do -- most are among the first
