@@ -66,8 +66,21 @@ fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
 		WEBHOOKS_REDIS_SERVER=$$redis go test -vet=off -run '^$$' -fuzz "^$$2\$$" -fuzztime $${3}x ./$$1 || exit 1; \
 	done
 
+# Licences that libraries may have: those that ask no more than to be named, and the MPL,
+# which asks for changes to its own files alone.
+licences := Apache-2.0,BSD-2-Clause,BSD-3-Clause,CC0-1.0,ISC,MIT,MPL-2.0
+
+.PHONY: supply
+supply: ## Check the libraries: their licences, and whether they are known to be vulnerable
+	go mod verify
+	licenses=$$($(need) go-licenses) && $$licenses check --logtostderr=false --log_file=/dev/null --stderrthreshold=ERROR \
+		--allowed_licenses=$(licences) ./... || exit 1
+	@govulncheck=$$($(need) govulncheck) && { found=$$($$govulncheck ./... 2>&1) || case $$found in \
+		*"fetching vulnerabilities"*) echo "NOT CHECKED: the database of known vulnerabilities cannot be had from here." ;; \
+		*) echo "$$found"; exit 1 ;; esac; }
+
 .PHONY: lint
-lint: ## Run the linters alone
+lint: supply ## Run the linters alone
 	go vet ./... && go vet -tags chaos ./chaos
 	linter=$$($(need) golangci-lint) && $$linter fmt --diff && $$linter run --allow-parallel-runners
 	for file in $(caddyfiles); do go run ./cmd/caddy fmt $$file >/dev/null || exit 1; done
