@@ -141,7 +141,12 @@ func TestForeignOrigin(t *testing.T) {
 				}
 				c.call(t, call.method, call.path, call.body).want(t, want)
 			}
-			c.call(t, "GET", "/api/webhooks", "").want(t, 200)
+			// Whoever asks is answered, but browsers give the answer to no other origin.
+			got := c.call(t, "GET", "/api/webhooks", "")
+			got.want(t, 200)
+			if allowed := got.header.Get("Access-Control-Allow-Origin"); allowed != "" {
+				t.Errorf("%s may read the answer", allowed)
+			}
 		})
 	}
 }

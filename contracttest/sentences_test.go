@@ -12,34 +12,57 @@ import (
 // TestSentences checks that the tests that SENTENCES.md names exist.
 func TestSentences(t *testing.T) {
 	t.Parallel()
-	table, err := os.ReadFile("SENTENCES.md")
+	checkTable(t, "SENTENCES.md", "sentence", 2)
+}
+
+// TestThreats checks that the tests exist that SECURITY.md names as those that fail without
+// what stops an attack.
+func TestThreats(t *testing.T) {
+	t.Parallel()
+	checkTable(t, "../SECURITY.md", "attack", 3)
+}
+
+// checkTable checks the tables of a document whose first column is named so. They have so many
+// columns, and name tests in the last one.
+func checkTable(t *testing.T, document, first string, columns int) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
 	there := allTests(t)
-	rows := 0
-	for line := range strings.Lines(string(table)) {
-		cells := strings.Split(strings.TrimSpace(line), "|")
-		if len(cells) < 3 || strings.HasPrefix(line, "|---") || strings.HasPrefix(line, "| sentence ") {
-			continue
-		}
-		if len(cells) != 4 {
-			t.Errorf("this row is not a sentence and its tests: %s", line)
-			continue
-		}
-		rows++
-		for name := range strings.SplitSeq(cells[2], ",") {
-			name = strings.TrimSpace(name)
-			if !strings.Contains(name, ".") {
-				name = "contracttest." + name
+	rows, within := 0, false
+	for line := range strings.Lines(string(text)) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		switch {
+		case !strings.HasPrefix(line, "|"):
+			within = false
+		case strings.TrimSpace(cells[0]) == first:
+			within = true
+		case within && !strings.HasPrefix(line, "|---"):
+			rows++
+			if len(cells) != columns {
+				t.Errorf("this row of %s has not %d columns: %s", document, columns, line)
+				continue
 			}
-			if !there[name] {
-				t.Errorf("there is no %s:%s", name, cells[1])
-			}
+			checkTests(t, there, cells)
 		}
 	}
 	if rows == 0 {
-		t.Error("SENTENCES.md has no rows")
+		t.Errorf("%s has no rows", document)
+	}
+}
+
+func checkTests(t *testing.T, there map[string]bool, cells []string) {
+	t.Helper()
+	for name := range strings.SplitSeq(cells[len(cells)-1], ",") {
+		name = strings.TrimSpace(name)
+		if !strings.Contains(name, ".") {
+			name = "contracttest." + name
+		}
+		if !there[name] {
+			t.Errorf("there is no %s:%s", name, cells[0])
+		}
 	}
 }
 
