@@ -77,20 +77,27 @@ type Delivery struct {
 // order. It is made once per event and never encoded again, so that every
 // attempt and every re-run sends, and signs, the same bytes.
 func envelope(eventType string, id uuid.UUID, occurredAt time.Time, data []byte) []byte {
-	var buffer [len(time.RFC3339Nano)]byte
-	at := occurredAt.UTC().AppendFormat(buffer[:0], time.RFC3339Nano)
-	idText, _ := id.MarshalText() // which cannot fail
-	b := make([]byte, 0, len(`{"event_type":"","event_id":"","occurred_at":"","data":}`)+
-		len(eventType)+len(idText)+len(at)+len(data))
+	b := make([]byte, 0, envelopeOverhead+len(eventType)+len(data))
+	b = AppendEnvelopeHead(b, eventType, id, occurredAt)
+	b = append(b, data...)
+	return append(b, '}')
+}
+
+// envelopeOverhead is the length of an envelope without the event's type and data.
+const envelopeOverhead = len(`{"event_type":"","event_id":"","occurred_at":"","data":}`) + 36 + len(time.RFC3339Nano)
+
+// AppendEnvelopeHead appends what precedes the data in an envelope. A store may leave this out
+// of a payload that begins so, and put it back. It must not change: what is stored would be
+// sent with other bytes.
+func AppendEnvelopeHead(b []byte, eventType string, id uuid.UUID, occurredAt time.Time) []byte {
 	b = append(b, `{"event_type":`...)
 	b = appendQuoted(b, eventType)
 	b = append(b, `,"event_id":"`...)
+	idText, _ := id.MarshalText() // which cannot fail
 	b = append(b, idText...)
 	b = append(b, `","occurred_at":"`...)
-	b = append(b, at...)
-	b = append(b, `","data":`...)
-	b = append(b, data...)
-	return append(b, '}')
+	b = occurredAt.UTC().AppendFormat(b, time.RFC3339Nano)
+	return append(b, `","data":`...)
 }
 
 // appendQuoted appends a text as a JSON string. The configuration may allow any name as an

@@ -23,7 +23,7 @@ func BenchmarkAcceptComplete(b *testing.B) {
 func benchmarkLife(b *testing.B, webhooks, batch int) {
 	b.Helper()
 	s := open(b, options())
-	load := storetest.Load{Store: s, Webhooks: webhooks}
+	load := storetest.Load{Store: s, Webhooks: webhooks, Size: 500}
 	load.Begin(b)
 	before := serverCPU(b, s)
 	load.Run(b, batch)
@@ -40,7 +40,7 @@ func BenchmarkAccept(b *testing.B) {
 			b.Run(fmt.Sprintf("calls=%d/ids=%s", calls, ids), func(b *testing.B) {
 				const events = 100
 				s := open(b, options())
-				load := storetest.Load{Store: s, ForeignIDs: ids == "foreign"}
+				load := storetest.Load{Store: s, ForeignIDs: ids == "foreign", Size: 500}
 				load.Begin(b)
 				batch := delivery.AcceptBatch{Calls: make([]delivery.AcceptCall, calls), Lease: testLease, Retention: testRetention}
 				before := serverCPU(b, s)
@@ -69,11 +69,11 @@ func BenchmarkAccept(b *testing.B) {
 // was delivered once, and without that while it is pending.
 func BenchmarkMemory(b *testing.B) {
 	const events, batch = 100_000, 100
-	measure := func(b *testing.B, payload float64, take func(load *storetest.Load)) {
+	measure := func(b *testing.B, size int, payload float64, take func(load *storetest.Load)) {
 		b.Helper()
 		for b.Loop() {
 			s := open(b, options())
-			load := storetest.Load{Store: s}
+			load := storetest.Load{Store: s, Size: size}
 			load.Begin(b)
 			before := serverMemory(b, s)
 			for range events / batch {
@@ -84,14 +84,16 @@ func BenchmarkMemory(b *testing.B) {
 		}
 	}
 	b.Run("delivered", func(b *testing.B) {
-		measure(b, 0, func(load *storetest.Load) {
+		measure(b, 500, 0, func(load *storetest.Load) {
 			calls, accepted := load.Accept(b, batch, true)
 			load.Complete(b, calls, accepted)
 		})
 	})
-	b.Run("pending", func(b *testing.B) {
-		measure(b, 500, func(load *storetest.Load) { load.Accept(b, batch, false) })
-	})
+	for _, size := range []int{300, 400, 500, 536, 600, 700, 800, 1000, 2000} {
+		b.Run("pending/"+strconv.Itoa(size), func(b *testing.B) {
+			measure(b, size, float64(size), func(load *storetest.Load) { load.Accept(b, batch, false) })
+		})
+	}
 }
 
 // serverMemory is the memory that Redis uses.

@@ -21,6 +21,7 @@ func FuzzRecords(f *testing.F) {
 	request := &delivery.Request{WebhookID: w.ID, EventID: w.ID, EventType: "a", Status: delivery.RequestSuccess, StatusCode: 200}
 	f.Add(string(record.EncodeWebhook(w)))
 	f.Add("0000000001000" + string(encodeEvent(event, uuid.Nil, 0)))
+	f.Add(headlessEvent)
 	f.Add(string(make([]byte, scriptHeadSize)) + string(encodeRequest(request)))
 	f.Add("p" + string(make([]byte, record.DeliverySize-1)))
 	f.Add("")

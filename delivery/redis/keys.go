@@ -32,7 +32,8 @@ import (
 //	events:<span>      hash    "<tenant>:<event id>" → when it expires (6), an hour after
 //	                           the retention; received time (13 digits), nonce of the
 //	                           call (16), place in the call (2), number of deliveries
-//	                           (2), record. The span is of the time in the id, which
+//	                           (2), record, whose payload lacks what precedes the data
+//	                           in an envelope. The span is of the time in the id, which
 //	                           has version 7: at most 10 minutes before that in
 //	                           which the event was received, or 5 after
 //	event:<tenant>:<event id>

@@ -13,11 +13,11 @@ import (
 )
 
 // schemaVersion is the version of the keys and records that this package writes.
-const schemaVersion = 2
+const schemaVersion = 3
 
-// readableSchema is the version before, which this package reads, too: keys.go says where its
-// records are.
-const readableSchema = "1"
+// isEarlierSchema reports whether a schema is one before, which this package reads, too: keys.go
+// says where its records are, and what they lack.
+func isEarlierSchema(schema string) bool { return schema == "1" || schema == "2" }
 
 // The fields of meta.
 const (
@@ -46,7 +46,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, er
 			return 0, false, err
 		}
 	}
-	earlier = meta[schemaField] == readableSchema
+	earlier = isEarlierSchema(meta[schemaField])
 	if !earlier && meta[schemaField] != strconv.Itoa(schemaVersion) {
 		return 0, false, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
 	}
@@ -57,8 +57,8 @@ func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, er
 	return n, earlier, s.checkPartitions(n)
 }
 
-// raiseSchema has earlier versions refuse the data, which they would not find all of. On a full
-// Redis that waits for the next Open or Sweep.
+// raiseSchema has earlier versions refuse the data, which they would not find all of, or misread.
+// On a full Redis that waits for the next Open or Sweep.
 func (s *Store) raiseSchema(ctx context.Context) error {
 	err := s.wrap(s.client().HSet(ctx, s.keys.meta(), schemaField, schemaVersion).Err())
 	if errors.Is(err, delivery.ErrFull) {
@@ -138,7 +138,7 @@ func (s *Store) keepRecord(ctx context.Context, partitions int) error {
 		s.log.Error("another number of partitions is recorded in Redis than this process uses: tenants have data in two places; restart it",
 			zap.String("recorded", n), zap.Int("used", partitions))
 	}
-	if meta[schemaField] == readableSchema {
+	if isEarlierSchema(meta[schemaField]) {
 		return s.raiseSchema(ctx)
 	}
 	return nil

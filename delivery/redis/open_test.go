@@ -137,11 +137,13 @@ func TestEarlierSchema(t *testing.T) {
 		t.Errorf("the schema is %s where this version did not open", got)
 	}
 
-	for _, use := range []func(){func() { open(t, o) }, func() { sweepAll(t, s) }} {
-		client.HSet(ctx, s.keys.meta(), schemaField, "1")
-		use()
-		if got := schema(); got != "2" {
-			t.Errorf("the schema is %s afterwards, want 2", got)
+	for _, before := range []string{"1", "2"} {
+		for _, use := range []func(){func() { open(t, o) }, func() { sweepAll(t, s) }} {
+			client.HSet(ctx, s.keys.meta(), schemaField, before)
+			use()
+			if got := schema(); got != "3" {
+				t.Errorf("the schema is %s after %s, want 3", got, before)
+			}
 		}
 	}
 }

@@ -129,7 +129,7 @@ func imitate(t *testing.T, info, eval string) string {
 	t.Cleanup(func() { _ = listener.Close() })
 	replies := map[string]string{
 		"info": fmt.Sprintf("$%d\r\n%s", len(info), info), "eval": eval,
-		"hgetall": "*4\r\n$6\r\nschema\r\n$1\r\n2\r\n$10\r\npartitions\r\n$1\r\n1", "time": "*2\r\n$1\r\n1\r\n$1\r\n0",
+		"hgetall": "*4\r\n$6\r\nschema\r\n$1\r\n3\r\n$10\r\npartitions\r\n$1\r\n1", "time": "*2\r\n$1\r\n1\r\n$1\r\n0",
 	}
 	go func() {
 		for {

@@ -19,6 +19,8 @@ type Load struct {
 	Webhooks int
 	// ForeignIDs makes the ids of events random, as emitters may choose them.
 	ForeignIDs bool
+	// Size makes payloads of so many bytes that begin like envelopes.
+	Size int
 
 	webhooks []*delivery.Webhook
 	versions []int64 // of the tenants' webhooks
@@ -58,8 +60,11 @@ func (l *Load) Call(n int, lease bool) delivery.AcceptCall {
 			id = uuid.New()
 		}
 		call.Events[i] = delivery.AcceptEvent{
-			ID: id, New: !l.ForeignIDs, Type: "alert_active", OccurredAt: l.Store.Now(), Payload: l.payload,
+			ID: id, New: !l.ForeignIDs, Type: "alert_active", OccurredAt: l.Store.Now().Truncate(time.Millisecond), Payload: l.payload,
 			Targets: []delivery.Target{{Webhook: w.ID, Lease: lease}},
+		}
+		if e := &call.Events[i]; l.Size > 0 {
+			e.Payload = delivery.AppendEnvelopeHead(make([]byte, 0, l.Size), e.Type, e.ID, e.OccurredAt)[:l.Size]
 		}
 	}
 	return call

@@ -18,6 +18,9 @@ import (
 // version is the first element of every array. New elements may only be added at the end.
 const version = 1
 
+// headlessVersion is in place of it in an event that is Headless.
+const headlessVersion = 2
+
 // Overhead is enough for all of a record but its texts and its payload.
 const Overhead = 80
 
@@ -94,6 +97,8 @@ type Event struct {
 	// Targets names its webhooks, in the store's own format.
 	Targets []byte
 	Payload []byte
+	// Headless says that Payload lacks what precedes the data in an envelope.
+	Headless bool
 }
 
 // event is an array of its fields: see AppendEvent.
@@ -111,7 +116,11 @@ type event struct {
 // AppendEvent appends an event's record to b.
 func AppendEvent(b []byte, e *Event) []byte {
 	b = appendArray(b, 7)
-	b = appendInt(b, version)
+	if e.Headless {
+		b = appendInt(b, headlessVersion)
+	} else {
+		b = appendInt(b, version)
+	}
 	b = appendText(b, e.Type)
 	b = appendInt(b, e.OccurredAt.Unix())
 	b = appendInt(b, int64(e.OccurredAt.Nanosecond()))
@@ -128,7 +137,7 @@ func DecodeEvent(b []byte) (*Event, error) {
 	}
 	return &Event{
 		Type: r.Type, OccurredAt: time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
-		Test: r.Test, Targets: r.Targets, Payload: r.Payload,
+		Test: r.Test, Targets: r.Targets, Payload: r.Payload, Headless: r.Version == headlessVersion,
 	}, nil
 }
 

@@ -34,8 +34,12 @@ func TestEventRecord(t *testing.T) {
 			if !bytes.Equal(got, want) {
 				t.Fatalf("size %d at %v: % x, want % x", size, at, got[:min(80, len(got))], want[:min(80, len(want))])
 			}
-			if again, err := DecodeEvent(got); err != nil || !reflect.DeepEqual(*again, e) {
-				t.Fatalf("size %d at %v is read as another event: %v", size, at, err)
+			headless := e
+			headless.Headless = true
+			for _, e := range []Event{e, headless} {
+				if again, err := DecodeEvent(AppendEvent(nil, &e)); err != nil || !reflect.DeepEqual(*again, e) {
+					t.Fatalf("size %d at %v is read as another event: %v", size, at, err)
+				}
 			}
 		}
 	}
