@@ -67,6 +67,7 @@ type active struct {
 	sender   Sender
 	log      *zap.Logger
 	secrets  secretWarnings
+	refusals refusals
 	prepared preparedWebhooks
 }
 

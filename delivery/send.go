@@ -147,6 +147,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	}
 	if r.Error != "" {
 		r.Status = RequestFailed
+		a.refusals.tell(w, response.Cause, a.log)
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)

@@ -28,11 +28,15 @@ func lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// split separates the addresses that requests may go to from the others, of which it
-// returns the first one's error.
-func (d *Destinations) split(addrs []netip.Addr) (allowed []netip.Addr, refused error) {
+// resolve looks up the addresses of a host that requests may go to. It also returns why
+// there are no others: the error of the first one that is refused, or that of the lookup.
+func (s *Sender) resolve(ctx context.Context, host string) (allowed []netip.Addr, refused error) {
+	addrs, err := lookUp(ctx, host)
+	if err != nil {
+		return nil, err
+	}
 	for _, addr := range addrs {
-		if err := d.CheckAddr(addr); err != nil {
+		if err := s.destinations.checkAddr(host, addr); err != nil {
 			refused = cmp.Or(refused, err)
 		} else {
 			allowed = append(allowed, addr)

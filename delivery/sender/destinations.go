@@ -36,23 +36,30 @@ var special = ssrf.New(ssrf.WithAnyNetwork(), ssrf.WithAnyPort())
 // four bytes.
 var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
-// ForbiddenAddressError says that requests must not go to an address.
-type ForbiddenAddressError struct {
-	Addr   netip.Addr
-	Denied bool // by Deny, rather than for not being public
+// askOperator ends what is said of a destination that the configuration refuses.
+const askOperator = ": ask the operator of this server"
+
+// RefusedError says that requests must not go somewhere, and by which rule. Its text is
+// for whoever made the webhook. So it has no address: that may be one of a network which
+// strangers know nothing of.
+type RefusedError struct {
+	Rule string
+	// For the operator's log: the host of the URL, and its address that is refused.
+	Host string
+	Addr netip.Addr
 }
 
-func (e *ForbiddenAddressError) Error() string {
-	if e.Denied {
-		return fmt.Sprintf("the address %s is denied by the configuration", e.Addr)
-	}
-	return fmt.Sprintf("the address %s is not public, and not allowed by the configuration", e.Addr)
-}
+func (e *RefusedError) Error() string { return e.Rule + askOperator }
 
-// CheckAddr returns a ForbiddenAddressError unless requests may go to the
-// address. An IPv4 address wrapped in IPv6 counts as the IPv4 address that the
-// packets would reach.
-func (d *Destinations) CheckAddr(addr netip.Addr) error {
+// The rules that addresses are refused by.
+const (
+	deniedAddr  = "the host's address is denied by the configuration"
+	privateAddr = "the host's address is not public, and not allowed by the configuration"
+)
+
+// checkAddr returns a RefusedError unless requests may go to an address of a host. An
+// IPv4 address wrapped in IPv6 counts as the IPv4 address that the packets would reach.
+func (d *Destinations) checkAddr(host string, addr netip.Addr) error {
 	outer := addr.WithZone("").Unmap()
 	plain := outer
 	if nat64.Contains(plain) {
@@ -60,12 +67,12 @@ func (d *Destinations) CheckAddr(addr netip.Addr) error {
 		plain = netip.AddrFrom4([4]byte(b[12:]))
 	}
 	if contains(d.Deny, plain) || contains(d.Deny, outer) {
-		return &ForbiddenAddressError{Addr: addr, Denied: true}
+		return &RefusedError{Rule: deniedAddr, Host: host, Addr: addr}
 	}
 	if contains(d.Allow, plain) || special.SafeAddr(plain) == nil {
 		return nil
 	}
-	return &ForbiddenAddressError{Addr: addr}
+	return &RefusedError{Rule: privateAddr, Host: host, Addr: addr}
 }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
@@ -116,12 +123,12 @@ func (d *Destinations) CheckURL(raw string) error {
 // can only mean one.
 func (d *Destinations) checkHost(host string) error {
 	if addr, err := netip.ParseAddr(host); err == nil {
-		return d.CheckAddr(addr)
+		return d.checkAddr(host, addr)
 	}
 	name := strings.TrimSuffix(host, ".")
 	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
 		v4, v6 := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
-		if err := d.CheckAddr(v4); err != nil && d.CheckAddr(v6) != nil {
+		if err := d.checkAddr(host, v4); err != nil && d.checkAddr(host, v6) != nil {
 			return err
 		}
 	}

@@ -71,11 +71,7 @@ func (s *Sender) speakHTTP2(ctx context.Context, secure net.Conn, line *line, ad
 // dialTCP connects to an address of the host that requests may go to. What it checked
 // is what it dials.
 func (s *Sender) dialTCP(ctx context.Context, req *request, host, port string) (net.Conn, error) {
-	addrs, err := lookUp(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	addrs, refused := s.destinations.split(addrs)
+	addrs, refused := s.resolve(ctx, host)
 	if len(addrs) == 0 {
 		return nil, refused
 	}

@@ -86,7 +86,7 @@ func (f *failure) sentence() string {
 		return f.timeoutSentence()
 	}
 	for _, explain := range []func(*failure) string{
-		(*failure).explainAddress, (*failure).explainProxy, (*failure).explainName,
+		(*failure).explainRefusal, (*failure).explainProxy, (*failure).explainName,
 		(*failure).explainTLS, (*failure).explainHTTP, (*failure).explainConnection,
 	} {
 		if sentence := explain(f); sentence != "" {
@@ -132,10 +132,10 @@ func (f *failure) closedSentence() string {
 	return "no connection to " + f.address + " could be made"
 }
 
-func (f *failure) explainAddress() string {
-	var forbidden *ForbiddenAddressError
-	if errors.As(f.err, &forbidden) {
-		return forbidden.Error()
+func (f *failure) explainRefusal() string {
+	var refused *RefusedError
+	if errors.As(f.err, &refused) {
+		return refused.Error()
 	}
 	return ""
 }
@@ -210,19 +210,16 @@ func (f *failure) explainHTTP() string {
 	return ""
 }
 
+// explainConnection names the endpoint as the webhook's URL does: the address that its name
+// led to may be an inside one.
 func (f *failure) explainConnection() string {
-	peer := f.host
-	var op *net.OpError
-	if errors.As(f.err, &op) && op.Addr != nil {
-		peer = op.Addr.String()
-	}
 	switch {
 	case errors.Is(f.err, syscall.ECONNREFUSED):
-		return "connection refused by " + peer + ": nothing listens there, or a firewall is in the way"
+		return "connection refused by " + f.address + ": nothing listens there, or a firewall is in the way"
 	case errors.Is(f.err, syscall.ENETUNREACH), errors.Is(f.err, syscall.EHOSTUNREACH):
-		return "there is no route to " + peer
+		return "there is no route to " + f.host
 	case errors.Is(f.err, syscall.ETIMEDOUT):
-		return "no connection: " + peer + " does not answer"
+		return "no connection: " + f.host + " does not answer"
 	case errors.Is(f.err, syscall.EADDRNOTAVAIL), errors.Is(f.err, syscall.EMFILE), errors.Is(f.err, syscall.ENFILE):
 		return "this server has no sockets left for another connection: raise its limit of open files, or lower concurrency"
 	}

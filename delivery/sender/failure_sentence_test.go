@@ -65,7 +65,7 @@ func causes(t *rapid.T) []error {
 		errors.New(said), errors.New("tls: " + said), errors.New("malformed HTTP response " + said),
 		io.EOF, io.ErrUnexpectedEOF, context.DeadlineExceeded, os.ErrDeadlineExceeded, errLongHeader, errStatus,
 		&longBodyError{rapid.Int().Draw(t, "limit")}, &proxyStatusError{rapid.Int().Draw(t, "status")},
-		&ForbiddenAddressError{Addr: netip.IPv6LinkLocalAllNodes().WithZone(said)},
+		&RefusedError{Rule: said, Addr: netip.IPv6LinkLocalAllNodes().WithZone(said)},
 		&net.DNSError{Err: said, Name: said, IsNotFound: rapid.Bool().Draw(t, "IsNotFound")}, &net.DNSError{Err: "server misbehaving"},
 		tls.RecordHeaderError{Msg: said},
 		x509.SystemRootsError{Err: errors.New(said)},

@@ -1,6 +1,7 @@
 package sender
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -9,32 +10,30 @@ import (
 	"testing"
 )
 
-const loopbackDenied = "the address 127.0.0.1 is denied by the configuration"
-
 // guardedHosts are hosts with ranges that are allowed and denied, and the failure of a
 // request to each. PORT stands for the port.
 var guardedHosts = []struct{ name, host, allow, deny, want string }{
-	{"an address", "127.0.0.1", "", "", notPublic("127.0.0.1")},
-	{"a name", "inside.example", "", "", notPublic("127.0.0.1")},
-	{"a name in capitals, with a dot", "INSIDE.example.", "", "", notPublic("127.0.0.1")},
-	{"an address, IPv4-mapped", "[::ffff:127.0.0.1]", "", "", notPublic("127.0.0.1")},
-	{"an address, IPv4-mapped, in hex", "[::ffff:7f00:1]", "", "", notPublic("127.0.0.1")},
-	{"a name, IPv4-mapped", "mapped.example", "", "", notPublic("127.0.0.1")},
-	{"an address, NAT64", "[64:ff9b::127.0.0.1]", "", "", notPublic("64:ff9b::7f00:1")},
-	{"a name, NAT64", "nat64.example", "", "", notPublic("64:ff9b::7f00:1")},
-	{"another range allowed", "meta.example", "127.0.0.0/8", "", notPublic("169.254.169.254")},
-	{"denied", "127.0.0.1", "", "127.0.0.0/8", loopbackDenied},
+	{"an address", "127.0.0.1", "", "", notPublic},
+	{"a name", "inside.example", "", "", notPublic},
+	{"a name in capitals, with a dot", "INSIDE.example.", "", "", notPublic},
+	{"an address, IPv4-mapped", "[::ffff:127.0.0.1]", "", "", notPublic},
+	{"an address, IPv4-mapped, in hex", "[::ffff:7f00:1]", "", "", notPublic},
+	{"a name, IPv4-mapped", "mapped.example", "", "", notPublic},
+	{"an address, NAT64", "[64:ff9b::127.0.0.1]", "", "", notPublic},
+	{"a name, NAT64", "nat64.example", "", "", notPublic},
+	{"another range allowed", "meta.example", "127.0.0.0/8", "", notPublic},
+	{"denied", "127.0.0.1", "", "127.0.0.0/8", denied},
 	{"allowed", "127.0.0.1", "127.0.0.0/8", "", ""},
 	{"allowed, by name", "inside.example", "127.0.0.0/8", "", ""},
 	{"allowed, IPv4-mapped", "[::ffff:127.0.0.1]", "127.0.0.0/8", "", ""},
 	{"one of two allowed", "mixed.example", "127.0.0.0/8", "", ""},
 	{"one of two denied", "pair.example", "127.0.0.0/8", "127.0.0.9/32", ""},
 	{"link-local beside one allowed", "local.example", "127.0.0.0/8", "", ""},
-	{"forbidden beside one that refuses", "closed.example", "127.0.0.0/8", "", "connection refused by 127.0.0.2:PORT" + nobodyListens},
-	{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", "the address 127.0.0.9 is denied by the configuration"},
-	{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", loopbackDenied},
-	{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", loopbackDenied},
-	{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", loopbackDenied},
+	{"forbidden beside one that refuses", "closed.example", "127.0.0.0/8", "", "connection refused by closed.example:PORT" + nobodyListens},
+	{"two of two denied", "pair.example", "127.0.0.0/8", "127.0.0.0/8", denied},
+	{"denied, though allowed", "127.0.0.1", "127.0.0.0/8", "127.0.0.1/32", denied},
+	{"denied by name, though allowed", "inside.example", "0.0.0.0/0", "127.0.0.1/32", denied},
+	{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", denied},
 }
 
 // The address is checked when the connection is made, after DNS.
@@ -98,12 +97,17 @@ func TestNamesAreCheckedAtEachConnection(t *testing.T) {
 		want    Response
 	}{
 		{"127.0.0.1", Response{StatusCode: 204}},
-		{"127.0.0.9", Response{Failure: "the address 127.0.0.9 is not public, and not allowed by the configuration"}},
-		{"169.254.169.254", Response{Failure: "the address 169.254.169.254 is not public, and not allowed by the configuration"}},
+		{"127.0.0.9", Response{Failure: notPublic}},
+		{"169.254.169.254", Response{Failure: notPublic}},
 		{"127.0.0.1", Response{StatusCode: 204}},
 	} {
 		dnsZone(t, map[string][]string{"moving.example": {at.address}})
-		s.Send(t.Context(), m).want(t, at.want)
+		r := s.Send(t.Context(), m)
+		r.want(t, at.want)
+		var refused *RefusedError
+		if errors.As(r.Cause, &refused) != (at.want.Failure != "") || refused != nil && (refused.Host != "moving.example" || refused.Addr.String() != at.address) {
+			t.Errorf("the log is told of %+v, not %s", refused, at.address)
+		}
 	}
 	if n := called.Load(); n != 2 {
 		t.Errorf("the endpoint was called %d times", n)
@@ -115,10 +119,5 @@ func TestLocalhostIsForbidden(t *testing.T) {
 	s := New(new(Config))
 	defer s.Close()
 	r := s.Send(t.Context(), message("https://localhost/"))
-	switch r.Failure {
-	case "the address 127.0.0.1 is not public, and not allowed by the configuration",
-		"the address ::1 is not public, and not allowed by the configuration":
-	default:
-		t.Errorf("got %+v", r)
-	}
+	r.want(t, Response{Failure: notPublic})
 }

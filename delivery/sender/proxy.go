@@ -21,11 +21,7 @@ func (s *Sender) resolveForProxy(ctx context.Context, req *request) error {
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
 	host, _ := hostPort(req.url)
-	addrs, err := lookUp(ctx, host)
-	if err != nil {
-		return err
-	}
-	addrs, refused := s.destinations.split(addrs)
+	addrs, refused := s.resolve(ctx, host)
 	if len(addrs) == 0 || refused != nil && s.proxyLooksUp(req) {
 		return refused
 	}
