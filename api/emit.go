@@ -28,6 +28,9 @@ type eventInput struct {
 
 // emitEvents handles POST /api/events.
 func emitEvents(ctx context.Context, c *call) (response, error) {
+	if err := checkSizes(c.body, c.api.MaxEventSize); err != nil {
+		return response{}, err
+	}
 	events, ok := c.scratch.plainEvents(c.body, c.api.EventTypes, c.api.MaxEventSize)
 	if !ok {
 		var err error
@@ -49,7 +52,7 @@ func (c *call) readEvents() ([]delivery.NewEvent, error) {
 	var inputs []eventInput
 	var err error
 	if array {
-		inputs, err = decodeEvents(c.body, c.api.MaxEventSize)
+		inputs, err = decodeEvents(c.body)
 	} else {
 		inputs = make([]eventInput, 1)
 		err = decode(c.body, &inputs[0])
@@ -71,36 +74,33 @@ func (c *call) readEvents() ([]delivery.NewEvent, error) {
 
 var errTooManyEvents = errors.New("too many events")
 
-// decodeEvents reads an array of events. In the usual case the body is gone over
-// once; only when something is wrong is it looked for what comes first.
-func decodeEvents(body []byte, maxEventSize int64) ([]eventInput, error) {
+// decodeEvents reads an array of events, of which none is too large. In the usual case the
+// body is gone over once; only when something is wrong is it looked for what comes first.
+func decodeEvents(body []byte) ([]eventInput, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body))
 	_, err := dec.ReadToken()
 	var inputs []eventInput
-	large := false // perhaps: the comma and space before an event count too
 	for err == nil && dec.PeekKind() != jsontext.KindEndArray {
 		if len(inputs) == maxEvents {
 			err = errTooManyEvents
 			break
 		}
 		inputs = append(inputs, eventInput{})
-		before := dec.InputOffset()
 		err = json.UnmarshalDecode(dec, &inputs[len(inputs)-1], strict)
-		large = large || dec.InputOffset()-before > maxEventSize
 	}
 	if err == nil {
 		_, err = dec.ReadToken()
 	}
-	if err == nil && !large && onlySpace(body[dec.InputOffset():]) {
+	if err == nil && onlySpace(body[dec.InputOffset():]) {
 		return checkCount(inputs)
 	}
-	if err := checkElements(body, maxEventSize); err != nil {
-		return nil, err
+	if p := syntaxProblem(body); p != nil {
+		return nil, p
 	}
 	switch {
 	case errors.Is(err, errTooManyEvents):
 		return nil, invalid(fieldError{"", fmt.Sprintf("A call may emit at most %d events: emit the rest in further calls.", maxEvents)})
-	case err != nil: // and it is JSON, as checkElements has found
+	case err != nil: // and it is JSON
 		return nil, invalid(decodeError(err))
 	}
 	return checkCount(inputs)
@@ -114,23 +114,6 @@ func checkCount(inputs []eventInput) ([]eventInput, error) {
 }
 
 func onlySpace(b []byte) bool { return len(bytes.TrimLeft(b, jsonSpace)) == 0 }
-
-// checkElements looks for an element that is larger than an event may be, and for
-// what is not JSON.
-func checkElements(body []byte, maxEventSize int64) error {
-	dec := jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))
-	_, err := dec.ReadToken()
-	for i := 0; err == nil && dec.PeekKind() != jsontext.KindEndArray; i++ {
-		var element jsontext.Value
-		if element, err = dec.ReadValue(); int64(len(element)) > maxEventSize {
-			return eventTooLarge(maxEventSize, strconv.Itoa(i))
-		}
-	}
-	if p := syntaxProblem(body); p != nil {
-		return p
-	}
-	return nil
-}
 
 // check turns the input into an event, and notes what is wrong with it.
 func (in *eventInput) check(types *EventTypes, errs *fieldErrors) delivery.NewEvent {

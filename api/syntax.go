@@ -19,6 +19,9 @@ const maxDepth = 10_000
 // syntaxProblem says where a body stops being JSON, and why; nil if it is JSON. A name
 // that an object has twice is not its business.
 func syntaxProblem(body []byte) *problem {
+	if jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) {
+		return nil
+	}
 	err := readWhole(body)
 	if err == nil {
 		return nil
