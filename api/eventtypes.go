@@ -35,6 +35,9 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 		}
 		return &EventTypes{any: true}, nil
 	}
+	if len(names) > delivery.MaxEventTypes {
+		return nil, fmt.Errorf("event_types: there are %d, and %d are the most; * accepts any name", len(names), delivery.MaxEventTypes)
+	}
 	types := &EventTypes{names: names, known: make(map[string]string, len(names))}
 	for _, name := range names {
 		if err := checkEventType(name); err != nil {
@@ -47,6 +50,9 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 	}
 	return types, nil
 }
+
+// Any reports whether events may have any name as their type.
+func (t *EventTypes) Any() bool { return t.any }
 
 // checkEventType says what keeps a text from being the name of an event type.
 func checkEventType(name string) error {

@@ -19,6 +19,9 @@ func TestEventTypes(t *testing.T) {
 			t.Errorf("%q was taken", name)
 		}
 	}
+	if _, err := NewEventTypes(make([]string, 1001)); err == nil || !strings.Contains(err.Error(), "1000") {
+		t.Errorf("1001 types: %v", err)
+	}
 	for _, tc := range []struct {
 		types  *EventTypes
 		wanted []string

@@ -90,6 +90,7 @@ func start(t *testing.T, c config) *site {
 	}
 	core, logs := observer.New(zap.DebugLevel)
 	engine := delivery.NewEngine(c.store)
+	c.settings.AnyEventType = types.Any()
 	detach := engine.Attach(c.settings, zap.New(core))
 	t.Cleanup(func() {
 		detach()

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
 // together makes n calls at once and counts the answers by their status.
@@ -105,6 +107,51 @@ func TestMostDeliveries(t *testing.T) {
 	}
 	if len(receipts) != 1000 || deliveries != delivery.MaxDeliveries {
 		t.Errorf("%d receipts with %d deliveries", len(receipts), deliveries)
+	}
+}
+
+// TestMostEventTypes emits as many event types as a tenant may have in its log, and one more.
+func TestMostEventTypes(t *testing.T) {
+	raw, err := openapitest.Raw("*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document, err := openapitest.New(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, store := range map[string]delivery.Store{"embedded": nil, "redis": redisAt(redistest.Start(t).Addr)} {
+		t.Run(name, func(t *testing.T) {
+			c := newConfig().withLoopback()
+			c.eventTypes, c.store = []string{"*"}, store
+			s := start(t, c)
+			var hook webhook
+			s.admin("POST", "api/webhooks", `{"url":"https://127.0.0.1:1/"}`).want(t, 201, &hook)
+			s.admin("PATCH", "api/webhooks/"+hook.ID, `{"enabled":false}`).want(t, 200, nil)
+			call := func(path, body string) reply {
+				t.Helper()
+				e := s.exchange("POST", "/hooks/"+path, body, "Authorization", asAdmin, "Content-Type", "application/json")
+				if err := document.Check(e); err != nil {
+					t.Error(err)
+				}
+				return reply{e.Status, e.ResponseHeader, e.ResponseBody}
+			}
+			events := make([]string, delivery.MaxEventTypes)
+			for i := range events {
+				events[i] = fmt.Sprintf(`{"event_type":"type %d","data":{}}`, i)
+			}
+			call("api/events", "["+strings.Join(events, ",")+"]").want(t, 202, nil)
+			one := `{"event_type":"another","event_id":"` + noID + `","data":{}}`
+			for _, body := range []string{one, "[" + events[0] + "," + one + "]"} {
+				if p := call("api/events", body).wantProblem(t, 422); !strings.Contains(p.Detail, "1000 event types") {
+					t.Errorf("the limit is not in %q", p.Detail)
+				}
+			}
+			s.admin("GET", "api/events/"+noID, "").wantProblem(t, 404)
+			s.admin("PATCH", "api/webhooks/"+hook.ID, `{"enabled":true}`).want(t, 200, nil)
+			call("api/webhooks/"+hook.ID+"/test", `{"event_type":"another"}`).wantProblem(t, 422)
+			call("api/events", events[7]).want(t, 202, nil)
+		})
 	}
 }
 

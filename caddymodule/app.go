@@ -31,7 +31,8 @@ type App struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=webhooks.stores inline_key=module"`
 
 	// The types of events that can be emitted, each of 1 to 128 printable
-	// characters. A single `*` accepts any name. Default: `alert_active`,
+	// characters, up to 1,000. A single `*` accepts any name, of which the log of a tenant
+	// may have 1,000: an event of another type is refused. Default: `alert_active`,
 	// `alert_resolved`, `device_created`, `device_deleted`, `device_updated`,
 	// `group_created`, `group_deleted`, `group_updated`.
 	EventTypes []string `json:"event_types,omitempty"`

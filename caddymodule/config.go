@@ -59,6 +59,7 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if a.types, err = api.NewEventTypes(names); err != nil {
 		return err
 	}
+	a.settings.AnyEventType = a.types.Any()
 	if a.settings.Destinations, err = a.Destinations.resolve(repl); err != nil {
 		return fmt.Errorf("destinations: %w", err)
 	}

@@ -31,6 +31,8 @@ func TestSettings(t *testing.T) {
 		{"concurrency", App{Concurrency: 100, ConcurrencyPerWebhook: 10}, func(s *delivery.Settings) {
 			s.Concurrency, s.ConcurrencyPerWebhook = 100, 10
 		}},
+		{"configured event types", App{EventTypes: []string{"a", "b"}}, func(*delivery.Settings) {}},
+		{"any event type", App{EventTypes: []string{"*"}}, func(s *delivery.Settings) { s.AnyEventType = true }},
 		{
 			"the rest",
 			App{StandardWebhooks: true, SignatureHeader: "X-Sig", Timeout: caddy.Duration(time.Second), Retention: caddy.Duration(2 * time.Hour)},
@@ -49,7 +51,7 @@ func TestSettings(t *testing.T) {
 			if got.Retry != want.Retry || got.Timeout != want.Timeout || got.Concurrency != want.Concurrency ||
 				got.ConcurrencyPerWebhook != want.ConcurrencyPerWebhook || got.Retention != want.Retention ||
 				got.MaxResponseSize != want.MaxResponseSize || got.StandardWebhooks != want.StandardWebhooks ||
-				got.SignatureHeader != want.SignatureHeader {
+				got.SignatureHeader != want.SignatureHeader || got.AnyEventType != want.AnyEventType {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})

@@ -54,7 +54,7 @@ type emission struct {
 // Emit stores the events and schedules their deliveries, all or nothing, and
 // returns once that is durable. Each event must be valid.
 //
-// Errors: ErrTooManyDeliveries, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
+// Errors: ErrTooManyDeliveries, ErrTooManyEventTypes, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
 // context's, after which the events may or may not be stored; or another of the store.
 func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
 	if err := e.ready(ctx); err != nil {
@@ -67,6 +67,10 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	weight := weigh(events)
 	if !e.intake.acquire(p.key, weight) {
 		return nil, ErrBusy
+	}
+	if err := e.noteTypes(ctx, p, tenant, events); err != nil {
+		e.intake.release(p.key, weight)
+		return nil, err
 	}
 	m := newEmission(e.store.Now(), tenant, events)
 	m.weight = weight

@@ -14,6 +14,10 @@ const (
 	// then, though nothing was known to fall due.
 	ClaimEvery = 5 * time.Second
 
+	// MaxEventTypes is how many event types a tenant may have in its log: a page of it is a
+	// merge of the requests of each.
+	MaxEventTypes = 1000
+
 	// MaxPage is how many rows a page of the log has.
 	MaxPage = 1000
 	// MaxRequestsOfDelivery is how far back the requests of one delivery are followed:

@@ -13,6 +13,7 @@ import (
 const (
 	opOpen          = "open"
 	opPing          = "ping"
+	opNoteTypes     = "note_event_types"
 	opAccept        = "accept"
 	opClaim         = "claim"
 	opComplete      = "complete"
@@ -38,7 +39,7 @@ const (
 // StoreOperations lists the operations that Observer.StoreFailed can name.
 func StoreOperations() []string {
 	return []string{
-		opOpen, opPing, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
+		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opSweep,
 	}
@@ -61,7 +62,7 @@ func (s *observedStore) note(ctx context.Context, operation string, err error) {
 func storeFailed(ctx context.Context, err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
-		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks):
+		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes):
 		return false
 	default:
 		return !errors.Is(ctx.Err(), context.Canceled)
@@ -77,6 +78,12 @@ func (s *observedStore) Open(ctx context.Context) error {
 func (s *observedStore) Ping(ctx context.Context, partition int) error {
 	err := s.Store.Ping(ctx, partition)
 	s.note(ctx, opPing, err)
+	return err
+}
+
+func (s *observedStore) NoteEventTypes(ctx context.Context, tenant string, types []string, retention time.Duration) error {
+	err := s.Store.NoteEventTypes(ctx, tenant, types, retention)
+	s.note(ctx, opNoteTypes, err)
 	return err
 }
 

@@ -170,6 +170,7 @@ func TestStoreFailures(t *testing.T) {
 	all := func(ctx context.Context) {
 		_ = s.Open(ctx)
 		_ = s.Ping(ctx, 0)
+		_ = s.NoteEventTypes(ctx, tenant, []string{"a"}, time.Hour)
 		s.Accept(ctx, delivery.AcceptBatch{Calls: make([]delivery.AcceptCall, 3)})
 		_, _ = s.Claim(ctx, 0, delivery.Room{})
 		_ = s.Complete(ctx, make([]delivery.Outcome, 1))
@@ -193,7 +194,7 @@ func TestStoreFailures(t *testing.T) {
 	}
 	all(t.Context())
 	told.want(t, "what is not there is no failure")
-	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks} {
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes} {
 		inner.Fail(func(string) error { return err })
 		all(t.Context())
 		told.want(t, err.Error())

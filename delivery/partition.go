@@ -15,6 +15,7 @@ type partition struct {
 	number   int
 	key      string       // in quotas
 	webhooks webhookCache // of its tenants
+	types    notedTypes   // of its tenants
 	accepts  groupcommit.Group[*emission]
 	outcomes groupcommit.Group[*finished]
 	writing  []Outcome // what outcomes is writing

@@ -29,6 +29,9 @@ type Settings struct {
 	// MaxResponseSize is how many bytes of a response body the log keeps.
 	MaxResponseSize int
 	Destinations    sender.Destinations
+	// AnyEventType says that emitters name the types of events: then the store is asked
+	// whether a tenant may have another one.
+	AnyEventType bool
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.

@@ -20,6 +20,9 @@ var (
 	ErrConflict = errors.New("changed meanwhile")
 	// ErrTooManyWebhooks: the tenant has MaxWebhooks already.
 	ErrTooManyWebhooks = errors.New("a tenant can have at most 10000 webhooks")
+	// ErrTooManyEventTypes: the tenant's log has MaxEventTypes already, and has no room for
+	// another one; nothing was written.
+	ErrTooManyEventTypes = errors.New("the log of a tenant can have at most 1000 event types")
 	// ErrLostPlace: whoever follows the log may have missed requests.
 	ErrLostPlace = errors.New("the place in the log is not known any more")
 	// ErrFull: the store has no room; nothing was written.
@@ -69,6 +72,11 @@ type Store interface {
 	// due, and leases still end, after as long as they would have.
 	Now() time.Time
 
+	// NoteEventTypes notes types of events that are about to be accepted, all of them or
+	// none: ErrTooManyEventTypes if the tenant would have more than MaxEventTypes. A type
+	// counts until it was not noted for as long as the retention. One that the log has all
+	// the same, as from an earlier version, is no new one.
+	NoteEventTypes(ctx context.Context, tenant string, types []string, retention time.Duration) error
 	// Accept stores the events of each call and schedules their deliveries. The
 	// results are in the order of the calls; each call is all or nothing.
 	Accept(ctx context.Context, batch AcceptBatch) []Accepted

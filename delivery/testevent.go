@@ -9,9 +9,12 @@ import (
 
 // Test stores an example event for one webhook alone and sends it now.
 //
-// Errors: as Rerun's.
+// Errors: as Rerun's, and ErrTooManyEventTypes.
 func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent) (*Request, error) {
 	return e.sendNow(ctx, tenant, TriggerTest, func() (*Webhook, *Event, error) {
+		if err := e.noteTypes(ctx, e.at(tenant), tenant, []NewEvent{example}); err != nil {
+			return nil, nil, err
+		}
 		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example)
 	})
 }

@@ -26,6 +26,7 @@ type Store struct {
 	hub         *follow.Hub
 	damage      damage
 	presence    presence
+	types       notedTypes
 	log         *zap.Logger
 
 	// The rest belongs to the writer while the store is open.

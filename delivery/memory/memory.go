@@ -3,7 +3,7 @@
 //
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
-// delivery.Store: accept, claim, complete, webhooks, read, follow, stats, sweep. The suite
+// delivery.Store: eventtypes, accept, claim, complete, webhooks, read, follow, stats, sweep. The suite
 // delivery/storetest checks that a store keeps the promises of that interface, and
 // memory_test.go shows how to run it. examples/store makes a store a module of Caddy.
 package memory
@@ -32,6 +32,7 @@ type Store struct {
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
+	types    map[string]map[string]time.Time // of each tenant: when each was last noted
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -78,6 +79,7 @@ func New() *Store {
 		events:   make(map[eventKey]*event),
 		requests: make(map[uuid.UUID]*delivery.Request),
 		counts:   make(map[counted]int64),
+		types:    make(map[string]map[string]time.Time),
 	}
 	s.ring = follow.NewRing(s.rows)
 	s.hub = follow.NewHub(s.ring)

@@ -60,6 +60,8 @@ import (
 //	                   zset    all scores 0; number of the event type (2), '1' or
 //	                           '0', request id (16)
 //	types              hash    event type → its number
+//	typesof:<tenant>   zset    event type → the last day on which it was noted, since events
+//	                           of it came; expires when all are forgotten
 //	logs:<day>         set     the tenants and refs that have a log for this day
 //	hours              zset    "requests:<hour>", "deliveries:<hour>", "events:<hour>" →
 //	                           the last hour for which it is needed

@@ -70,6 +70,9 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	if err := s.DeleteWebhook(t.Context(), gone.Ref()); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.NoteEventTypes(t.Context(), testTenant, []string{"alert_active"}, testRetention); err != nil {
+		t.Fatal(err)
+	}
 
 	paused = addWebhook(t, s, testTenant)
 	call = newCall(s, paused, 1, 10, false)
@@ -90,16 +93,19 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
-		"stats:" + testTenant + ":": "hash",
+		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
 	}
 }
 
-// wantExpiry checks that only single events and stats expire: an expiry of a big key would block
+// wantExpiry checks that only single events, stats and small sets expire: an expiry of a big key would block
 // Redis. The key without its base is rest.
 func wantExpiry(t *testing.T, s *Store, key, rest string) {
 	t.Helper()
 	most := time.Duration(0)
-	for prefix, kept := range map[string]time.Duration{"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept} {
+	for prefix, kept := range map[string]time.Duration{
+		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept,
+		"typesof:": testRetention + delivery.EventGrace + 24*time.Hour,
+	} {
 		if strings.HasPrefix(rest, prefix) {
 			most = kept
 		}

@@ -50,6 +50,8 @@ var suite = []struct {
 	{"Webhooks/Conflict", testWebhookConflicts},
 	{"Webhooks/Absent", testWebhookAbsent},
 	{"Webhooks/Most", testMostWebhooks},
+	{"EventTypes/Most", testMostEventTypes},
+	{"EventTypes/Together", testEventTypesTogether},
 	{"Accept/Store", testAcceptStores},
 	{"Accept/Duplicate", testAcceptDuplicates},
 	{"Accept/Stale", testAcceptStale},

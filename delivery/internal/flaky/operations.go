@@ -23,6 +23,13 @@ func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delive
 	return results
 }
 
+func (s *Store) NoteEventTypes(ctx context.Context, tenant string, types []string, retention time.Duration) error {
+	if err := s.enter("NoteEventTypes"); err != nil {
+		return err
+	}
+	return s.Store.NoteEventTypes(ctx, tenant, types, retention)
+}
+
 func (s *Store) Open(ctx context.Context) error {
 	if err := s.enter("Open"); err != nil {
 		return err

@@ -9,7 +9,7 @@
 
 local kinds = {
   due = 'zset', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash', event = 'string', events = 'hash',
-  deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset', types = 'hash', logs = 'set',
+  deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset', types = 'hash', typesof = 'zset', logs = 'set',
   hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', aside = 'stream',
 }

@@ -25,6 +25,7 @@ local function bodies_key(slot) return base .. 'bodies:' .. slot end
 local function log_key(name, day) return base .. 'log:' .. name .. ':' .. day end
 local function logs_key(day) return base .. 'logs:' .. day end
 local function types_key() return base .. 'types' end
+local function types_of_key(tenant) return base .. 'typesof:' .. tenant end
 local function hours_key() return base .. 'hours' end
 local function days_key() return base .. 'days' end
 local function swept_key() return base .. 'swept' end
