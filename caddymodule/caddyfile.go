@@ -35,6 +35,7 @@ func init() {
 //		max_response_size <size>
 //		destinations {
 //			allow_http
+//			ports <port>...
 //			allow <range>...
 //			deny <range>...
 //			proxy <URL>
@@ -193,8 +194,9 @@ func (a *App) parseDestinations(d *caddyfile.Dispenser) error {
 	a.Destinations = new(Destinations)
 	return parseNested(d, map[string]option{
 		"allow_http": {parse: bare(&a.Destinations.AllowHTTP)},
-		"allow":      {parse: prefixes(&a.Destinations.Allow), repeat: true},
-		"deny":       {parse: prefixes(&a.Destinations.Deny), repeat: true},
+		"ports":      {parse: each(&a.Destinations.Ports, sender.ParsePorts), repeat: true},
+		"allow":      {parse: each(&a.Destinations.Allow, parsePrefix), repeat: true},
+		"deny":       {parse: each(&a.Destinations.Deny, parsePrefix), repeat: true},
 		"proxy":      {parse: a.Destinations.parseProxy},
 		"trusted_ca": {repeat: true, parse: func(d *caddyfile.Dispenser) error {
 			files, err := list(d)

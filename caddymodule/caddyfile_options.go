@@ -100,8 +100,8 @@ func list(d *caddyfile.Dispenser) ([]string, error) {
 	return args, nil
 }
 
-// prefixes parses an option that takes ranges of addresses.
-func prefixes(target *[]string) func(*caddyfile.Dispenser) error {
+// each parses an option that takes texts which can each be parsed.
+func each[T any](target *[]string, parse func(string) (T, error)) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		values, err := list(d)
 		if err != nil {
@@ -111,7 +111,7 @@ func prefixes(target *[]string) func(*caddyfile.Dispenser) error {
 			if hasPlaceholder(value) {
 				continue // checked once it is resolved
 			}
-			if _, err := parsePrefix(value); err != nil {
+			if _, err := parse(value); err != nil {
 				return d.WrapErr(err)
 			}
 		}

@@ -114,6 +114,8 @@ var adaptErrors = []struct{ caddyfile, want string }{
 	{global("destinations {\n\t\t\tallow 10.0.0.0/33\n\t\t}"), "'10.0.0.0/33' is not a range of addresses such as 10.0.0.0/8, at Caddyfile:4"},
 	{global("destinations {\n\t\t\tdeny ::ffff:10.0.0.0/104\n\t\t}"), "is an IPv4 range inside IPv6: write it as an IPv4 range, at Caddyfile:4"},
 	{global("destinations {\n\t\t\tallow\n\t\t}"), "wrong argument count or unexpected line ending after 'allow', at Caddyfile:4"},
+	{global("destinations {\n\t\t\tports 443 0\n\t\t}"), "'0' is neither a port, 1 to 65535, nor a range of ports such as 8000-8999, at Caddyfile:4"},
+	{global("destinations {\n\t\t\tports 9-8\n\t\t}"), "'9-8' is neither a port, 1 to 65535, nor a range of ports such as 8000-8999, at Caddyfile:4"},
 	{global("destinations {\n\t\t\tallow_http on\n\t\t}"), "wrong argument count or unexpected line ending after 'on', at Caddyfile:4"},
 	{global("destinations {\n\t\t\tproxy proxy.internal:3128\n\t\t}"), "proxy is not a URL such as http://proxy.internal:3128, at Caddyfile:4"},
 	{global("destinations {\n\t\t\tproxy ftp://proxy.internal\n\t\t}"), "proxy must be an http, https or socks5 URL, at Caddyfile:4"},

@@ -17,6 +17,12 @@ type Destinations struct {
 	// Whether webhooks can have http URLs, too. Default: false, only https.
 	AllowHTTP bool `json:"allow_http,omitempty"`
 
+	// The ports that requests can go to: numbers, or ranges such as `8000-8999`. Any
+	// other is refused, also the one that an http or https URL without a port means. Set
+	// it to `443` unless webhooks need more: otherwise whoever makes webhooks can have this
+	// server talk to the mail servers and databases of others. Default: all.
+	Ports []string `json:"ports,omitempty"`
+
 	// Ranges of addresses (CIDR) that are allowed beside the public ones, such as
 	// `10.0.0.0/8`. Default: none.
 	Allow []string `json:"allow,omitempty"`
@@ -42,10 +48,13 @@ func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error
 	}
 	out.AllowHTTP = d.AllowHTTP
 	var err error
-	if out.Allow, err = resolvePrefixes(repl, d.Allow); err != nil {
+	if out.Ports, err = resolveEach(repl, d.Ports, "port", sender.ParsePorts); err != nil {
+		return out, fmt.Errorf("ports: %w", err)
+	}
+	if out.Allow, err = resolveEach(repl, d.Allow, "range", parsePrefix); err != nil {
 		return out, fmt.Errorf("allow: %w", err)
 	}
-	if out.Deny, err = resolvePrefixes(repl, d.Deny); err != nil {
+	if out.Deny, err = resolveEach(repl, d.Deny, "range", parsePrefix); err != nil {
 		return out, fmt.Errorf("deny: %w", err)
 	}
 	if d.Proxy != "" {
@@ -69,20 +78,21 @@ func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error
 	return out, nil
 }
 
-func resolvePrefixes(repl *caddy.Replacer, values []string) ([]netip.Prefix, error) {
+// resolveEach replaces placeholders in the values of an option, and parses each.
+func resolveEach[T any](repl *caddy.Replacer, values []string, what string, parse func(string) (T, error)) ([]T, error) {
 	values, err := resolveAll(repl, values)
 	if err != nil {
-		return nil, fmt.Errorf("a range %w", err)
+		return nil, fmt.Errorf("a %s %w", what, err)
 	}
-	var prefixes []netip.Prefix
+	var all []T
 	for _, value := range values {
-		prefix, err := parsePrefix(value)
+		parsed, err := parse(value)
 		if err != nil {
 			return nil, err
 		}
-		prefixes = append(prefixes, prefix)
+		all = append(all, parsed)
 	}
-	return prefixes, nil
+	return all, nil
 }
 
 // parsePrefix parses a range, or a single address as the range of itself.

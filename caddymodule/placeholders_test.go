@@ -21,6 +21,7 @@ var resolvers = map[string]func(value string) error{
 	"signature_header": func(value string) error { return resolveApp(App{SignatureHeader: value}) },
 	"event_types":      func(value string) error { return resolveApp(App{EventTypes: []string{value}}) },
 	"allow":            func(value string) error { return resolveApp(App{Destinations: &Destinations{Allow: []string{value}}}) },
+	"ports":            func(value string) error { return resolveApp(App{Destinations: &Destinations{Ports: []string{value}}}) },
 	"deny":             func(value string) error { return resolveApp(App{Destinations: &Destinations{Deny: []string{value}}}) },
 	"proxy": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{Proxy: "http://user:" + value + "@localhost:3128"}})

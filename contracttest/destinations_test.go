@@ -101,6 +101,35 @@ func TestDestinations(t *testing.T) {
 	}
 }
 
+// TestPorts has webhooks from before other ports were closed.
+func TestPorts(t *testing.T) {
+	t.Parallel()
+	store := ownStore()
+	r := receive(t, nil)
+	_, port, err := net.SplitHostPort(r.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	creator := start(t, store+destinations("allow_http", "allow 127.0.0.0/8")).admin()
+	for ports, want := range map[string]expected{
+		"ports " + port:               {},
+		"ports 443 " + port:           {},
+		"ports 1-65535":               {},
+		"ports 443":                   {true, "port " + port + " is not allowed"},
+		"ports 443\n\t\t\tports 1-79": {true, "port " + port + " is not allowed"},
+	} {
+		c := client{start(t, store+destinations("allow_http", "allow 127.0.0.0/8", ports)).url + "/tenants", creator.header}
+		want.check(t, creator, c, r.URL+"/"+uuid.NewString(), r)
+		changed, created := 422, 422 // with the port of http
+		if ports == "ports 1-65535" {
+			changed, created = 200, 201
+		}
+		one := "/api/webhooks/" + text(creator.webhook(t, r.URL)["id"])
+		c.call(t, "PATCH", one, `{"url":"http://example.com/"}`).want(t, changed)
+		c.call(t, "POST", "/api/webhooks", `{"url":"http://example.com/"}`).want(t, created)
+	}
+}
+
 // check has c try to create a webhook for a URL of the receiver, and then send to
 // one that the creator has created.
 func (want expected) check(t *testing.T, creator, c client, url string, r *receiver) {

@@ -54,7 +54,7 @@ func embeddedStore(dir string) (store, error) {
 		away: "store embedded " + filepath.Join(file, "folder"), // in a file, not a folder
 		why:  "not a directory", where: file,
 		// These have several Caddys on one store, or nothing to do with the store.
-		skip: "^(TestManyCaddys|TestDestinations|TestProxy|TestRedisBlock|TestRetention|TestStoreThatComes|TestCommands|TestBadConfiguration|TestValidate|TestModules|TestSentences|TestDefaultStore)$",
+		skip: "^(TestManyCaddys|TestDestinations|TestPorts|TestProxy|TestRedisBlock|TestRetention|TestStoreThatComes|TestCommands|TestBadConfiguration|TestValidate|TestModules|TestSentences|TestDefaultStore)$",
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"net/url"
 	"time"
 )
 
@@ -28,9 +29,14 @@ func lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
 	return addrs, err
 }
 
-// resolve looks up the addresses of a host that requests may go to. It also returns why
-// there are no others: the error of the first one that is refused, or that of the lookup.
-func (s *Sender) resolve(ctx context.Context, host string) (allowed []netip.Addr, refused error) {
+// resolve looks up the addresses of a URL's host that requests may go to. It also returns
+// why there are no others: the error of the first one that is refused, or that of the URL
+// or the lookup.
+func (s *Sender) resolve(ctx context.Context, u *url.URL) (allowed []netip.Addr, refused error) {
+	if err := s.destinations.checkPort(u); err != nil {
+		return nil, err
+	}
+	host := u.Hostname()
 	addrs, err := lookUp(ctx, host)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func checkProxy(u *url.URL) error {
 }
 
 func (d *Destinations) equal(other *Destinations) bool {
-	return d.AllowHTTP == other.AllowHTTP &&
+	return d.AllowHTTP == other.AllowHTTP && slices.Equal(d.Ports, other.Ports) &&
 		slices.Equal(d.Allow, other.Allow) && slices.Equal(d.Deny, other.Deny) &&
 		equalURLs(d.Proxy, other.Proxy) &&
 		(d.TrustedCAs == other.TrustedCAs ||

@@ -11,6 +11,7 @@ func TestConfigEqual(t *testing.T) {
 	ca := newAuthority(t)
 	full := func() Config {
 		return Config{Concurrency: 512, Destinations: Destinations{
+			Ports:      []PortRange{{443, 443}},
 			Allow:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
 			Deny:       []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
 			Proxy:      &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("a", "b")},
@@ -25,6 +26,8 @@ func TestConfigEqual(t *testing.T) {
 		{"read twice", func(*Config) {}, true},
 		{"concurrency", func(c *Config) { c.Concurrency++ }, false},
 		{"allow_http", func(c *Config) { c.Destinations.AllowHTTP = true }, false},
+		{"ports", func(c *Config) { c.Destinations.Ports[0].Last++ }, false},
+		{"no ports", func(c *Config) { c.Destinations.Ports = nil }, false},
 		{"allow", func(c *Config) { c.Destinations.Allow[0] = netip.MustParsePrefix("10.0.0.0/9") }, false},
 		{"no allow", func(c *Config) { c.Destinations.Allow = nil }, false},
 		{"deny", func(c *Config) { c.Destinations.Deny = append(c.Destinations.Deny, c.Destinations.Allow...) }, false},

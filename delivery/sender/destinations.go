@@ -18,6 +18,8 @@ const MaxURLLength = 2048
 type Destinations struct {
 	// AllowHTTP lets http URLs through beside https.
 	AllowHTTP bool
+	// Ports are those that requests may go to, all if there are none.
+	Ports []PortRange
 	// Allow opens ranges that are closed by default: all but public addresses.
 	Allow []netip.Prefix
 	// Deny closes ranges; it beats Allow.
@@ -112,9 +114,12 @@ func (d *Destinations) CheckURL(raw string) error {
 		return errors.New("the URL must not have a fragment (#…)")
 	}
 	if port := u.Port(); port != "" {
-		if _, err := netip.ParseAddrPort("0.0.0.0:" + port); err != nil || strings.Trim(port, "0") == "" {
+		if _, ok := parsePort(port); !ok {
 			return errors.New("the URL's port must be 1 to 65535")
 		}
+	}
+	if err := d.checkPort(u); err != nil {
+		return err
 	}
 	return d.checkHost(u.Hostname())
 }

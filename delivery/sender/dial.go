@@ -28,7 +28,7 @@ type connection interface {
 // context's.
 func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	host, port := hostPort(req.url)
-	conn, err := s.dialTCP(ctx, req, host, port)
+	conn, err := s.dialTCP(ctx, req, port)
 	if err != nil {
 		return nil, err
 	}
@@ -68,10 +68,10 @@ func (s *Sender) speakHTTP2(ctx context.Context, secure net.Conn, line *line, ad
 	return &http2Conn{client: client, line: line, settled: gathered.settled, gathered: gathered}, nil
 }
 
-// dialTCP connects to an address of the host that requests may go to. What it checked
+// dialTCP connects to an address of the URL's host that requests may go to. What it checked
 // is what it dials.
-func (s *Sender) dialTCP(ctx context.Context, req *request, host, port string) (net.Conn, error) {
-	addrs, refused := s.resolve(ctx, host)
+func (s *Sender) dialTCP(ctx context.Context, req *request, port string) (net.Conn, error) {
+	addrs, refused := s.resolve(ctx, req.url)
 	if len(addrs) == 0 {
 		return nil, refused
 	}

@@ -20,8 +20,7 @@ import (
 func (s *Sender) resolveForProxy(ctx context.Context, req *request) error {
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
-	host, _ := hostPort(req.url)
-	addrs, refused := s.resolve(ctx, host)
+	addrs, refused := s.resolve(ctx, req.url)
 	if len(addrs) == 0 || refused != nil && s.proxyLooksUp(req) {
 		return refused
 	}
