@@ -34,6 +34,8 @@ type Backend struct {
 type Caller struct {
 	Role   Role
 	Tenant string // refused if it is none
+	// Refusal is why the caller has no role; nil if no token was shown, or a wrong one.
+	Refusal *Refusal
 	// URL is the request's as the client sent it, before the path to the API was
 	// taken off; nil if that is not known.
 	URL *url.URL
@@ -122,7 +124,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 		return response{}, &problem{Status: http.StatusForbidden, Detail: "Pages of other origins may not change anything here: call the API from its own origin, or from outside a browser."}
 	}
 	if c.Role < op.who {
-		return response{}, c.Role.refuse(w)
+		return response{}, c.refuse(w)
 	}
 	c.ids = ids
 	var buffer []byte

@@ -127,11 +127,8 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 // refusals are the statuses with which an operation may refuse.
 func refusals(op *operation, hasID bool, doc *operationDoc) []int {
 	statuses := []int{http.StatusBadRequest, http.StatusServiceUnavailable}
-	if op.who > Nobody {
-		statuses = append(statuses, http.StatusUnauthorized)
-	}
-	if op.who == Admin || op.method != http.MethodGet { // an emitter, or another origin
-		statuses = append(statuses, http.StatusForbidden)
+	if op.who > Nobody { // no token, or one that allows something else
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden)
 	}
 	if op.body != noBody {
 		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity)

@@ -1,6 +1,9 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Role is what a caller may do; a greater one may do more.
 type Role int
@@ -12,13 +15,24 @@ const (
 	Admin        // may do everything
 )
 
+// Refusal is the answer to a caller who has no role although there is more to say than
+// that a token is missing.
+type Refusal struct {
+	Status     int
+	Detail     string        // for the caller
+	RetryAfter time.Duration // 0 if the same will be refused again
+}
+
 // crossOrigin refuses calls that change something and come from a page of another
 // origin: browsers send Basic credentials along by themselves.
 var crossOrigin = http.NewCrossOriginProtection()
 
 // refuse is the problem of a caller whose role is not enough.
-func (r Role) refuse(w http.ResponseWriter) *problem {
-	if r != Nobody {
+func (c *Caller) refuse(w http.ResponseWriter) *problem {
+	switch {
+	case c.Refusal != nil:
+		return &problem{Status: c.Refusal.Status, Detail: c.Refusal.Detail, retryAfter: c.Refusal.RetryAfter}
+	case c.Role != Nobody:
 		return &problem{Status: http.StatusForbidden, Detail: "This call needs an admin token: an emit token may only emit events and list their types."}
 	}
 	w.Header().Add("WWW-Authenticate", "Bearer")

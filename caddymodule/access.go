@@ -3,9 +3,8 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"errors"
-	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,23 +14,29 @@ import (
 
 // access decides who a caller is.
 type access struct {
-	emitTokens, adminTokens []tokenHash
-	adminUser               requestText // one placeholder
-	open                    bool        // everyone is an admin
+	tokens    []grant     // by role, the greatest last
+	adminUser requestText // one placeholder
+	open      bool        // everyone is an admin
 }
-
-// tokenHash stands for a token. Hashes have one length, so that comparing them
-// in constant time does not tell the token's.
-type tokenHash [sha256.Size]byte
 
 func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 	a := access{open: h.InsecureNoAuth}
-	var err error
-	if a.emitTokens, err = hashTokens(repl, h.EmitTokens); err != nil {
-		return a, fmt.Errorf("emit_token %w", err)
+	for _, of := range []struct {
+		option string
+		role   api.Role
+		tokens []Token
+	}{
+		{"emit_token", api.Emitter, h.EmitTokens},
+		{"admin_token", api.Admin, h.AdminTokens},
+	} {
+		grants, err := newGrants(repl, of.option, of.role, of.tokens)
+		if err != nil {
+			return a, err
+		}
+		a.tokens = slices.Concat(a.tokens, grants)
 	}
-	if a.adminTokens, err = hashTokens(repl, h.AdminTokens); err != nil {
-		return a, fmt.Errorf("admin_token %w", err)
+	if err := checkGrants(a.tokens); err != nil {
+		return a, err
 	}
 	adminUser := h.AdminUser
 	if adminUser == "" {
@@ -41,70 +46,59 @@ func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 	return a, checkAdminUser(adminUser)
 }
 
-func hashTokens(repl *caddy.Replacer, tokens []string) ([]tokenHash, error) {
-	tokens, err := resolveAll(repl, tokens)
-	if err != nil {
-		return nil, err
-	}
-	hashes := make([]tokenHash, len(tokens))
-	for i, token := range tokens {
-		if err := checkToken(token); err != nil {
-			return nil, err
-		}
-		hashes[i] = sha256.Sum256([]byte(token))
-	}
-	return hashes, nil
-}
-
-// checkToken refuses tokens that nobody could send or everybody would know.
-func checkToken(token string) error {
-	switch {
-	case onePlaceholder.MatchString(token): // it would itself be the token, in plain sight
-		return errUnknownPlaceholder
-	case strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' }):
-		return errToken
-	default:
-		return nil
-	}
-}
-
-var (
-	errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {file./path} or {env.NAME}")
-	errToken              = errors.New("must have printable ASCII characters only, since clients send it in a header")
-)
-
-// role says who sent the request.
-func (a *access) role(r *http.Request) api.Role {
+// caller says who sent the request, which is about a tenant.
+func (a *access) caller(r *http.Request, tenant string) api.Caller {
+	by := api.Caller{Tenant: tenant}
 	if a.open || a.isAdminUser(r) {
-		return api.Admin
+		by.Role = api.Admin
+		return by
 	}
-	scheme, credentials, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	token, isPassword := credentials(r)
+	g, ok := find(a.tokens, sha256.Sum256([]byte(token)))
+	switch {
+	case !ok, isPassword && g.role == api.Emitter:
+	case g.tenant == "":
+		by.Role = g.role
+	case tenant == "":
+		by.Role, by.Tenant = g.role, g.tenant
+	case tenant == g.tenant:
+		by.Role = g.role
+	default:
+		by.Refusal = &anotherTenant
+	}
+	return by
+}
+
+var anotherTenant = api.Refusal{
+	Status: http.StatusForbidden,
+	Detail: "This token is for one tenant, and the call is about another one: use a token of that tenant, or one that has none.",
+}
+
+// credentials are what a caller shows: a token, or a password that may be one.
+func credentials(r *http.Request) (token string, isPassword bool) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
-		hash := sha256.Sum256([]byte(strings.TrimLeft(credentials, " ")))
-		// Both, always: the time must not tell which list a token is in.
-		isAdmin, isEmitter := contains(a.adminTokens, hash), contains(a.emitTokens, hash)
-		switch {
-		case isAdmin:
-			return api.Admin
-		case isEmitter:
-			return api.Emitter
-		}
+		return strings.TrimLeft(token, " "), false
 	case strings.EqualFold(scheme, "Basic"):
-		if _, password, ok := r.BasicAuth(); ok && contains(a.adminTokens, sha256.Sum256([]byte(password))) {
-			return api.Admin
-		}
+		_, password, _ := r.BasicAuth()
+		return password, true
+	default:
+		return "", false
 	}
-	return api.Nobody
 }
 
-// contains compares with every hash, whichever is the right one.
-func contains(hashes []tokenHash, hash tokenHash) bool {
-	found := 0
-	for i := range hashes {
-		found |= subtle.ConstantTimeCompare(hashes[i][:], hash[:])
+// find finds what a token allows. It compares with every token, whichever is the right
+// one: the time must not tell which, or whether it is one for admins. The last one counts.
+func find(tokens []grant, hash tokenHash) (grant, bool) {
+	found := -1
+	for i := range tokens {
+		found = subtle.ConstantTimeSelect(subtle.ConstantTimeCompare(tokens[i].hash[:], hash[:]), i, found)
 	}
-	return found == 1
+	if found < 0 {
+		return grant{}, false
+	}
+	return tokens[found], true
 }
 
 // replacer replaces the placeholders of a request.

@@ -13,7 +13,7 @@ import (
 )
 
 func TestRole(t *testing.T) {
-	tokens := Handler{EmitTokens: []string{"emit-1", "emit-2"}, AdminTokens: []string{"admin-1", "admin-2"}}
+	tokens := Handler{EmitTokens: plain("emit-1", "emit-2"), AdminTokens: plain("admin-1", "admin-2")}
 	for _, tc := range []struct {
 		name    string
 		handler Handler
@@ -48,26 +48,41 @@ func TestRole(t *testing.T) {
 		{"no auth", Handler{InsecureNoAuth: true}, "", "", api.Admin},
 		{"unknown placeholder", Handler{AdminUser: "{http.auth.user.nothing}"}, "", "bob", api.Nobody},
 		{"header", Handler{AdminUser: "{http.request.header.Remote-User}"}, "", "", api.Nobody},
-		{"token in both lists", Handler{EmitTokens: []string{"x"}, AdminTokens: []string{"x"}}, "Bearer x", "", api.Admin},
+		{"token in both lists", Handler{EmitTokens: plain("x"), AdminTokens: plain("x")}, "Bearer x", "", api.Admin},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			a, err := tc.handler.newAccess(caddy.NewReplacer())
 			if err != nil {
 				t.Fatal(err)
 			}
-			repl := caddy.NewReplacer()
-			if tc.user != "" {
-				repl.Set("http.auth.user.id", tc.user)
-			}
-			r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), http.MethodGet, "/", nil)
-			if tc.header != "" {
-				r.Header.Set("Authorization", tc.header)
-			}
-			if got := a.role(r); got != tc.want {
+			if got := a.caller(newCall(t, tc.header, tc.user), "default").Role; got != tc.want {
 				t.Errorf("got %d, want %d", got, tc.want)
 			}
 		})
 	}
+}
+
+// newCall is a call with these credentials, by a user whom Caddy has let in.
+func newCall(t *testing.T, authorization, user string) *http.Request {
+	t.Helper()
+	repl := caddy.NewReplacer()
+	if user != "" {
+		repl.Set("http.auth.user.id", user)
+	}
+	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), http.MethodGet, "/", nil)
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	}
+	return r
+}
+
+// plain are tokens for any tenant.
+func plain(tokens ...string) []Token {
+	made := make([]Token, len(tokens))
+	for i, token := range tokens {
+		made[i].Token = token
+	}
+	return made
 }
 
 // basic is the header that a browser sends.
@@ -86,7 +101,7 @@ func TestEmptySecrets(t *testing.T) {
 		"{file./does/not/exist}":      "token is empty: {file./does/not/exist} has no value (does the file exist, and may Caddy read it?)",
 		"a {env.WEBHOOKS_TEST_EMPTY}": "token is incomplete: {env.WEBHOOKS_TEST_EMPTY} is empty",
 	} {
-		for _, h := range []Handler{{EmitTokens: []string{"good", value}}, {AdminTokens: []string{value}}} {
+		for _, h := range []Handler{{EmitTokens: plain("good", value)}, {AdminTokens: plain(value)}} {
 			if _, err := h.newAccess(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%q: got %v", value, err)
 			}
@@ -96,7 +111,7 @@ func TestEmptySecrets(t *testing.T) {
 
 func TestUnknownPlaceholderIsNoToken(t *testing.T) {
 	for _, value := range []string{"{ADMIN_TOKEN}", "{http.request.uri.path.file.admin_token}", "{evn.ADMIN_TOKEN}"} {
-		for _, h := range []Handler{{EmitTokens: []string{"good", value}}, {AdminTokens: []string{value}}} {
+		for _, h := range []Handler{{EmitTokens: plain("good", value)}, {AdminTokens: plain(value)}} {
 			if _, err := h.newAccess(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), "token is a placeholder that means nothing here") {
 				t.Errorf("%q: got %v", value, err)
 			}

@@ -119,7 +119,7 @@ func roleOverTLS(t *testing.T, h Handler, certificates ...tls.Certificate) api.R
 	}
 	var got api.Role
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		got = a.role(caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil))
+		got = a.caller(caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil), "default").Role
 	}))
 	server.TLS = &tls.Config{ClientAuth: tls.RequestClientCert}
 	server.StartTLS()

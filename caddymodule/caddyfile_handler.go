@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,14 +22,14 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 // UnmarshalCaddyfile sets up the handler from the Caddyfile:
 //
 //	webhooks [<matcher>] {
-//		emit_token <token>
-//		admin_token <token>
+//		emit_token <token> [<tenant>]
+//		admin_token <token> [<tenant>]
 //		admin_user <placeholder>
 //		tenant <name>
 //		insecure_no_auth
 //	}
 //
-// Give a token option several times to rotate tokens.
+// Give a token option several times to rotate tokens, or for several tenants.
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // consume directive name
 	if d.NextArg() {
@@ -62,19 +61,27 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return err
 }
 
-func token(target *[]string) func(*caddyfile.Dispenser) error {
+// token parses a token and, if there is one, its tenant. Its errors do not repeat them.
+func token(target *[]Token) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
-		var token string
-		if err := text(d, &token); err != nil {
-			return err
+		args := d.RemainingArgs()
+		if len(args) != 1 && len(args) != 2 {
+			return d.Errf("wrong argument count or unexpected line ending after '%s'", name)
 		}
-		if !hasPlaceholder(token) {
-			if _, err := hashTokens(caddy.NewReplacer(), []string{token}); err != nil {
-				return d.Errf("%s %w", name, err)
+		if args[0] == "" {
+			return d.Errf("%s is empty", name)
+		}
+		t := Token{Token: args[0]}
+		if len(args) == 2 {
+			if t.Tenant = args[1]; t.Tenant == "" {
+				return d.Errf("%s: its tenant is empty", name)
 			}
 		}
-		*target = append(*target, token)
+		*target = append(*target, t)
+		if err := t.check(name); err != nil {
+			return d.WrapErr(err)
+		}
 		return nil
 	}
 }

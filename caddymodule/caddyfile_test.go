@@ -154,7 +154,10 @@ var adaptErrors = []struct{ caddyfile, want string }{
 
 	{site("nonsense"), "unrecognized webhooks option 'nonsense', at Caddyfile:3"},
 	{site("emit_token"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
-	{site("emit_token a b"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
+	{site("emit_token a b c"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
+	{site("emit_token hush a/b"), "emit_token: its tenant must have 1 to 128 characters, each of A-Z, a-z, 0-9, '.', '_' or '-', at Caddyfile:3"},
+	{site("emit_token {env.A} a/b"), "emit_token: its tenant must have 1 to 128 characters, each of A-Z, a-z, 0-9, '.', '_' or '-', at Caddyfile:3"},
+	{site("admin_token hush \"\""), "admin_token: its tenant is empty, at Caddyfile:3"},
 	{site("emit_token {$WEBHOOKS_TEST_EMPTY}"), "wrong argument count or unexpected line ending after 'emit_token', at Caddyfile:3"},
 	{site("admin_token \"\""), "admin_token is empty, at Caddyfile:3"},
 	{site("admin_token \"hush \""), "admin_token ends with white space: remove it, at Caddyfile:3"},

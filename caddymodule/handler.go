@@ -24,14 +24,12 @@ func init() {
 // except `GET /api/health` and `GET /api/openapi.json`.
 type Handler struct {
 	// Bearer tokens for emitters, who can emit events and read which types there
-	// are. Set several to rotate them. They can contain global placeholders such as
-	// `{file./run/secrets/emit_token}`. Default: none.
-	EmitTokens []string `json:"emit_tokens,omitempty"`
+	// are. Set several to rotate them, or for tenants of their own. Default: none.
+	EmitTokens []Token `json:"emit_tokens,omitempty"`
 
 	// Bearer tokens for admins, who can do everything. Browsers can send them as
-	// the password of Basic credentials, with any user name. They can contain global
-	// placeholders. Default: none.
-	AdminTokens []string `json:"admin_tokens,omitempty"`
+	// the password of Basic credentials, with any user name. Default: none.
+	AdminTokens []Token `json:"admin_tokens,omitempty"`
 
 	// A placeholder that is evaluated for each request: if it is not empty, the
 	// caller is an admin. It must be one that only authentication sets:
@@ -111,7 +109,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 		return api.Unavailable(w, r, "The configuration has just changed. Try again.")
 	}
 	defer release()
-	by := api.Caller{Role: h.access.role(r), Tenant: h.tenant.of(r), Serving: h.serving}
+	by := h.access.caller(r, h.tenant.of(r))
+	by.Serving = h.serving
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		by.URL = original.URL
 	}

@@ -73,7 +73,7 @@ func newBenchHandler(b *testing.B) *caddymodule.Handler {
 			b.Error(err)
 		}
 	})
-	h := &caddymodule.Handler{EmitTokens: []string{"emitter"}, AdminTokens: []string{"admin"}, Tenant: "{http.request.header.X-Tenant}"}
+	h := &caddymodule.Handler{EmitTokens: []caddymodule.Token{{Token: "emitter"}}, AdminTokens: []caddymodule.Token{{Token: "admin"}}, Tenant: "{http.request.header.X-Tenant}"}
 	if err := h.Provision(caddy.ActiveContext()); err != nil {
 		b.Fatal(err)
 	}

@@ -14,9 +14,12 @@ import (
 
 // resolvers resolve each option that takes placeholders.
 var resolvers = map[string]func(value string) error{
-	"emit_token":  func(value string) error { return resolveHandler(Handler{EmitTokens: []string{value}}) },
-	"admin_token": func(value string) error { return resolveHandler(Handler{AdminTokens: []string{value}}) },
-	"tenant":      func(value string) error { return resolveHandler(Handler{Tenant: value}) },
+	"emit_token":  func(value string) error { return resolveHandler(Handler{EmitTokens: plain(value)}) },
+	"admin_token": func(value string) error { return resolveHandler(Handler{AdminTokens: plain(value)}) },
+	"its tenant": func(value string) error {
+		return resolveHandler(Handler{AdminTokens: []Token{{Token: "hush", Tenant: value}}})
+	},
+	"tenant": func(value string) error { return resolveHandler(Handler{Tenant: value}) },
 
 	"signature_header": func(value string) error { return resolveApp(App{SignatureHeader: value}) },
 	"event_types":      func(value string) error { return resolveApp(App{EventTypes: []string{value}}) },
@@ -126,7 +129,7 @@ func TestTokensThatNobodyCanSend(t *testing.T) {
 		" hush":            false,
 		"hush ":            false,
 	} {
-		for _, h := range []Handler{{EmitTokens: []string{token}}, {AdminTokens: []string{token}}} {
+		for _, h := range []Handler{{EmitTokens: plain(token)}, {AdminTokens: plain(token)}} {
 			if err := resolveHandler(h); (err == nil) != ok {
 				t.Errorf("%q: got %v", token, err)
 			}

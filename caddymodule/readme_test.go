@@ -51,11 +51,17 @@ func readmeBlocks(t *testing.T, heading, language string) []string {
 
 // writeCaddyfile writes a Caddyfile of the README in which some texts, each of which
 // must be there, are replaced, and the folder with secrets by one that has the tests'
-// tokens.
+// tokens, and others.
 func writeCaddyfile(t *testing.T, text string, replaced map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	for name, content := range map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"} {
+	secrets := map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"}
+	for _, name := range regexp.MustCompile(`/run/secrets/(\w+)`).FindAllStringSubmatch(text, -1) {
+		if secrets[name[1]] == "" {
+			secrets[name[1]] = name[1] + "-of-the-tests\n"
+		}
+	}
+	for name, content := range secrets {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}

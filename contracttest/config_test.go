@@ -144,7 +144,7 @@ func TestBadConfiguration(t *testing.T) {
 		app("max_event_size x"), app("max_event_size"), app("max_response_size -1"), app("destinations {\nallow x\n}"), app("destinations {\ndeny 1.2.3.4/99\n}"),
 		app("destinations {\nallow\n}"), app("destinations {\nproxy\n}"), app("destinations {\ntrusted_ca\n}"), app("destinations {\nnothing\n}"),
 		app("destinations {\nallow_http x\n}"), app("store redis {\ndb x\n}"), app("store redis {\nnothing\n}"), app("store redis {\npartitions 0\naddress a:1\n}"),
-		mount("nothing"), mount("emit_token"), mount("admin_token"), mount("admin_token a b"), mount("admin_user ada"), mount("admin_user"),
+		mount("nothing"), mount("emit_token"), mount("admin_token"), mount("admin_token a b c"), mount("admin_token a b/c"), mount("admin_user ada"), mount("admin_user"),
 		mount("tenant"), mount("tenant a\ntenant b"), mount("tenant a/b"), mount("insecure_no_auth x"),
 		mount("admin_user {http.auth.user.id}\nadmin_user {http.auth.user.id}"),
 	} {
