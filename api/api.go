@@ -123,8 +123,8 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if err := crossOrigin.Check(r); err != nil {
 		return response{}, &problem{Status: http.StatusForbidden, Detail: "Pages of other origins may not change anything here: call the API from its own origin, or from outside a browser."}
 	}
-	if c.Role < op.who {
-		return response{}, c.refuse(w)
+	if !c.Role.may(op) {
+		return response{}, c.refuse(w, op)
 	}
 	c.ids = ids
 	var buffer []byte

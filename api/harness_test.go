@@ -27,6 +27,7 @@ import (
 
 const (
 	asAdmin   = "Bearer admin"
+	asViewer  = "Bearer viewer"
 	asEmitter = "Bearer emitter"
 	noID      = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" // nobody's
 
@@ -133,6 +134,8 @@ func roleOf(r *http.Request) api.Role {
 	switch r.Header.Get("Authorization") {
 	case asAdmin:
 		return api.Admin
+	case asViewer:
+		return api.Viewer
 	case asEmitter:
 		return api.Emitter
 	default:

@@ -96,8 +96,8 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 		return openapiOperation{}, errUndocumented
 	}
 	described := openapiOperation{
-		OperationID: doc.id, Summary: doc.summary, Description: whoMay[op.who] + doc.description,
-		Security: securityOf(op.who), RequestBody: requestBody(doc.input, op.body),
+		OperationID: doc.id, Summary: doc.summary, Description: whoMay(op) + doc.description,
+		Security: securityOf(op), RequestBody: requestBody(doc.input, op.body),
 		Responses: map[string]openapiResponse{strconv.Itoa(doc.status): doc.response()},
 	}
 	hasID := strings.Contains(r.path, "*")

@@ -77,7 +77,7 @@ var operationDocs = map[string]operationDoc{
 		id: "getWebhookStats", summary: "Read the state of each webhook, oldest first",
 		status: http.StatusOK, output: "WebhookStatsList",
 	},
-	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be accepted now", description: " Only admins are told why not.", status: http.StatusOK, output: "Health"},
+	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be accepted now", description: " Only admins and viewers are told why not.", status: http.StatusOK, output: "Health"},
 	"GET api/openapi.json": {id: "getOpenAPI", summary: "Read this document", status: http.StatusOK, output: "OpenAPI"},
 }
 
@@ -121,27 +121,40 @@ func queryParameters() map[string]openapiParameter {
 }
 
 var securitySchemes = map[string]openapiSecurityScheme{
-	"Bearer": {Type: "http", Scheme: "bearer", Description: "An emit token, or an admin token, which allows everything."},
-	"Basic":  {Type: "http", Scheme: "basic", Description: "An admin token as the password, under any user name."},
+	"Bearer": {Type: "http", Scheme: "bearer", Description: "An emit token, a viewer token, which allows to read everything, or an admin token, which allows everything."},
+	"Basic":  {Type: "http", Scheme: "basic", Description: "An admin or a viewer token as the password, under any user name."},
 }
 
-// securityOf names the schemes with the least role that is enough.
-func securityOf(who Role) []openapiSecurity {
-	switch who {
-	case Nobody:
+// securityOf names the schemes with the least roles that are enough.
+func securityOf(op *operation) []openapiSecurity {
+	switch {
+	case op.who == Nobody:
 		return nil
-	case Emitter:
+	case op.who == Emitter && op.method == http.MethodGet:
+		return []openapiSecurity{{"Bearer": {"emitter"}}, {"Bearer": {"viewer"}}, {"Basic": {"viewer"}}}
+	case op.who == Emitter:
 		return []openapiSecurity{{"Bearer": {"emitter"}}, {"Basic": {"admin"}}}
+	case op.method == http.MethodGet:
+		return []openapiSecurity{{"Bearer": {"viewer"}}, {"Basic": {"viewer"}}}
 	default:
 		return []openapiSecurity{{"Bearer": {"admin"}}, {"Basic": {"admin"}}}
 	}
 }
 
 // whoMay says it for people.
-var whoMay = map[Role]string{
-	Nobody:  "For anyone.",
-	Emitter: "For emitters and admins.",
-	Admin:   "For admins.",
+func whoMay(op *operation) string {
+	switch {
+	case op.who == Nobody:
+		return "For anyone."
+	case op.who == Emitter && op.method == http.MethodGet:
+		return "For emitters, viewers and admins."
+	case op.who == Emitter:
+		return "For emitters and admins."
+	case op.method == http.MethodGet:
+		return "For admins and viewers."
+	default:
+		return "For admins."
+	}
 }
 
 // problemResponses are the responses that are problems.

@@ -21,11 +21,19 @@ func pageRoutes() []route {
 				if to, ok := withSlash(c.URL); ok && f.IsPage() {
 					return response{status: http.StatusPermanentRedirect, location: to}, nil
 				}
-				return response{other: f}, nil
+				return response{other: f.For(c.classes()...)}, nil
 			},
 		}}}
 	}
 	return served
+}
+
+// classes say on the page what its caller may not do.
+func (c *call) classes() (classes []string) {
+	if c.Role == Viewer {
+		classes = append(classes, "viewer")
+	}
+	return classes
 }
 
 // withSlash is where the page really is, if it was asked for at its mount without

@@ -24,6 +24,7 @@ type problem struct {
 	Errors []fieldError `json:"errors"`
 
 	retryAfter time.Duration // 0 for no Retry-After
+	forAdmins  bool          // an admin token would do
 }
 
 // fieldError is one thing that is wrong with one member of the body or one

@@ -49,8 +49,11 @@ func (p *problem) page() *dashboard.Problem {
 		page.Title = "Sign in"
 		page.Sentences = []string{signIn, "If this site has a login page, log in there first, then try again."}
 	case http.StatusForbidden:
-		page.Title = "For admins only"
-		page.Sentences = append(page.Sentences, signIn)
+		page.Title = "Not allowed"
+		if p.forAdmins {
+			page.Title = "For admins only"
+			page.Sentences = append(page.Sentences, signIn)
+		}
 	case http.StatusServiceUnavailable:
 		page.Title = "Not available right now"
 	}

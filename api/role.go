@@ -5,15 +5,25 @@ import (
 	"time"
 )
 
-// Role is what a caller may do; a greater one may do more.
+// Role is what a caller may do. A greater one may do more, but that a viewer may emit no
+// events.
 type Role int
 
 // The roles.
 const (
 	Nobody  Role = iota
 	Emitter      // may emit events
+	Viewer       // may read everything
 	Admin        // may do everything
 )
+
+// may says whether the role is enough for an operation.
+func (r Role) may(op operation) bool {
+	if r == Viewer {
+		return op.who == Nobody || op.method == http.MethodGet
+	}
+	return r >= op.who
+}
 
 // Refusal is the answer to a caller who has no role although there is more to say than
 // that a token is missing.
@@ -27,13 +37,17 @@ type Refusal struct {
 // origin: browsers send Basic credentials along by themselves.
 var crossOrigin = http.NewCrossOriginProtection()
 
-// refuse is the problem of a caller whose role is not enough.
-func (c *Caller) refuse(w http.ResponseWriter) *problem {
+// refuse is the problem of a caller whose role is not enough for an operation.
+func (c *Caller) refuse(w http.ResponseWriter, op operation) *problem {
 	switch {
 	case c.Refusal != nil:
 		return &problem{Status: c.Refusal.Status, Detail: c.Refusal.Detail, retryAfter: c.Refusal.RetryAfter}
-	case c.Role != Nobody:
-		return &problem{Status: http.StatusForbidden, Detail: "This call needs an admin token: an emit token may only emit events and list their types."}
+	case c.Role == Emitter:
+		return &problem{Status: http.StatusForbidden, forAdmins: true, Detail: "This call needs an admin token: an emit token may only emit events and list their types."}
+	case c.Role == Viewer && op.who == Emitter:
+		return &problem{Status: http.StatusForbidden, Detail: "This call needs an emit token or an admin token: a viewer token may only read."}
+	case c.Role == Viewer:
+		return &problem{Status: http.StatusForbidden, Detail: "This call needs an admin token: a viewer token may only read."}
 	}
 	w.Header().Add("WWW-Authenticate", "Bearer")
 	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)

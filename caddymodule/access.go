@@ -27,6 +27,7 @@ func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 		tokens []Token
 	}{
 		{"emit_token", api.Emitter, h.EmitTokens},
+		{"viewer_token", api.Viewer, h.ViewerTokens},
 		{"admin_token", api.Admin, h.AdminTokens},
 	} {
 		grants, err := newGrants(repl, of.option, of.role, of.tokens)

@@ -13,7 +13,7 @@ import (
 )
 
 func TestRole(t *testing.T) {
-	tokens := Handler{EmitTokens: plain("emit-1", "emit-2"), AdminTokens: plain("admin-1", "admin-2")}
+	tokens := Handler{EmitTokens: plain("emit-1", "emit-2"), ViewerTokens: plain("viewer-1"), AdminTokens: plain("admin-1", "admin-2")}
 	for _, tc := range []struct {
 		name    string
 		handler Handler
@@ -36,6 +36,8 @@ func TestRole(t *testing.T) {
 		{"another scheme", tokens, "Token admin-1", "", api.Nobody},
 		{"admin token as password", tokens, basic("anyone", "admin-2"), "", api.Admin},
 		{"without user name", tokens, basic("", "admin-1"), "", api.Admin},
+		{"viewer token", tokens, "Bearer viewer-1", "", api.Viewer},
+		{"viewer token as password", tokens, basic("anyone", "viewer-1"), "", api.Viewer},
 		{"emit token as password", tokens, basic("anyone", "emit-1"), "", api.Nobody},
 		{"admin token as user name", tokens, basic("admin-1", ""), "", api.Nobody},
 		{"broken basic", tokens, "Basic admin-1", "", api.Nobody},

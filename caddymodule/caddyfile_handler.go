@@ -23,6 +23,7 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //
 //	webhooks [<matcher>] {
 //		emit_token <token> [<tenant>]
+//		viewer_token <token> [<tenant>]
 //		admin_token <token> [<tenant>]
 //		admin_user <placeholder>
 //		tenant <name>
@@ -36,8 +37,9 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	_, err := parseBlock(d, "webhooks", map[string]option{
-		"emit_token":  {repeat: true, parse: token(&h.EmitTokens)},
-		"admin_token": {repeat: true, parse: token(&h.AdminTokens)},
+		"emit_token":   {repeat: true, parse: token(&h.EmitTokens)},
+		"viewer_token": {repeat: true, parse: token(&h.ViewerTokens)},
+		"admin_token":  {repeat: true, parse: token(&h.AdminTokens)},
 		"admin_user": {parse: func(d *caddyfile.Dispenser) error {
 			if err := text(d, &h.AdminUser); err != nil {
 				return err

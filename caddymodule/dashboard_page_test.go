@@ -29,6 +29,7 @@ var flowsOfPage = map[string]func(*testing.T, *dashboard){
 	"looks":                testLooks,
 	"sign in":              testSignIn,
 	"signed out":           testSignedOut,
+	"viewer":               testViewer,
 	"mounts":               testPageMounts,
 	"times":                testTimes,
 	"many webhooks":        testManyWebhooks,

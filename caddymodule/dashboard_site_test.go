@@ -131,6 +131,7 @@ http://*.localhost:%s {
 	}
 	handle_path /signed/* {
 		webhooks {
+			viewer_token viewer-token-of-the-tests
 			admin_user {header.X-User}
 			tenant {labels.1}
 		}

@@ -27,6 +27,11 @@ type Handler struct {
 	// are. Set several to rotate them, or for tenants of their own. Default: none.
 	EmitTokens []Token `json:"emit_tokens,omitempty"`
 
+	// Bearer tokens for viewers, who can read everything that admins can, and change
+	// nothing. Browsers can send them as the password of Basic credentials, with any
+	// user name. Default: none.
+	ViewerTokens []Token `json:"viewer_tokens,omitempty"`
+
 	// Bearer tokens for admins, who can do everything. Browsers can send them as
 	// the password of Basic credentials, with any user name. Default: none.
 	AdminTokens []Token `json:"admin_tokens,omitempty"`

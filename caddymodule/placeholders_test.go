@@ -14,7 +14,10 @@ import (
 
 // resolvers resolve each option that takes placeholders.
 var resolvers = map[string]func(value string) error{
-	"emit_token":  func(value string) error { return resolveHandler(Handler{EmitTokens: plain(value)}) },
+	"emit_token": func(value string) error { return resolveHandler(Handler{EmitTokens: plain(value)}) },
+	"viewer_token": func(value string) error {
+		return resolveHandler(Handler{ViewerTokens: plain(value)})
+	},
 	"admin_token": func(value string) error { return resolveHandler(Handler{AdminTokens: plain(value)}) },
 	"its tenant": func(value string) error {
 		return resolveHandler(Handler{AdminTokens: []Token{{Token: "hush", Tenant: value}}})

@@ -109,12 +109,16 @@ func checkToken(token string) error {
 
 // checkGrants refuses a token that is given twice in a way that leaves open what it allows.
 func checkGrants(grants []grant) error {
-	tenants := make(map[tokenHash]string, len(grants))
+	before := make(map[tokenHash]grant, len(grants))
 	for _, g := range grants {
-		if tenant, given := tenants[g.hash]; given && tenant != g.tenant {
+		other, given := before[g.hash]
+		switch {
+		case given && other.tenant != g.tenant:
 			return errTwoTenants
+		case given && other.role == api.Emitter && g.role == api.Viewer: // neither may all that the other may
+			return errTwoRoles
 		}
-		tenants[g.hash] = g.tenant
+		before[g.hash] = g
 	}
 	return nil
 }
@@ -122,5 +126,6 @@ func checkGrants(grants []grant) error {
 var (
 	errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {file./path} or {env.NAME}")
 	errToken              = errors.New("must have printable ASCII characters only, since clients send it in a header")
+	errTwoRoles           = errors.New("the same token is an emit_token and a viewer_token: make a token for each")
 	errTwoTenants         = errors.New("the same token is given with two tenants, or with and without one: make a token for each")
 )

@@ -58,17 +58,21 @@ func TestSameTokenTwice(t *testing.T) {
 		"with and without a tenant":      {Handler{AdminTokens: []Token{free, a}}, false},
 		"two tenants and options":        {Handler{EmitTokens: []Token{a}, AdminTokens: []Token{b}}, false},
 		"two options":                    {Handler{EmitTokens: []Token{a}, AdminTokens: []Token{a}}, true},
+		"emitter and viewer":             {Handler{EmitTokens: []Token{a}, ViewerTokens: []Token{a}}, false},
+		"viewer and admin":               {Handler{ViewerTokens: []Token{a}, AdminTokens: []Token{a}}, true},
 		"two options, only one is bound": {Handler{EmitTokens: []Token{free}, AdminTokens: []Token{a}}, false},
 	} {
 		if err := resolveHandler(tc.h); (err == nil) != tc.ok {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	access, err := (&Handler{EmitTokens: []Token{a}, AdminTokens: []Token{a}}).newAccess(caddy.NewReplacer())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if by := access.caller(newCall(t, "Bearer x", ""), "a"); by.Role != api.Admin {
-		t.Errorf("a token of both options has the role %d", by.Role)
+	for _, h := range []Handler{{EmitTokens: []Token{a}, AdminTokens: []Token{a}}, {ViewerTokens: []Token{a}, AdminTokens: []Token{a}}} {
+		access, err := h.newAccess(caddy.NewReplacer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if by := access.caller(newCall(t, "Bearer x", ""), "a"); by.Role != api.Admin {
+			t.Errorf("a token of both options has the role %d", by.Role)
+		}
 	}
 }

@@ -19,10 +19,11 @@ import (
 )
 
 const (
-	emitToken  = "emit-token-of-the-contract-test"
-	oldToken   = "emit-token-before-the-rotation"
-	adminToken = "admin-token-of-the-contract-test"
-	acmeToken  = "admin-token-of-the-tenant-acme"
+	emitToken   = "emit-token-of-the-contract-test"
+	oldToken    = "emit-token-before-the-rotation"
+	adminToken  = "admin-token-of-the-contract-test"
+	viewerToken = "viewer-token-of-the-contract-test"
+	acmeToken   = "admin-token-of-the-tenant-acme"
 
 	// deadline is how long anything may take on a busy machine.
 	deadline  = 60 * time.Second
@@ -246,4 +247,4 @@ func startIn(t testing.TB, dir, options string, mounts ...string) *server {
 }
 
 // environment has the variables that placeholders in the Caddyfiles name.
-var environment = []string{"EMIT_TOKEN=" + emitToken, "OLD_TOKEN=" + oldToken, "ADMIN_TOKEN=" + adminToken, "EMPTY=", "ACME_TOKEN=" + acmeToken}
+var environment = []string{"EMIT_TOKEN=" + emitToken, "OLD_TOKEN=" + oldToken, "ADMIN_TOKEN=" + adminToken, "EMPTY=", "ACME_TOKEN=" + acmeToken, "VIEWER_TOKEN=" + viewerToken}

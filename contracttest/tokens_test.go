@@ -58,3 +58,24 @@ func TestTokensOfATenant(t *testing.T) {
 		})
 	}
 }
+
+// TestViewer makes every call with a viewer token, which may do what GET does.
+func TestViewer(t *testing.T) {
+	t.Parallel()
+	s := start(t, ownStore(), mount("viewed", "webhooks {\nviewer_token {env.VIEWER_TOKEN}\nviewer_token {env.ACME_TOKEN} acme\n}"))
+	for name, header := range map[string]string{"token": "Bearer " + viewerToken, "password": basic("any", viewerToken)} {
+		c := s.mount("viewed", "Authorization", header)
+		for _, call := range calls {
+			t.Run(name+" "+call.method+" "+call.path, func(t *testing.T) {
+				want := call.status
+				if call.method != "GET" {
+					want = 403
+				}
+				c.call(t, call.method, call.path, call.body).want(t, want)
+			})
+		}
+		c.call(t, "HEAD", "/api/webhooks", "").want(t, 200)
+		c.call(t, "GET", "/", "").want(t, 200)
+	}
+	s.mount("viewed", "Authorization", "Bearer "+acmeToken).call(t, "GET", "/api/webhooks", "").want(t, 403)
+}

@@ -11,6 +11,7 @@ import (
 	"path"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 //go:embed index.html *.css *.js
@@ -80,6 +81,18 @@ func newFile(name string) *File {
 
 // IsPage says whether the file is the page itself, of which the others are parts.
 func (f *File) IsPage() bool { return f.Path == "" }
+
+// For is the file as somebody gets it for whom the page has classes, and for whom it looks
+// otherwise. Other files are the same for everyone.
+func (f *File) For(classes ...string) *File {
+	if !f.IsPage() || len(classes) == 0 {
+		return f
+	}
+	theirs := *f
+	theirs.content = bytes.Replace(f.content, []byte("<body>"), []byte(`<body class="`+strings.Join(classes, " ")+`">`), 1)
+	theirs.etag = strings.TrimSuffix(f.etag, `"`) + "-" + strings.Join(classes, "-") + `"`
+	return &theirs
+}
 
 // ServeHTTP sends the file, unless the browser has it.
 func (f *File) ServeHTTP(w http.ResponseWriter, r *http.Request) {

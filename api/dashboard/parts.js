@@ -24,6 +24,9 @@ export function element(what, ...children) {
 
 export const byId = (id) => document.getElementById(id);
 
+// viewer says whether the user may change nothing. CSS hides most of what would.
+export const viewer = document.body.matches(".viewer");
+
 // Characters that do not show, or change the order in which others are shown: they
 // could make a text look like another one. Line breaks and tabs are not among them,
 // nor are the joiners that scripts and emoji need.
@@ -247,7 +250,7 @@ export const head = () => element("thead", { role: "rowgroup" }, tableRow("colum
 // row makes the row of a request, with a link that leads nowhere yet.
 export function row(request, selected) {
 	const made = tableRow("cell", {
-		select: request.status === "failed" &&
+		select: request.status === "failed" && !viewer &&
 			element("input", { type: "checkbox", tabIndex: -1, checked: selected, ariaLabel: `Select ${request.url}` }),
 		status: badge(request.status),
 		code: codeOf(request),

@@ -3,7 +3,7 @@
 import { link } from "./address.js";
 import { call } from "./api.js";
 import { outcome } from "./detail.js";
-import { busy, byId, chart, clamped, element, foreign, inPlace, outcomes, plural, pointed, say, timeElement, whileSeen } from "./parts.js";
+import { busy, byId, chart, clamped, element, foreign, inPlace, outcomes, plural, pointed, say, timeElement, viewer, whileSeen } from "./parts.js";
 import * as form from "./webhookform.js";
 
 const list = byId("webhook-list");
@@ -63,8 +63,10 @@ function merge(webhooks, at) {
 	if (list.children.length === 0) {
 		showState(
 			element("h3", "No webhooks yet"),
-			element("p", "Add one, and your application's events are sent to its URL as they happen."),
-			element("button.primary", { onclick: () => add.focus() || add.click() }, "Add webhook"),
+			...viewer ? [] : [
+				element("p", "Add one, and your application's events are sent to its URL as they happen."),
+				element("button.primary", { onclick: () => add.focus() || add.click() }, "Add webhook"),
+			],
 		);
 	}
 }
@@ -94,7 +96,7 @@ add.onclick = () => form.open(types, null, () => enter());
 // item makes the entry of a webhook.
 function item(webhook) {
 	const described = { "aria-describedby": webhook.id };
-	const enabled = element("input", { type: "checkbox", role: "switch", checked: webhook.enabled, ...described });
+	const enabled = element("input", { type: "checkbox", role: "switch", checked: webhook.enabled, disabled: viewer, ...described });
 	const button = (what, name, onclick) => element(`button.${what}`, { onclick, ...described }, name);
 	const made = element(
 		webhook.enabled ? "li.card" : "li.card.off",
