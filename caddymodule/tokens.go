@@ -53,6 +53,7 @@ type tokenHash [sha256.Size]byte
 
 // grant is what a token allows.
 type grant struct {
+	name   string // for people, who must not see the token
 	hash   tokenHash
 	role   api.Role
 	tenant string // the only one; "" for any
@@ -69,7 +70,7 @@ func newGrants(repl *caddy.Replacer, option string, role api.Role, tokens []Toke
 		if err != nil {
 			return nil, fmt.Errorf("%s %w", option, err)
 		}
-		grants[i] = grant{hash: sha256.Sum256([]byte(token)), role: role}
+		grants[i] = grant{name: fmt.Sprintf("%s %d", option, i+1), hash: sha256.Sum256([]byte(token)), role: role}
 		if t.Tenant == "" {
 			continue
 		}

@@ -1,0 +1,32 @@
+package caddymodule
+
+import "go.uber.org/zap"
+
+// warn tells of tokens that are not wrong, and yet hardly what somebody wants.
+func (h *Handler) warn(log *zap.Logger) {
+	choosing, useless := h.looseTokens()
+	if len(choosing) > 0 {
+		log.Warn("whoever has one of these tokens acts for whichever tenant the call names: give each token its tenant, "+
+			"or have a proxy in front set what names the tenant, and remove what clients send",
+			zap.Strings("tokens", choosing), zap.String("tenant", h.tenant.text))
+	}
+	if len(useless) > 0 {
+		log.Warn("these tokens can do nothing here: each is for another tenant than that of this handler",
+			zap.Strings("tokens", useless), zap.String("tenant", h.tenant.text))
+	}
+}
+
+// looseTokens names the tokens whose tenant callers choose, and those whose tenant this
+// handler is not for.
+func (h *Handler) looseTokens() (choosing, useless []string) {
+	anyTenant := hasPlaceholder(h.tenant.text)
+	for _, g := range h.access.tokens {
+		switch {
+		case anyTenant && g.tenant == "":
+			choosing = append(choosing, g.name)
+		case !anyTenant && g.tenant != "" && g.tenant != h.tenant.text:
+			useless = append(useless, g.name)
+		}
+	}
+	return choosing, useless
+}
