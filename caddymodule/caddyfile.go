@@ -37,7 +37,8 @@ func init() {
 //			allow_http
 //			ports <port>...
 //			allow <range>...
-//			deny <range>...
+//			allow_host <host>...
+//			deny <range or host>...
 //			proxy <URL>
 //			trusted_ca <file>...
 //		}
@@ -195,8 +196,9 @@ func (a *App) parseDestinations(d *caddyfile.Dispenser) error {
 	return parseNested(d, map[string]option{
 		"allow_http": {parse: bare(&a.Destinations.AllowHTTP)},
 		"ports":      {parse: each(&a.Destinations.Ports, sender.ParsePorts), repeat: true},
-		"allow":      {parse: each(&a.Destinations.Allow, parsePrefix), repeat: true},
-		"deny":       {parse: each(&a.Destinations.Deny, parsePrefix), repeat: true},
+		"allow":      {parse: each(&a.Destinations.Allow, parseAllowed), repeat: true},
+		"allow_host": {parse: each(&a.Destinations.AllowHost, parseAllowedHost), repeat: true},
+		"deny":       {parse: each(&a.Destinations.Deny, parseDenied), repeat: true},
 		"proxy":      {parse: a.Destinations.parseProxy},
 		"trusted_ca": {repeat: true, parse: func(d *caddyfile.Dispenser) error {
 			files, err := list(d)

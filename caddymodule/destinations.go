@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -27,8 +28,14 @@ type Destinations struct {
 	// `10.0.0.0/8`. Default: none.
 	Allow []string `json:"allow,omitempty"`
 
-	// Ranges of addresses (CIDR) that are forbidden, even if `allow` has them.
-	// Default: none.
+	// Hosts that requests can go to although their addresses are not public: names such as
+	// `hooks.internal`, or `*.example.com` for all names below, at any depth. Whoever
+	// decides what such a name leads to decides where requests can go. Default: none.
+	AllowHost []string `json:"allow_host,omitempty"`
+
+	// Ranges of addresses (CIDR) and hosts, as in `allow_host`, that are forbidden, even if
+	// `allow` or `allow_host` has them. A host may have other names as well: close a
+	// network by its addresses. Default: none.
 	Deny []string `json:"deny,omitempty"`
 
 	// The URL (http, https or socks5) of a proxy that makes the connections. The
@@ -51,11 +58,22 @@ func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error
 	if out.Ports, err = resolveEach(repl, d.Ports, "port", sender.ParsePorts); err != nil {
 		return out, fmt.Errorf("ports: %w", err)
 	}
-	if out.Allow, err = resolveEach(repl, d.Allow, "range", parsePrefix); err != nil {
+	if out.Allow, err = resolveEach(repl, d.Allow, "range", parseAllowed); err != nil {
 		return out, fmt.Errorf("allow: %w", err)
 	}
-	if out.Deny, err = resolveEach(repl, d.Deny, "range", parsePrefix); err != nil {
+	if out.AllowHosts, err = resolveEach(repl, d.AllowHost, "host", parseAllowedHost); err != nil {
+		return out, fmt.Errorf("allow_host: %w", err)
+	}
+	denied, err := resolveEach(repl, d.Deny, "range", parseDenied)
+	if err != nil {
 		return out, fmt.Errorf("deny: %w", err)
+	}
+	for _, one := range denied {
+		if one.isHost {
+			out.DenyHosts = append(out.DenyHosts, one.host)
+		} else {
+			out.Deny = append(out.Deny, one.prefix)
+		}
 	}
 	if d.Proxy != "" {
 		raw, err := resolve(repl, d.Proxy)
@@ -109,6 +127,46 @@ func parsePrefix(value string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("'%s' is an IPv4 range inside IPv6: write it as an IPv4 range", value)
 	}
 	return prefix.Masked(), nil
+}
+
+// parseAllowed parses a range for allow.
+func parseAllowed(value string) (netip.Prefix, error) {
+	prefix, err := parsePrefix(value)
+	if err == nil {
+		return prefix, nil
+	}
+	if _, notName := sender.ParseHostPattern(value); notName == nil {
+		return prefix, fmt.Errorf("'%s' is a host name, not a range of addresses: use allow_host", value)
+	}
+	return prefix, err
+}
+
+// parseAllowedHost parses a name for allow_host.
+func parseAllowedHost(value string) (sender.HostPattern, error) {
+	host, err := sender.ParseHostPattern(value)
+	if _, notRange := parsePrefix(value); err != nil && notRange == nil {
+		return host, fmt.Errorf("'%s' is a range of addresses, not a host name: use allow", value)
+	}
+	return host, err
+}
+
+// denied is a range of addresses, or a host.
+type denied struct {
+	prefix netip.Prefix
+	host   sender.HostPattern
+	isHost bool
+}
+
+// parseDenied parses either for deny.
+func parseDenied(value string) (denied, error) {
+	if host, err := sender.ParseHostPattern(value); err == nil {
+		return denied{host: host, isHost: true}, nil
+	}
+	prefix, err := parsePrefix(value)
+	if err != nil && !strings.ContainsAny(value, ":/") {
+		err = fmt.Errorf("'%s' is neither a range of addresses such as 10.0.0.0/8 nor a host name such as *.example.com", value)
+	}
+	return denied{prefix: prefix}, err
 }
 
 func readCertificates(files []string) (*x509.CertPool, error) {

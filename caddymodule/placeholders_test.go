@@ -28,7 +28,10 @@ var resolvers = map[string]func(value string) error{
 	"event_types":      func(value string) error { return resolveApp(App{EventTypes: []string{value}}) },
 	"allow":            func(value string) error { return resolveApp(App{Destinations: &Destinations{Allow: []string{value}}}) },
 	"ports":            func(value string) error { return resolveApp(App{Destinations: &Destinations{Ports: []string{value}}}) },
-	"deny":             func(value string) error { return resolveApp(App{Destinations: &Destinations{Deny: []string{value}}}) },
+	"allow_host": func(value string) error {
+		return resolveApp(App{Destinations: &Destinations{AllowHost: []string{value}}})
+	},
+	"deny": func(value string) error { return resolveApp(App{Destinations: &Destinations{Deny: []string{value}}}) },
 	"proxy": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{Proxy: "http://user:" + value + "@localhost:3128"}})
 	},

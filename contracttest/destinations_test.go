@@ -70,6 +70,11 @@ func destinationTests(trust string) []destinationTest {
 		// Whatever else localhost is, it is 127.0.0.1, where the endpoint is.
 		{"one of the name's denied", []string{"allow_http", "allow 127.0.0.0/8 ::1", "deny ::1", trust}, ok, ok, ok},
 		{"the other of the name's denied", []string{"allow_http", "allow 127.0.0.0/8 ::1", "deny 127.0.0.0/8", trust}, expected{true, denied}, expected{false, some}, expected{true, denied}},
+		{"a name allowed", []string{"allow_http", "allow_host LocalHost.", trust}, expected{true, notPublic}, ok, expected{true, notPublic}},
+		{"names below allowed", []string{"allow_http", "allow_host *.localhost", trust}, expected{true, notPublic}, expected{true, notPublic}, expected{true, notPublic}},
+		{"a name allowed, its addresses denied", []string{"allow_http", "allow_host localhost", "deny 127.0.0.0/8 ::1", trust}, expected{true, denied}, expected{true, denied}, expected{true, denied}},
+		{"a name allowed and denied", []string{"allow_http", "allow_host localhost", "deny localhost", trust}, expected{true, notPublic}, expected{true, denied}, expected{true, notPublic}},
+		{"a name denied, its addresses allowed", []string{"allow_http", "allow 127.0.0.0/8 ::1", "deny LOCALHOST", trust}, ok, expected{true, denied}, ok},
 		{"no certificate trusted", []string{"allow_http", "allow 127.0.0.0/8 ::1"}, ok, ok, expected{false, untrusted}},
 	}
 }

@@ -37,6 +37,9 @@ func (s *Sender) resolve(ctx context.Context, u *url.URL) (allowed []netip.Addr,
 		return nil, err
 	}
 	host := u.Hostname()
+	if err := s.destinations.checkName(host); err != nil {
+		return nil, err
+	}
 	addrs, err := lookUp(ctx, host)
 	if err != nil {
 		return nil, err

@@ -56,7 +56,8 @@ func checkProxy(u *url.URL) error {
 
 func (d *Destinations) equal(other *Destinations) bool {
 	return d.AllowHTTP == other.AllowHTTP && slices.Equal(d.Ports, other.Ports) &&
-		slices.Equal(d.Allow, other.Allow) && slices.Equal(d.Deny, other.Deny) &&
+		slices.Equal(d.Allow, other.Allow) && slices.Equal(d.AllowHosts, other.AllowHosts) &&
+		slices.Equal(d.Deny, other.Deny) && slices.Equal(d.DenyHosts, other.DenyHosts) &&
 		equalURLs(d.Proxy, other.Proxy) &&
 		(d.TrustedCAs == other.TrustedCAs ||
 			d.TrustedCAs != nil && other.TrustedCAs != nil && d.TrustedCAs.Equal(other.TrustedCAs))

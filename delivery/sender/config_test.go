@@ -13,6 +13,8 @@ func TestConfigEqual(t *testing.T) {
 		return Config{Concurrency: 512, Destinations: Destinations{
 			Ports:      []PortRange{{443, 443}},
 			Allow:      []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			AllowHosts: []HostPattern{{name: "inside.example"}},
+			DenyHosts:  []HostPattern{{name: "denied.example"}},
 			Deny:       []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
 			Proxy:      &url.URL{Scheme: "http", Host: "proxy.example", User: url.UserPassword("a", "b")},
 			TrustedCAs: ca.pool(),
@@ -31,6 +33,9 @@ func TestConfigEqual(t *testing.T) {
 		{"allow", func(c *Config) { c.Destinations.Allow[0] = netip.MustParsePrefix("10.0.0.0/9") }, false},
 		{"no allow", func(c *Config) { c.Destinations.Allow = nil }, false},
 		{"deny", func(c *Config) { c.Destinations.Deny = append(c.Destinations.Deny, c.Destinations.Allow...) }, false},
+		{"allow_host", func(c *Config) { c.Destinations.AllowHosts[0].below = true }, false},
+		{"no allow_host", func(c *Config) { c.Destinations.AllowHosts = nil }, false},
+		{"deny, a name", func(c *Config) { c.Destinations.DenyHosts[0].name = "other.example" }, false},
 		{"proxy", func(c *Config) { c.Destinations.Proxy.Host = "other.example" }, false},
 		{"the proxy's password", func(c *Config) { c.Destinations.Proxy.User = url.UserPassword("a", "c") }, false},
 		{"no proxy", func(c *Config) { c.Destinations.Proxy = nil }, false},

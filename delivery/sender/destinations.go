@@ -22,8 +22,11 @@ type Destinations struct {
 	Ports []PortRange
 	// Allow opens ranges that are closed by default: all but public addresses.
 	Allow []netip.Prefix
-	// Deny closes ranges; it beats Allow.
-	Deny []netip.Prefix
+	// AllowHosts are hosts that may be sent to whatever their addresses are.
+	AllowHosts []HostPattern
+	// Deny closes ranges, and DenyHosts hosts. Both beat Allow and AllowHosts.
+	Deny      []netip.Prefix
+	DenyHosts []HostPattern
 	// Proxy, if there is one, makes the connections. Its own address is not
 	// checked; the destinations' are.
 	Proxy *url.URL
@@ -71,7 +74,7 @@ func (d *Destinations) checkAddr(host string, addr netip.Addr) error {
 	if contains(d.Deny, plain) || contains(d.Deny, outer) {
 		return &RefusedError{Rule: deniedAddr, Host: host, Addr: addr}
 	}
-	if contains(d.Allow, plain) || special.SafeAddr(plain) == nil {
+	if contains(d.Allow, plain) || matchesAny(d.AllowHosts, host) || special.SafeAddr(plain) == nil {
 		return nil
 	}
 	return &RefusedError{Rule: privateAddr, Host: host, Addr: addr}
@@ -122,20 +125,4 @@ func (d *Destinations) CheckURL(raw string) error {
 		return err
 	}
 	return d.checkHost(u.Hostname())
-}
-
-// checkHost checks a host, as parseURL returns it, that is an address or a name that
-// can only mean one.
-func (d *Destinations) checkHost(host string) error {
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return d.checkAddr(host, addr)
-	}
-	name := strings.TrimSuffix(host, ".")
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
-		v4, v6 := netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()
-		if err := d.checkAddr(host, v4); err != nil && d.checkAddr(host, v6) != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -46,6 +46,19 @@ func asciiHost(host string) (string, error) {
 	if colon := strings.LastIndexByte(host, ':'); colon >= 0 {
 		name, port = host[:colon], host[colon:]
 	}
+	name, err := asciiName(name)
+	switch {
+	case err != nil:
+		return "", err
+	case name == host[:len(host)-len(port)]:
+		return host, nil
+	}
+	return name + port, nil
+}
+
+// asciiName puts a host without a port, which is not an IPv6 address, into lower-case
+// ASCII.
+func asciiName(name string) (string, error) {
 	if isASCII(name) {
 		name = strings.ToLower(name)
 	} else if mapped, err := hostNames.ToASCII(name); err == nil && strings.Trim(mapped, ".") != "" {
@@ -58,10 +71,7 @@ func asciiHost(host string) (string, error) {
 			return "", errHostName
 		}
 	}
-	if name == host[:len(host)-len(port)] {
-		return host, nil
-	}
-	return name + port, nil
+	return name, nil
 }
 
 // isHostNameByte says which bytes Go's resolver takes in a name, in lower case.
