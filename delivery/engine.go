@@ -34,12 +34,13 @@ const (
 // are safe for concurrent use.
 type Engine struct {
 	store      Store
+	encrypter  Encrypter // the store, if it can encrypt
 	observer   Observer
 	newSender  func(*sender.Config) Sender
 	dispatcher *dispatcher
 	intake     *quota        // emits in progress, by partition and their weight
 	followers  *quota        // who follows a log
-	swept      chan struct{} // of capacity 1: something was deleted
+	swept      chan struct{} // of capacity 1: see sweepSoon
 
 	partitions atomic.Pointer[[]*partition] // nil until the store is open for the first time
 
@@ -93,6 +94,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		sends: newInFlight(),
 		calls: newInFlight(),
 	}
+	e.encrypter, _ = store.(Encrypter)
 	e.alive, e.die = context.WithCancel(context.Background())
 	e.state.Store(&state{err: errStarting})
 	for _, option := range options {
@@ -139,6 +141,9 @@ func (e *Engine) Attach(s Settings, log *zap.Logger) (detach func()) {
 func (e *Engine) activate(a *active) {
 	if a.settings.InForce != nil {
 		a.settings.InForce()
+	}
+	if encrypted := e.Encryption(); encrypted.KeyID != "" && !encrypted.Done {
+		e.sweepSoon()
 	}
 	e.active.Store(a)
 	e.dispatcher.setLimits(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)

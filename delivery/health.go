@@ -32,7 +32,7 @@ func (e *Engine) Health(context.Context) error {
 	}
 	switch len(all) {
 	case 0:
-		return nil
+		return e.Encryption().Err
 	case 1:
 		return all[0]
 	default:

@@ -101,11 +101,16 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 	}
 	e.at(ref.Tenant).webhooks.forget(ref.Tenant)
 	e.dispatcher.recall(ref)
+	e.sweepSoon()
+	return nil
+}
+
+// sweepSoon has the store swept without waiting for its turn.
+func (e *Engine) sweepSoon() {
 	select {
 	case e.swept <- struct{}{}:
 	default:
 	}
-	return nil
 }
 
 // Event reads an event and its deliveries; ErrNotFound if there is none.

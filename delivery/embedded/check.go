@@ -16,6 +16,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -142,7 +143,7 @@ func (c *check) meta(b imageBucket) error {
 	switch {
 	case isOld, values[string(upgradeKey)] != nil:
 		return fmt.Errorf("the store in %s was written by an earlier version, whose records have no checksums: start Caddy with it once, which upgrades it", c.folder)
-	case !bytes.Equal(schema, number4(2)) && !bytes.Equal(schema, number4(schemaVersion)):
+	case !bytes.Equal(schema, number4(2)) && !bytes.Equal(schema, number4(schemaVersion)) && !bytes.Equal(schema, number4(encryptedVersion)):
 		c.damaged(fileName, fmt.Sprintf("it says that it has the layout %x, and not %x", schema, number4(schemaVersion)))
 	}
 	if id, ok := unseal(metaNumber, databaseID, values[string(databaseID)]); ok && len(id) == len(uuid16{}) {
@@ -184,7 +185,9 @@ func isReadable(number byte, k, value []byte) bool {
 	var err error
 	switch number {
 	case webhooksNumber:
-		_, _, err = decodeWebhook(value)
+		if _, _, err = decodeWebhook(value, nil); encryption.IsMissingKey(err) {
+			err = nil // nobody needs keys to check a store
+		}
 	case eventsNumber:
 		_, err = decodeEvent("", value)
 	case pendingNumber:

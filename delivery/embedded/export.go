@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"iter"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -83,12 +85,25 @@ func (s *Store) tenantNames() map[uint32]string {
 }
 
 func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) {
-	_, w, err := decodeWebhook(v)
+	_, w, err := decodeWebhook(v, s.encryption.Keys())
+	if known := s.known(k); encryption.IsMissingKey(err) && known != nil {
+		w, err = known, nil // its key was in use when the store was opened
+	}
 	if err != nil {
 		tx.bucket(webhooksBucket).undecodable(k)
 		return
 	}
 	b.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: tx.bucket(slowBucket).get(k) != nil})
+}
+
+// known is the webhook with a key in its bucket, as it is in memory.
+func (s *Store) known(key []byte) *delivery.Webhook {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil || len(key) != 4 || s.state.byNumber[binary.BigEndian.Uint32(key)] == nil {
+		return nil
+	}
+	return s.state.byNumber[binary.BigEndian.Uint32(key)].record
 }
 
 func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {

@@ -55,7 +55,7 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 			return err
 		}
 		key := number4(uint32(number))
-		if err := b.put(key, encodeWebhook(t, w)); err != nil {
+		if err := b.put(key, encodeWebhook(t, w, i.store.encryption.Keys())); err != nil {
 			return err
 		}
 		slow := all[n].Slow

@@ -76,8 +76,12 @@ var (
 	triedKey  = []byte("tried")
 )
 
-// schemaVersion is the version of the layout above.
-const schemaVersion = 3
+// schemaVersion is the version of the layout above, encryptedVersion that of one in which secrets
+// are encrypted: versions that know no keys would send without signatures.
+const (
+	schemaVersion    = 3
+	encryptedVersion = 4
+)
 
 // appendFill is how full pages get in buckets that grow at the end, or at the ends of
 // ranges: nothing is inserted into these pages later.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -20,11 +21,17 @@ type loader struct {
 	// lost says that pending deliveries may be missing from their bucket.
 	lost          bool
 	tenantNumbers map[uint32]*tenant
+	keys          *encryption.Keyring
+	missing       error // a secret is encrypted with a key that is not there
 }
 
-// load reads the state of a store.
-func (s *Store) loadState(v *view, now int64) (*state, bool) {
-	l := &loader{state: newState(), view: v, damage: &s.damage, log: s.log, tenantNumbers: make(map[uint32]*tenant)}
+// loadState reads the state of a store, and reports whether pending deliveries may be lost.
+// It fails if a secret cannot be opened: nothing may be sent without the signature.
+func (s *Store) loadState(v *view, now int64) (*state, bool, error) {
+	l := &loader{
+		state: newState(), view: v, damage: &s.damage, log: s.log,
+		tenantNumbers: make(map[uint32]*tenant), keys: s.encryption.Keys(),
+	}
 	l.opened = v.bucket(eventsBucket).lastNumber()
 	l.tenantsAndTypes()
 	l.webhooks()
@@ -38,7 +45,10 @@ func (s *Store) loadState(v *view, now int64) (*state, bool) {
 		w.schedule.index()
 		l.reschedule(w, now, false)
 	}
-	return l.state, l.lost
+	if s.keyless {
+		l.missing = nil
+	}
+	return l.state, l.lost, l.missing
 }
 
 // each reads a bucket. It reports whether all of it could be read.
@@ -92,7 +102,10 @@ func (l *loader) addTenant(name string, number uint32) *tenant {
 func (l *loader) webhooks() {
 	b := l.view.bucket(webhooksBucket)
 	l.each(webhooksBucket, func(k, v []byte) {
-		number, w, err := decodeWebhook(v)
+		number, w, err := decodeWebhook(v, l.keys)
+		if encryption.IsMissingKey(err) {
+			l.missing, err = err, nil
+		}
 		if err != nil || len(k) != 4 {
 			b.undecodable(k)
 			return

@@ -102,7 +102,9 @@ func (s *Store) load(ctx context.Context, file *os.File) (lost bool, err error) 
 	if err := v.flush(); err != nil {
 		return false, err
 	}
-	s.state, lost = s.loadState(v, s.clock.reach(newest(v)).schedule)
+	if s.state, lost, err = s.loadState(v, s.clock.reach(newest(v)).schedule); err != nil {
+		return false, err
+	}
 	s.giveUpEmpty()
 	s.dirty = s.journal.hasRecords()
 	return lost, nil
@@ -253,7 +255,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return s.upgrade(ctx)
 	case layout == 2:
 		return s.raiseLayout()
-	case layout != schemaVersion:
+	case layout != schemaVersion && layout != encryptedVersion:
 		return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, layout, schemaVersion)
 	default:
 		return nil

@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -151,8 +152,8 @@ func encodeTenant(t *tenant) []byte {
 // A webhook's value is the number of its tenant (4), its id (16), the tenant's name with its
 // length (uvarint) in front, from which a damaged record of the tenant is restored, and the
 // webhook's record.
-func encodeWebhook(t *tenant, w *delivery.Webhook) []byte {
-	return appendWebhook(append(number4(t.number), w.ID[:]...), t.name, record.EncodeWebhook(w))
+func encodeWebhook(t *tenant, w *delivery.Webhook, keys *encryption.Keyring) []byte {
+	return appendWebhook(append(number4(t.number), w.ID[:]...), t.name, record.EncodeWebhook(w, keys))
 }
 
 func appendWebhook(b []byte, tenant string, record []byte) []byte {
@@ -160,8 +161,9 @@ func appendWebhook(b []byte, tenant string, record []byte) []byte {
 	return append(append(b, tenant...), record...)
 }
 
-// decodeWebhook decodes a webhook with the name of its tenant.
-func decodeWebhook(b []byte) (tenantNumber uint32, w *delivery.Webhook, err error) {
+// decodeWebhook decodes a webhook with the name of its tenant. If the key of its secrets is
+// missing, it returns the webhook without them beside that error.
+func decodeWebhook(b []byte, keys *encryption.Keyring) (tenantNumber uint32, w *delivery.Webhook, err error) {
 	if len(b) < 4+16 {
 		return 0, nil, record.ErrUnreadable
 	}
@@ -169,11 +171,8 @@ func decodeWebhook(b []byte) (tenantNumber uint32, w *delivery.Webhook, err erro
 	if err != nil {
 		return 0, nil, err
 	}
-	if w, err = record.DecodeWebhook(rest); err != nil {
-		return 0, nil, err
-	}
-	w.Tenant, w.ID = string(name), uuid.UUID(b[4:20])
-	return binary.BigEndian.Uint32(b), w, nil
+	w, err = record.DecodeWebhook(rest, delivery.WebhookRef{Tenant: string(name), ID: uuid.UUID(b[4:20])}, keys)
+	return binary.BigEndian.Uint32(b), w, err
 }
 
 // isEventHead decodes the head of an event, and reports whether it can be read.

@@ -10,7 +10,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/encrypting"
 )
 
 // fileName is the name of the database's file in the store's folder.
@@ -27,6 +29,8 @@ type Store struct {
 	damage      damage
 	presence    presence
 	types       notedTypes
+	encryption  encrypting.State
+	keyless     bool // secrets may stay encrypted: nothing is sent
 	log         *zap.Logger
 
 	// The rest belongs to the writer while the store is open.
@@ -54,12 +58,17 @@ type Option func(*Store)
 
 // WithLogger gives the store a log, for what an administrator should know.
 func WithLogger(log *zap.Logger) Option {
-	return func(s *Store) { s.log, s.clock.steps.Log = log, log }
+	return func(s *Store) { s.log, s.clock.steps.Log, s.encryption.Log = log, log, log }
+}
+
+// WithKeyring encrypts secrets, and payloads if the keyring does.
+func WithKeyring(keys *encryption.Keyring) Option {
+	return func(s *Store) { s.UseKeyring(keys) }
 }
 
 // New makes a store in a folder, which Open creates if it does not exist.
 func New(folder string, options ...Option) *Store {
-	s := &Store{folder: folder, journalSize: journalSize, log: zap.NewNop()}
+	s := &Store{folder: folder, journalSize: journalSize, log: zap.NewNop(), encryption: encrypting.State{Log: zap.NewNop()}}
 	s.clock.read = readClock()
 	s.clock.steps.Log, s.clock.steps.Whose = s.log, "this machine's clock"
 	for _, option := range options {

@@ -48,7 +48,11 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		t.whole = true
 		return nil
 	})
-	return more, err
+	if err != nil {
+		return false, err
+	}
+	again, err := s.encryption.Step(s.encryptAgain)
+	return more || again, err
 }
 
 // isOld reports whether a request began before a time.

@@ -75,7 +75,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 			return err
 		}
 		t.committed = append(t.committed, func() { s.state.addWebhook(of, uint32(number), w) })
-		if err := b.put(number4(uint32(number)), encodeWebhook(of, w)); err != nil {
+		if err := b.put(number4(uint32(number)), encodeWebhook(of, w, s.encryption.Keys())); err != nil {
 			return err
 		}
 		return s.changed(t, of)
@@ -99,7 +99,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 			w.record = changed
 			s.state.reschedule(w, t.at.schedule, false)
 		})
-		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed)); err != nil {
+		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed, s.encryption.Keys())); err != nil {
 			return err
 		}
 		return s.changed(t, w.tenant)

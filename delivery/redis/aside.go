@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 var (
@@ -63,8 +64,8 @@ func (s *Store) setAside(ctx context.Context, base string, bad ...unreadable) {
 // for, from a note.
 func restoreCall(base string, n note) (*call, error) {
 	tenant := strings.TrimPrefix(n.key, webhooksKey(base, ""))
-	w, err := decodeWebhook(tenant, n.field, n.value)
-	if err != nil {
+	w, err := decodeWebhook(tenant, n.field, n.value, nil)
+	if err != nil && !encryption.IsMissingKey(err) { // the state is no secret
 		return nil, err
 	}
 	return &call{script: restoreScript, base: base, args: []any{tenant, n.field, n.value, webhookState(w)}}, nil

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // Claim leases due deliveries of a partition, in turn between webhooks. Claimed.Next
@@ -54,20 +55,24 @@ func (s *Store) take(ctx context.Context, claimed *delivery.Claimed, p *partitio
 	leaseEnd := now + ahead + lease.Milliseconds()
 	var bad []unreadable
 	for r := reply[head:]; len(r) > 0; r = r[5:] {
-		bad = append(bad, takeWebhook(claimed, p.base, r[:5], leaseEnd)...)
+		bad = append(bad, s.takeWebhook(claimed, p.base, r[:5], leaseEnd)...)
 	}
 	s.setAside(ctx, p.base, bad...)
 	return nil
 }
 
 // takeWebhook adds what was leased of one webhook, and returns what cannot be read of it.
-func takeWebhook(claimed *delivery.Claimed, base string, r []any, leaseEnd int64) (bad []unreadable) {
+func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, leaseEnd int64) (bad []unreadable) {
 	id, _ := r[0].(string)
 	tenant, _ := r[1].(string)
 	record, _ := r[2].(string)
 	slow, _ := r[3].(int64)
 	jobs, _ := r[4].([]any)
-	webhook, err := decodeWebhook(tenant, id, record)
+	webhook, err := decodeWebhook(tenant, id, record, s.encryption.Keys())
+	if encryption.IsMissingKey(err) {
+		s.waitForKey(claimed, err)
+		return nil
+	}
 	if err != nil {
 		return []unreadable{unreadableWebhook(base, tenant, id, record, err)}
 	}

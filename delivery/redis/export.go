@@ -11,6 +11,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 var _ delivery.Copyable = (*Store)(nil)
@@ -159,7 +160,10 @@ func (e *export) webhooks() error {
 				if errors.Is(stored.Err(), redis.Nil) {
 					continue // its record was set aside
 				}
-				w, err := decodeWebhook(tenant, id, stored.Val())
+				w, err := decodeWebhook(tenant, id, stored.Val(), e.encryption.Keys())
+				if encryption.IsMissingKey(err) {
+					return e.encryption.Missing(err)
+				}
 				if err != nil {
 					e.setAside(e.ctx, p.base, unreadableWebhook(p.base, tenant, id, stored.Val(), err))
 					continue

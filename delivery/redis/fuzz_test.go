@@ -19,14 +19,14 @@ func FuzzRecords(f *testing.F) {
 	}
 	event := &delivery.AcceptEvent{ID: w.ID, Type: "a", OccurredAt: time.Unix(1, 2), Payload: []byte("{}"), Targets: []delivery.Target{{Webhook: w.ID}}}
 	request := &delivery.Request{WebhookID: w.ID, EventID: w.ID, EventType: "a", Status: delivery.RequestSuccess, StatusCode: 200}
-	f.Add(string(record.EncodeWebhook(w)))
+	f.Add(string(record.EncodeWebhook(w, nil)))
 	f.Add("0000000001000" + string(encodeEvent(event, uuid.Nil, 0)))
 	f.Add(headlessEvent)
 	f.Add(string(make([]byte, scriptHeadSize)) + string(encodeRequest(request)))
 	f.Add("p" + string(make([]byte, record.DeliverySize-1)))
 	f.Add("")
 	f.Fuzz(func(t *testing.T, stored string) {
-		if w, err := decodeWebhook(testTenant, uuid.Nil.String(), stored); err == nil && w == nil {
+		if w, err := decodeWebhook(testTenant, uuid.Nil.String(), stored, nil); err == nil && w == nil {
 			t.Error("no webhook and no error")
 		}
 		if e, err := decodeEvent(testTenant, uuid.Nil, stored); err == nil {

@@ -19,6 +19,10 @@ const schemaVersion = 3
 // says where its records are, and what they lack.
 func isEarlierSchema(schema string) bool { return schema == "1" || schema == "2" }
 
+// encryptedSchema is the version once secrets may be encrypted: versions that know no keys would send
+// without signatures.
+const encryptedSchema = "4"
+
 // The fields of meta.
 const (
 	partitionsField = "partitions"
@@ -47,7 +51,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, er
 		}
 	}
 	earlier = isEarlierSchema(meta[schemaField])
-	if !earlier && meta[schemaField] != strconv.Itoa(schemaVersion) {
+	if !earlier && meta[schemaField] != strconv.Itoa(schemaVersion) && meta[schemaField] != encryptedSchema {
 		return 0, false, fmt.Errorf("the data under %q in Redis has schema %s; this version knows schema %d", s.options.KeyPrefix, meta[schemaField], schemaVersion)
 	}
 	n, err = strconv.Atoi(meta[partitionsField])

@@ -50,6 +50,9 @@ func (s *Store) Open(ctx context.Context) error {
 	if err := s.checkWait(ctx); err != nil {
 		return err
 	}
+	if err := s.checkSecrets(ctx, parts); err != nil {
+		return err
+	}
 	s.checkClocks(ctx, parts)
 	// Last: if this process is not to use the data, those that use it may go on.
 	if earlier {

@@ -11,6 +11,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // DefaultKeyPrefix begins every key, unless Options.KeyPrefix says otherwise.
@@ -70,6 +72,8 @@ type Options struct {
 	WaitReplicas int
 	// WaitTimeout is 1 s if it is 0, and at most 4 s.
 	WaitTimeout time.Duration
+	// Keyring encrypts secrets, and payloads if it is made to; nil for none.
+	Keyring *encryption.Keyring
 	// Logger gets warnings about how Redis is set up; nil for none.
 	Logger *zap.Logger
 }

@@ -10,22 +10,21 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-func decodeWebhook(tenant, id, b string) (*delivery.Webhook, error) {
-	w, err := record.DecodeWebhook([]byte(b))
+// decodeWebhook decodes a webhook. If the key of its secrets is missing, it returns the webhook
+// without them beside that error.
+func decodeWebhook(tenant, id, b string, keys *encryption.Keyring) (*delivery.Webhook, error) {
+	parsed, err := uuid.Parse(id)
 	if err != nil {
-		return nil, err
-	}
-	if w.ID, err = uuid.Parse(id); err != nil {
 		return nil, fmt.Errorf("%w: %w", record.ErrUnreadable, err)
 	}
-	if w.ID.String() != id {
+	if parsed.String() != id {
 		return nil, record.ErrUnreadable // an id is written in one way alone
 	}
-	w.Tenant = tenant
-	return w, nil
+	return record.DecodeWebhook([]byte(b), delivery.WebhookRef{Tenant: tenant, ID: parsed}, keys)
 }
 
 // What precedes an event's record: see keys.go.

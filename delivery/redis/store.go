@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/encrypting"
 )
 
 // Store is a delivery.Store in Redis. It uses Redis only when it is called, and has no
@@ -23,7 +24,8 @@ type Store struct {
 	clock   clock
 	steps   clockstep.Notice
 
-	troubles troubles
+	troubles   troubles
+	encryption encrypting.State
 
 	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
@@ -49,24 +51,27 @@ func New(options Options) *Store {
 		options.Logger = zap.NewNop()
 	}
 	s := &Store{
-		options: options,
-		keys:    keys{prefix: options.KeyPrefix},
-		log:     options.Logger,
-		steps:   clockstep.Notice{Log: options.Logger, Whose: "Redis's clock"},
+		options:    options,
+		keys:       keys{prefix: options.KeyPrefix},
+		log:        options.Logger,
+		steps:      clockstep.Notice{Log: options.Logger, Whose: "Redis's clock"},
+		encryption: encrypting.State{Log: options.Logger},
 	}
 	s.Use(options)
 	return s
 }
 
 // Use changes how the store is reached: the credentials, TLS, and which nodes to ask
-// first. Commands in progress continue on the old connections. Use also changes the number
-// of partitions and AllowEviction for the next Open; if the store is open with another number
-// of partitions, the log says so. All other options stay as they were given to New.
+// first. Commands in progress continue on the old connections. Use also changes the keyring,
+// and, for the next Open, the number of partitions and AllowEviction; if the store is open with
+// another number of partitions, the log says so. All other options stay as they were given to
+// New.
 func (s *Store) Use(options Options) {
 	if len(options.Addresses) == 0 {
 		options.Addresses = s.options.Addresses
 	}
 	s.conns.use(options)
+	s.encryption.Use(options.Keyring)
 	s.wanted.Store(int32(options.Partitions))
 	s.allowEviction.Store(options.AllowEviction)
 	if parts := s.partitions.Load(); parts != nil {

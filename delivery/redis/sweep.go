@@ -3,6 +3,8 @@ package redis
 import (
 	"context"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // Sweep does one step of housekeeping in each partition. When there is nothing to remove, it
@@ -30,7 +32,13 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 	if !more && err == nil {
 		err = s.keepRecord(ctx, len(parts))
 	}
-	return more, err
+	if err != nil {
+		return more, err
+	}
+	again, err := s.encryption.Step(func(keys *encryption.Keyring, from string) (string, int, error) {
+		return s.encryptAgain(ctx, keys, from)
+	})
+	return more || again, err
 }
 
 // auditMore continues the audit of a partition, and reports whether there is more of it.

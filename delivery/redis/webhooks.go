@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -84,7 +85,10 @@ func (s *Store) readSet(ctx context.Context, p *partition, tenant string, only [
 	if len(records) == 0 {
 		return set, nil
 	}
-	set.decode(p.base, tenant, records)
+	set.decode(p.base, tenant, records, s.encryption.Keys())
+	if set.missing != nil {
+		return webhookSet{}, s.encryption.Missing(set.missing)
+	}
 	return set, s.readStates(ctx, p, &set)
 }
 
@@ -120,12 +124,13 @@ type webhookSet struct {
 	records  map[string]string
 	bad      []unreadable
 	restore  []any // arguments of restore.lua; nil if there is nothing to restore
+	missing  error // a secret is encrypted with a key that is not there
 }
 
 func (set *webhookSet) agrees() bool { return len(set.bad) == 0 && set.restore == nil }
 
 // decode decodes the version and the webhooks.
-func (set *webhookSet) decode(base, tenant string, records map[string]string) {
+func (set *webhookSet) decode(base, tenant string, records map[string]string, keys *encryption.Keyring) {
 	set.records = records
 	var err error
 	if set.version, err = strconv.ParseInt(records[versionField], 10, 64); err != nil {
@@ -135,7 +140,11 @@ func (set *webhookSet) decode(base, tenant string, records map[string]string) {
 		if id == versionField {
 			continue
 		}
-		w, err := decodeWebhook(tenant, id, stored)
+		w, err := decodeWebhook(tenant, id, stored, keys)
+		if encryption.IsMissingKey(err) {
+			set.missing = err
+			continue
+		}
 		if err != nil {
 			set.bad = append(set.bad, unreadableWebhook(base, tenant, id, stored, err))
 			continue
@@ -157,7 +166,7 @@ const (
 
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), record.EncodeWebhook(w), webhookState(w), delivery.MaxWebhooks)
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), delivery.MaxWebhooks)
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}
@@ -166,7 +175,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
 func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
-	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), record.EncodeWebhook(w), webhookState(w), version)
+	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version)
 	switch {
 	case err != nil:
 		return err

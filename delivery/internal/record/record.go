@@ -13,6 +13,7 @@ import (
 	"github.com/fxamacker/cbor/v2"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // version is the first element of every array. New elements may only be added at the end.
@@ -69,24 +70,83 @@ type webhook struct {
 	CreatedAt   time.Time `cbor:"created_at"`
 	UpdatedAt   time.Time `cbor:"updated_at"`
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
+	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
+	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
 
-// EncodeWebhook encodes a webhook, without its tenant and id.
-func EncodeWebhook(w *delivery.Webhook) []byte {
-	return encode(webhook{w.URL, w.Secret, w.Description, w.Enabled, w.EventTypes, w.CreatedAt, w.UpdatedAt, w.DisabledAt})
+// secrets are what is encrypted of a webhook.
+type secrets struct {
+	Secret string `cbor:"secret,omitempty"`
 }
 
-// DecodeWebhook decodes a webhook. The caller must fill in its tenant and id.
-func DecodeWebhook(b []byte) (*delivery.Webhook, error) {
+// EncodeWebhook encodes a webhook, without its tenant and id. Its secrets are encrypted if there
+// is a key.
+func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
+	r := webhook{
+		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
+		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
+	}
+	switch hidden := (secrets{w.Secret}); {
+	case keys == nil:
+		r.Secret = w.Secret
+	case hidden != secrets{}:
+		r.Encrypted = keys.Encrypt(nil, placeOf(w.Ref()), encode(hidden))
+	}
+	return encode(r)
+}
+
+// placeOf is where the secrets of a webhook belong.
+func placeOf(w delivery.WebhookRef) encryption.Place {
+	return encryption.Place{Kind: encryption.Secret, Tenant: w.Tenant, ID: w.ID}
+}
+
+// DecodeWebhook decodes a webhook, and opens its secrets. If their key is missing, it returns
+// the webhook without them beside that error.
+func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (*delivery.Webhook, error) {
 	var r webhook
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
-	return &delivery.Webhook{
+	w := &delivery.Webhook{
+		Tenant: of.Tenant, ID: of.ID,
 		URL: r.URL, Secret: r.Secret, Description: r.Description,
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
-	}, nil
+	}
+	if r.Encrypted == nil {
+		return w, nil
+	}
+	hidden, err := decryptSecrets(r.Encrypted, of, keys)
+	if err != nil && !encryption.IsMissingKey(err) {
+		return nil, err
+	}
+	w.Secret = hidden.Secret
+	return w, err
+}
+
+// decryptSecrets opens the secrets of a webhook. Without them it must not be sent anything.
+func decryptSecrets(encrypted []byte, of delivery.WebhookRef, keys *encryption.Keyring) (hidden secrets, err error) {
+	if _, ok := encryption.EncryptedBy(encrypted); !ok {
+		return hidden, ErrUnreadable
+	}
+	plain, err := keys.DecryptOnce(placeOf(of), encrypted)
+	switch {
+	case encryption.IsMissingKey(err):
+		return hidden, err
+	case err != nil:
+		return hidden, fmt.Errorf("%w: %w", ErrUnreadable, err)
+	}
+	return hidden, decode(plain, &hidden)
+}
+
+// IsEncrypted reports whether all secrets of a webhook are encrypted with the first key.
+func IsEncrypted(b []byte, keys *encryption.Keyring) bool {
+	var r webhook
+	if decode(b, &r) != nil {
+		return true // there is nothing to be done about it here
+	}
+	by, encrypted := encryption.EncryptedBy(r.Encrypted)
+	return r.Secret == "" && (!encrypted || by == keys.First())
 }
 
 // Event is an event without its tenant, its id and when it was received.

@@ -115,8 +115,8 @@ func TestWebhookRecord(t *testing.T) {
 	enabled := w
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
 	for _, w := range []delivery.Webhook{w, enabled} {
-		b := EncodeWebhook(&w)
-		if got, err := DecodeWebhook(b); err != nil || !reflect.DeepEqual(*got, w) {
+		b := EncodeWebhook(&w, nil)
+		if got, err := DecodeWebhook(b, w.Ref(), nil); err != nil || !reflect.DeepEqual(*got, w) {
 			t.Errorf("read as %+v, %v, want %+v", got, err, w)
 		}
 		if has := bytes.Contains(b, []byte("disabled_at")); has == w.Enabled {
@@ -125,7 +125,7 @@ func TestWebhookRecord(t *testing.T) {
 	}
 	earlier := w
 	earlier.DisabledAt = time.Time{}
-	if got, err := DecodeWebhook(EncodeWebhook(&earlier)); err != nil || !got.DisabledSince().Equal(w.UpdatedAt) {
+	if got, err := DecodeWebhook(EncodeWebhook(&earlier, nil), earlier.Ref(), nil); err != nil || !got.DisabledSince().Equal(w.UpdatedAt) {
 		t.Errorf("one of an earlier version is %+v, %v", got, err)
 	}
 }
