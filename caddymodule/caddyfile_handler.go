@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"strings"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -23,8 +25,11 @@ func parseHandler(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 //
 //	webhooks [<matcher>] {
 //		emit_token <token> [<tenant>]
+//		emit_token_hash <SHA-256> [<tenant>]
 //		viewer_token <token> [<tenant>]
+//		viewer_token_hash <SHA-256> [<tenant>]
 //		admin_token <token> [<tenant>]
+//		admin_token_hash <SHA-256> [<tenant>]
 //		admin_user <placeholder>
 //		tenant <name>
 //		insecure_no_auth
@@ -37,9 +42,12 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.ArgErr()
 	}
 	_, err := parseBlock(d, "webhooks", map[string]option{
-		"emit_token":   {repeat: true, parse: token(&h.EmitTokens)},
-		"viewer_token": {repeat: true, parse: token(&h.ViewerTokens)},
-		"admin_token":  {repeat: true, parse: token(&h.AdminTokens)},
+		"emit_token":        {repeat: true, parse: token(&h.EmitTokens)},
+		"emit_token_hash":   {repeat: true, parse: token(&h.EmitTokens)},
+		"viewer_token":      {repeat: true, parse: token(&h.ViewerTokens)},
+		"viewer_token_hash": {repeat: true, parse: token(&h.ViewerTokens)},
+		"admin_token":       {repeat: true, parse: token(&h.AdminTokens)},
+		"admin_token_hash":  {repeat: true, parse: token(&h.AdminTokens)},
 		"admin_user": {parse: func(d *caddyfile.Dispenser) error {
 			if err := text(d, &h.AdminUser); err != nil {
 				return err
@@ -63,7 +71,8 @@ func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return err
 }
 
-// token parses a token and, if there is one, its tenant. Its errors do not repeat them.
+// token parses a token, or its hash, and, if there is one, its tenant. Its errors do not
+// repeat them.
 func token(target *[]Token) func(*caddyfile.Dispenser) error {
 	return func(d *caddyfile.Dispenser) error {
 		name := d.Val()
@@ -75,13 +84,17 @@ func token(target *[]Token) func(*caddyfile.Dispenser) error {
 			return d.Errf("%s is empty", name)
 		}
 		t := Token{Token: args[0]}
+		option, isHash := strings.CutSuffix(name, hashSuffix)
+		if isHash {
+			t = Token{Hash: args[0]}
+		}
 		if len(args) == 2 {
 			if t.Tenant = args[1]; t.Tenant == "" {
 				return d.Errf("%s: its tenant is empty", name)
 			}
 		}
 		*target = append(*target, t)
-		if err := t.check(name); err != nil {
+		if err := t.check(option); err != nil {
 			return d.WrapErr(err)
 		}
 		return nil

@@ -53,7 +53,7 @@ var optionBlocks = []struct {
 		name: "webhooks", in: site, line: 3,
 		bare:     []string{"insecure_no_auth"},
 		single:   []string{"admin_user {http.auth.user.id}", "tenant {labels.2}"},
-		repeated: []string{"viewer_token {env.A}", "viewer_token {env.A} acme", "emit_token {env.A}", "emit_token {env.A} acme", "admin_token {env.A}", "admin_token {env.A} acme"},
+		repeated: []string{"emit_token_hash {env.A}", "viewer_token_hash {env.A} acme", "admin_token_hash {env.A}", "viewer_token {env.A}", "viewer_token {env.A} acme", "emit_token {env.A}", "emit_token {env.A} acme", "admin_token {env.A}", "admin_token {env.A} acme"},
 	},
 }
 

@@ -14,7 +14,8 @@ import (
 
 // resolvers resolve each option that takes placeholders.
 var resolvers = map[string]func(value string) error{
-	"emit_token": func(value string) error { return resolveHandler(Handler{EmitTokens: plain(value)}) },
+	"emit_token":       func(value string) error { return resolveHandler(Handler{EmitTokens: plain(value)}) },
+	"admin_token_hash": func(value string) error { return resolveHandler(Handler{AdminTokens: []Token{{Hash: value}}}) },
 	"viewer_token": func(value string) error {
 		return resolveHandler(Handler{ViewerTokens: plain(value)})
 	},

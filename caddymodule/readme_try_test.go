@@ -58,7 +58,7 @@ func TestReadmeTry(t *testing.T) {
 		}
 	}
 
-	login := []string{"Authorization", asBasic("me", "admin-secret")}
+	login := []string{"Authorization", asBasic("me", "admin-secret-to-try")}
 	if got := do(t, http.MethodGet, "http://"+site+"/hooks", "", login...); !strings.Contains(string(got.body), "<title>Webhooks</title>") {
 		t.Errorf("the page is %s", got.body)
 	}

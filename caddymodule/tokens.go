@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,6 +20,10 @@ type Token struct {
 	// The token itself. It can contain global placeholders such as
 	// `{file./run/secrets/admin_token}`.
 	Token string `json:"token,omitempty"`
+
+	// The SHA-256 of the token in hex, in place of the token, which then stands
+	// nowhere on this machine. It can contain global placeholders.
+	Hash string `json:"hash,omitempty"`
 
 	// The one tenant that it acts for: calls about another one are refused, and a
 	// call that names none is about this one. It can contain global placeholders.
@@ -55,6 +60,7 @@ type tokenHash [sha256.Size]byte
 type grant struct {
 	name   string // for people, who must not see the token
 	hash   tokenHash
+	short  bool // the token may be one that can be guessed
 	role   api.Role
 	tenant string // the only one; "" for any
 }
@@ -63,37 +69,81 @@ type grant struct {
 func newGrants(repl *caddy.Replacer, option string, role api.Role, tokens []Token) ([]grant, error) {
 	grants := make([]grant, len(tokens))
 	for i, t := range tokens {
-		token, err := resolve(repl, t.Token)
-		if err == nil {
-			err = checkToken(token)
+		var err error
+		if grants[i], err = t.grant(repl, option); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, fmt.Errorf("%s %w", option, err)
-		}
-		grants[i] = grant{name: fmt.Sprintf("%s %d", option, i+1), hash: sha256.Sum256([]byte(token)), role: role}
-		if t.Tenant == "" {
-			continue
-		}
-		if grants[i].tenant, err = resolve(repl, t.Tenant); err != nil {
-			return nil, fmt.Errorf("%s: its tenant %w", option, err)
-		}
-		if !api.ValidTenant(grants[i].tenant) {
-			return nil, fmt.Errorf("%s: its %w", option, errTenant)
-		}
+		grants[i].name, grants[i].role = fmt.Sprintf("%s %d", option, i+1), role
 	}
 	return grants, nil
 }
 
+// grant resolves and checks a token. Its errors begin with the option, and do not show the
+// token.
+func (t Token) grant(repl *caddy.Replacer, option string) (g grant, err error) {
+	switch {
+	case t.Hash == "":
+		g.hash, g.short, err = hashToken(repl, t.Token)
+	case t.Token == "":
+		option += hashSuffix
+		g.hash, err = parseHash(repl, t.Hash)
+	default:
+		err = errTokenAndHash
+	}
+	if err != nil {
+		return g, fmt.Errorf("%s %w", option, err)
+	}
+	if t.Tenant == "" {
+		return g, nil
+	}
+	if g.tenant, err = resolve(repl, t.Tenant); err != nil {
+		return g, fmt.Errorf("%s: its tenant %w", option, err)
+	}
+	if !api.ValidTenant(g.tenant) {
+		return g, fmt.Errorf("%s: its %w", option, errTenant)
+	}
+	return g, nil
+}
+
 // check checks what has no placeholders.
 func (t Token) check(option string) error {
-	if hasPlaceholder(t.Token) {
-		t.Token = "unknown"
+	if hasPlaceholder(t.Token) || hasPlaceholder(t.Hash) {
+		t.Token, t.Hash = "unknown", ""
 	}
 	if hasPlaceholder(t.Tenant) {
 		t.Tenant = ""
 	}
-	_, err := newGrants(caddy.NewReplacer(), option, api.Nobody, []Token{t})
+	_, err := t.grant(caddy.NewReplacer(), option)
 	return err
+}
+
+const (
+	hashSuffix = "_hash" // of the option for the hash of a token
+	// shortToken is how many bytes a token should have at least: 16 random ones cannot
+	// be guessed.
+	shortToken = 16
+)
+
+func hashToken(repl *caddy.Replacer, token string) (hash tokenHash, short bool, err error) {
+	token, err = resolve(repl, token)
+	if err == nil {
+		err = checkToken(token)
+	}
+	return sha256.Sum256([]byte(token)), len(token) < shortToken, err
+}
+
+func parseHash(repl *caddy.Replacer, text string) (hash tokenHash, err error) {
+	if text, err = resolve(repl, text); err != nil {
+		return hash, err
+	}
+	decoded, err := hex.DecodeString(text)
+	if err != nil || len(decoded) != len(hash) {
+		return hash, errHash
+	}
+	if hash = tokenHash(decoded); hash == sha256.Sum256(nil) {
+		return hash, errHashOfNothing
+	}
+	return hash, nil
 }
 
 // checkToken refuses tokens that nobody could send or everybody would know.
@@ -127,6 +177,9 @@ func checkGrants(grants []grant) error {
 var (
 	errUnknownPlaceholder = errors.New("is a placeholder that means nothing here: write {file./path} or {env.NAME}")
 	errToken              = errors.New("must have printable ASCII characters only, since clients send it in a header")
+	errTokenAndHash       = errors.New("has both a token and a hash: give one of them")
+	errHash               = errors.New("must be a SHA-256 in hex, which has 64 digits")
+	errHashOfNothing      = errors.New("is the SHA-256 of an empty text: was the token there when you made it?")
 	errTwoRoles           = errors.New("the same token is an emit_token and a viewer_token: make a token for each")
 	errTwoTenants         = errors.New("the same token is given with two tenants, or with and without one: make a token for each")
 )

@@ -21,6 +21,8 @@ func TestTokenInJSON(t *testing.T) {
 		` "a" `:                         {Token{Token: "a"}, `"a"`},
 		`{"token":"a"}`:                 {Token{Token: "a"}, `"a"`},
 		`{"tenant":"acme","token":"a"}`: {Token{Token: "a", Tenant: "acme"}, `{"token":"a","tenant":"acme"}`},
+		`{"hash":"00","tenant":"acme"}`: {Token{Hash: "00", Tenant: "acme"}, `{"hash":"00","tenant":"acme"}`},
+		`{"hash":"00"}`:                 {Token{Hash: "00"}, `{"hash":"00"}`},
 	} {
 		var got Token
 		if err := json.Unmarshal([]byte(raw), &got); err != nil || got != want.token {
@@ -74,5 +76,36 @@ func TestSameTokenTwice(t *testing.T) {
 		if by := access.caller(newCall(t, "Bearer x", ""), "a"); by.Role != api.Admin {
 			t.Errorf("a token of both options has the role %d", by.Role)
 		}
+	}
+}
+
+// TestHashOfAToken compares a token with the hash that a configuration has of it.
+func TestHashOfAToken(t *testing.T) {
+	const hash = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881" // of "x"
+	t.Setenv("WEBHOOKS_TEST_HASH", strings.ToUpper(hash))
+	for _, value := range []string{hash, "{env.WEBHOOKS_TEST_HASH}"} {
+		h := Handler{EmitTokens: []Token{{Hash: value}}, AdminTokens: []Token{{Token: "x"}}}
+		access, err := h.newAccess(caddy.NewReplacer())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if by := access.caller(newCall(t, "Bearer x", ""), "a"); by.Role != api.Admin {
+			t.Errorf("%s: the same token has the role %d", value, by.Role)
+		}
+		access.tokens = access.tokens[:1]
+		if by := access.caller(newCall(t, "Bearer x", ""), "a"); by.Role != api.Emitter {
+			t.Errorf("%s: the token has the role %d", value, by.Role)
+		}
+		if by := access.caller(newCall(t, "Bearer "+hash, ""), "a"); by.Role != api.Nobody {
+			t.Errorf("%s: its hash has the role %d", value, by.Role)
+		}
+	}
+	both := Handler{AdminTokens: []Token{{Token: "x", Hash: hash}}}
+	if err := resolveHandler(both); err == nil || !strings.Contains(err.Error(), "admin_token has both a token and a hash") {
+		t.Errorf("both: got %v", err)
+	}
+	twice := Handler{AdminTokens: []Token{{Token: "x"}, {Hash: hash, Tenant: "acme"}}}
+	if err := resolveHandler(twice); err == nil {
+		t.Error("the same token is taken with and without a tenant")
 	}
 }

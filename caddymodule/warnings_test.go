@@ -60,3 +60,22 @@ func TestTokensWhoseTenantIsFree(t *testing.T) {
 		})
 	}
 }
+
+// TestShortTokens loads tokens that may be guessed. The log names them, and shows none.
+func TestShortTokens(t *testing.T) {
+	const hash = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+	s := startSite(t, siteConfig{
+		webhooks: "store embedded " + t.TempDir(),
+		handler: "emit_token fifteen-bytes-x\nemit_token sixteen-bytes-xx\nviewer_token_hash " + hash + "\n" +
+			"admin_token sixteen-bytes-yy\nadmin_token hush-hush\nadmin_token acme-hush acme",
+	})
+	if got := s.warnings("may be guessed"); !slices.Equal(got, []string{"[emit_token 1 admin_token 2 admin_token 3]"}) {
+		t.Errorf("got %q", got)
+	}
+	s.ready()
+	s.do("GET", "/hooks/api/webhooks", "", "Authorization", "Bearer x").want(t, 200, nil) // the hash is its
+	raw, err := os.ReadFile(s.log)
+	if err != nil || strings.Contains(string(raw), "hush") || strings.Contains(string(raw), "bytes-x") {
+		t.Errorf("a token is in the log, or it cannot be read: %v", err)
+	}
+}
