@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 func init() {
@@ -157,6 +158,9 @@ func (a *App) acquire(store StoreModule) error {
 // Start makes this configuration the engine's, and returns at once: a store that
 // is away must not take the sites beside it down.
 func (a *App) Start() error {
+	if err := sender.OwnAddrsError(); err != nil {
+		a.log.Warn("cannot find out this server's own addresses, so requests can go to those that are public; deny them in destinations", zap.Error(err))
+	}
 	a.detach = a.engine.attach(a.settings, a.store, a.log)
 	return nil
 }

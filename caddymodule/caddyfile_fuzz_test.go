@@ -23,7 +23,7 @@ func FuzzCaddyfile(f *testing.F) {
 		"event_types a b {env.X}\nsignature_header X-Sig\nstandard_webhooks",
 		"retry {\nattempts 3\ndelay 2m\njitter 1s 60s\n}\ntimeout 15s\nconcurrency 512 32\nretention 14d",
 		"max_event_size 1MiB\nmax_response_size 16KiB",
-		"destinations {\nallow_http\nports 443 8000-8999\nallow 127.0.0.0/8 ::1\nallow_host a.test *.b.test\ndeny 198.51.100.0/24 *.c.test\nproxy socks5://p:1\ntrusted_ca nowhere.pem\n}",
+		"destinations {\nallow_http\nports 443 8000-8999\nallow 127.0.0.0/8 ::1\nnat64 64:ff9b:1::/48\nallow_host a.test *.b.test\ndeny 198.51.100.0/24 *.c.test\nproxy socks5://p:1\ntrusted_ca nowhere.pem\n}",
 		"emit_token {env.X}\nadmin_token \"a b\"\nadmin_user {http.auth.user.id}\ntenant a{header.X}\ninsecure_no_auth",
 		"{", "}", "retry {", "timeout <<X\n1s\nX", "timeout \\\n1s", "store { }", "retry { { } }", "`", "\xff",
 	} {

@@ -75,6 +75,8 @@ func TestSettingsErrors(t *testing.T) {
 		"event_types: 'a' is given twice":                {EventTypes: []string{"a", "a"}},
 		"destinations: allow: '10.0.0.0/99' is not":      {Destinations: &Destinations{Allow: []string{"{env.WEBHOOKS_TEST_CIDR}"}}},
 		"destinations: deny: a range is empty":           {Destinations: &Destinations{Deny: []string{""}}},
+		"destinations: nat64: a prefix is empty":         {Destinations: &Destinations{NAT64: []string{""}}},
+		"destinations: nat64: '2001:db8::/96' overlaps":  {Destinations: &Destinations{NAT64: []string{"2001:db8::/64", "2001:db8::/96"}}},
 		"destinations: proxy is empty":                   {Destinations: &Destinations{Proxy: "{env.WEBHOOKS_TEST_EMPTY}"}},
 		"destinations: proxy is not a URL":               {Destinations: &Destinations{Proxy: "http://:hush@proxy:x"}},
 		"destinations: trusted_ca: open /does/not/exist": {Destinations: &Destinations{TrustedCA: []string{"/does/not/exist"}}},

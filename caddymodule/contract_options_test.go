@@ -41,7 +41,7 @@ var optionBlocks = []struct {
 		name: "destinations", in: nested("destinations", ""), line: 4,
 		bare:     []string{"allow_http"},
 		single:   []string{"proxy http://proxy:3128"},
-		repeated: []string{"ports 443 8000-8999", "allow 127.0.0.0/8 10.0.0.0/8", "allow_host hooks.internal *.example.com", "deny 198.51.100.0/24 *.example.net", "trusted_ca a.pem b.pem"},
+		repeated: []string{"ports 443 8000-8999", "allow 127.0.0.0/8 10.0.0.0/8", "allow_host hooks.internal *.example.com", "nat64 2001:db8:64::/96", "deny 198.51.100.0/24 *.example.net", "trusted_ca a.pem b.pem"},
 	},
 	{
 		name: "redis", in: nested("store redis", "\n\t\t\taddress a:1"), line: 5,

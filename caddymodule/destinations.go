@@ -38,6 +38,11 @@ type Destinations struct {
 	// network by its addresses. Default: none.
 	Deny []string `json:"deny,omitempty"`
 
+	// Prefixes of IPv6 in which this network's NAT64 reaches addresses of IPv4 (RFC 6052),
+	// beside `64:ff9b::/96`, of 32, 40, 48, 56, 64 or 96 bits. Addresses in them are then
+	// checked as the addresses of IPv4 that they lead to. Default: none.
+	NAT64 []string `json:"nat64,omitempty"`
+
 	// The URL (http, https or socks5) of a proxy that makes the connections. The
 	// addresses of destinations are checked, its own is not. Default: none.
 	Proxy string `json:"proxy,omitempty"`
@@ -74,6 +79,9 @@ func (d *Destinations) resolve(repl *caddy.Replacer) (sender.Destinations, error
 		} else {
 			out.Deny = append(out.Deny, one.prefix)
 		}
+	}
+	if out.NAT64, err = resolveEach(repl, d.NAT64, "prefix", parseNAT64); err != nil {
+		return out, fmt.Errorf("nat64: %w", err)
 	}
 	if d.Proxy != "" {
 		raw, err := resolve(repl, d.Proxy)
@@ -148,6 +156,15 @@ func parseAllowedHost(value string) (sender.HostPattern, error) {
 		return host, fmt.Errorf("'%s' is a range of addresses, not a host name: use allow", value)
 	}
 	return host, err
+}
+
+// parseNAT64 parses a prefix for nat64.
+func parseNAT64(value string) (netip.Prefix, error) {
+	prefix, err := parsePrefix(value)
+	if err != nil {
+		return prefix, err
+	}
+	return prefix, sender.CheckNAT64(prefix)
 }
 
 // denied is a range of addresses, or a host.

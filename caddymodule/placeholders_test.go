@@ -32,7 +32,8 @@ var resolvers = map[string]func(value string) error{
 	"allow_host": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{AllowHost: []string{value}}})
 	},
-	"deny": func(value string) error { return resolveApp(App{Destinations: &Destinations{Deny: []string{value}}}) },
+	"nat64": func(value string) error { return resolveApp(App{Destinations: &Destinations{NAT64: []string{value}}}) },
+	"deny":  func(value string) error { return resolveApp(App{Destinations: &Destinations{Deny: []string{value}}}) },
 	"proxy": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{Proxy: "http://user:" + value + "@localhost:3128"}})
 	},

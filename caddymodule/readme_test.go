@@ -100,7 +100,7 @@ func TestReadmeOptions(t *testing.T) {
 	section := readmeSection(t, "Configure")
 	documented := make(map[string]bool)
 	for _, cell := range regexp.MustCompile(`(?m)^\|([^|]*)\|`).FindAllStringSubmatch(section, -1) {
-		for _, code := range regexp.MustCompile("`([a-z_]+)[^`]*`").FindAllStringSubmatch(cell[1], -1) {
+		for _, code := range regexp.MustCompile("`([a-z_][a-z0-9_]*)[^`]*`").FindAllStringSubmatch(cell[1], -1) {
 			documented[code[1]] = true
 		}
 	}

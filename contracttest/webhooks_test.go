@@ -125,7 +125,7 @@ var badMembers = []string{
 	`"url":"http://u@127.0.0.1/"`, `"url":"http://u:p@127.0.0.1/"`, `"url":"http://127.0.0.1/#f"`,
 	`"url":"https://10.0.0.1/"`, `"url":"https://192.168.0.1/"`, `"url":"https://169.254.169.254/"`, `"url":"https://[::1]/"`,
 	`"url":"https://0.0.0.0/"`, `"url":"https://224.0.0.1/"`, `"url":"https://[fe80::1]/"`, `"url":"https://[::ffff:10.0.0.1]/"`,
-	`"url":"https://[64:ff9b::10.0.0.1]/"`, `"url":"https://[fc00::1]/"`, `"url":"https://100.64.0.1/"`, `"url":"https://[::]/"`,
+	`"url":"https://[64:ff9b::10.0.0.1]/"`, `"url":"https://168.63.129.16/"`, `"url":"https://[2a00:1450::5efe:10.0.0.1]/"`, `"url":"https://[fc00::1]/"`, `"url":"https://100.64.0.1/"`, `"url":"https://[::]/"`,
 	`"url":"https://192.0.2.1/"`, `"url":"https://198.18.0.1/"`, `"url":"https://255.255.255.255/"`, `"url":"https://[2001:db8::1]/"`,
 	`"event_types":[]`, `"event_types":null`, `"event_types":"*"`, `"event_types":[1]`, `"event_types":["nothing"]`,
 	`"event_types":["alert_active",""]`, `"enabled":null`, `"enabled":"true"`, `"enabled":1`, `"secret":1`, `"description":1`,

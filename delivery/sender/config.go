@@ -20,10 +20,11 @@ type Config struct {
 // Validate returns an error that says what in the configuration makes no sense,
 // naming the option as Caddy's configuration spells it.
 func (c *Config) Validate() error {
-	if c.Destinations.Proxy == nil {
-		return nil
+	err := checkNAT64(c.Destinations.NAT64)
+	if err == nil && c.Destinations.Proxy != nil {
+		err = checkProxy(c.Destinations.Proxy)
 	}
-	if err := checkProxy(c.Destinations.Proxy); err != nil {
+	if err != nil {
 		return fmt.Errorf("destinations: %w", err)
 	}
 	return nil
@@ -58,7 +59,7 @@ func (d *Destinations) equal(other *Destinations) bool {
 	return d.AllowHTTP == other.AllowHTTP && slices.Equal(d.Ports, other.Ports) &&
 		slices.Equal(d.Allow, other.Allow) && slices.Equal(d.AllowHosts, other.AllowHosts) &&
 		slices.Equal(d.Deny, other.Deny) && slices.Equal(d.DenyHosts, other.DenyHosts) &&
-		equalURLs(d.Proxy, other.Proxy) &&
+		slices.Equal(d.NAT64, other.NAT64) && equalURLs(d.Proxy, other.Proxy) &&
 		(d.TrustedCAs == other.TrustedCAs ||
 			d.TrustedCAs != nil && other.TrustedCAs != nil && d.TrustedCAs.Equal(other.TrustedCAs))
 }

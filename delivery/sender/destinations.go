@@ -7,8 +7,6 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
-
-	"code.dny.dev/ssrf"
 )
 
 // MaxURLLength is how long a webhook's URL may be, in bytes.
@@ -27,19 +25,15 @@ type Destinations struct {
 	// Deny closes ranges, and DenyHosts hosts. Both beat Allow and AllowHosts.
 	Deny      []netip.Prefix
 	DenyHosts []HostPattern
+	// NAT64 are prefixes of IPv6, beside the well-known one, in which this network reaches
+	// addresses of IPv4.
+	NAT64 []netip.Prefix
 	// Proxy, if there is one, makes the connections. Its own address is not
 	// checked; the destinations' are.
 	Proxy *url.URL
 	// TrustedCAs replaces the system's roots, if not nil.
 	TrustedCAs *x509.CertPool
 }
-
-// special knows the ranges that IANA's special-purpose registries set apart.
-var special = ssrf.New(ssrf.WithAnyNetwork(), ssrf.WithAnyPort())
-
-// nat64 is the well-known prefix of RFC 6052: an IPv4 address is in its last
-// four bytes.
-var nat64 = netip.MustParsePrefix("64:ff9b::/96")
 
 // askOperator ends what is said of a destination that the configuration refuses.
 const askOperator = ": ask the operator of this server"
@@ -60,24 +54,24 @@ func (e *RefusedError) Error() string { return e.Rule + askOperator }
 const (
 	deniedAddr  = "the host's address is denied by the configuration"
 	privateAddr = "the host's address is not public, and not allowed by the configuration"
+	ownAddr     = "the host's address is this server's own, and not allowed by the configuration"
 )
 
-// checkAddr returns a RefusedError unless requests may go to an address of a host. An
-// IPv4 address wrapped in IPv6 counts as the IPv4 address that the packets would reach.
+// checkAddr returns a RefusedError unless requests may go to an address of a host.
 func (d *Destinations) checkAddr(host string, addr netip.Addr) error {
 	outer := addr.WithZone("").Unmap()
-	plain := outer
-	if nat64.Contains(plain) {
-		b := plain.As16()
-		plain = netip.AddrFrom4([4]byte(b[12:]))
-	}
-	if contains(d.Deny, plain) || contains(d.Deny, outer) {
+	inner, end := d.embedded(outer)
+	switch {
+	case contains(d.Deny, outer) || contains(d.Deny, inner):
 		return &RefusedError{Rule: deniedAddr, Host: host, Addr: addr}
-	}
-	if contains(d.Allow, plain) || matchesAny(d.AllowHosts, host) || special.SafeAddr(plain) == nil {
+	case contains(d.Allow, end) || matchesAny(d.AllowHosts, host):
 		return nil
+	case !isPublic(end) || !isPublic(inner) && !contains(d.Allow, inner):
+		return &RefusedError{Rule: privateAddr, Host: host, Addr: addr}
+	case thisServer.has(end) || thisServer.has(inner) && !contains(d.Allow, inner):
+		return &RefusedError{Rule: ownAddr, Host: host, Addr: addr}
 	}
-	return &RefusedError{Rule: privateAddr, Host: host, Addr: addr}
+	return nil
 }
 
 func contains(prefixes []netip.Prefix, addr netip.Addr) bool {

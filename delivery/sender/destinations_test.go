@@ -76,6 +76,30 @@ var defaultAddrs = []struct {
 	{"64:ff9b::a00:1", false},
 	{"64:ff9b::169.254.169.254", false},
 	{"64:ff9b:1::8.8.8.8", false}, // NAT64 of a local prefix
+
+	{"168.63.129.16", false}, // Azure
+	{"168.63.129.17", true},
+	{"::ffff:168.63.129.16", false},
+	{"64:ff9b::168.63.129.16", false},
+	{"169.254.170.2", false},   // AWS, containers
+	{"169.254.0.23", false},    // Tencent
+	{"169.254.42.42", false},   // Scaleway
+	{"100.100.100.200", false}, // Alibaba
+	{"192.0.0.192", false},     // Oracle
+	{"fd00:ec2::254", false},   // AWS
+	{"fd20:ce::254", false},    // Google
+	{"fd00:42::42", false},     // Scaleway
+	{"fe80::a9fe:a9fe", false}, // OpenStack
+
+	{"2a00:1450::5efe:8.8.8.8", true}, // ISATAP
+	{"2a00:1450::200:5efe:8.8.8.8", true},
+	{"2a00:1450::5efe:10.0.0.1", false},
+	{"2a00:1450::200:5efe:10.0.0.1", false},
+	{"2a00:1450::5efe:127.0.0.1", false},
+	{"2a00:1450::200:5efe:169.254.169.254", false},
+	{"2a00:1450::5efe:168.63.129.16", false},
+	{"2a00:1450::100:5efe:10.0.0.1", true}, // which is none
+	{"fe80::5efe:8.8.8.8", false},
 }
 
 func TestCheckAddrByDefault(t *testing.T) {
@@ -123,6 +147,13 @@ var allowedAndDenied = []struct {
 	{"allowed, IPv6", "fd00::/8", "", "fd12::1", ""},
 	{"another range allowed", "127.0.0.0/8", "", "10.0.0.1", notPublic},
 	{"::/0 is not for IPv4", "::/0", "", "127.0.0.1", notPublic},
+	{"allowed, ISATAP", "10.0.0.0/8", "", "2a00:1450::5efe:10.1.2.3", ""},
+	{"allowed, with ISATAP in it", "2a00:1450::/32", "", "2a00:1450::5efe:10.1.2.3", ""},
+	{"denied, ISATAP", "", "8.8.8.0/24", "2a00:1450::200:5efe:8.8.8.8", denied},
+	{"allowed, 6to4", "2002::/16", "", "2002:808:808::", ""},
+	{"denied, 6to4", "2002::/16", "8.8.8.0/24", "2002:808:808::", denied},
+	{"denied, Teredo", "2001::/32", "8.8.8.0/24", "2001::f7f7:f7f7", denied},
+	{"a cloud's, allowed", "168.63.129.16/32", "", "168.63.129.16", ""},
 	{"a public one denied", "", "8.8.8.0/24", "8.8.8.8", denied},
 	{"a public one beside the denied", "", "8.8.8.0/24", "8.8.4.4", ""},
 	{"denied and allowed", "0.0.0.0/0", "127.0.0.1/32", "127.0.0.1", denied},
