@@ -115,7 +115,13 @@ func (b *schemas) outputs() {
 	defineOutput[requestList](b, "RequestList")
 
 	b.stats()
-	b.enum(defineOutput[health](b, "Health"), "status", "ok")
+	healthy := defineOutput[health](b, "Health")
+	b.enum(healthy, "status", "ok")
+	encrypted := defineOutput[encryptionHealth](b, "EncryptionHealth")
+	b.member(healthy, "encryption").Description = "For admins, and only if there is an encryption key."
+	b.member(encrypted, "key_id").Description = "Names the key that encrypts."
+	b.member(encrypted, "done").Description = "Whether that key has encrypted all secrets of webhooks, those included that were stored before."
+	b.member(encrypted, "webhooks_checked").Description = "How many webhooks have been looked at for that."
 	b.member(defineOutput[fieldError](b, "FieldError"), "field").Description = "The path to the member with dots, such as event_types.0, or 3.event_id for the fourth event of an array; or the name of a query parameter."
 	p := defineOutput[problem](b, "Problem")
 	b.member(p, "type").Format = "uri-reference"

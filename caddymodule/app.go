@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -79,6 +80,13 @@ type App struct {
 	// Where requests can go. Default: to https URLs at public addresses.
 	Destinations *Destinations `json:"destinations,omitempty"`
 
+	// Keys of 32 bytes, in base64 or hex, with which the store encrypts the secrets of
+	// webhooks. The first one encrypts, all decrypt: to change it, put the new one in
+	// front, and take the old one away once health says that all is encrypted anew.
+	// Whoever loses the keys loses the secrets. Default: none, secrets are stored in
+	// clear.
+	EncryptionKeys []string `json:"encryption_keys,omitempty"`
+
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64
@@ -88,6 +96,7 @@ type App struct {
 	detach       func() // nil unless attached
 	log          *zap.Logger
 	api          *api.API
+	keyring      *encryption.Keyring // nil without a key
 	// inForce ends when the configuration is replaced.
 	inForce  context.Context
 	replaced context.CancelFunc
@@ -127,6 +136,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("webhooks: the module %T is not a store", module)
 	}
 	a.store = store
+	if err := useKeyring(store, a.keyring); err != nil {
+		return fmt.Errorf("webhooks: encryption_key: %w", err)
+	}
 	if err := a.acquire(store); err != nil {
 		return err
 	}
@@ -161,6 +173,7 @@ func (a *App) Start() error {
 	if err := sender.OwnAddrsError(); err != nil {
 		a.log.Warn("cannot find out this server's own addresses, so requests can go to those that are public; deny them in destinations", zap.Error(err))
 	}
+	a.warnOfNoKey()
 	a.detach = a.engine.attach(a.settings, a.store, a.log)
 	return nil
 }

@@ -43,6 +43,7 @@ func init() {
 //			proxy <URL>
 //			trusted_ca <file>...
 //		}
+//		encryption_key <key>...
 //	}
 //
 // Values without placeholders are checked here, where the file and the line are
@@ -79,7 +80,8 @@ func (a *App) options() map[string]option {
 			_, err := size(a.MaxResponseSize)(d)
 			return err
 		})},
-		"destinations": {parse: a.parseDestinations},
+		"destinations":   {parse: a.parseDestinations},
+		"encryption_key": {parse: a.parseEncryptionKeys, repeat: true},
 	}
 }
 

@@ -47,8 +47,8 @@ First stop every Caddy that uses one of the stores. The command cannot open a
 folder that a Caddy has open, but it does not notice a Caddy that uses Redis:
 what that one changes meanwhile may be missing from the copy or be sent twice.
 
-Give --with-secrets to copy the secrets of webhooks, too. Without it, nothing is
-copied if any webhook has a secret.
+Give --with-secrets to copy the secrets of webhooks, too; nothing is copied if
+any has one otherwise. Give --from-key and --to-key for stores that encrypt.
 
 The command skips what the target already has, and removes nothing. If it was
 interrupted, run it again to continue. At the end it counts what both stores
@@ -80,6 +80,7 @@ what is pending.`,
 			return err
 		},
 	}
+	c.keys.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&c.from, "from", "", "the store to copy from")
 	flags.StringVar(&c.to, "to", "", "the store to copy to")
@@ -100,6 +101,7 @@ const countMargin = time.Hour
 type copying struct {
 	from, to    string
 	withSecrets bool
+	keys        copyKeys
 	out         io.Writer
 	progress    copyProgress
 }
@@ -118,6 +120,9 @@ func (c *copying) run(ctx context.Context) (err error) {
 	}
 	if source.Identity() == target.Identity() {
 		return errors.New("--from and --to are the same store")
+	}
+	if err := c.keys.use(source, target); err != nil {
+		return err
 	}
 	from, err := openStore(ctx, "--from", source)
 	if err != nil {

@@ -66,6 +66,9 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err := a.settings.Validate(); err != nil {
 		return err
 	}
+	if a.keyring, err = resolveKeyring(repl, a.EncryptionKeys, false); err != nil {
+		return fmt.Errorf("encryption_key: %w", err)
+	}
 	a.maxEventSize, err = a.eventSize()
 	return err
 }

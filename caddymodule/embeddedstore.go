@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 func init() {
@@ -27,7 +28,8 @@ type EmbeddedStore struct {
 	// in Caddy's data folder.
 	Folder string `json:"folder,omitempty"`
 
-	folder string // absolute
+	folder  string // absolute
+	keyring *encryption.Keyring
 }
 
 // CaddyModule returns the Caddy module information.
@@ -58,11 +60,18 @@ func (s *EmbeddedStore) Identity() string { return "embedded in " + s.folder }
 
 // NewStore makes a store that opens its file when it is opened.
 func (s *EmbeddedStore) NewStore(log *zap.Logger) (delivery.Store, error) {
-	return embedded.New(s.folder, embedded.WithLogger(log)), nil
+	return embedded.New(s.folder, embedded.WithLogger(log), embedded.WithKeyring(s.keyring)), nil
 }
 
-// Use changes nothing: there is one way to a file.
-func (*EmbeddedStore) Use(delivery.Store) {}
+// UseKeyring has the store encrypt.
+func (s *EmbeddedStore) UseKeyring(keys *encryption.Keyring) { s.keyring = keys }
+
+// Use changes the keys of a store: there is one way to a file.
+func (s *EmbeddedStore) Use(store delivery.Store) {
+	if store, ok := store.(*embedded.Store); ok {
+		store.UseKeyring(s.keyring)
+	}
+}
 
 // UnmarshalCaddyfile sets the store up from the Caddyfile:
 //
@@ -88,5 +97,5 @@ func (s *EmbeddedStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 var (
 	_ caddy.Provisioner     = (*EmbeddedStore)(nil)
 	_ caddyfile.Unmarshaler = (*EmbeddedStore)(nil)
-	_ StoreModule           = (*EmbeddedStore)(nil)
+	_ KeyringUser           = (*EmbeddedStore)(nil)
 )

@@ -142,6 +142,7 @@ var (
 	storeUpDesc   = prometheus.NewDesc(metricsNamespace+"_store_up", "1 while every partition of the store does its work, else 0.", nil, nil)
 	partitionDesc = prometheus.NewDesc(metricsNamespace+"_partition_up", "1 while the partition accepts events, hands out due deliveries and takes in outcomes, else 0.", []string{"partition"}, nil)
 	setAsideDesc  = prometheus.NewDesc(metricsNamespace+"_records_set_aside_total", "Records of the store that could not be read and were set aside by this process.", nil, nil)
+	encryptedDesc = prometheus.NewDesc(metricsNamespace+"_secrets_encrypted", "1 once the first encryption_key has encrypted every secret in the store, else 0. Missing without a key.", nil, nil)
 	pendingDesc   = prometheus.NewDesc(metricsNamespace+"_deliveries_pending", "Deliveries in the store that are neither success nor failed, of all processes; those of disabled webhooks too. Missing while the store does not answer.", nil, nil)
 )
 
@@ -154,7 +155,7 @@ func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{inFlightDesc, unwrittenDesc, overdueDesc, storeUpDesc, partitionDesc, setAsideDesc, pendingDesc} {
+	for _, d := range []*prometheus.Desc{inFlightDesc, unwrittenDesc, overdueDesc, storeUpDesc, partitionDesc, setAsideDesc, encryptedDesc, pendingDesc} {
 		ch <- d
 	}
 }
@@ -184,11 +185,15 @@ func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
 func collectHealth(ch chan<- prometheus.Metric, all []*pooledEngine) {
 	var overdue time.Duration
 	var setAside int64
-	up, partitions := true, make(map[int]bool)
+	up, keys, allEncrypted, partitions := true, false, true, make(map[int]bool)
 	for _, e := range all {
 		setAside += e.SetAside()
 		states := e.PartitionsHealth()
-		up = up && len(states) > 0 // else the store has not been opened yet
+		encrypted := e.Encryption()
+		up = up && len(states) > 0 && encrypted.Err == nil // without states, the store has not been opened yet
+		if encrypted.KeyID != "" {
+			keys, allEncrypted = true, allEncrypted && encrypted.Done
+		}
 		for _, p := range states {
 			was, known := partitions[p.Partition]
 			partitions[p.Partition] = p.Up && (was || !known)
@@ -201,6 +206,9 @@ func collectHealth(ch chan<- prometheus.Metric, all []*pooledEngine) {
 	}
 	gauge(overdueDesc, overdue.Seconds())
 	gauge(storeUpDesc, number(up))
+	if keys {
+		gauge(encryptedDesc, number(allEncrypted))
+	}
 	for partition, up := range partitions {
 		gauge(partitionDesc, number(up), strconv.Itoa(partition))
 	}

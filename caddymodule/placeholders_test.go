@@ -37,6 +37,7 @@ var resolvers = map[string]func(value string) error{
 	"proxy": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{Proxy: "http://user:" + value + "@localhost:3128"}})
 	},
+	"encryption_key": func(value string) error { return resolveApp(App{EncryptionKeys: []string{value}}) },
 	"trusted_ca": func(value string) error {
 		return resolveApp(App{Destinations: &Destinations{TrustedCA: []string{value}}})
 	},

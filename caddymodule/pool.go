@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -25,6 +26,7 @@ type pooledEngine struct {
 	*delivery.Engine
 	store    delivery.Store
 	storeLog *currentCore
+	noKey    sync.Once // warns
 }
 
 func newPooledEngine(module StoreModule, log *zap.Logger) (*pooledEngine, error) {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis"
 )
 
@@ -248,7 +249,10 @@ func (s *RedisStore) NewStore(log *zap.Logger) (delivery.Store, error) {
 	return redis.New(options), nil
 }
 
-// Use changes the credentials of a store, and how it connects.
+// UseKeyring has the store encrypt.
+func (s *RedisStore) UseKeyring(keys *encryption.Keyring) { s.options.Keyring = keys }
+
+// Use changes the credentials of a store, its keys, and how it connects.
 func (s *RedisStore) Use(store delivery.Store) {
 	if store, ok := store.(*redis.Store); ok {
 		store.Use(s.options)
@@ -258,5 +262,5 @@ func (s *RedisStore) Use(store delivery.Store) {
 // Interface guards
 var (
 	_ caddy.Provisioner = (*RedisStore)(nil)
-	_ StoreModule       = (*RedisStore)(nil)
+	_ KeyringUser       = (*RedisStore)(nil)
 )

@@ -4,6 +4,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // StoreModule is a module in the namespace webhooks.stores. Its Provision does no
@@ -19,4 +20,12 @@ type StoreModule interface {
 	// Use changes how a store of the same identity, which another configuration
 	// made, connects: as this module's configuration says, with its credentials.
 	Use(store delivery.Store)
+}
+
+// KeyringUser is a StoreModule whose stores can encrypt.
+type KeyringUser interface {
+	StoreModule
+	// UseKeyring is called before NewStore and Use, which pass the keyring on to the store.
+	// It is nil if there is no key.
+	UseKeyring(keys *encryption.Keyring)
 }

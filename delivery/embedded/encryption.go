@@ -26,32 +26,42 @@ const encryptStep = 200
 // did, so that no version is raised.
 func (s *Store) encryptAgain(keys *encryption.Keyring, from string) (next string, checked int, err error) {
 	err = s.write(alone, func(t *txn) error {
-		if err := s.raiseEncrypted(t); err != nil {
-			return err
-		}
 		b := t.journaled(webhooksBucket)
 		var stale [][]byte
 		c := b.cursor()
 		k, v := c.Seek([]byte(from))
 		for checked = 0; k != nil && checked < encryptStep; k, v = c.Next() {
 			checked++
-			if _, encoded, err := cut(v[min(len(v), 4+16):]); err == nil && !record.IsEncrypted(encoded, keys) {
-				stale = append(stale, slices.Clone(k))
-			}
-		}
-		next = string(k)
-		for _, k := range stale {
-			w := s.state.byNumber[binary.BigEndian.Uint32(k)]
-			if w == nil {
+			if _, encoded, err := cut(v[min(len(v), 4+16):]); err != nil || record.IsAsConfigured(encoded, keys) {
 				continue
 			}
-			if err := b.put(k, encodeWebhook(w.tenant, w.record, keys)); err != nil {
-				return err
+			if _, _, err := decodeWebhook(v, keys); keys == nil && encryption.IsMissingKey(err) {
+				_ = s.encryption.Missing(err) // the next Open would fail
+				continue
 			}
+			stale = append(stale, slices.Clone(k))
 		}
-		return nil
+		next = string(k)
+		return s.encryptWebhooks(t, b, keys, stale)
 	})
 	return next, checked, err
+}
+
+// encryptWebhooks writes webhooks anew, as they are in memory.
+func (s *Store) encryptWebhooks(t *txn, b *journaled, keys *encryption.Keyring, numbers [][]byte) error {
+	if keys == nil {
+		return nil
+	}
+	for _, k := range numbers {
+		w := s.state.byNumber[binary.BigEndian.Uint32(k)]
+		if w == nil {
+			continue
+		}
+		if err := b.put(k, encodeWebhook(w.tenant, w.record, keys)); err != nil {
+			return err
+		}
+	}
+	return s.raiseEncrypted(t)
 }
 
 // raiseEncrypted makes earlier versions refuse the file.

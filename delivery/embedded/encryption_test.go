@@ -97,9 +97,14 @@ func TestEncryptStored(t *testing.T) {
 		}
 		wantSecret(t, s, w, 1)
 	}
+	s.UseKeyring(nil)
+	sweepAll(t, s)
+	if err := s.Encryption().Err; !encryption.IsMissingKey(err) {
+		t.Errorf("without keys, health is %v", err)
+	}
 	// In a store that is open, all secrets are known, so that no key is missing.
 	s.UseKeyring(storetest.Keyring(t, false, 3))
-	if s.Encryption().Done {
+	if e := s.Encryption(); e.Done || e.Err != nil {
 		t.Error("with another key, it says that all is encrypted")
 	}
 	sweepAll(t, s)

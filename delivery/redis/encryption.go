@@ -96,7 +96,7 @@ func (s *Store) encryptAgain(ctx context.Context, keys *encryption.Keyring, from
 	if parts == nil {
 		return "", 0, errNotOpen
 	}
-	if from == "" {
+	if from == "" && keys != nil {
 		if err := s.raiseEncrypted(ctx); err != nil {
 			return "", 0, err
 		}
@@ -128,7 +128,7 @@ func (s *Store) encryptAgain(ctx context.Context, keys *encryption.Keyring, from
 // encryptedArgs makes the arguments of encrypt_again.lua.
 func (s *Store) encryptedArgs(keys *encryption.Keyring, found []storedWebhook) (args []any) {
 	for _, w := range found {
-		if record.IsEncrypted([]byte(w.record), keys) {
+		if record.IsAsConfigured([]byte(w.record), keys) {
 			continue
 		}
 		webhook, err := decodeWebhook(w.tenant, w.id, w.record, keys)

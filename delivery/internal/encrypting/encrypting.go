@@ -26,6 +26,7 @@ type State struct {
 
 	mu      sync.Mutex
 	missing error // a value was met without its key
+	had     bool  // there were keys, so that something may be encrypted
 	pass    pass
 }
 
@@ -41,12 +42,13 @@ type pass struct {
 
 // Use puts keys in force, nil for none.
 func (s *State) Use(keys *encryption.Keyring) {
-	if s.keys.Load().Equal(keys) { // which may have opened much already
+	if s.keys.Load().Equal(keys) { // which may have decrypted much already
 		return
 	}
 	s.keys.Store(keys)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.had = s.had || keys != nil
 	s.missing, s.pass = nil, pass{}
 }
 
@@ -79,13 +81,14 @@ func (s *State) Missing(err error) error {
 	return err
 }
 
-// Step does a step of the pass, if one is due. The step begins at a place of the store's, "" for
+// Step does a step of the pass, if one is due. After all keys were taken away, that only finds
+// what cannot be decrypted any more. The step begins at a place of the store's, "" for
 // the first, and returns the next one, "" at the end, and how many webhooks it has looked at.
 func (s *State) Step(step func(keys *encryption.Keyring, from string) (next string, checked int, err error)) (more bool, err error) {
 	keys := s.Keys()
 	s.mu.Lock()
 	p := &s.pass
-	if keys == nil || p.from == "" && !p.ended.IsZero() && time.Since(p.ended) < passEvery {
+	if !s.had || p.from == "" && !p.ended.IsZero() && time.Since(p.ended) < passEvery {
 		s.mu.Unlock()
 		return false, nil
 	}

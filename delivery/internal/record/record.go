@@ -139,13 +139,17 @@ func decryptSecrets(encrypted []byte, of delivery.WebhookRef, keys *encryption.K
 	return hidden, decode(plain, &hidden)
 }
 
-// IsEncrypted reports whether all secrets of a webhook are encrypted with the first key.
-func IsEncrypted(b []byte, keys *encryption.Keyring) bool {
+// IsAsConfigured reports whether all secrets of a webhook are encrypted with the first key or,
+// without keys, in clear.
+func IsAsConfigured(b []byte, keys *encryption.Keyring) bool {
 	var r webhook
 	if decode(b, &r) != nil {
 		return true // there is nothing to be done about it here
 	}
 	by, encrypted := encryption.EncryptedBy(r.Encrypted)
+	if keys == nil {
+		return !encrypted
+	}
 	return r.Secret == "" && (!encrypted || by == keys.First())
 }
 
