@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -18,6 +19,9 @@ var (
 	auditScript   = loadScript("audit")
 	restoreScript = loadScript("restore")
 )
+
+// asidePerScript is how many records one script sets aside.
+const asidePerScript = 200
 
 // unreadable is a record that cannot be read: the value of a field, or of a key if field is
 // empty. The value is empty if the key has the wrong type.
@@ -41,9 +45,12 @@ func (s *Store) mend(ctx context.Context, base, key string, err error) error {
 
 // setAside sets records aside that this process could not read.
 func (s *Store) setAside(ctx context.Context, base string, bad ...unreadable) {
-	if len(bad) == 0 {
-		return
+	for some := range slices.Chunk(bad, asidePerScript) {
+		s.setSomeAside(ctx, base, some)
 	}
+}
+
+func (s *Store) setSomeAside(ctx context.Context, base string, bad []unreadable) {
 	args := make([]any, 0, 4*len(bad))
 	for _, b := range bad {
 		args = append(args, b.key, b.field, b.value, b.why)

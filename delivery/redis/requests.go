@@ -66,35 +66,18 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 	if filter.EventID != uuid.Nil {
 		return s.requestsOfEvent(ctx, p, tenant, &filter)
 	}
-	log, status := tenant, ""
+	q := pageQuery{store: s, partition: p, tenant: tenant, log: tenant, filter: &filter, first: first, before: before}
 	if filter.WebhookID != uuid.Nil {
-		log = refText(delivery.WebhookRef{Tenant: tenant, ID: filter.WebhookID})
+		q.log = refText(delivery.WebhookRef{Tenant: tenant, ID: filter.WebhookID})
 	}
-	if filter.Status != "" {
-		status = string(statusByte(filter.Status))
-	}
-	reply, err := s.run(ctx, requestsScript, p.base,
-		tenant, log, filter.EventType, status, first[:], before[:], filter.Limit)
-	if err != nil {
-		return delivery.RequestPage{}, err
-	}
-	if len(reply) < 2 {
-		return delivery.RequestPage{}, errUnknownReply
-	}
-	page := delivery.RequestPage{}
-	if next, _ := reply[1].(string); next != "" {
-		if page.Next, err = uuid.FromBytes([]byte(next)); err != nil {
-			return delivery.RequestPage{}, errUnknownReply
-		}
-	}
-	page.Requests, err = s.decodeRows(ctx, p, tenant, reply[2:])
+	err = q.run(ctx)
 	if filter.EventType != "" {
 		// Event types for which there was no number left share one.
-		page.Requests = slices.DeleteFunc(page.Requests, func(r delivery.Request) bool {
+		q.page.Requests = slices.DeleteFunc(q.page.Requests, func(r delivery.Request) bool {
 			return r.EventType != filter.EventType
 		})
 	}
-	return page, err
+	return q.page, err
 }
 
 // decodeRows decodes pairs of an id and a row. It leaves out those that cannot be read.
@@ -177,12 +160,22 @@ func (s *Store) requestIDs(ctx context.Context, p *partition, e *storedEvent, f 
 		webhooks = []uuid.UUID{f.WebhookID}
 	}
 	var ids []uuid.UUID
-	for targets := range slices.Chunk(webhooks, deliveriesPerScript) {
-		reply, err := s.run(ctx, eventRequestsScript, p.base, e.args(targets, delivery.MaxRequestsOfDelivery)...)
+	goOn, most := any(""), any(delivery.MaxRequestsOfDelivery)
+	for len(webhooks) > 0 {
+		targets := webhooks[:min(len(webhooks), deliveriesPerScript)]
+		reply, err := s.run(ctx, eventRequestsScript, p.base, e.args(targets, most, delivery.MaxRequestsOfDelivery, s.work, goOn)...)
 		if err != nil {
 			return nil, err
 		}
-		for r := reply[1:]; len(r) >= 2; r = r[2:] {
+		if len(reply) < 4 {
+			return nil, errUnknownReply
+		}
+		done, _ := reply[1].(int64)
+		if done < 0 || int(done) > len(targets) || done == 0 && reply[2] == "" {
+			return nil, errUnknownReply
+		}
+		webhooks, goOn, most = webhooks[done:], reply[2], reply[3]
+		for r := reply[4:]; len(r) >= 2; r = r[2:] {
 			raw, _ := r[0].(string)
 			status, _ := r[1].(string)
 			id, err := uuid.FromBytes([]byte(raw))

@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// webhooksPerScript is how many webhooks one script handles: each may take a
-	// millisecond.
-	webhooksPerScript = 5
+	// webhooksPerScript is how many webhooks one script handles.
+	webhooksPerScript = 50
+	// hoursPerPipeline is how many hours of counters are read together: each may take some
+	// tenths of a millisecond.
+	hoursPerPipeline = 24
 	// commandsPerPipeline is how many short commands are sent together.
 	commandsPerPipeline = 1000
 )
@@ -36,11 +38,13 @@ func (s *Store) RequestCounts(ctx context.Context, tenant string, since time.Tim
 	}
 	first := record.Hour(since)
 	var hours []*redis.MapStringStringCmd
-	pipe := s.client().Pipeline()
-	for hour := first; hour <= record.Hour(now)+1; hour++ { // Redis's clock may be ahead
-		hours = append(hours, pipe.HGetAll(ctx, statsKey(p.base, tenant, hour)))
+	for hour, last := first, record.Hour(now)+1; hour <= last; { // Redis's clock may be ahead
+		pipe := s.client().Pipeline()
+		for ; hour <= last && pipe.Len() < hoursPerPipeline; hour++ {
+			hours = append(hours, pipe.HGetAll(ctx, statsKey(p.base, tenant, hour)))
+		}
+		_, _ = pipe.Exec(ctx) // each command has its own error
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
 	var all []delivery.RequestCount
 	var bad []unreadable
 	for i, fields := range hours {
@@ -79,40 +83,49 @@ func (s *Store) WebhookRequests(ctx context.Context, tenant string, webhooks []u
 	if err != nil {
 		return nil, err
 	}
+	refs := make([]any, len(webhooks))
+	for i, id := range webhooks {
+		refs[i] = refText(delivery.WebhookRef{Tenant: tenant, ID: id})
+	}
 	all := make([]delivery.WebhookRequests, 0, len(webhooks))
-	for ids := range slices.Chunk(webhooks, webhooksPerScript) {
-		args := []any{record.Hour(since)}
-		for _, id := range ids {
-			args = append(args, refText(delivery.WebhookRef{Tenant: tenant, ID: id}))
-		}
-		reply, err := s.run(ctx, webhookRequestsScript, p.base, args...)
+	var newest int64 // of the first webhook that is left
+	var hours []any
+	for day, top := any(""), any(""); len(refs) > 0; {
+		args := []any{record.Hour(since), s.work, day, top, newest}
+		reply, err := s.run(ctx, webhookRequestsScript, p.base, append(args, refs[:min(len(refs), webhooksPerScript)]...)...)
 		if err != nil {
 			return nil, err
 		}
-		if len(reply) != 1+len(ids) {
+		if len(reply) < 4 || len(reply) > 3+len(refs) {
 			return nil, errUnknownReply
 		}
-		for _, of := range reply[1:] {
-			w, err := decodeWebhookRequests(of)
+		day, top = reply[1], reply[2]
+		for i, of := range reply[3:] {
+			of, _ := of.([]any)
+			if len(of)%3 != 1 {
+				return nil, errUnknownReply
+			}
+			newest, _ = of[0].(int64)
+			hours = append(hours, of[1:]...)
+			if day != "" && i == len(reply)-4 {
+				break // there is more of it
+			}
+			w, err := decodeWebhookRequests(newest, hours)
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, w)
+			all, refs, hours, newest = append(all, w), refs[1:], nil, 0
 		}
 	}
 	return all, nil
 }
 
 // decodeWebhookRequests decodes what the script returns for one webhook.
-func decodeWebhookRequests(reply any) (w delivery.WebhookRequests, err error) {
-	of, _ := reply.([]any)
-	if len(of)%3 != 1 {
-		return w, errUnknownReply
+func decodeWebhookRequests(newest int64, of []any) (w delivery.WebhookRequests, err error) {
+	if newest > 0 {
+		w.LastAt = time.UnixMilli(newest).UTC()
 	}
-	if ms, _ := of[0].(int64); ms > 0 {
-		w.LastAt = time.UnixMilli(ms).UTC()
-	}
-	hours := slices.Collect(slices.Chunk(of[1:], 3))
+	hours := slices.Collect(slices.Chunk(of, 3))
 	slices.SortFunc(hours, func(a, b []any) int {
 		first, _ := a[0].(int64)
 		second, _ := b[0].(int64)

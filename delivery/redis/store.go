@@ -27,6 +27,9 @@ type Store struct {
 	troubles   troubles
 	encryption encrypting.State
 
+	// work is how much a script does of a read that may take long.
+	work int
+
 	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
 	// allowEviction is the configured one, for the next Open.
@@ -54,6 +57,7 @@ func New(options Options) *Store {
 		options:    options,
 		keys:       keys{prefix: options.KeyPrefix},
 		log:        options.Logger,
+		work:       workPerScript,
 		steps:      clockstep.Notice{Log: options.Logger, Whose: "Redis's clock"},
 		encryption: encrypting.State{Log: options.Logger},
 	}
