@@ -18,7 +18,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Backend is what an API works with. All of it must be set, but for EventsRefused.
+// Backend is what an API works with. All of it must be set, but for Intake,
+// EventsRefused and Throttled.
 type Backend struct {
 	Engine       *delivery.Engine
 	EventTypes   *EventTypes
@@ -26,8 +27,12 @@ type Backend struct {
 	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
 	InForce      context.Context        // ends when this configuration is replaced
 	Log          *zap.Logger
+	Intake       *Intake // default: one for this API alone
 	// EventsRefused is told how many events were refused, and with which status.
 	EventsRefused func(n, status int)
+	// Throttled is told, for each call that is answered with 429, which of Limits it was
+	// refused for.
+	Throttled func(limit string)
 }
 
 // Caller is who makes a call, about whose data, and from where.
@@ -48,17 +53,22 @@ type API struct {
 	Backend
 	openapi func() (jsontext.Value, error) // the document without servers
 	failed  atomic.Pointer[time.Time]      // when the log was last told of a call that failed
+
+	throttling throttleLog
 }
 
 // New makes an API. It does no I/O and starts nothing.
 func New(b Backend) *API {
+	if b.Intake == nil {
+		b.Intake = NewIntake()
+	}
 	return &API{Backend: b, openapi: newOpenAPI(b.EventTypes)}
 }
 
 // Serve answers a request, whose path is relative to the API.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 	setCommonHeaders(w)
-	c := &call{Caller: by, api: a, header: r.Header}
+	c := &call{Caller: by, api: a, header: r.Header, unread: r.ContentLength != 0}
 	res, err := c.serve(w, r)
 	if err == nil {
 		return res.write(w, r)
@@ -74,6 +84,12 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 	}
 	if c.events > 0 && a.EventsRefused != nil {
 		a.EventsRefused(c.events, p.Status)
+	}
+	if p.limit != "" {
+		a.throttled(c.Tenant, p.limit)
+	}
+	if c.unread {
+		hurryRest(w)
 	}
 	return p.write(w, r)
 }
@@ -97,6 +113,8 @@ type call struct {
 	query   url.Values
 	body    []byte   // nil for none
 	scratch *scratch // what emitEvents works with, nil for other operations
+	room    int64    // bytes of the intake that its body has
+	unread  bool     // there may be a body that was not read
 	// events is how many events the call emits: 1 until they are read, and 0 if it
 	// is for another operation.
 	events int
@@ -134,7 +152,8 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 		buffer = c.scratch.body
 	}
 	var err error
-	if c.body, err = readBody(w, r, op.body, c.api.MaxEventSize, buffer); err != nil {
+	defer c.leaveRoom()
+	if c.body, err = c.readBody(w, r, op.body, buffer); err != nil {
 		return response{}, err
 	}
 	if c.query, err = parseQuery(r.URL.RawQuery, op.query); err != nil {

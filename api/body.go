@@ -34,7 +34,26 @@ const maxBody = 1 << 20
 // readBody checks the headers that speak of the body and reads it, into the buffer if that
 // is large enough. It returns nil if the operation takes none, or if none was sent where
 // none is needed.
-func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSize int64, buffer []byte) ([]byte, error) {
+func (c *call) readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, buffer []byte) ([]byte, error) {
+	if kind == noBody {
+		return nil, nil
+	}
+	arrival := c.arrival()
+	arrival.begin(w, c.api.Intake.Patience, min(r.ContentLength, MaxArraySize))
+	body, err := c.receiveBody(w, r, kind, buffer, arrival)
+	late, again := arrival.end()
+	if !again && c.scratch != nil {
+		c.scratch.arrival = nil
+	}
+	c.unread = err != nil && !late // of a late one, nothing more can be read
+	if late {
+		return nil, lateBody()
+	}
+	return body, err
+}
+
+// receiveBody reads the body while it is awaited.
+func (c *call) receiveBody(w http.ResponseWriter, r *http.Request, kind bodyKind, buffer []byte, arrival *arrival) ([]byte, error) {
 	if kind.takesNone(r) {
 		return nil, nil
 	}
@@ -48,14 +67,39 @@ func readBody(w http.ResponseWriter, r *http.Request, kind bodyKind, maxEventSiz
 	if r.ContentLength > limit {
 		return nil, tooLarge(kind, limit)
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), buffer, r.ContentLength)
-	if err == nil && kind == eventsBody && !isArray(body) && int64(len(body)) > maxEventSize {
-		return nil, eventTooLarge(maxEventSize)
+	if r.ContentLength > smallBody {
+		if err := c.takeRoom(r.Context(), r.ContentLength+1); err != nil {
+			return nil, err
+		}
+	}
+	grow := func(size int64) error {
+		if r.ContentLength < 0 {
+			arrival.grow(size)
+		}
+		return c.growRoom(size)
+	}
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), buffer, r.ContentLength, grow)
+	if err == nil && kind == eventsBody && !isArray(body) && int64(len(body)) > c.api.MaxEventSize {
+		return nil, eventTooLarge(c.api.MaxEventSize)
 	}
 	if err == nil {
 		return body, checkNotEmpty(body)
 	}
+	if p, ok := errors.AsType[*problem](err); ok {
+		return nil, p
+	}
 	return nil, unread(kind, err)
+}
+
+// arrival is what awaits the call's body.
+func (c *call) arrival() *arrival {
+	if c.scratch == nil {
+		return new(arrival)
+	}
+	if c.scratch.arrival == nil {
+		c.scratch.arrival = new(arrival)
+	}
+	return c.scratch.arrival
 }
 
 // unread is the problem of a body that could not be read to its end.
@@ -65,17 +109,28 @@ func unread(kind bodyKind, err error) *problem {
 	case isLarge:
 		return tooLarge(kind, large.Limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return &problem{Status: http.StatusRequestTimeout, Detail: "The body did not arrive in time, and nothing was stored. Send the request again."}
+		return lateBody()
 	default:
 		return &problem{Status: http.StatusBadRequest, Detail: "The body was cut off before its end. Send the request again."}
+	}
+}
+
+// lateBody refuses a body that did not arrive in time.
+func lateBody() *problem {
+	return &problem{Status: http.StatusRequestTimeout, Detail: "The body did not arrive in time, and nothing was stored. Send the request again."}
+}
+
+// tooManyBodies refuses a body for which there is no room.
+func tooManyBodies() *problem {
+	return &problem{
+		Status: http.StatusTooManyRequests, retryAfter: busyRetry, limit: limitBodies,
+		Detail: "Too many large bodies are being read. Send fewer at a time, and try again in a moment.",
 	}
 }
 
 // takesNone says whether the request has no body that would have to be read.
 func (k bodyKind) takesNone(r *http.Request) bool {
 	switch k {
-	case noBody:
-		return true
 	case optionalBody: // an announced type means that there should be one
 		return r.Header.Get("Content-Type") == "" && isEmpty(r)
 	case emptyBody:
@@ -98,15 +153,20 @@ func isEmpty(r *http.Request) bool {
 
 // readAll reads a body whose length may be known (or -1), into the buffer if that is large
 // enough. What is announced is believed only so far, for the bytes may never come: beyond
-// a little, there is room for as much again as has arrived.
-func readAll(r io.Reader, buffer []byte, length int64) ([]byte, error) {
+// a little, there is room for as much again as has arrived. Before it is made, growing is
+// asked.
+func readAll(r io.Reader, buffer []byte, length int64, growing func(size int64) error) ([]byte, error) {
 	const first = 4 << 10
 	if size := int(min(max(length, bytes.MinRead), first)) + 1; cap(buffer) < size {
 		buffer = make([]byte, 0, size)
 	}
 	for buffer = buffer[:0]; ; {
 		if len(buffer) == cap(buffer) {
-			buffer = grow(buffer, length)
+			size := grown(len(buffer), length)
+			if err := growing(int64(size)); err != nil {
+				return buffer, err
+			}
+			buffer = append(make([]byte, 0, size), buffer...)
 		}
 		n, err := r.Read(buffer[len(buffer):cap(buffer)])
 		buffer = buffer[:len(buffer)+n]
@@ -119,14 +179,14 @@ func readAll(r io.Reader, buffer []byte, length int64) ([]byte, error) {
 	}
 }
 
-// grow gives a full buffer twice the room, but no more than what is announced fits into,
-// and the byte that a reader needs to see its end.
-func grow(buffer []byte, length int64) []byte {
-	size := 2 * cap(buffer)
-	if fits := int(length) + 1; fits > len(buffer) {
+// grown is how large a full buffer becomes: twice as large, but no larger than what is
+// announced, and the byte that a reader needs to see its end.
+func grown(full int, length int64) int {
+	size := 2 * full
+	if fits := int(length) + 1; fits > full {
 		size = min(size, fits)
 	}
-	return append(make([]byte, 0, size), buffer...)
+	return size
 }
 
 // checkMediaType refuses a body that is not what the operation takes. The headers of

@@ -52,6 +52,7 @@ type config struct {
 	maxEvent   int64                                    // how many bytes one may have
 	before     func(http.ResponseWriter, *http.Request) // called before each call is served; nil for nothing
 	http2      bool
+	intake     *api.Intake // default: one of its own
 }
 
 // newConfig has the default settings.
@@ -77,6 +78,8 @@ type site struct {
 	// replace ends the configuration.
 	replace context.CancelFunc
 	refused chan string // how many events were refused, and the status
+	// throttled has the limits that calls were refused for.
+	throttled chan string
 }
 
 // start starts a server, and waits until its store is open.
@@ -100,10 +103,12 @@ func start(t *testing.T, c config) *site {
 		}
 	})
 	refused := make(chan string, 10_000)
+	throttled := make(chan string, 10_000)
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
 		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
-		InForce: inForce, Log: zap.New(core),
+		InForce: inForce, Log: zap.New(core), Intake: c.intake,
+		Throttled:     func(limit string) { throttled <- limit },
 		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },
 	})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -127,7 +132,7 @@ func start(t *testing.T, c config) *site {
 	}
 	t.Cleanup(server.Close)
 	eventually(t, "the store", func() bool { return engine.Health(t.Context()) == nil })
-	return &site{t: t, url: server.URL, client: server.Client(), log: logs, replace: replace, refused: refused}
+	return &site{t: t, url: server.URL, client: server.Client(), log: logs, replace: replace, refused: refused, throttled: throttled}
 }
 
 func roleOf(r *http.Request) api.Role {

@@ -131,7 +131,8 @@ func refusals(op *operation, hasID bool, doc *operationDoc) []int {
 		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden)
 	}
 	if op.body != noBody {
-		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity)
+		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
+			http.StatusTooManyRequests)
 	}
 	if hasID {
 		statuses = append(statuses, http.StatusNotFound)

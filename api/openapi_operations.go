@@ -32,7 +32,7 @@ var operationDocs = map[string]operationDoc{
 		id: "emitEvents", summary: "Emit one event, or up to 1,000",
 		description: "\n\nThe response comes once every event is durably stored with its deliveries: a receipt for an object, and for an array " +
 			"an array of receipts in the same order. An array is accepted as a whole or not at all. An event whose event_id is known already is a duplicate: nothing new is sent.",
-		input: "Emit", status: http.StatusAccepted, output: "Receipts", refusals: []int{http.StatusTooManyRequests},
+		input: "Emit", status: http.StatusAccepted, output: "Receipts",
 	},
 	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
 	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
@@ -50,7 +50,7 @@ var operationDocs = map[string]operationDoc{
 	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", status: http.StatusNoContent},
 	"POST api/webhooks/*/test": {
 		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
-		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
+		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
 	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
 	"GET api/requests/stream": {
@@ -64,7 +64,7 @@ var operationDocs = map[string]operationDoc{
 	"POST api/requests/*/rerun": {
 		id: "rerunRequest", summary: "Send the payload of a request again now",
 		description: " Refused with 409 if the webhook is disabled, or the event is no longer kept.",
-		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict, http.StatusTooManyRequests},
+		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
 	"GET api/stats": {
 		id: "getStats", summary: "Count the requests of the last hour, day or week, and what is pending now",

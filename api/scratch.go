@@ -19,6 +19,7 @@ type scratch struct {
 	source  bytes.Buffer // the body, as decoder reads it
 	decoder jsontext.Decoder
 	events  []delivery.NewEvent
+	arrival *arrival // nil until a body is awaited
 }
 
 var scratches sync.Pool // of *scratch

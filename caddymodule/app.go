@@ -102,6 +102,10 @@ type App struct {
 	replaced context.CancelFunc
 }
 
+// intake is the memory that this process has for bodies, whatever configuration they come
+// under.
+var intake = api.NewIntake()
+
 var defaultStore = json.RawMessage(`{"module":"embedded"}`)
 
 // CaddyModule returns the Caddy module information.
@@ -145,7 +149,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.api = api.New(api.Backend{
 		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
 		CheckURL: a.settings.Destinations.CheckURL,
-		InForce:  a.inForce, Log: a.log, EventsRefused: metrics.eventsRefused,
+		InForce:  a.inForce, Log: a.log, Intake: intake,
+		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,
 	})
 	return nil
 }

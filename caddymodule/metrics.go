@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -25,6 +26,7 @@ type processMetrics struct {
 	lag                 map[bool]prometheus.Observer // by whether the webhook is slow
 	failed              prometheus.Counter
 	storeErrors         *prometheus.CounterVec
+	throttled           *prometheus.CounterVec
 
 	counted []prometheus.Collector // all of the above
 }
@@ -54,6 +56,10 @@ func newProcessMetrics() *processMetrics {
 	m.refused = m.counters("events_refused_total", "Events answered with an error, by status; a call whose body was not read as events counts as one.", "code")
 	for _, code := range []string{"400", "401", "403", "408", "413", "415", "422", "429", "503"} {
 		m.refused.WithLabelValues(code)
+	}
+	m.throttled = m.counters("calls_throttled_total", "Calls answered with 429, by the limit that a tenant, or all together, had reached.", "limit")
+	for _, limit := range api.Limits() {
+		m.throttled.WithLabelValues(limit)
 	}
 	requests := m.counters("requests_total", "Requests that ended, by what triggered them and how they ended.", "trigger", "status")
 	durations := m.histograms("request_duration_seconds", "Time from connecting to the end of a request, by how it ended.", durationBuckets, "status")
@@ -133,6 +139,9 @@ func (m *processMetrics) StoreFailed(operation string) {
 func (m *processMetrics) eventsRefused(n, code int) {
 	m.refused.WithLabelValues(strconv.Itoa(code)).Add(float64(n))
 }
+
+// callThrottled counts a call that was answered with 429.
+func (m *processMetrics) callThrottled(limit string) { m.throttled.WithLabelValues(limit).Inc() }
 
 // Gauges are read when somebody asks: the engines know them.
 var (
