@@ -1,8 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 type health struct {
@@ -17,15 +20,16 @@ type encryptionHealth struct {
 	WebhooksChecked int64  `json:"webhooks_checked"`
 }
 
-// getHealth handles GET /api/health. Why the engine is not well is for admins and viewers:
-// it may name the store.
+// getHealth handles GET /api/health. Why the engine is not well is for admins and viewers.
+// They may be those of one tenant of many: where the store is, is for Caddy's log.
 func getHealth(ctx context.Context, c *call) (response, error) {
 	err := c.api.Engine.Health(ctx)
 	switch {
 	case err == nil:
 		return response{status: http.StatusOK, body: health{"ok", encryptionOf(c)}}, nil
 	case c.Role >= Viewer:
-		return response{}, unavailable(sentence(err))
+		reasons := cmp.Or(delivery.Reasons(err), "the store does not work")
+		return response{}, unavailable(sentence(delivery.Reason(reasons)) + " Caddy's log says more.")
 	default:
 		return response{}, unavailable("Something does not work now. Admins are told what.")
 	}

@@ -54,6 +54,9 @@ func TestStoreOutOfReach(t *testing.T) {
 	eventually(t, "health to say why", func() bool {
 		a := c.call(t, "GET", "/api/health", "")
 		a.want(t, 503)
+		if strings.Contains(a.body, where) {
+			t.Errorf("health tells tenants where the store is: %s", a.body)
+		}
 		return strings.Contains(text(a.object(t)["detail"]), why)
 	})
 	for _, c := range []client{storeless.mount("hooks"), storeless.mount("hooks").emitter()} {
@@ -65,7 +68,7 @@ func TestStoreOutOfReach(t *testing.T) {
 	}
 	eventually(t, "the log to say why", func() bool {
 		log, err := os.ReadFile(storeless.process.Log)
-		return err == nil && strings.Contains(string(log), why)
+		return err == nil && strings.Contains(string(log), why) && strings.Contains(string(log), where)
 	})
 	if a := storeless.mount("beside").call(t, "GET", "", ""); a.status != 200 || a.body != "beside" {
 		t.Errorf("the rest of the site answers %d %s", a.status, a.body)

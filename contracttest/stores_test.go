@@ -13,8 +13,8 @@ import (
 type store struct {
 	// options returns the store option for a store of that name.
 	options func(name string) string
-	// away is the store option for one that cannot be reached. An admin is told why and
-	// where.
+	// away is the store option for one that cannot be reached. An admin is told why, and
+	// only the log says where.
 	away, why, where string
 	// skip matches the tests that do not run with it.
 	skip string

@@ -79,7 +79,7 @@ type state struct {
 }
 
 // errStarting is why the store is not open until the first attempt has ended.
-var errStarting = errors.New("the store has not been opened yet")
+const errStarting = Reason("the store has not been opened yet")
 
 // NewEngine makes an engine on a store. It does no I/O and starts nothing.
 func NewEngine(store Store, options ...Option) *Engine {

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 )
@@ -18,8 +17,8 @@ const (
 	probeTime         = 2 * time.Second
 )
 
-// Health returns nil if the engine can do its work now, and otherwise a sentence that
-// tells an admin why not.
+// Health returns nil if the engine can do its work now, and otherwise why not. What admins
+// of one tenant among others may be told are the error's Reasons.
 func (e *Engine) Health(context.Context) error {
 	if err := e.opened(); err != nil {
 		return err
@@ -36,7 +35,7 @@ func (e *Engine) Health(context.Context) error {
 	case 1:
 		return all[0]
 	default:
-		return fmt.Errorf("%w (%d other partitions are not well either)", all[0], len(all)-1)
+		return fmt.Errorf("%w %w", all[0], Reason(fmt.Sprintf("(%d other partitions are not well either)", len(all)-1)))
 	}
 }
 
@@ -63,7 +62,7 @@ func (e *Engine) PartitionsHealth() []PartitionHealth {
 // this process came upon.
 func (e *Engine) SetAside() int64 { return e.store.SetAside() }
 
-var errOverdue = errors.New("requests begin more slowly than deliveries fall due")
+const errOverdue = Reason("requests begin more slowly than deliveries fall due")
 
 // probe has a partition tried again and again until the context ends, so that its health is
 // known although nobody emits events, and notices deliveries that are not sent.

@@ -26,10 +26,10 @@ var (
 	// ErrLostPlace: whoever follows the log may have missed requests.
 	ErrLostPlace = errors.New("the place in the log is not known any more")
 	// ErrFull: the store has no room; nothing was written.
-	ErrFull = errors.New("the store is full")
+	ErrFull error = Reason("the store is full")
 	// ErrUnavailable: the store was not reached or is not open; nothing was
 	// written.
-	ErrUnavailable = errors.New("the store is not available")
+	ErrUnavailable error = Reason("the store is not available")
 )
 
 // Store keeps webhooks, events, the schedule of deliveries and the log of

@@ -31,7 +31,7 @@ var complaints = [tasks]string{
 	starting:   "a delivery that could be sent has been due for %s",
 }
 
-var errNoAnswer = fmt.Errorf("%w: the store has not answered for a while", ErrUnavailable)
+var errNoAnswer = fmt.Errorf("%w: %w", ErrUnavailable, Reason("the store has not answered for a while"))
 
 // watch knows whether the tasks of one partition succeed, and logs when that changes.
 type watch struct {
@@ -130,9 +130,9 @@ func (w *watch) complaint(now time.Time) error {
 		if f.since.IsZero() || now.Sub(f.since) < failsAfter {
 			continue
 		}
-		err := fmt.Errorf(complaints[t]+": %w", now.Sub(f.since).Round(time.Second), f.err)
+		err := fmt.Errorf("%w: %w", Reason(fmt.Sprintf(complaints[t], now.Sub(f.since).Round(time.Second))), f.err)
 		if w.of > 1 {
-			err = fmt.Errorf("partition %d of %d: %w", w.partition, w.of, err)
+			err = fmt.Errorf("%w: %w", Reason(fmt.Sprintf("partition %d of %d", w.partition, w.of)), err)
 		}
 		return err
 	}

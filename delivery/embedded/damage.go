@@ -137,7 +137,7 @@ func (s *Store) SetAside() int64 {
 }
 
 // errDamaged says that more is damaged than single records.
-var errDamaged = errors.New("the store is damaged: stop Caddy, let \"caddy webhooks check\" say what is damaged, " +
+const errDamaged = delivery.Reason("the store is damaged: stop Caddy, let \"caddy webhooks check\" say what is damaged, " +
 	"and copy what is whole with its flag --salvage, or restore its folder from a backup")
 
 // guarded returns an error when the database comes upon a damaged page: then bbolt panics,

@@ -170,7 +170,8 @@ func (s *Store) openFile() (*bolt.DB, *os.File, error) {
 	}
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, nil, fmt.Errorf("%w: another process has %s open; only one process at a time can have it open", delivery.ErrUnavailable, path)
+		return nil, nil, fmt.Errorf("%w: %w: %s", delivery.ErrUnavailable,
+			delivery.Reason("another process has the store open; only one process at a time can have it open"), path)
 	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
 		return nil, nil, fmt.Errorf("%w: %s: %w (%w)", delivery.ErrUnavailable, path, errDamaged, err)
 	case err != nil:
@@ -256,7 +257,8 @@ func (s *Store) prepare(ctx context.Context) error {
 	case layout == 2:
 		return s.raiseLayout()
 	case layout != schemaVersion && layout != encryptedVersion:
-		return fmt.Errorf("%w: the file has layout %d, but this version knows layout %d: use the version that wrote it", delivery.ErrUnavailable, layout, schemaVersion)
+		return fmt.Errorf("%w: %w", delivery.ErrUnavailable,
+			delivery.Reason(fmt.Sprintf("the file has layout %d, but this version knows layout %d: use the version that wrote it", layout, schemaVersion)))
 	default:
 		return nil
 	}

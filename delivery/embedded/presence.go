@@ -54,8 +54,8 @@ func (p *presence) look() error {
 		there, err := os.Stat(path)
 		gone := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
 		if gone || err == nil && !os.SameFile(there, open) {
-			return fmt.Errorf("%w: %s is no longer the file that Caddy has open, because somebody deleted, moved or replaced it: "+
-				"put it back, or restart Caddy to use what is there now", delivery.ErrUnavailable, path)
+			return fmt.Errorf("%w: %w: %s", delivery.ErrUnavailable, delivery.Reason("somebody deleted, moved or replaced a file that Caddy has open: "+
+				"put it back, or restart Caddy to use what is there now"), path)
 		}
 	}
 	return nil

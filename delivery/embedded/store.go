@@ -80,7 +80,7 @@ func New(folder string, options ...Option) *Store {
 	return s
 }
 
-var errNotOpen = fmt.Errorf("%w: the store is not open", delivery.ErrUnavailable)
+var errNotOpen = fmt.Errorf("%w: %w", delivery.ErrUnavailable, delivery.Reason("the store is not open"))
 
 // Partitions returns 1: all tenants are in one file.
 func (s *Store) Partitions() int { return 1 }

@@ -47,7 +47,8 @@ func (s *Store) upgrade(ctx context.Context) error {
 	for _, name := range allBuckets[1:] {
 		for more := true; more; {
 			if err := ctx.Err(); err != nil {
-				return fmt.Errorf("%w: the upgrade was interrupted, and goes on when the store is opened again: %w", delivery.ErrUnavailable, err)
+				return fmt.Errorf("%w: %w: %w", delivery.ErrUnavailable,
+					delivery.Reason("the upgrade was interrupted, and goes on when the store is opened again"), err)
 			}
 			if err := s.db.Update(func(tx *bolt.Tx) (err error) {
 				more, err = moveRecords(tx, name)

@@ -304,8 +304,9 @@ func (s *Store) failure(err error, writing bool) error {
 		s.broken = err
 		return err
 	default:
-		s.broken = fmt.Errorf("%w: writing failed, and the disk may be failing: %w; restart Caddy when the disk works again", delivery.ErrUnavailable, err)
-		return fmt.Errorf("write to the disk: %w", err)
+		s.broken = fmt.Errorf("%w: %w: %w; %w", delivery.ErrUnavailable,
+			delivery.Reason("writing failed, and the disk may be failing"), err, delivery.Reason("restart Caddy when the disk works again"))
+		return fmt.Errorf("%w: %w", delivery.Reason("write to the disk"), err)
 	}
 }
 

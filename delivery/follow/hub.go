@@ -59,7 +59,7 @@ func (h *Hub) Stop() {
 // Wait waits, after Stop, until the source is no longer read.
 func (h *Hub) Wait() { h.readers.Wait() }
 
-var errClosed = fmt.Errorf("%w: the store is closed", delivery.ErrUnavailable)
+var errClosed = fmt.Errorf("%w: %w", delivery.ErrUnavailable, delivery.Reason("the store is closed"))
 
 // Follow follows a tenant's log, as delivery.Store's Follow does.
 func (h *Hub) Follow(ctx context.Context, tenant, after string) (delivery.Follower, error) {

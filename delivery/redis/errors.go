@@ -45,11 +45,13 @@ var refusals = []struct {
 
 var (
 	// errNoPermission: Redis's words follow.
-	errNoPermission = fmt.Errorf("%w: the Redis user lacks a permission; README.md shows a user with all that it needs; Redis says", delivery.ErrUnavailable)
+	errNoPermission = fmt.Errorf("%w: %w; Redis says", delivery.ErrUnavailable,
+		delivery.Reason("the Redis user lacks a permission; README.md shows a user with all that it needs"))
 	// errTooOld: what is missing follows.
-	errTooOld = fmt.Errorf("%w: the server lacks what the store needs; it must be Redis 7.0 or newer, with no command renamed", delivery.ErrUnavailable)
+	errTooOld = fmt.Errorf("%w: %w", delivery.ErrUnavailable,
+		delivery.Reason("the server lacks what the store needs; it must be Redis 7.0 or newer, with no command renamed"))
 	// errAnswer: Redis's words follow. It is unknown what Redis did.
-	errAnswer = errors.New("error from Redis")
+	errAnswer error = delivery.Reason("error from Redis")
 )
 
 // partly begins the error of a script that broke off after it had written something: see
@@ -81,15 +83,16 @@ func (s *Store) wrap(err error) error {
 		return wrapAnswer(answer.Error())
 	}
 	if notSent(err) {
-		return fmt.Errorf("%w: %s", delivery.ErrUnavailable, dialAdvice(err))
+		return fmt.Errorf("%w: %w", delivery.ErrUnavailable, dialAdvice(err))
 	}
-	return fmt.Errorf("no answer from Redis: %w", err)
+	return fmt.Errorf("%w: %w", delivery.Reason("no answer from Redis"), err)
 }
 
 // unreachable is the error of a call for which no server was found.
 func (s *Store) unreachable(err error) error {
 	s.conns.suspect(err)
-	return fmt.Errorf("%w: no node of the Redis Cluster says which of them has the data: %w", delivery.ErrUnavailable, err)
+	return fmt.Errorf("%w: %w: %w", delivery.ErrUnavailable,
+		delivery.Reason("no node of the Redis Cluster says which of them has the data"), err)
 }
 
 // wrapAnswer classifies an error that Redis answered. Nothing was written if it did not run the
@@ -100,18 +103,18 @@ func wrapAnswer(text string) error {
 		if !strings.HasPrefix(words, r.prefix) {
 			continue
 		}
-		advice := r.advice
+		var advice error = delivery.Reason(r.advice)
 		switch {
 		case errors.Is(r.kind, errNoPermission):
-			advice = words
+			advice = errors.New(words)
 		case errors.Is(r.kind, errTooOld):
-			advice += unknownCommand.FindString(words)
+			advice = errors.New(r.advice + unknownCommand.FindString(words))
 		}
 		if strings.HasPrefix(text, partly) {
 			// No kind: it is unknown what was written.
-			return fmt.Errorf("a script in Redis broke off in its middle: %s: %s", r.kind.Error(), advice)
+			return fmt.Errorf("%w: %s: %w", delivery.Reason("a script in Redis broke off in its middle"), r.kind.Error(), advice)
 		}
-		return fmt.Errorf("%w: %s", r.kind, advice)
+		return fmt.Errorf("%w: %w", r.kind, advice)
 	}
 	return fmt.Errorf("%w: %s", errAnswer, words)
 }
@@ -145,15 +148,15 @@ func isStuck(err error) bool {
 		errors.Is(err, redis.ErrPoolTimeout) || errors.As(err, &timeout) && timeout.Timeout()
 }
 
-func dialAdvice(err error) string {
+func dialAdvice(err error) error {
 	switch {
 	case errors.Is(err, redis.ErrClosed):
-		return "the store is closed"
+		return delivery.Reason("the store is closed")
 	case errors.Is(err, redis.ErrPoolTimeout):
-		return "all connections to Redis are busy"
+		return delivery.Reason("all connections to Redis are busy")
 	case errors.Is(err, context.DeadlineExceeded):
-		return "Redis does not accept connections in time"
+		return delivery.Reason("Redis does not accept connections in time")
 	default:
-		return "Redis cannot be reached: " + err.Error()
+		return fmt.Errorf("%w: %w", delivery.Reason("Redis cannot be reached"), err)
 	}
 }

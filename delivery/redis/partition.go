@@ -8,7 +8,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
 )
 
-var errNotOpen = fmt.Errorf("%w: the store is not open yet", delivery.ErrUnavailable)
+var errNotOpen = fmt.Errorf("%w: %w", delivery.ErrUnavailable, delivery.Reason("the store is not open yet"))
 
 // partition is the part of the store in one slot.
 type partition struct {

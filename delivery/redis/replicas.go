@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // defaultWaitTimeout is how long replicas have, unless Options.WaitTimeout says otherwise.
@@ -41,14 +43,14 @@ func (r replication) confirm(ctx context.Context, pipe redis.Pipeliner, base str
 // it waits for the replicas again.
 func (c *confirmation) err() error {
 	if err := c.write.Err(); err != nil {
-		return fmt.Errorf("cannot tell whether replicas have what Redis has accepted: %w", err)
+		return fmt.Errorf("%w: %w", delivery.Reason("cannot tell whether replicas have what Redis has accepted"), err)
 	}
 	n, err := c.wait.Int()
 	if err != nil {
-		return fmt.Errorf("cannot tell whether replicas have what Redis has accepted: %w", err)
+		return fmt.Errorf("%w: %w", delivery.Reason("cannot tell whether replicas have what Redis has accepted"), err)
 	}
 	if n < c.replicas {
-		return fmt.Errorf("Redis has accepted it, but %d of %d replicas confirmed that within %s (wait_replicas)", n, c.replicas, c.timeout)
+		return delivery.Reason(fmt.Sprintf("Redis has accepted it, but %d of %d replicas confirmed that within %s (wait_replicas)", n, c.replicas, c.timeout))
 	}
 	return nil
 }

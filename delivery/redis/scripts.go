@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 //go:embed scripts/*.lua
@@ -223,4 +224,4 @@ func (c *call) readReply(s *Store, asked time.Time, reply any, err error) {
 }
 
 // errUnknownReply: the caller does not understand the reply of a script.
-var errUnknownReply = errors.New("a script in Redis returned an unknown reply")
+var errUnknownReply = delivery.Reason("a script in Redis returned an unknown reply")

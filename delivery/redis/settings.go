@@ -7,6 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // checkSettings returns an error if Redis may evict events that were accepted, unless the
@@ -38,7 +40,7 @@ func (s *Store) checkEviction(server *redis.Client, policy string) error {
 		return nil
 	}
 	if !s.allowEviction.Load() {
-		return fmt.Errorf("Redis may evict accepted events: its maxmemory-policy is %s; set it to noeviction, or set allow_eviction in the store's configuration", policy)
+		return delivery.Reason(fmt.Sprintf("Redis may evict accepted events: its maxmemory-policy is %s; set it to noeviction, or set allow_eviction in the store's configuration", policy))
 	}
 	s.log.Warn("Redis may evict accepted events; set maxmemory-policy to noeviction",
 		zap.String("maxmemory-policy", policy), zap.String("server", server.Options().Addr))

@@ -2,7 +2,6 @@ package redis
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 const (
@@ -233,7 +234,7 @@ func askNode(ctx context.Context, client *redis.Client, address string) said {
 	_, _ = pipe.Exec(ctx) // each command has its own error
 	answer := said{slots: slots.Val(), err: slots.Err()}
 	if answer.err == nil && len(answer.slots) == 0 {
-		answer = said{err: errors.New("a node of the Redis Cluster knows of no slots")}
+		answer = said{err: delivery.Reason("a node of the Redis Cluster knows of no slots")}
 	}
 	if answer.err != nil {
 		return answer
