@@ -17,12 +17,26 @@ const (
 	fallbackDelay = 300 * time.Millisecond
 )
 
+// slowLookupError says that a name was not looked up in time.
+type slowLookupError struct {
+	after time.Duration
+	err   error
+}
+
+func (e *slowLookupError) Error() string { return e.err.Error() }
+func (e *slowLookupError) Unwrap() error { return e.err }
+
 // lookUp returns the addresses of a host, which may be one itself.
-func lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+func lookUp(ctx context.Context, host string, timeout time.Duration) ([]netip.Addr, error) {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{addr.Unmap()}, nil
 	}
-	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	limited, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	addrs, err := net.DefaultResolver.LookupNetIP(limited, "ip", host)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return nil, &slowLookupError{timeout, err}
+	}
 	for i, addr := range addrs {
 		addrs[i] = addr.Unmap()
 	}
@@ -40,7 +54,7 @@ func (s *Sender) resolve(ctx context.Context, u *url.URL) (allowed []netip.Addr,
 	if err := s.destinations.checkName(host); err != nil {
 		return nil, err
 	}
-	addrs, err := lookUp(ctx, host)
+	addrs, err := lookUp(ctx, host, s.dnsTimeout)
 	if err != nil {
 		return nil, err
 	}

@@ -104,7 +104,10 @@ func timedOut(err error) bool {
 
 func (f *failure) timeoutSentence() string {
 	var dns *net.DNSError
+	var slow *slowLookupError
 	switch {
+	case errors.As(f.err, &slow):
+		return fmt.Sprintf("the name %s could not be looked up within %s: no DNS server answered", f.host, slow.after)
 	case f.at == reading:
 		return fmt.Sprintf("no complete response within %s", f.timeout)
 	case f.at == waiting:

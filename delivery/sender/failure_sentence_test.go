@@ -67,6 +67,7 @@ func causes(t *rapid.T) []error {
 		&longBodyError{rapid.Int().Draw(t, "limit")}, &proxyStatusError{rapid.Int().Draw(t, "status")},
 		&RefusedError{Rule: said, Addr: netip.IPv6LinkLocalAllNodes().WithZone(said)},
 		&net.DNSError{Err: said, Name: said, IsNotFound: rapid.Bool().Draw(t, "IsNotFound")}, &net.DNSError{Err: "server misbehaving"},
+		&slowLookupError{err: &net.DNSError{Err: said, Name: said, UnwrapErr: context.DeadlineExceeded}},
 		tls.RecordHeaderError{Msg: said},
 		x509.SystemRootsError{Err: errors.New(said)},
 		verification(x509.HostnameError{Certificate: cert, Host: said}), verification(x509.UnknownAuthorityError{Cert: cert}),

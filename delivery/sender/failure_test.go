@@ -277,6 +277,30 @@ func TestSilentDNS(t *testing.T) {
 	}
 }
 
+// A name has less time than the request.
+func TestSlowDNS(t *testing.T) {
+	var config net.ListenConfig
+	silent, err := config.ListenPacket(t.Context(), "udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	resolveAt(t, silent.LocalAddr().String())
+	for _, proxied := range []bool{false, true} {
+		s := newSender(t, func(c *Config) {
+			if proxied {
+				c.Destinations.Proxy = newConnectProxy(t, http.StatusOK, nil).url
+			}
+		})
+		s.dnsTimeout = 50 * time.Millisecond
+		m := message("https://hooks.example/")
+		m.Timeout = time.Hour
+		s.Send(t.Context(), m).want(t, Response{
+			TimedOut: true, Failure: "the name hooks.example could not be looked up within 50ms: no DNS server answered",
+		})
+	}
+}
+
 func TestPlainHTTPMustBeAllowed(t *testing.T) {
 	s := newSender(t, func(c *Config) { c.Destinations.AllowHTTP = false })
 	r := s.Send(t.Context(), message("http://"+refusing(t)))

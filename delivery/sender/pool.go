@@ -47,6 +47,9 @@ type endpointConns struct {
 	unshared bool
 	// capacity is how many requests one takes at a time, or 0 while that is not known.
 	capacity int
+	// making counts those that are being made now, and turns are of those that wait for it.
+	making int
+	turns  []chan struct{}
 	// dialling is the latest one that is being made and may be waited for, or nil.
 	dialling *dialling
 }

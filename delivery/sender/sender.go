@@ -20,6 +20,8 @@ const (
 	// request times out on it.
 	pingAfter   = 15 * time.Second
 	pingTimeout = 5 * time.Second
+	// dnsTimeout is long enough for a second DNS server: resolvers turn to it after 5 s.
+	dnsTimeout = 10 * time.Second
 )
 
 // Sender makes HTTP requests to endpoints, and keeps connections to them. It follows no
@@ -33,12 +35,15 @@ type Sender struct {
 	// transport makes connections of HTTP/2. It keeps none.
 	transport *http.Transport
 	pool      pool
+	// dnsTimeout is how long a name may be looked up.
+	dnsTimeout time.Duration
 }
 
 // New makes a Sender for a configuration, which must be valid.
 func New(c *Config) *Sender {
 	s := &Sender{
 		destinations: c.Destinations,
+		dnsTimeout:   dnsTimeout,
 		dialer:       net.Dialer{KeepAlive: 30 * time.Second},
 		tls: &tls.Config{
 			RootCAs:            c.Destinations.TrustedCAs,
@@ -143,6 +148,18 @@ func (s *Sender) getConn(ctx context.Context, req *request, alone bool) (*pooled
 func (s *Sender) makeConn(ctx context.Context, req *request, to endpoint, d *dialling) (*pooledConn, error) {
 	ctx, cancel := context.WithDeadline(ctx, req.deadline)
 	defer cancel()
+	siblings, waited, err := s.pool.takeTurn(ctx, to)
+	if err != nil {
+		s.pool.abandon(to)
+		return nil, err
+	}
+	defer s.pool.passTurn(siblings)
+	if waited && d != nil { // one may be free by now
+		if c := s.pool.get(to, req.deadline); c != nil {
+			s.pool.abandon(to)
+			return c, nil
+		}
+	}
 	dial := s.dial
 	if s.destinations.Proxy != nil {
 		dial = s.dialThroughProxy
