@@ -128,7 +128,7 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 func refusals(op *operation, hasID bool, doc *operationDoc) []int {
 	statuses := []int{http.StatusBadRequest, http.StatusServiceUnavailable}
 	if op.who > Nobody { // no token, or one that allows something else
-		statuses = append(statuses, http.StatusUnauthorized, http.StatusForbidden)
+		statuses = append(statuses, http.StatusUnauthorized, http.StatusTooManyRequests, http.StatusForbidden)
 	}
 	if op.body != noBody {
 		statuses = append(statuses, http.StatusRequestTimeout, http.StatusUnsupportedMediaType, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,

@@ -58,7 +58,7 @@ var operationDocs = map[string]operationDoc{
 		description: " A stream for an EventSource. The first event is `start`; each request is an event without a name, whose data is a RequestRow and whose id is its " +
 			"place in the log. A client that gives the id of the last event first gets what it has missed since. An event `reset` says that this is not possible, because the place is no longer known or " +
 			"the client is too slow: requests may be missing before it. The stream ends whenever the server's configuration changes; the client then reconnects.",
-		status: http.StatusOK, output: "RequestStream", stream: true, refusals: []int{http.StatusTooManyRequests},
+		status: http.StatusOK, output: "RequestStream", stream: true,
 	},
 	"GET api/requests/*": {id: "getRequest", summary: "Read a request with its bodies", status: http.StatusOK, output: "Request"},
 	"POST api/requests/*/rerun": {

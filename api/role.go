@@ -30,7 +30,7 @@ func (r Role) may(op operation) bool {
 type Refusal struct {
 	Status     int
 	Detail     string        // for the caller
-	RetryAfter time.Duration // 0 if the same will be refused again
+	RetryAfter time.Duration // whole seconds; 0 if the same will be refused again
 }
 
 // crossOrigin refuses calls that change something and come from a page of another

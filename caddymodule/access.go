@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
@@ -17,10 +19,12 @@ type access struct {
 	tokens    []grant     // by role, the greatest last
 	adminUser requestText // one placeholder
 	open      bool        // everyone is an admin
+	brake     *brake
+	log       *zap.Logger
 }
 
 func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
-	a := access{open: h.InsecureNoAuth}
+	a := access{open: h.InsecureNoAuth, brake: theBrake, log: zap.NewNop()}
 	for _, of := range []struct {
 		option string
 		role   api.Role
@@ -55,9 +59,15 @@ func (a *access) caller(r *http.Request, tenant string) api.Caller {
 		return by
 	}
 	token, isPassword := credentials(r)
-	g, ok := find(a.tokens, sha256.Sum256([]byte(token)))
+	if token == "" {
+		return by
+	}
+	hash := tokenHash(sha256.Sum256([]byte(token)))
+	g, ok := find(a.tokens, hash)
 	switch {
-	case !ok, isPassword && g.role == api.Emitter:
+	case !ok:
+		by.Refusal = a.wrongToken(r, hash)
+	case isPassword && g.role == api.Emitter:
 	case g.tenant == "":
 		by.Role = g.role
 	case tenant == "":
@@ -73,6 +83,27 @@ func (a *access) caller(r *http.Request, tenant string) api.Caller {
 var anotherTenant = api.Refusal{
 	Status: http.StatusForbidden,
 	Detail: "This token is for one tenant, and the call is about another one: use a token of that tenant, or one that has none.",
+}
+
+// wrongToken is the answer to a token that is none of ours; nil for the usual one.
+func (a *access) wrongToken(r *http.Request, hash tokenHash) *api.Refusal {
+	if len(a.tokens) == 0 { // whatever it is, it is not for us
+		return nil
+	}
+	from := addressOf(r)
+	wait, tell := a.brake.wrongToken(from, hash)
+	if tell {
+		a.log.Warn("many wrong tokens came from this address: wrong ones are answered with 429 for a while, right ones as ever", zap.Stringer("address", from))
+	}
+	if wait == 0 {
+		metrics.wrongToken(http.StatusUnauthorized)
+		return nil
+	}
+	metrics.wrongToken(http.StatusTooManyRequests)
+	return &api.Refusal{
+		Status: http.StatusTooManyRequests, RetryAfter: (wait + time.Second - 1).Truncate(time.Second),
+		Detail: "Many wrong tokens came from your address, and this one is wrong, too. A right one is accepted at once; wait before you try others.",
+	}
 }
 
 // credentials are what a caller shows: a token, or a password that may be one.

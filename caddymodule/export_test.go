@@ -8,3 +8,7 @@ func SetBodyPatience(patience time.Duration) (restore func()) {
 	intake.Patience = patience
 	return func() { intake.Patience = before }
 }
+
+// ForgetWrongTokens has handlers that are loaded from now on know of none. Pauses are long
+// then: a test may be slow.
+func ForgetWrongTokens() { theBrake = newBrake(longestPause) }

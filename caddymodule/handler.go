@@ -86,6 +86,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.tenant, err = h.newTenant(repl); err != nil {
 		return fmt.Errorf("webhooks: %w", err)
 	}
+	h.access.log = ctx.Logger()
 	h.warn(ctx.Logger())
 	if h.InsecureNoAuth {
 		ctx.Logger().Warn("insecure_no_auth is set: everyone who reaches this handler is an admin")

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strconv"
 	"time"
 
@@ -27,6 +28,7 @@ type processMetrics struct {
 	failed              prometheus.Counter
 	storeErrors         *prometheus.CounterVec
 	throttled           *prometheus.CounterVec
+	wrongTokens         *prometheus.CounterVec
 
 	counted []prometheus.Collector // all of the above
 }
@@ -77,6 +79,10 @@ func newProcessMetrics() *processMetrics {
 	m.storeErrors = m.counters("store_errors_total", "Operations of the store that failed, by operation.", "operation")
 	for _, operation := range delivery.StoreOperations() {
 		m.storeErrors.WithLabelValues(operation)
+	}
+	m.wrongTokens = m.counters("wrong_tokens_total", "Calls with a token that is none of the handler's: 401 as usual, and 429 while many come from their address.", "code")
+	for _, code := range []int{http.StatusUnauthorized, http.StatusTooManyRequests} {
+		m.wrongTokens.WithLabelValues(strconv.Itoa(code))
 	}
 	return m
 }
@@ -142,6 +148,11 @@ func (m *processMetrics) eventsRefused(n, code int) {
 
 // callThrottled counts a call that was answered with 429.
 func (m *processMetrics) callThrottled(limit string) { m.throttled.WithLabelValues(limit).Inc() }
+
+// wrongToken counts a call with a wrong token.
+func (m *processMetrics) wrongToken(code int) {
+	m.wrongTokens.WithLabelValues(strconv.Itoa(code)).Inc()
+}
 
 // Gauges are read when somebody asks: the engines know them.
 var (
