@@ -85,7 +85,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 	if c.events > 0 && a.EventsRefused != nil {
 		a.EventsRefused(c.events, p.Status)
 	}
-	if p.limit != "" {
+	if p.limit != noLimit {
 		a.throttled(c.Tenant, p.limit)
 	}
 	if c.unread {
@@ -115,6 +115,7 @@ type call struct {
 	scratch *scratch // what emitEvents works with, nil for other operations
 	room    int64    // bytes of the intake that its body has
 	unread  bool     // there may be a body that was not read
+	limit   limit    // of the engine, that calls of this kind have
 	// events is how many events the call emits: 1 until they are read, and 0 if it
 	// is for another operation.
 	events int
@@ -144,7 +145,7 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 	if !c.Role.may(op) {
 		return response{}, c.refuse(w, op)
 	}
-	c.ids = ids
+	c.ids, c.limit = ids, op.limit
 	var buffer []byte
 	if op.body == eventsBody {
 		c.scratch = takeScratch()

@@ -77,7 +77,7 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 	case errors.Is(err, delivery.ErrTooManyEventTypes):
 		return &problem{Status: http.StatusUnprocessableEntity, Detail: "With this call, the log of this tenant would have more than " + strconv.Itoa(delivery.MaxEventTypes) + " event types, the most that are allowed: use types that it has. One that is no longer used makes room when the log has forgotten it."}
 	case errors.Is(err, delivery.ErrBusy):
-		return &problem{Status: http.StatusTooManyRequests, Detail: "Too many calls of this kind are in progress. Try again in a moment.", retryAfter: busyRetry, limit: limitBusy}
+		return &problem{Status: http.StatusTooManyRequests, Detail: "Too many calls of this kind are in progress. Try again in a moment.", retryAfter: busyRetry, limit: c.limit}
 	case errors.Is(err, delivery.ErrFull):
 		a.Log.Debug("call refused", zap.Error(err))
 		return unavailable("The store is full.")

@@ -23,7 +23,7 @@ func TestReadAll(t *testing.T) {
 				if name == "at once" {
 					buffer = bytes.Clone(left)
 				}
-				got, err := readAll(r, buffer, length, noLimit)
+				got, err := readAll(r, buffer, length, anySize)
 				if err != nil || !bytes.Equal(got, body) {
 					t.Errorf("%d bytes, %d announced, %s: got %d bytes, %v", size, length, name, len(got), err)
 				}
@@ -38,7 +38,7 @@ func TestReadAllBelievesLittle(t *testing.T) {
 	errCut := errors.New("cut off")
 	for _, arrived := range []int{0, 1, 5_000, 50_000} {
 		r := io.MultiReader(bytes.NewReader(make([]byte, arrived)), iotest.ErrReader(errCut))
-		got, err := readAll(r, nil, MaxArraySize, noLimit)
+		got, err := readAll(r, nil, MaxArraySize, anySize)
 		if len(got) != arrived || !errors.Is(err, errCut) {
 			t.Errorf("of %d bytes, %d are read: %v", arrived, len(got), err)
 		}
@@ -47,12 +47,12 @@ func TestReadAllBelievesLittle(t *testing.T) {
 		}
 	}
 	for _, size := range []int{1_000, 45_000} {
-		got, err := readAll(bytes.NewReader(make([]byte, size)), nil, int64(size), noLimit)
+		got, err := readAll(bytes.NewReader(make([]byte, size)), nil, int64(size), anySize)
 		if err != nil || cap(got) != size+1 {
 			t.Errorf("for %d bytes there is room for %d: %v", size, cap(got), err)
 		}
 	}
 }
 
-// noLimit lets any body grow.
-func noLimit(int64) error { return nil }
+// anySize lets any body grow.
+func anySize(int64) error { return nil }

@@ -14,6 +14,7 @@ type operation struct {
 	anyTenant bool     // it is about no tenant
 	query     []string // the parameters that it knows
 	body      bodyKind
+	limit     limit // of the engine, which refuses what is too much at a time
 	serve     func(context.Context, *call) (response, error)
 }
 
@@ -32,7 +33,7 @@ func (r *route) ofAPI() bool { return strings.HasPrefix(r.path, "api/") }
 // http.ServeMux would answer in plain text and redirect out of the mount.
 var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/events", operations: []operation{
-		{method: http.MethodPost, who: Emitter, body: eventsBody, serve: emitEvents},
+		{method: http.MethodPost, who: Emitter, body: eventsBody, limit: limitEmits, serve: emitEvents},
 	}},
 	{path: "api/events/*", operations: []operation{
 		{method: http.MethodGet, who: Admin, serve: getEvent},
@@ -50,19 +51,19 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 		{method: http.MethodDelete, who: Admin, serve: deleteWebhook},
 	}},
 	{path: "api/webhooks/*/test", operations: []operation{
-		{method: http.MethodPost, who: Admin, body: optionalBody, serve: testWebhook},
+		{method: http.MethodPost, who: Admin, body: optionalBody, limit: limitSends, serve: testWebhook},
 	}},
 	{path: "api/requests", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: requestParameters, serve: listRequests},
 	}},
 	{path: "api/requests/stream", operations: []operation{ // before the next one, which it matches
-		{method: http.MethodGet, who: Admin, query: streamParameters, serve: followRequests},
+		{method: http.MethodGet, who: Admin, query: streamParameters, limit: limitStreams, serve: followRequests},
 	}},
 	{path: "api/requests/*", operations: []operation{
 		{method: http.MethodGet, who: Admin, serve: getRequest},
 	}},
 	{path: "api/requests/*/rerun", operations: []operation{
-		{method: http.MethodPost, who: Admin, body: emptyBody, serve: rerunRequest},
+		{method: http.MethodPost, who: Admin, body: emptyBody, limit: limitSends, serve: rerunRequest},
 	}},
 	{path: "api/stats", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: []string{"period"}, serve: getStats},

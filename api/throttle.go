@@ -7,21 +7,27 @@ import (
 	"go.uber.org/zap"
 )
 
-// limit is what a call was refused for with 429. It is the label of a metric.
-type limit string
+// limit is what calls are refused for with 429.
+type limit int
 
 const (
-	limitBodies limit = "bodies" // of the room for bodies that are read
-	limitBusy   limit = "busy"   // of what the engine does at a time
+	noLimit      limit = iota
+	limitBodies        // room for bodies
+	limitEmits         // emits in progress
+	limitStreams       // streams
+	limitSends         // re-runs and tests in flight
 )
 
+// limitNames are the labels of a metric, by the limit.
+var limitNames = [...]string{limitBodies: "bodies", limitEmits: "emits", limitStreams: "streams", limitSends: "sends"}
+
 // Limits lists what calls can be refused for with 429, as Backend.Throttled is told.
-func Limits() []string { return []string{string(limitBodies), string(limitBusy)} }
+func Limits() []string { return limitNames[limitBodies:] }
 
 // throttleLog says once a minute at most for each limit that calls were refused.
 type throttleLog struct {
 	mu   sync.Mutex
-	last map[limit]time.Time
+	last [len(limitNames)]time.Time
 }
 
 func (l *throttleLog) due(at limit) bool {
@@ -31,19 +37,17 @@ func (l *throttleLog) due(at limit) bool {
 	if now.Sub(l.last[at]) < time.Minute {
 		return false
 	}
-	if l.last == nil {
-		l.last = make(map[limit]time.Time)
-	}
 	l.last[at] = now
 	return true
 }
 
 // throttled tells those who look after Caddy that a call was refused at a limit.
 func (a *API) throttled(tenant string, at limit) {
+	name := limitNames[at]
 	if a.Throttled != nil {
-		a.Throttled(string(at))
+		a.Throttled(name)
 	}
 	if a.throttling.due(at) {
-		a.Log.Warn("calls are refused: a tenant has as much in progress as it may", zap.String("limit", string(at)), zap.String("tenant", tenant))
+		a.Log.Warn("calls are refused: a tenant has as much in progress as it may", zap.String("limit", name), zap.String("tenant", tenant))
 	}
 }

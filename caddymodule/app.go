@@ -59,7 +59,8 @@ type App struct {
 
 	// How many requests this process has in flight at most; 2 to 65536. A higher
 	// number delivers faster to many endpoints, and takes more memory and sockets.
-	// Up to 64 re-runs and tests are extra. Default: 512.
+	// Re-runs and tests are extra: up to 64, and a first one for each of 64 more
+	// tenants. Default: 512.
 	Concurrency int `json:"concurrency,omitempty"`
 
 	// How many of these requests can go to one webhook. Default: 32, or

@@ -18,8 +18,9 @@ const (
 	// MaxDeliveries is how many deliveries one emit may make.
 	MaxDeliveries = 10_000
 
-	// maxIntake bounds the memory of emits in progress: each takes its data and
-	// emitWeight. Those of one partition take half of it at most, if there are others.
+	// maxIntake bounds the memory of a tenant's emits in progress: each takes its data and
+	// emitWeight. Those of all tenants take twice as much at most, and those of one
+	// partition, if there are others, half as much.
 	maxIntake  = 256 << 20
 	emitWeight = 64 << 10
 	// A batch has at most so many events and bytes of payload: a script blocks Redis
@@ -65,7 +66,11 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err // nothing gathers behind what is being tried
 	}
 	weight := weigh(events)
+	if !p.emits.acquire(tenant, weight) {
+		return nil, ErrBusy
+	}
 	if !e.intake.acquire(p.key, weight) {
+		p.emits.release(tenant, weight)
 		return nil, ErrBusy
 	}
 	if err := e.noteTypes(ctx, p, tenant, events); err != nil {
@@ -349,6 +354,8 @@ func (e *Engine) reject(batch []*emission, err error) {
 
 // finish answers the emitter.
 func (e *Engine) finish(m *emission) {
-	e.intake.release(e.at(m.call.Tenant).key, m.weight)
+	p := e.at(m.call.Tenant)
+	e.intake.release(p.key, m.weight)
+	p.emits.release(m.call.Tenant, m.weight)
 	close(m.done)
 }

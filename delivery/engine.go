@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,7 +38,7 @@ type Engine struct {
 	newSender  func(*sender.Config) Sender
 	dispatcher *dispatcher
 	intake     *quota        // emits in progress, by partition and their weight
-	followers  *quota        // who follows a log
+	followers  *shares       // who follows a log
 	swept      chan struct{} // of capacity 1: see sweepSoon
 
 	partitions atomic.Pointer[[]*partition] // nil until the store is open for the first time
@@ -87,7 +86,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		store:     store,
 		observer:  nobody{},
 		newSender: func(c *sender.Config) Sender { return sender.New(c) },
-		followers: newQuota(math.MaxInt, maxFollowers),
+		followers: newShares(maxFollowers, maxTenantFollowers, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		tried:     make(chan struct{}),
 

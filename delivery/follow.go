@@ -2,8 +2,11 @@ package delivery
 
 import "context"
 
-// maxFollowers is how many followers the log of one tenant may have in one process.
-const maxFollowers = 64
+// How many followers there may be in one process.
+const (
+	maxFollowers       = 1024 // in all, and as many first ones of a tenant
+	maxTenantFollowers = 64   // of the log of one tenant
+)
 
 // Follower reads the requests of a tenant in the order in which they are written to the
 // log, including those that other processes on the same store write. One goroutine at a
@@ -29,7 +32,7 @@ type Written struct {
 }
 
 // Follow follows a tenant's log after a position, or from now on if that is empty;
-// ErrBusy if the log has too many followers in this process. The caller must close the
+// ErrBusy if there are too many followers in this process. The caller must close the
 // follower before the engine is closed.
 func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, error) {
 	if err := e.ready(ctx); err != nil {

@@ -23,7 +23,8 @@ type partition struct {
 	completeAgain backoff.Backoff
 	wrote         time.Time // when outcomes were last written
 	releases      groupcommit.Group[Lease]
-	sendsNow      *quota     // re-runs and tests in flight
+	emits         *shares    // emits in progress, by their weight
+	sendsNow      *shares    // re-runs and tests in flight
 	changing      sync.Mutex // one change of a webhook at a time, here
 	watch         *watch
 }
@@ -34,10 +35,11 @@ func (e *Engine) setPartitions() {
 		return
 	}
 	n := e.store.Partitions()
-	e.intake = newQuota(maxIntake, maxIntake/min(n, 2))
+	share := maxIntake / min(n, 2)
+	e.intake = newQuota(2*maxIntake, 2*share)
 	all := make([]*partition, n)
 	for i := range all {
-		p := &partition{number: i, key: strconv.Itoa(i), sendsNow: newQuota(maxSendNow, maxTenantSendNow), watch: &watch{partition: i, of: n, log: e.log}}
+		p := &partition{number: i, key: strconv.Itoa(i), sendsNow: newShares(maxSendNow, maxTenantSendNow, maxSendNow), emits: newShares(2*share-share/4, share, share/4), watch: &watch{partition: i, of: n, log: e.log}}
 		p.webhooks.load, p.webhooks.most = e.store.Webhooks, max(minRemembered, maxRemembered/n)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }
 		p.outcomes.Limit, p.outcomes.Commit = limitOutcomes, func(batch []*finished) { e.complete(p, batch) }

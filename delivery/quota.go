@@ -2,8 +2,7 @@ package delivery
 
 import "sync"
 
-// quota bounds what is in progress at the same time, in all and for each key: a tenant, or
-// a partition.
+// quota bounds what is in progress at the same time, in all and for each partition.
 type quota struct {
 	total  int
 	perKey int

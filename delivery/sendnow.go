@@ -7,7 +7,7 @@ import (
 
 // How many re-runs and tests may be in flight beside the schedule.
 const (
-	maxSendNow       = 64 // of the tenants of one partition
+	maxSendNow       = 64 // of the tenants of one partition, and as many first ones of a tenant
 	maxTenantSendNow = 16 // of one tenant
 )
 
