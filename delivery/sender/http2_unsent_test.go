@@ -66,8 +66,9 @@ func TestUnsentRequestIsSentAgain(t *testing.T) {
 	var requests atomic.Int32
 	first := make(chan stream, 1)
 	url, connections := frames(t, ca, func(s stream) {
+		n := requests.Add(1)
 		s.answer204()
-		if requests.Add(1) == 1 {
+		if n == 1 {
 			first <- s
 		}
 	})
