@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -156,7 +157,8 @@ const (
 	maxCertNameBytes = 100 // of one
 )
 
-// certificateNames lists what a certificate is for, the first few.
+// certificateNames lists what a certificate is for, the first few. Addresses that are not
+// public are none of a stranger's business.
 func certificateNames(cert *x509.Certificate) string {
 	var names []string
 	for _, name := range cert.DNSNames {
@@ -171,7 +173,9 @@ func certificateNames(cert *x509.Certificate) string {
 		if len(names) == maxCertNames {
 			break
 		}
-		names = append(names, ip.String())
+		if addr, ok := netip.AddrFromSlice(ip); ok && isPublic(addr.Unmap()) {
+			names = append(names, addr.Unmap().String())
+		}
 	}
 	all := len(cert.DNSNames) + len(cert.IPAddresses)
 	switch {

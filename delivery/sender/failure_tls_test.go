@@ -34,11 +34,15 @@ func namesOfCertificates(ca *authority) []tlsFailure {
 		},
 		{
 			"several other names", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example"} }),
-			"the TLS certificate is for a.example, b.example, 127.0.0.1, not localhost: change the webhook's URL, or the certificate",
+			"the TLS certificate is for a.example, b.example and others, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"many other names", ca.issue(func(c *x509.Certificate) { c.DNSNames = []string{"a.example", "b.example", "c.example", "d.example"} }),
 			"the TLS certificate is for a.example, b.example, c.example and others, not localhost: change the webhook's URL, or the certificate",
+		},
+		{
+			"other addresses", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, []net.IP{{10, 1, 2, 3}, {8, 8, 8, 8}} }),
+			"the TLS certificate is for 8.8.8.8 and others, not localhost: change the webhook's URL, or the certificate",
 		},
 		{
 			"no name", ca.issue(func(c *x509.Certificate) { c.DNSNames, c.IPAddresses = nil, nil }),
