@@ -18,7 +18,7 @@ import (
 type access struct {
 	tokens    []grant     // by role, the greatest last
 	adminUser requestText // one placeholder
-	open      bool        // everyone is an admin
+	open      bool        // everyone on this machine is an admin
 	brake     *brake
 	log       *zap.Logger
 }
@@ -54,9 +54,15 @@ func (h *Handler) newAccess(repl *caddy.Replacer) (access, error) {
 // caller says who sent the request, which is about a tenant.
 func (a *access) caller(r *http.Request, tenant string) api.Caller {
 	by := api.Caller{Tenant: tenant}
-	if a.open || a.isAdminUser(r) {
+	if a.isAdminUser(r) {
 		by.Role = api.Admin
 		return by
+	}
+	if a.open {
+		if by.Refusal = notLocal(r); by.Refusal == nil {
+			by.Role = api.Admin
+			return by
+		}
 	}
 	token, isPassword := credentials(r)
 	if token == "" {
@@ -64,9 +70,14 @@ func (a *access) caller(r *http.Request, tenant string) api.Caller {
 	}
 	hash := tokenHash(sha256.Sum256([]byte(token)))
 	g, ok := find(a.tokens, hash)
+	if !ok {
+		if refusal := a.wrongToken(r, hash); refusal != nil {
+			by.Refusal = refusal
+		}
+		return by
+	}
+	by.Refusal = nil
 	switch {
-	case !ok:
-		by.Refusal = a.wrongToken(r, hash)
 	case isPassword && g.role == api.Emitter:
 	case g.tenant == "":
 		by.Role = g.role

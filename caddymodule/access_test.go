@@ -48,6 +48,7 @@ func TestRole(t *testing.T) {
 		{"nothing configured, empty password", Handler{}, basic("", ""), "", api.Nobody},
 		{"nothing configured but a user", Handler{}, "", "bob", api.Admin},
 		{"no auth", Handler{InsecureNoAuth: true}, "", "", api.Admin},
+		{"no auth and a wrong token", Handler{InsecureNoAuth: true, AdminTokens: plain("x")}, "Bearer y", "", api.Admin},
 		{"unknown placeholder", Handler{AdminUser: "{http.auth.user.nothing}"}, "", "bob", api.Nobody},
 		{"header", Handler{AdminUser: "{http.request.header.Remote-User}"}, "", "", api.Nobody},
 		{"token in both lists", Handler{EmitTokens: plain("x"), AdminTokens: plain("x")}, "Bearer x", "", api.Admin},
@@ -72,6 +73,7 @@ func newCall(t *testing.T, authorization, user string) *http.Request {
 		repl.Set("http.auth.user.id", user)
 	}
 	r := httptest.NewRequestWithContext(context.WithValue(t.Context(), caddy.ReplacerCtxKey, repl), http.MethodGet, "/", nil)
+	r.RemoteAddr, r.Host = "127.0.0.1:1234", "localhost"
 	if authorization != "" {
 		r.Header.Set("Authorization", authorization)
 	}

@@ -51,8 +51,10 @@ type Handler struct {
 	// for each request. Default: `default`.
 	Tenant string `json:"tenant,omitempty"`
 
-	// Whether everyone is an admin. Use it only to try things out on your own
-	// machine. Default: false.
+	// Whether everyone on this machine is an admin: whoever connects from a loopback
+	// address, not by a proxy that says so, and calls localhost, a loopback address or a
+	// host that a site of the same server names. Use it only to try things out.
+	// Default: false.
 	InsecureNoAuth bool `json:"insecure_no_auth,omitempty"`
 
 	app    *App
@@ -89,7 +91,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	h.access.log = ctx.Logger()
 	h.warn(ctx.Logger())
 	if h.InsecureNoAuth {
-		ctx.Logger().Warn("insecure_no_auth is set: everyone who reaches this handler is an admin")
+		ctx.Logger().Warn("insecure_no_auth is set: everyone on this machine who reaches this handler is an admin")
 	}
 	module, err := ctx.App("webhooks")
 	if err != nil {
