@@ -55,6 +55,18 @@ func (d *divided) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webh
 	return d.of(tenant).Webhooks(ctx, tenant)
 }
 
+func (d *divided) WebhookPage(ctx context.Context, tenant, after string) (delivery.WebhookPage, error) {
+	return d.of(tenant).WebhookPage(ctx, tenant, after)
+}
+
+func (d *divided) WebhookChanges(ctx context.Context, tenant string, since int64) (delivery.WebhookChanges, error) {
+	return d.of(tenant).WebhookChanges(ctx, tenant, since)
+}
+
+func (d *divided) WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) ([]*delivery.Webhook, int64, error) {
+	return d.of(tenant).WebhooksOf(ctx, tenant, ids)
+}
+
 func (d *divided) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
 	return d.of(ref.Tenant).Webhook(ctx, ref)
 }

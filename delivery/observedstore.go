@@ -32,6 +32,9 @@ const (
 	opRequestCounts   = "request_counts"
 	opWebhookRequests = "webhook_requests"
 	opWebhookPending  = "webhook_pending"
+	opWebhookPage     = "webhook_page"
+	opWebhookChanges  = "webhook_changes"
+	opWebhooksOf      = "webhooks_of"
 
 	opSweep = "sweep"
 )
@@ -41,7 +44,7 @@ func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opSweep,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
 	}
 }
 
@@ -119,6 +122,24 @@ func (s *observedStore) Release(ctx context.Context, leases []Lease) error {
 func (s *observedStore) Webhooks(ctx context.Context, tenant string) ([]*Webhook, int64, error) {
 	webhooks, version, err := s.Store.Webhooks(ctx, tenant)
 	s.note(ctx, opWebhooks, err)
+	return webhooks, version, err
+}
+
+func (s *observedStore) WebhookPage(ctx context.Context, tenant, after string) (WebhookPage, error) {
+	page, err := s.Store.WebhookPage(ctx, tenant, after)
+	s.note(ctx, opWebhookPage, err)
+	return page, err
+}
+
+func (s *observedStore) WebhookChanges(ctx context.Context, tenant string, since int64) (WebhookChanges, error) {
+	changes, err := s.Store.WebhookChanges(ctx, tenant, since)
+	s.note(ctx, opWebhookChanges, err)
+	return changes, err
+}
+
+func (s *observedStore) WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) ([]*Webhook, int64, error) {
+	webhooks, version, err := s.Store.WebhooksOf(ctx, tenant, ids)
+	s.note(ctx, opWebhooksOf, err)
 	return webhooks, version, err
 }
 

@@ -190,6 +190,9 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.RequestCounts(ctx, tenant, time.Time{})
 		_, _ = s.WebhookRequests(ctx, tenant, nil, time.Time{})
 		_, _ = s.WebhookPending(ctx, tenant, nil)
+		_, _ = s.WebhookPage(ctx, tenant, "")
+		_, _ = s.WebhookChanges(ctx, tenant, 0)
+		_, _, _ = s.WebhooksOf(ctx, tenant, nil)
 		_, _ = s.Sweep(ctx, time.Hour)
 	}
 	all(t.Context())

@@ -95,6 +95,15 @@ type Store interface {
 	// Webhooks reads all of a tenant's webhooks, oldest first, and the version
 	// of that set, which each change raises.
 	Webhooks(ctx context.Context, tenant string) (webhooks []*Webhook, version int64, err error)
+	// WebhookPage reads some of a tenant's webhooks, in an order of the store's own: the
+	// first ones if after is empty, else those behind an earlier page, whose Next it is. A
+	// webhook that exists all the while is in one of the pages, or in more.
+	WebhookPage(ctx context.Context, tenant, after string) (WebhookPage, error)
+	// WebhookChanges reads which of a tenant's webhooks have changed since a version.
+	WebhookChanges(ctx context.Context, tenant string, since int64) (WebhookChanges, error)
+	// WebhooksOf reads those of some webhooks that exist, in the order of the ids, and the
+	// version of their tenant's set. It is asked for MaxWebhookPage of them at most.
+	WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) (webhooks []*Webhook, version int64, err error)
 	// Webhook reads one webhook and the version of its tenant's set.
 	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
 	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has
@@ -143,6 +152,35 @@ type Store interface {
 	// retention and what belonged to deleted webhooks. More is true when there
 	// is another step to do.
 	Sweep(ctx context.Context, retention time.Duration) (more bool, err error)
+}
+
+// MaxWebhookPage is how many webhooks are read in one step. They may be large, and nobody else
+// is served meanwhile.
+const MaxWebhookPage = 50
+
+// WebhookPage is some of a tenant's webhooks.
+type WebhookPage struct {
+	Webhooks []*Webhook
+	// Version of the tenant's set when the page was read. Pages of one version together are
+	// the set of that version. Of different versions, they lack what WebhookChanges has since
+	// the first one.
+	Version int64
+	// Next is where the next page begins, empty if this is the last one.
+	Next string
+}
+
+// WebhookChanges is how a tenant's webhooks differ from those of an earlier version.
+type WebhookChanges struct {
+	// Known is false if the store cannot tell, because too much has changed since, or because
+	// it never had the earlier version, or has lost it: then only Version has a meaning, and
+	// all webhooks must be read again.
+	Known bool
+	// Version of the set now. If it is the earlier one, nothing has changed.
+	Version int64
+	// Webhooks were created or changed since, and are as they are now. Some may be as before.
+	Webhooks []*Webhook
+	// Deleted do not exist now.
+	Deleted []uuid.UUID
 }
 
 // AcceptBatch is what one Accept stores.

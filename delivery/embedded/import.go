@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
@@ -37,7 +39,7 @@ type importing struct {
 func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 	state := i.store.state
 	b := i.txn.rising(webhooksBucket)
-	more := make(map[*tenant]int)
+	more := make(map[*tenant][]uuid.UUID)
 	for n := range all {
 		w := clone(&all[n].Webhook)
 		if state.webhook(w.Ref()) != nil {
@@ -47,7 +49,7 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		if err != nil {
 			return err
 		}
-		if more[t]++; len(t.webhooks)+more[t] > delivery.MaxWebhooks {
+		if more[t] = append(more[t], w.ID); len(t.webhooks)+len(more[t]) > delivery.MaxWebhooks {
 			return delivery.ErrTooManyWebhooks
 		}
 		number, err := b.nextNumber()
@@ -67,10 +69,14 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		i.txn.committed = append(i.txn.committed, func() { state.addWebhook(t, uint32(number), w).slow = slow })
 		i.added++
 	}
-	for t, n := range more {
+	for t, ids := range more {
 		next := *t
-		next.version += int64(n)
-		i.txn.committed = append(i.txn.committed, func() { t.version = next.version })
+		next.version += int64(len(ids))
+		i.txn.committed = append(i.txn.committed, func() {
+			for _, id := range ids {
+				t.raise(id)
+			}
+		})
 		if err := i.txn.journaled(tenantsBucket).put([]byte(t.name), encodeTenant(&next)); err != nil {
 			return err
 		}

@@ -33,6 +33,11 @@ type tenant struct {
 	version  int64 // of its webhooks
 	lost     bool  // its record must be written anew
 	webhooks map[uuid.UUID]*webhook
+	// inOrder are the webhooks in the order of their numbers.
+	inOrder []*webhook
+	// changes are the webhooks that the last versions changed, the newest last. There are none
+	// of before the store was opened.
+	changes []uuid.UUID
 }
 
 // webhook is a webhook that exists. Its record is replaced, never changed, so that reading
@@ -78,6 +83,7 @@ func (s *state) webhook(ref delivery.WebhookRef) *webhook {
 func (s *state) addWebhook(t *tenant, number uint32, record *delivery.Webhook) *webhook {
 	w := &webhook{number: number, tenant: t, record: record, place: noPlace}
 	t.webhooks[record.ID] = w
+	t.inOrder = append(t.inOrder, w) // numbers only rise
 	s.byNumber[number] = w
 	return w
 }
@@ -87,6 +93,9 @@ func (s *state) removeWebhook(w *webhook) {
 	s.queueOf(w).set(w, false)
 	s.pending -= w.schedule.Len()
 	delete(w.tenant.webhooks, w.record.ID)
+	if i := w.tenant.after(w.number - 1); i < len(w.tenant.inOrder) && w.tenant.inOrder[i] == w {
+		w.tenant.inOrder = slices.Delete(w.tenant.inOrder, i, i+1)
+	}
 	delete(s.byNumber, w.number)
 	s.gone[w.number] = nil
 	for event := range w.schedule.places {

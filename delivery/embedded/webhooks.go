@@ -3,6 +3,8 @@ package embedded
 import (
 	"context"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -78,7 +80,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 		if err := b.put(number4(uint32(number)), encodeWebhook(of, w, s.encryption.Keys())); err != nil {
 			return err
 		}
-		return s.changed(t, of)
+		return s.changed(t, of, w.ID)
 	})
 }
 
@@ -102,7 +104,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed, s.encryption.Keys())); err != nil {
 			return err
 		}
-		return s.changed(t, w.tenant)
+		return s.changed(t, w.tenant, changed.ID)
 	})
 }
 
@@ -126,13 +128,13 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 		if err := t.journaled(goneBucket).put(key, number4(w.tenant.number)); err != nil {
 			return err
 		}
-		return s.changed(t, w.tenant)
+		return s.changed(t, w.tenant, ref.ID)
 	})
 }
 
-// changed raises the version of a tenant's webhooks.
-func (s *Store) changed(t *txn, of *tenant) error {
-	t.committed = append(t.committed, func() { of.version++ })
+// changed raises the version of a tenant's webhooks, one of which has changed.
+func (s *Store) changed(t *txn, of *tenant, id uuid.UUID) error {
+	t.committed = append(t.committed, func() { of.raise(id) })
 	next := *of
 	next.version++
 	return t.journaled(tenantsBucket).put([]byte(of.name), encodeTenant(&next))

@@ -27,8 +27,9 @@ type Store struct {
 
 	mu       sync.Mutex // guards what follows
 	webhooks map[delivery.WebhookRef]*webhook
-	versions map[string]int64 // of each tenant's webhooks
-	turn     int64            // counts the turns that webhooks have had
+	versions map[string]int64       // of each tenant's webhooks
+	changes  map[string][]uuid.UUID // the webhooks that the last versions changed, newest last
+	turn     int64                  // counts the turns that webhooks have had
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
@@ -76,6 +77,7 @@ func New() *Store {
 		began:    time.Now(),
 		webhooks: make(map[delivery.WebhookRef]*webhook),
 		versions: make(map[string]int64),
+		changes:  make(map[string][]uuid.UUID),
 		events:   make(map[eventKey]*event),
 		requests: make(map[uuid.UUID]*delivery.Request),
 		counts:   make(map[counted]int64),

@@ -51,7 +51,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 		return delivery.ErrTooManyWebhooks
 	}
 	s.webhooks[w.Ref()] = &webhook{Webhook: *w, pending: make(map[*event]*scheduled)}
-	s.versions[w.Tenant]++
+	s.changed(w.Ref())
 	return nil
 }
 
@@ -68,7 +68,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 		return delivery.ErrConflict
 	}
 	w.Webhook = *changed
-	s.versions[changed.Tenant]++
+	s.changed(changed.Ref())
 	return nil
 }
 
@@ -81,7 +81,7 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 		return delivery.ErrNotFound
 	}
 	delete(s.webhooks, ref)
-	s.versions[ref.Tenant]++
+	s.changed(ref)
 	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool {
 		return r.Tenant == ref.Tenant && r.WebhookID == ref.ID
 	})

@@ -27,8 +27,11 @@ import (
 //	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
 //	                           a webhook without a state does not exist
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
-//	                           each change of the tenant's webhooks raises; the first
-//	                           is the time in microseconds
+//	                           each change of the tenant's webhooks raises, to the time
+//	                           in microseconds if that is higher
+//	changes:<tenant>   zset    "<version>:<webhook id as text>" → version: which webhook
+//	                           changed to which version of the tenant's webhooks. The
+//	                           last 64, without a gap; the oldest may lack the id
 //	events:<span>      hash    "<tenant>:<event id>" → when it expires (6), an hour after
 //	                           the retention; received time (13 digits), nonce of the
 //	                           call (16), place in the call (2), number of deliveries

@@ -89,7 +89,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 	return map[string]string{
 		"due:slow": "zset", "paused": "zset", "state": "hash",
 		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
-		"webhooks:" + testTenant: "hash", "events:": "hash", "event:" + testTenant + ":": "string",
+		"webhooks:" + testTenant: "hash", "changes:" + testTenant: "zset", "events:": "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
@@ -148,7 +148,7 @@ func TestNothingStays(t *testing.T) {
 	for _, key := range keys {
 		_, rest, _ := strings.Cut(key, "}:")
 		switch kind, _, _ := strings.Cut(rest, ":"); kind {
-		case "", "state", "webhooks", "types", "ended", "swept", "clock":
+		case "", "state", "webhooks", "changes", "types", "ended", "swept", "clock":
 		default:
 			t.Errorf("the key %q is left", key)
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/google/uuid"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
@@ -48,15 +50,21 @@ func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, o
 		if set, err = s.readSet(ctx, p, tenant, only); err != nil || set.agrees() {
 			return set, err
 		}
-		s.setAside(ctx, p.base, set.bad...)
-		if set.restore == nil {
-			continue
-		}
-		if _, err := s.run(ctx, restoreScript, p.base, append([]any{tenant}, set.restore...)...); err != nil {
+		if err := s.putRight(ctx, p, tenant, &set); err != nil {
 			return webhookSet{}, err
 		}
 	}
 	return set, nil
+}
+
+// putRight sets aside what cannot be read, and restores the states of webhooks.
+func (s *Store) putRight(ctx context.Context, p *partition, tenant string, set *webhookSet) error {
+	s.setAside(ctx, p.base, set.bad...)
+	if set.restore == nil {
+		return nil
+	}
+	_, err := s.run(ctx, restoreScript, p.base, append([]any{tenant}, set.restore...)...)
+	return err
 }
 
 // readSet reads webhooks and their states. No script does: with 10,000 webhooks it would block
@@ -108,10 +116,7 @@ func (s *Store) readStates(ctx context.Context, p *partition, set *webhookSet) e
 			if values := states.Val(); i < len(values) {
 				state, _ = values[i].(string)
 			}
-			if want := webhookState(w); state != want && state != want+slowMark {
-				id := w.ID.String()
-				set.restore = append(set.restore, id, set.records[id], want)
-			}
+			set.compare(w, state)
 		}
 	}
 	return nil
@@ -125,6 +130,15 @@ type webhookSet struct {
 	bad      []unreadable
 	restore  []any // arguments of restore.lua; nil if there is nothing to restore
 	missing  error // a secret is encrypted with a key that is not there
+	absent   []uuid.UUID
+}
+
+// compare compares the state of a webhook with its record.
+func (set *webhookSet) compare(w *delivery.Webhook, state string) {
+	if want := webhookState(w); state != want && state != want+slowMark {
+		id := w.ID.String()
+		set.restore = append(set.restore, id, set.records[id], want)
+	}
 }
 
 func (set *webhookSet) agrees() bool { return len(set.bad) == 0 && set.restore == nil }

@@ -37,6 +37,8 @@ func filled(t *testing.T, seed int, store delivery.Store) *randomRun {
 		fixture: &fixture{T: t, store: store},
 		rand:    rand.New(rand.NewPCG(uint64(seed), 1)),
 		model:   newModel(),
+
+		remembered: make(map[string]*subscriptions),
 	}
 	for n := 0; n < copyStepsBefore || r.model.pending() == 0 || len(r.model.rows) == 0; n++ {
 		r.step()
@@ -54,6 +56,7 @@ func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	for n := range modelTenants {
 		tenant := string(rune('a' + n))
 		r.model.versions[tenant] = r.version(tenant)
+		delete(r.remembered, tenant)
 	}
 	for i := range r.calls {
 		r.calls[i].Version = -1 // the versions of the other store mean nothing here

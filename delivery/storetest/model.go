@@ -226,7 +226,6 @@ func (d *modelDelivery) end(status delivery.DeliveryStatus) {
 func (m *model) remove(ref delivery.WebhookRef) {
 	delete(m.webhooks, ref)
 	delete(m.slow, ref)
-	m.versions[ref.Tenant]++
 	for id, row := range m.rows {
 		if row.WebhookID == ref.ID {
 			delete(m.rows, id)

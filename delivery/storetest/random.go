@@ -33,6 +33,8 @@ func testModel(t *testing.T, open func(t *testing.T) delivery.Store) {
 				fixture: &fixture{T: t, store: open(t)},
 				rand:    rand.New(rand.NewPCG(uint64(seed), 0)),
 				model:   newModel(),
+
+				remembered: make(map[string]*subscriptions),
 			}
 			for range modelSteps {
 				r.step()
@@ -52,6 +54,8 @@ type randomRun struct {
 	events   []eventKey            // known
 	held     []delivery.Job        // leases given out, some of them lost meanwhile
 	outcomes []delivery.Outcome    // written before
+	// remembered are the webhooks of each tenant as a process knows them by their changes.
+	remembered map[string]*subscriptions
 }
 
 func (r *randomRun) step() {

@@ -87,11 +87,16 @@ func (r *randomRun) createOne() {
 	w.Enabled = r.chance(90)
 	r.must(r.store.CreateWebhook(r.Context(), w))
 	r.model.webhooks[w.Ref()] = w
-	if r.model.versions[w.Tenant] == 0 {
-		r.model.versions[w.Tenant] = r.version(w.Tenant) // any that is more than 0
-		return
+	r.raised(w.Tenant)
+}
+
+// raised notes the version of a tenant's webhooks after a change, which raises it.
+func (r *randomRun) raised(tenant string) {
+	version := r.version(tenant)
+	if before := r.model.versions[tenant]; version <= before {
+		r.Fatalf("the version went from %d to %d", before, version)
 	}
-	r.model.versions[w.Tenant]++
+	r.model.versions[tenant] = version
 }
 
 func (r *randomRun) updateOne() {
@@ -111,7 +116,7 @@ func (r *randomRun) updateOne() {
 	}
 	r.must(r.store.UpdateWebhook(r.Context(), &changed, version))
 	r.model.webhooks[w.Ref()] = &changed
-	r.model.versions[w.Tenant]++
+	r.raised(w.Tenant)
 }
 
 func (r *randomRun) deleteOne() {
@@ -121,6 +126,7 @@ func (r *randomRun) deleteOne() {
 	}
 	r.must(r.store.DeleteWebhook(r.Context(), w.Ref()))
 	r.model.remove(w.Ref())
+	r.raised(w.Tenant)
 }
 
 func (r *randomRun) compareWebhooks() {
@@ -138,6 +144,10 @@ func (r *randomRun) compareWebhooks() {
 		return slices.Compare(a.ID[:], b.ID[:])
 	})
 	r.wantWebhooks(tenant, want)
+	if s := r.remembered[tenant]; s == nil || !r.catchUp(tenant, s) {
+		r.remembered[tenant] = r.readAll(tenant)
+	}
+	r.wantRemembered(tenant, r.remembered[tenant])
 	if got := r.version(tenant); got != r.model.versions[tenant] || got == 0 && len(want) > 0 {
 		r.Fatalf("the version is %d, want %d", got, r.model.versions[tenant])
 	}

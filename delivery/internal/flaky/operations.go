@@ -80,6 +80,27 @@ func (s *Store) Webhooks(ctx context.Context, tenant string) (all []*delivery.We
 	return s.Store.Webhooks(ctx, tenant)
 }
 
+func (s *Store) WebhookPage(ctx context.Context, tenant, after string) (page delivery.WebhookPage, err error) {
+	if err = s.enter("WebhookPage"); err != nil {
+		return page, err
+	}
+	return s.Store.WebhookPage(ctx, tenant, after)
+}
+
+func (s *Store) WebhookChanges(ctx context.Context, tenant string, since int64) (changes delivery.WebhookChanges, err error) {
+	if err = s.enter("WebhookChanges"); err != nil {
+		return changes, err
+	}
+	return s.Store.WebhookChanges(ctx, tenant, since)
+}
+
+func (s *Store) WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) (all []*delivery.Webhook, version int64, err error) {
+	if err = s.enter("WebhooksOf"); err != nil {
+		return all, version, err
+	}
+	return s.Store.WebhooksOf(ctx, tenant, ids)
+}
+
 func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (w *delivery.Webhook, version int64, err error) {
 	if err = s.enter("Webhook"); err != nil {
 		return w, version, err

@@ -11,13 +11,14 @@ local kinds = {
   due = 'zset', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash', event = 'string', events = 'hash',
   deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset', types = 'hash', typesof = 'zset', logs = 'set',
   hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
-  stats = 'hash', aside = 'stream',
+  stats = 'hash', changes = 'zset', aside = 'stream',
 }
 local now = now_ms()
 
 local function pause(key, id)
-  local ref = string.sub(key, #webhooks_key('') + 1) .. ':' .. id
-  raise_version(key)
+  local tenant = string.sub(key, #webhooks_key('') + 1)
+  local ref = tenant .. ':' .. id
+  raise_version(tenant, id)
   if read_state(ref) or read('EXISTS', pending_key(ref)) == 1 then
     write('HSET', state_key(), ref, 'p')
     move(ref, 'p', read_clock(now).now)

@@ -15,6 +15,7 @@ local function due_key(slow) return base .. (slow and 'due:slow' or 'due') end
 local function pending_key(ref) return base .. 'pending:' .. ref end
 local function state_key() return base .. 'state' end
 local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
+local function changes_key(tenant) return base .. 'changes:' .. tenant end
 local function event_field(tenant, id) return tenant .. ':' .. id end
 local function event_key(tenant, id) return base .. 'event:' .. event_field(tenant, id) end
 local function events_key(span) return base .. 'events:' .. span end
@@ -41,6 +42,7 @@ local event_span_ms = 10000 -- as eventSpan in places.go
 local least_step = 5000 -- as in package clockstep
 local ended_entries = 1000 -- at least
 local aside_entries = 1000 -- at least
+local kept_changes = 64 -- of a tenant's webhooks
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local at_once_ms = 250 -- as in succeed.go
 local no_request = string.rep('\0', 16)
@@ -374,20 +376,50 @@ local function move(ref, state, now)
   end
 end
 
--- Raises the version of a tenant's webhooks. The first one is the time in microseconds: what
--- a process remembers from before a loss of all data must not be taken for current.
-local function raise_version(key)
+-- Raises the version of a tenant's webhooks, one of which changes: its id may be empty if it is
+-- not known. A version is the time in microseconds: what a process remembers from before a loss
+-- of data, all or the last, must not be taken for current.
+--
+-- The changes are those that led to the present version, without a gap. If the newest one did
+-- not, they begin anew: an earlier version has raised the version without them, or a script broke
+-- off.
+local function raise_version(tenant, id)
+  local key, changes = webhooks_key(tenant), changes_key(tenant)
   local version = read('HGET', key, 'version')
   if version and not string.find(version, '^%d+$') then
     set_field_aside(key, 'version', version, 'no version of webhooks')
     version = false
   end
-  if version then
-    write('HINCRBY', key, 'version', 1)
-  else
-    local t = redis.call('TIME')
-    write('HSET', key, 'version', string.format('%.0f', t[1] * 1000000 + t[2]))
+  local t = redis.call('TIME')
+  local raised = string.format('%.0f', math.max(t[1] * 1000000 + t[2], (version or 0) + 1))
+  if (read('ZRANGE', changes, -1, -1, 'WITHSCORES')[2] or false) ~= version then
+    write('UNLINK', changes)
+    if version then write('ZADD', changes, version, version) end
   end
+  -- First, so that no version is without its change.
+  write('ZADD', changes, raised, raised .. ':' .. id)
+  local old = read('ZRANGE', changes, 0, -kept_changes - 2)
+  if #old > 0 then write('ZREM', changes, unpack(old)) end
+  write('HSET', key, 'version', raised)
+end
+
+-- The version of a tenant's webhooks. A tenant that never had one has none: '0'. One that has
+-- webhooks has lost it: ''.
+local function webhooks_version(tenant)
+  local key = webhooks_key(tenant)
+  return read('HGET', key, 'version') or (read('EXISTS', key) == 0 and '0' or '')
+end
+
+-- Adds webhooks to results: id, record, state, the last two '' if there is none.
+local function add_webhooks(results, tenant, ids, records)
+  local refs = {}
+  for i, id in ipairs(ids) do refs[i] = tenant .. ':' .. id end
+  local states = read_states(refs)
+  for i, id in ipairs(ids) do
+    local n = #results
+    results[n + 1], results[n + 2], results[n + 3] = id, records[i] or '', states[i] or ''
+  end
+  return results
 end
 
 -- Adds counts to counters, which are numbered from 1. Each has two arguments from at on: a

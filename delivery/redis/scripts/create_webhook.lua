@@ -15,6 +15,6 @@ if count >= tonumber(ARGV[5]) then return reply({ now, 0 }) end
 -- If it was deleted here and is copied back, its new rows must not be removed.
 write('ZREM', gone_key(), ref)
 write('HSET', state_key(), ref, ARGV[4])
-raise_version(key)
+raise_version(tenant, id)
 write('HSET', key, id, ARGV[3]) -- from now on, it exists
 return reply({ now, 1 })

@@ -14,7 +14,7 @@ if not read_state(ref) and read('HEXISTS', key, id) == 0 then return reply({ now
 -- The score is the newest day that may still have rows. sweep.lua removes nothing of a
 -- webhook that exists.
 write('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)
-raise_version(key)
+raise_version(tenant, id)
 write('HDEL', key, id)
 write('HDEL', state_key(), ref)
 -- Now it is gone. claim.lua and sweep.lua remove what may be left.

@@ -21,5 +21,5 @@ for i = 2, #ARGV, 3 do
   end
 end
 local version = read('HGET', key, 'version')
-if read('EXISTS', key) == 1 and not (version and string.find(version, '^%d+$')) then raise_version(key) end
+if read('EXISTS', key) == 1 and not (version and string.find(version, '^%d+$')) then raise_version(tenant, '') end
 return reply({ now })

@@ -19,7 +19,7 @@ local at = read_clock(now).now
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
 reschedule(ref, state, at)
-raise_version(key)
+raise_version(tenant, id)
 write('HSET', state_key(), ref, state)
 write('HSET', key, id, ARGV[3])
 if place_key(old) ~= place_key(state) then show('ZREM', place_key(old), ref) end
