@@ -140,7 +140,7 @@ func (d *dispatcher) reserve(m *emission) {
 		ev := &call.Events[i]
 		for j := range ev.Targets {
 			t := &ev.Targets[j]
-			t.Lease = d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, len(ev.Payload))
+			t.Lease = m.record(i, j) != nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, len(ev.Payload))
 		}
 	}
 }

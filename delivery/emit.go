@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -31,26 +32,41 @@ const (
 	// An Accept whose outcome is unknown is repeated until acceptTime has passed.
 	acceptTime    = 5 * time.Second
 	acceptBackoff = 50 * time.Millisecond
-	// maxStale is how often targets are chosen again after webhooks have changed.
-	maxStale = 10
+	// maxStale is how often targets are chosen again after webhooks have changed, until
+	// acceptTime has passed: a tenant's emits must get through while its webhooks change all
+	// the time.
+	maxStale = 100
 )
 
 // emission is one emit on its way into the store.
 type emission struct {
 	call       AcceptCall
 	bytes      int
-	weight     int          // in the quota of emits
-	webhooks   [][]*Webhook // by event, then by target
-	deliveries int          // of all its events
+	weight     int                        // in the quota of emits
+	webhooks   [][]*subscription          // by event, then by target
+	records    map[*subscription]*Webhook // of those whose records are not remembered; nil if there are none
+	deliveries int                        // of all its events
 	receipts   []Receipt
 	err        error
 	unknown    error // of the first Accept that may have been carried out
 	began      time.Time
+	stale      int // how often its targets were
+	staleSince time.Time
 	// withdrawn: the places that were reserved for it were given to others. Answered: it
 	// has none reserved any more. The dispatcher guards both with its lock.
 	withdrawn, answered bool
-	done                chan struct{}
+	// done is closed when it has an answer, or its targets must be chosen again.
+	done  chan struct{}
+	again bool
+	waits atomic.Uint32
 }
+
+// Whose an emission is that has been added to others.
+const (
+	emitterWaits = iota // for done
+	emitterLeft         // so that nobody would choose its targets again
+	emitterMoves        // since it has been given back
+)
 
 // Emit stores the events and schedules their deliveries, all or nothing, and
 // returns once that is durable. Each event must be valid.
@@ -62,7 +78,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err
 	}
 	p := e.at(tenant)
-	if err := p.watch.refusal(accepting); err != nil && p.accepts.Busy() {
+	if err := p.watch.refusal(accepting); err != nil && (p.accepts.Busy() || p.reads.Load() > 0) {
 		return nil, err // nothing gathers behind what is being tried
 	}
 	weight := weigh(events)
@@ -80,16 +96,28 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	m := newEmission(e.store.Now(), tenant, events)
 	m.weight = weight
 	m.began = time.Now()
-	m.done = make(chan struct{})
-	p.accepts.Add(m)
-	// Let the deliveries that this started go first: answering the emitter keeps this
-	// thread busy for longer than it takes to send them off, and so does waking another.
-	runtime.Gosched()
-	select {
-	case <-m.done:
-		return m.receipts, m.err
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	for {
+		m.done, m.again = make(chan struct{}), false
+		m.waits.Store(emitterWaits)
+		if err := e.choose(ctx, p, m); err != nil {
+			e.reject([]*emission{m}, err)
+			return nil, m.err
+		}
+		p.accepts.Add(m)
+		// Let the deliveries that this started go first: answering the emitter keeps this
+		// thread busy for longer than it takes to send them off, and so does waking another.
+		runtime.Gosched()
+		select {
+		case <-m.done:
+		case <-ctx.Done():
+			if m.waits.CompareAndSwap(emitterWaits, emitterLeft) {
+				return nil, ctx.Err()
+			}
+			<-m.done
+		}
+		if !m.again {
+			return m.receipts, m.err
+		}
 	}
 }
 
@@ -145,19 +173,18 @@ func (e *Engine) accept(p *partition, batch []*emission) {
 	lease := !p.watch.failing(accepting)
 	pause := backoff.Backoff{First: acceptBackoff, Most: acceptTime}
 	batch = e.refuseLate(p, batch)
-	for stale := 0; len(batch) > 0; {
-		batch = e.choose(ctx, p, batch, lease)
+	for len(batch) > 0 {
+		for _, m := range batch {
+			if lease && m.unknown == nil {
+				e.dispatcher.reserve(m)
+			}
+		}
 		again, unknown := e.acceptOnce(ctx, p, batch)
 		if unknown != nil {
 			lease = false
 			e.log().Debug("the store did not say whether it accepted events; repeating the call", zap.Error(unknown))
 			if pause.Wait(ctx) != nil {
-				e.reject(again, nothingWritten(unknown)) // those whose outcome is known: they were stale
-				return
-			}
-		} else if len(again) > 0 {
-			if stale++; stale == maxStale {
-				e.reject(again, nothingWritten(ErrStale))
+				e.reject(again, nothingWritten(unknown))
 				return
 			}
 		}
@@ -180,35 +207,34 @@ func (e *Engine) refuseLate(p *partition, batch []*emission) []*emission {
 	})
 }
 
-// choose gives each event of the batch its targets, and reserves a place for each
-// delivery that can go out at once. It drops emissions that cannot be accepted.
-func (e *Engine) choose(ctx context.Context, p *partition, batch []*emission, lease bool) []*emission {
-	chosen := batch[:0]
-	for _, m := range batch {
-		if err := chooseTargets(ctx, p, m); err != nil {
-			e.reject([]*emission{m}, err)
-			continue
-		}
-		if lease {
-			e.dispatcher.reserve(m)
-		}
-		chosen = append(chosen, m)
+// choose gives each event its targets. It reads what it needs before the emission joins others,
+// which wait for none of that.
+func (e *Engine) choose(ctx context.Context, p *partition, m *emission) error {
+	if m.stale > 0 && ctx.Err() != nil {
+		return ctx.Err() // nobody waits any more
 	}
-	return chosen
-}
-
-func chooseTargets(ctx context.Context, p *partition, m *emission) error {
 	began := time.Now()
-	tenant, err := p.webhooks.get(ctx, m.call.Tenant)
-	if err != nil {
-		p.watch.note(accepting, began, err)
+	err := e.chooseTargets(ctx, p, m)
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrTooManyDeliveries) {
+		p.watch.noteUnread(began, err)
 		return nothingWritten(err)
 	}
-	m.call.Version = tenant.version
-	m.webhooks = make([][]*Webhook, len(m.call.Events))
+	return err
+}
+
+func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) error {
+	of, err := e.subscriptions.get(ctx, m.call.Tenant, nil, &p.reads)
+	if err == nil && of.asked != nil {
+		of, err = e.subscriptions.get(ctx, m.call.Tenant, m.types(), &p.reads)
+	}
+	if err != nil {
+		return err
+	}
+	m.call.Version = of.version
+	m.webhooks = make([][]*subscription, len(m.call.Events))
 	m.deliveries = 0
 	for i := range m.call.Events {
-		wanting := tenant.wanting(m.call.Events[i].Type)
+		wanting := of.wanting(m.call.Events[i].Type)
 		if m.deliveries += len(wanting); m.deliveries > MaxDeliveries {
 			return ErrTooManyDeliveries
 		}
@@ -219,10 +245,13 @@ func chooseTargets(ctx context.Context, p *partition, m *emission) error {
 		n := len(wanting)
 		m.call.Events[i].Targets, targets = targets[:n:n], targets[n:]
 		for j, w := range wanting {
-			m.call.Events[i].Targets[j].Webhook = w.ID
+			m.call.Events[i].Targets[j].Webhook = w.id
 		}
 	}
-	return nil
+	if of.records || m.deliveries == 0 {
+		return nil
+	}
+	return e.readRecords(ctx, m)
 }
 
 // nothingWritten makes an error that promises that nothing was written.
@@ -234,8 +263,8 @@ func nothingWritten(err error) error {
 }
 
 // acceptOnce asks the store to accept a batch and answers the emissions that it accepted
-// or refused. It returns the others, which must be tried again, with the error if it is
-// unknown what became of them.
+// or refused. It returns those of which it is unknown what became, which must be tried again,
+// with the error.
 func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission) (again []*emission, unknown error) {
 	if len(batch) == 0 {
 		return nil, nil
@@ -261,9 +290,7 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 			e.accepted(m, result, began.Add(lease))
 		case errors.Is(result.Err, ErrStale):
 			answered = true
-			e.dispatcher.cancelPlaces(m)
-			p.webhooks.forget(m.call.Tenant)
-			again = append(again, m)
+			e.chooseAgain(m)
 		case m.unknown == nil && (errors.Is(result.Err, ErrFull) || errors.Is(result.Err, ErrUnavailable)):
 			e.reject([]*emission{m}, result.Err)
 			failed = result.Err
@@ -279,6 +306,23 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 	}
 	p.watch.note(accepting, began, failed)
 	return again, unknown
+}
+
+// chooseAgain gives an emission back whose targets are out of date, so that they are chosen anew
+// while others go on.
+func (e *Engine) chooseAgain(m *emission) {
+	e.subscriptions.stale(m.call.Tenant, m.call.Version)
+	if m.stale++; m.stale == 1 {
+		m.staleSince = time.Now()
+	}
+	tried := m.stale >= maxStale || time.Since(m.staleSince) >= acceptTime
+	if tried || !m.waits.CompareAndSwap(emitterWaits, emitterMoves) {
+		e.reject([]*emission{m}, nothingWritten(ErrStale))
+		return
+	}
+	e.dispatcher.cancelPlaces(m)
+	m.again = true
+	close(m.done)
 }
 
 // mayBeStored notes that it is not known whether an Accept has stored the events.
@@ -318,7 +362,7 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 					event = newEvent(m.call.Tenant, ev, result.At)
 				}
 				leased = append(leased, &sending{until: leaseUntil, Job: Job{
-					Webhook: m.webhooks[i][j], Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd,
+					Webhook: m.record(i, j), Event: event, Attempt: 1, LeaseEnd: result.LeaseEnd,
 				}})
 				continue
 			}

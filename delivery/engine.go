@@ -41,6 +41,8 @@ type Engine struct {
 	followers  *shares       // who follows a log
 	swept      chan struct{} // of capacity 1: see sweepSoon
 
+	subscriptions *subscriptionMemory
+
 	partitions atomic.Pointer[[]*partition] // nil until the store is open for the first time
 
 	active  atomic.Pointer[active]          // nil until the first Attach
@@ -99,6 +101,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 	for _, option := range options {
 		option(e)
 	}
+	e.subscriptions = newSubscriptionMemory(e.store, defaultSubscriptionLimits)
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
 	e.dispatcher.send = e.start

@@ -21,3 +21,16 @@ func Observed(s Store, o Observer) Store { return &observedStore{Store: s, obser
 
 // MaxTenantSendNow is how many re-runs and tests of one tenant may be in flight.
 const MaxTenantSendNow = maxTenantSendNow
+
+// RememberLittle makes the engine remember no webhooks whole of a tenant who has more than so
+// many bytes of them.
+func (e *Engine) RememberLittle(most, single int) {
+	e.subscriptions.limits.records, e.subscriptions.single.most = most, single
+}
+
+// IntakeInUse is how much of what bounds emits in progress is in use.
+func (e *Engine) IntakeInUse() int {
+	e.intake.mu.Lock()
+	defer e.intake.mu.Unlock()
+	return e.intake.used
+}

@@ -45,7 +45,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	if err := e.store.CreateWebhook(ctx, &w); err != nil {
 		return nil, err
 	}
-	e.at(w.Tenant).webhooks.forget(w.Tenant)
+	e.subscriptions.changed(w.Tenant)
 	e.warnOfSecret(&w)
 	return &w, nil
 }
@@ -77,7 +77,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if err != nil {
 			return nil, err
 		}
-		p.webhooks.forget(ref.Tenant)
+		e.subscriptions.changed(ref.Tenant)
 		e.dispatcher.recall(ref)
 		if w.Enabled {
 			e.dispatcher.claimIn(p.number, 0) // it may have been disabled before
@@ -99,7 +99,7 @@ func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
 	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
 		return err
 	}
-	e.at(ref.Tenant).webhooks.forget(ref.Tenant)
+	e.subscriptions.changed(ref.Tenant)
 	e.dispatcher.recall(ref)
 	e.sweepSoon()
 	return nil

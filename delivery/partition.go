@@ -3,6 +3,7 @@ package delivery
 import (
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
@@ -14,7 +15,7 @@ import (
 type partition struct {
 	number   int
 	key      string       // in quotas
-	webhooks webhookCache // of its tenants
+	reads    atomic.Int64 // of tenants' subscriptions that are in progress
 	types    notedTypes   // of its tenants
 	accepts  groupcommit.Group[*emission]
 	outcomes groupcommit.Group[*finished]
@@ -39,8 +40,9 @@ func (e *Engine) setPartitions() {
 	e.intake = newQuota(2*maxIntake, 2*share)
 	all := make([]*partition, n)
 	for i := range all {
-		p := &partition{number: i, key: strconv.Itoa(i), sendsNow: newShares(maxSendNow, maxTenantSendNow, maxSendNow), emits: newShares(2*share-share/4, share, share/4), watch: &watch{partition: i, of: n, log: e.log}}
-		p.webhooks.load, p.webhooks.most = e.store.Webhooks, max(minRemembered, maxRemembered/n)
+		p := &partition{number: i, key: strconv.Itoa(i), watch: &watch{partition: i, of: n, log: e.log}}
+		p.sendsNow = newShares(maxSendNow, maxTenantSendNow, maxSendNow)
+		p.emits = newShares(2*share-share/4, share, share/4)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }
 		p.outcomes.Limit, p.outcomes.Commit = limitOutcomes, func(batch []*finished) { e.complete(p, batch) }
 		p.completeAgain = backoff.Backoff{First: completeBackoff, Most: maxCompleteBackoff}

@@ -102,6 +102,9 @@ func logSecretWarning(log *zap.Logger, w *Webhook, warning string) {
 		zap.String("tenant", w.Tenant), zap.Stringer("webhook_id", w.ID), zap.String("warning", warning))
 }
 
+// maxWarned is how many webhooks secretWarnings remembers. Beyond that it drops them all.
+const maxWarned = 100_000
+
 // secretWarnings are the webhooks whose secrets were warned of.
 type secretWarnings struct {
 	mu     sync.Mutex
@@ -119,7 +122,7 @@ func (s *secretWarnings) warn(w *Webhook, log *zap.Logger) {
 	if s.warned[w.ID] {
 		return
 	}
-	if s.warned == nil || len(s.warned) >= maxRemembered {
+	if s.warned == nil || len(s.warned) >= maxWarned {
 		s.warned = make(map[uuid.UUID]bool)
 	}
 	s.warned[w.ID] = true

@@ -65,6 +65,15 @@ func (w *watch) note(t task, began time.Time, err error) {
 	w.record(t, began, err)
 }
 
+// noteUnread records that the webhooks could not be read for which events are. An Accept that
+// runs now goes on.
+func (w *watch) noteUnread(began time.Time, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = true
+	w.record(accepting, began, err)
+}
+
 // notePing records whether a partition would accept events. That it says so does not count
 // if it has refused some since it was last asked.
 func (w *watch) notePing(began time.Time, err error) {

@@ -151,3 +151,8 @@ func fileSize(b *testing.B, folder string) int64 {
 
 // BenchmarkStats reads the statistics of webhooks.
 func BenchmarkStats(b *testing.B) { storetest.Stats(b, open(b, b.TempDir())) }
+
+// BenchmarkNeighbour emits beside a tenant that does the worst it can with its webhooks.
+func BenchmarkNeighbour(b *testing.B) {
+	(&storetest.Neighbour{Store: open(b, b.TempDir())}).Run(b)
+}

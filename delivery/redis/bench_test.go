@@ -173,3 +173,8 @@ func BenchmarkStats(b *testing.B) {
 	storetest.Stats(b, s)
 	s.client().FlushAll(b.Context())
 }
+
+// BenchmarkNeighbour emits beside a tenant that does the worst it can with its webhooks.
+func BenchmarkNeighbour(b *testing.B) {
+	(&storetest.Neighbour{Store: open(b, options())}).Run(b)
+}

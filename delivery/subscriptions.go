@@ -1,0 +1,189 @@
+package delivery
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+)
+
+// subscription is what choosing needs of a webhook. It never changes: a webhook that does has
+// another one.
+type subscription struct {
+	id      uuid.UUID
+	created int64 // in nanoseconds
+	enabled bool
+	types   []string // nil if not all types are kept
+	mask    []uint64 // then, which of the asked types it wants, by their numbers
+	// record is the whole webhook, nil if the tenant's are too large: see recordCache.
+	record *Webhook
+}
+
+// Approximate sizes in memory.
+const (
+	subscriptionBytes = 120
+	recordBytes       = 250
+	textBytes         = 16 // of a string, without its text
+	tenantBytes       = 400
+)
+
+func textsSize(texts []string) int {
+	n := 0
+	for _, text := range texts {
+		n += textBytes + len(text)
+	}
+	return n
+}
+
+func recordSize(w *Webhook) int {
+	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes)
+}
+
+// older orders subscriptions as OldestFirst does webhooks.
+func older(a, b *subscription) int {
+	return cmp.Or(cmp.Compare(a.created, b.created), bytes.Compare(a.id[:], b.id[:]))
+}
+
+// subscriptions are one version of what a tenant's webhooks want. Those that choose use them
+// at the same time.
+type subscriptions struct {
+	version int64
+	all     []*subscription // oldest first
+	// asked are the event types that are known, by number, if not all are: nobody knows how
+	// many names the webhooks have.
+	asked   map[string]int
+	records bool // all have their records
+	size    int  // in bytes, without what wanting remembers
+
+	listed atomic.Int64 // the size of what wanting remembers
+	mu     sync.Mutex
+	byType map[string][]*subscription
+}
+
+// maxRememberedTypes bounds the event types whose webhooks are remembered as lists; the lists
+// together are no longer than that of all webhooks for each of listsPerWebhook types.
+const (
+	maxRememberedTypes = 256
+	listsPerWebhook    = 16
+)
+
+// knows says whether it is known who wants the types.
+func (s *subscriptions) knows(types []string) bool {
+	return s.asked == nil || !slices.ContainsFunc(types, func(eventType string) bool {
+		_, ok := s.asked[eventType]
+		return !ok
+	})
+}
+
+// wanting are the enabled webhooks that want events of a type, which must be known.
+func (s *subscriptions) wanting(eventType string) []*subscription {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if wanting, ok := s.byType[eventType]; ok {
+		return wanting
+	}
+	var wanting []*subscription
+	for _, of := range s.all {
+		if s.wants(of, eventType) {
+			wanting = append(wanting, of)
+		}
+	}
+	most := int64(8 * listsPerWebhook * (len(s.all) + maxRememberedTypes))
+	size := int64(textBytes + len(eventType) + 3*8 + 8*len(wanting))
+	if s.byType == nil || len(s.byType) >= maxRememberedTypes || s.listed.Load()+size > most {
+		s.byType = make(map[string][]*subscription)
+		s.listed.Store(0)
+	}
+	s.listed.Add(size)
+	s.byType[eventType] = wanting
+	return wanting
+}
+
+func (s *subscriptions) wants(of *subscription, eventType string) bool {
+	switch {
+	case !of.enabled:
+		return false
+	case s.asked == nil:
+		return slices.Contains(of.types, eventType) || slices.Contains(of.types, AllEventTypes)
+	default:
+		n := s.asked[eventType]
+		return of.mask[n/64]&(1<<(n%64)) != 0
+	}
+}
+
+// apply makes the subscriptions that follow from these by changes, nil if they would be too
+// large to keep what these keep.
+func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimits) *subscriptions {
+	changed := make(map[uuid.UUID]*subscription, len(changes.Webhooks)+len(changes.Deleted))
+	for _, id := range changes.Deleted {
+		changed[id] = nil
+	}
+	for _, w := range changes.Webhooks {
+		changed[w.ID] = nil
+	}
+	next := &subscriptions{
+		version: changes.Version, asked: s.asked, records: s.records, size: s.size,
+		all: make([]*subscription, 0, len(s.all)+len(changes.Webhooks)),
+	}
+	for _, of := range s.all {
+		if _, ok := changed[of.id]; !ok {
+			next.all = append(next.all, of)
+			continue
+		}
+		changed[of.id] = of
+		next.size -= subscriptionBytes
+		if of.record != nil {
+			next.size -= recordSize(of.record)
+		}
+	}
+	for _, w := range changes.Webhooks {
+		of := newSubscription(w)
+		switch old := changed[w.ID]; {
+		case s.records:
+			next.size += recordSize(w)
+		case s.asked != nil:
+			of.forgetTypes(s.asked)
+		case old != nil && slices.Equal(of.types, old.types):
+			of.types = old.types // which others may share
+		default:
+			next.size += textsSize(of.types) // what it had may be shared, and is not subtracted
+		}
+		if !s.records {
+			of.record = nil
+		}
+		next.size += subscriptionBytes
+		at, _ := slices.BinarySearchFunc(next.all, of, older)
+		next.all = slices.Insert(next.all, at, of)
+	}
+	if next.size > limits.most(len(next.all)) {
+		return nil
+	}
+	return next
+}
+
+func newSubscription(w *Webhook) *subscription {
+	return &subscription{id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, record: w}
+}
+
+// forgetTypes leaves only what is known of the asked types.
+func (s *subscription) forgetTypes(asked map[string]int) {
+	if s.mask != nil {
+		return
+	}
+	s.mask = make([]uint64, (len(asked)+63)/64)
+	all := slices.Contains(s.types, AllEventTypes)
+	for _, eventType := range s.types {
+		if n, ok := asked[eventType]; ok {
+			s.mask[n/64] |= 1 << (n % 64)
+		}
+	}
+	for _, n := range asked {
+		if all {
+			s.mask[n/64] |= 1 << (n % 64)
+		}
+	}
+	s.types = nil
+}
