@@ -8,6 +8,8 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // eventDetail is an event as responses have it: the members of its envelope, and what
@@ -43,7 +45,7 @@ func getEvent(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, notFound(err, "event")
 	}
-	urls, err := webhookURLs(ctx, c, len(deliveries))
+	urls, err := webhookURLs(ctx, c, deliveries)
 	if err != nil {
 		return response{}, err
 	}
@@ -75,18 +77,13 @@ func join(a, b []byte) rawJSON {
 	return append(joined, b[1:]...)
 }
 
-// webhookURLs are those of all the tenant's webhooks, unless none is needed.
-func webhookURLs(ctx context.Context, c *call, needed int) (map[uuid.UUID]string, error) {
-	if needed == 0 {
-		return nil, nil
+// webhookURLs are those of the deliveries' webhooks.
+func webhookURLs(ctx context.Context, c *call, deliveries []delivery.Delivery) (map[uuid.UUID]string, error) {
+	ids := make([]uuid.UUID, len(deliveries))
+	for i := range deliveries {
+		ids[i] = deliveries[i].WebhookID
 	}
-	webhooks, err := c.api.Engine.Webhooks(ctx, c.Tenant)
-	if err != nil {
-		return nil, err
-	}
-	urls := make(map[uuid.UUID]string, len(webhooks))
-	for _, w := range webhooks {
-		urls[w.ID] = w.URL
-	}
-	return urls, nil
+	urls := make(map[uuid.UUID]string, len(ids))
+	err := c.api.Engine.EachWebhook(ctx, c.Tenant, ids, func(w *delivery.Webhook) { urls[w.ID] = w.URL })
+	return urls, err
 }

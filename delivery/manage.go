@@ -13,15 +13,6 @@ import (
 // the tenant's webhooks.
 const maxConflicts = 20
 
-// Webhooks reads a tenant's webhooks, oldest first.
-func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error) {
-	if err := e.ready(ctx); err != nil {
-		return nil, err
-	}
-	webhooks, _, err := e.store.Webhooks(ctx, tenant)
-	return webhooks, err
-}
-
 // Webhook reads one webhook; ErrNotFound if there is none.
 func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {

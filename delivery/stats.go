@@ -94,7 +94,15 @@ type WebhookStats struct {
 // TenantStats counts a tenant's requests by when they began. The period must lie within
 // StatsKept.
 func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) (*TenantStats, error) {
-	webhooks, pending, err := e.webhooksPending(ctx, tenant)
+	of, err := e.freshSubscriptions(ctx, tenant)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]uuid.UUID, len(of.all))
+	for i, w := range of.all {
+		ids[i] = w.id
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -115,9 +123,9 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 			stats.add(c.Status, c.Duration, c.N)
 		}
 	}
-	for i, w := range webhooks {
+	for i, w := range of.all {
 		stats.Pending += pending[i]
-		if !w.Enabled {
+		if !w.enabled {
 			stats.DisabledPending += pending[i]
 		}
 	}
@@ -127,46 +135,57 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 // WebhookStats returns the state of a tenant's webhooks, oldest first: of all, or of
 // those with the given ids, if there are any.
 func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UUID) ([]WebhookStats, error) {
-	webhooks, pending, err := e.webhooksPending(ctx, tenant, ids...)
+	stats, err := e.webhookStates(ctx, tenant, ids)
+	if err != nil {
+		return nil, err
+	}
+	ids = make([]uuid.UUID, len(stats))
+	for i := range stats {
+		ids[i] = stats[i].WebhookID
+	}
+	pending, err := e.store.WebhookPending(ctx, tenant, ids)
 	if err != nil {
 		return nil, err
 	}
 	since := e.store.Now().UTC().Truncate(time.Hour).Add(-23 * time.Hour)
-	requests, err := e.store.WebhookRequests(ctx, tenant, idsOf(webhooks), since)
+	requests, err := e.store.WebhookRequests(ctx, tenant, ids, since)
 	if err != nil {
 		return nil, err
 	}
-	standard := e.settings().StandardWebhooks
-	stats := make([]WebhookStats, len(webhooks))
-	for i, w := range webhooks {
-		stats[i] = WebhookStats{
-			WebhookID: w.ID, Pending: pending[i], DisabledSince: w.DisabledSince(), WebhookRequests: requests[i],
-		}
-		if warning := SecretWarning(w.Secret, standard); warning != "" {
-			stats[i].Warnings = []string{warning}
-		}
+	for i := range stats {
+		stats[i].Pending, stats[i].WebhookRequests = pending[i], requests[i]
 	}
 	return stats, nil
 }
 
-// webhooksPending reads a tenant's webhooks, all or those with the ids, and how many
-// pending deliveries each has.
-func (e *Engine) webhooksPending(ctx context.Context, tenant string, ids ...uuid.UUID) ([]*Webhook, []int64, error) {
-	webhooks, err := e.Webhooks(ctx, tenant)
-	if err != nil {
-		return nil, nil, err
+// webhookStates are the states of a tenant's webhooks, oldest first, without what is counted: of
+// all, or of those with the ids. It keeps no more than that of any webhook.
+func (e *Engine) webhookStates(ctx context.Context, tenant string, ids []uuid.UUID) ([]WebhookStats, error) {
+	standard := e.settings().StandardWebhooks
+	stateOf := func(w *Webhook) WebhookStats {
+		s := WebhookStats{WebhookID: w.ID, DisabledSince: w.DisabledSince()}
+		if warning := SecretWarning(w.Secret, standard); warning != "" {
+			s.Warnings = []string{warning}
+		}
+		return s
 	}
-	if len(ids) > 0 {
-		webhooks = slices.DeleteFunc(webhooks, func(w *Webhook) bool { return !slices.Contains(ids, w.ID) })
+	states := []WebhookStats{}
+	if len(ids) == 0 {
+		err := e.eachPage(ctx, tenant, func(page []*Webhook) {
+			for _, w := range page {
+				states = append(states, stateOf(w))
+			}
+		})
+		return states, err
 	}
-	pending, err := e.store.WebhookPending(ctx, tenant, idsOf(webhooks))
-	return webhooks, pending, err
-}
-
-func idsOf(webhooks []*Webhook) []uuid.UUID {
-	ids := make([]uuid.UUID, len(webhooks))
-	for i, w := range webhooks {
-		ids[i] = w.ID
+	var found []*Webhook
+	if err := e.EachWebhook(ctx, tenant, ids, func(w *Webhook) { found = append(found, w) }); err != nil {
+		return nil, err
 	}
-	return ids
+	slices.SortFunc(found, OldestFirst)
+	found = slices.CompactFunc(found, func(a, b *Webhook) bool { return a.ID == b.ID })
+	for _, w := range found {
+		states = append(states, stateOf(w))
+	}
+	return states, nil
 }

@@ -176,5 +176,19 @@ func BenchmarkStats(b *testing.B) {
 
 // BenchmarkNeighbour emits beside a tenant that does the worst it can with its webhooks.
 func BenchmarkNeighbour(b *testing.B) {
-	(&storetest.Neighbour{Store: open(b, options())}).Run(b)
+	s := open(b, options())
+	// How long Redis serves nobody else.
+	if err := s.client().ConfigSet(b.Context(), "slowlog-log-slower-than", "500").Err(); err != nil {
+		b.Fatal(err)
+	}
+	n := &storetest.Neighbour{Store: s}
+	n.Begin = func(b *testing.B) { s.client().SlowLogReset(b.Context()) }
+	n.End = func(b *testing.B) {
+		longest := time.Duration(0)
+		for _, slow := range s.client().SlowLogGet(b.Context(), 1000).Val() {
+			longest = max(longest, slow.Duration)
+		}
+		b.ReportMetric(float64(longest.Microseconds())/1000, "longest-ms")
+	}
+	n.Run(b)
 }

@@ -18,6 +18,8 @@ import (
 // may have, each as large as it may be, who changes one of them and emits, again and again.
 type Neighbour struct {
 	Store delivery.Copyable
+	// Begin and End are called before and after each measurement, unless they are nil.
+	Begin, End func(b *testing.B)
 
 	engine *delivery.Engine
 	large  []delivery.StoredWebhook
@@ -117,6 +119,9 @@ func (n *Neighbour) measure(b *testing.B) {
 			}
 		}
 	})
+	if n.Begin != nil {
+		n.Begin(b)
+	}
 	event := []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
 	for b.Loop() {
 		began := time.Now()
@@ -128,6 +133,9 @@ func (n *Neighbour) measure(b *testing.B) {
 	}
 	close(stop)
 	sampler.Wait()
+	if n.End != nil {
+		n.End(b)
+	}
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
