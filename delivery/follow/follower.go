@@ -68,12 +68,18 @@ type follower struct {
 	tenant string
 	feed   *feed
 	at     Position
-	unsure bool  // the source may not know at
-	late   []row // read from the source, but not returned yet
+	text   string // of at, "" until somebody asks for it
+	unsure bool   // the source may not know at
+	late   []row  // read from the source, but not returned yet
 }
 
 // Position is the position behind what Next returned last.
-func (f *follower) Position() string { return f.at.String() }
+func (f *follower) Position() string {
+	if f.text == "" {
+		f.text = f.hub.sealer.seal(f.tenant, f.at)
+	}
+	return f.text
+}
 
 // Close ends the following.
 func (f *follower) Close() { f.hub.leave(f) }
@@ -114,7 +120,8 @@ func (f *follower) give(rows []row) []delivery.Written {
 	for i := range rows {
 		written[i] = rows[i].written
 	}
-	f.at = rows[len(rows)-1].at
+	last := &rows[len(rows)-1]
+	f.at, f.text = last.at, last.written.Position
 	return written
 }
 
@@ -150,7 +157,7 @@ func (f *follower) readSource(ctx context.Context) error {
 		if failed != nil {
 			return failed
 		}
-		f.at, f.unsure = last, false
+		f.at, f.text, f.unsure = last, "", false
 		return err
 	}
 	if err != nil {
@@ -163,7 +170,7 @@ func (f *follower) readSource(ctx context.Context) error {
 	}
 	f.late, f.unsure = rows, false
 	if len(rows) == 0 {
-		f.at = end
+		f.at, f.text = end, ""
 	}
 	return nil
 }
@@ -178,6 +185,7 @@ func (f *follower) wait(ctx context.Context, more <-chan struct{}) error {
 		return errClosed
 	case <-ctx.Done():
 	}
+	f.text = "" // also if the position stays, or one would see that it did
 	f.hub.mu.Lock()
 	defer f.hub.mu.Unlock()
 	if f.at.Compare(f.feed.from) >= 0 && len(f.feed.after(f.at)) == 0 && f.at.Compare(f.hub.at) < 0 {

@@ -30,6 +30,7 @@ func newBackoff() backoff.Backoff { return backoff.Backoff{First: firstBackoff, 
 // A store makes it with NewHub, and calls Stop and then Wait when it is closed.
 type Hub struct {
 	source  Source
+	sealer  sealer
 	ctx     context.Context
 	cancel  context.CancelFunc
 	readers sync.WaitGroup
@@ -43,7 +44,7 @@ type Hub struct {
 
 // NewHub makes a hub. It starts nothing.
 func NewHub(source Source) *Hub {
-	h := &Hub{source: source, feeds: make(map[string]*feed)}
+	h := &Hub{source: source, sealer: newSealer(source), feeds: make(map[string]*feed)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -69,7 +70,7 @@ func (h *Hub) Follow(ctx context.Context, tenant, after string) (delivery.Follow
 	}
 	f := &follower{hub: h, tenant: tenant, at: last}
 	if after != "" {
-		f.at, f.unsure = ParsePosition(after), true
+		f.at, f.unsure = h.sealer.open(tenant, after), true
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -186,7 +187,7 @@ func (h *Hub) rows(ctx context.Context, tenant string, entries []Entry) ([]row, 
 	rows := make([]row, 0, len(found))
 	for i := range entries {
 		if r := byID[entries[i].ID]; r != nil {
-			rows = append(rows, row{entries[i].Position, delivery.Written{Request: *r, Position: entries[i].String()}})
+			rows = append(rows, row{entries[i].Position, delivery.Written{Request: *r, Position: h.sealer.seal(tenant, entries[i].Position)}})
 		}
 	}
 	return rows, nil

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"context"
+	crand "crypto/rand"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -23,6 +24,7 @@ const (
 type Ring struct {
 	epoch uint64 // the Major of its positions, which those of another ring do not have
 	rows  RowsFunc
+	key   [32]byte // of its positions
 
 	mu   sync.Mutex
 	last uint64        // how many were added
@@ -35,8 +37,13 @@ type RowsFunc func(ctx context.Context, tenant string, ids []uuid.UUID) ([]deliv
 
 // NewRing makes a ring. It calls rows to read the rows of what was added to it.
 func NewRing(rows RowsFunc) *Ring {
-	return &Ring{epoch: rand.Uint64(), rows: rows}
+	r := &Ring{epoch: rand.Uint64(), rows: rows}
+	_, _ = crand.Read(r.key[:]) // which cannot fail
+	return r
 }
+
+// PositionKey implements Keyed.
+func (r *Ring) PositionKey() []byte { return r.key[:] }
 
 // Add adds requests in the order in which they were written. A Read that waits returns those
 // of one call together.

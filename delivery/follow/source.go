@@ -8,6 +8,8 @@
 // While anybody follows, the Hub reads the record, and each row of the log once for all
 // who follow its tenant. A follower that cannot keep up, or comes back, reads what it has
 // missed by itself, as far back as the record goes. While nobody follows, nothing is read.
+//
+// A Source that is Keyed, as a Ring is, has its positions sealed.
 package follow
 
 import (

@@ -125,7 +125,7 @@ func TestEarlierRead(t *testing.T) {
 	wantLog(t, e.s, delivery.RequestFilter{Status: delivery.RequestFailed}, requests[0])
 	wantLog(t, e.s, delivery.RequestFilter{WebhookID: e.w.ID}, requests...)
 	wantLog(t, e.s, delivery.RequestFilter{EventID: event}, requests[0])
-	rows, err := (&source{e.s, (*e.s.partitions.Load())[0]}).Rows(t.Context(), testTenant, requests)
+	rows, err := (&source{store: e.s, partition: (*e.s.partitions.Load())[0]}).Rows(t.Context(), testTenant, requests)
 	if err != nil || len(rows) != 2 || rows[0].ID != requests[0] {
 		t.Errorf("the rows are %+v, %v", rows, err)
 	}

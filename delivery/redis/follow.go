@@ -45,7 +45,11 @@ func (s *Store) hubs() (hubs []*follow.Hub) {
 type source struct {
 	store     *Store
 	partition *partition
+	key       []byte // of its positions
 }
+
+// PositionKey is the same for all processes on this Redis.
+func (s *source) PositionKey() []byte { return s.key }
 
 // Last is the position behind the last entry.
 func (s *source) Last(ctx context.Context) (follow.Position, error) {

@@ -94,7 +94,8 @@ import (
 // In addition to the partitions there is <prefix>:meta. common.lua makes the same keys.
 type keys struct{ prefix string }
 
-// meta is a hash with what must not change after the first Open.
+// meta is a hash with what must not change after the first Open, and with the key of followers'
+// positions.
 func (k keys) meta() string { return k.prefix + ":meta" }
 
 // base is the beginning of all keys of a partition, and keeps them in one slot.

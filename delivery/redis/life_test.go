@@ -204,7 +204,7 @@ func (l *life) read() {
 	_, err = l.s.Pending(l.Context())
 	l.failed(err)
 	parts := *l.s.partitions.Load()
-	_, err = (&source{l.s, parts[0]}).Last(l.Context())
+	_, err = (&source{store: l.s, partition: parts[0]}).Last(l.Context())
 	l.failed(err)
 	_, err = l.s.audit(l.Context(), parts[0].base, "")
 	l.failed(err)

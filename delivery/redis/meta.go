@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -27,7 +28,13 @@ const encryptedSchema = "4"
 const (
 	partitionsField = "partitions"
 	schemaField     = "schema"
+	positionsField  = "positions" // the key with which positions of followers are sealed
 )
+
+// isRecorded reports whether what the first Open recorded is all there.
+func isRecorded(meta map[string]string) bool {
+	return meta[partitionsField] != "" && meta[schemaField] != ""
+}
 
 // recordedPartitions reads what the first Open recorded, or records it. It writes nothing
 // if everything is recorded, so that a full Redis can be opened. It also reports whether an
@@ -40,7 +47,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, er
 	if err != nil {
 		return 0, false, s.wrap(err)
 	}
-	if len(meta) < 2 {
+	if !isRecorded(meta) {
 		first, err := s.firstPartitions(ctx)
 		if err != nil {
 			return 0, false, err
@@ -126,6 +133,28 @@ func (s *Store) usedPartitions(ctx context.Context) (used int, err error) {
 	return used, nil
 }
 
+// positionKey reads the key of followers' positions, or makes it. On a full Redis, it is good
+// for this process alone.
+func (s *Store) positionKey(ctx context.Context) ([]byte, error) {
+	key, err := s.client().HGet(ctx, s.keys.meta(), positionsField).Bytes()
+	if !errors.Is(err, redis.Nil) {
+		return key, s.wrap(err)
+	}
+	made := make([]byte, 32)
+	_, _ = rand.Read(made) // which cannot fail
+	pipe := s.client().Pipeline()
+	pipe.HSetNX(ctx, s.keys.meta(), positionsField, made)
+	kept := pipe.HGet(ctx, s.keys.meta(), positionsField)
+	_, err = pipe.Exec(ctx)
+	if err = s.wrap(err); errors.Is(err, delivery.ErrFull) {
+		return made, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return kept.Bytes()
+}
+
 // keepRecord records again what the first Open recorded, if it was lost, and that this version
 // writes here, if that could not be recorded or an earlier version recorded something else.
 func (s *Store) keepRecord(ctx context.Context, partitions int) error {
@@ -133,7 +162,7 @@ func (s *Store) keepRecord(ctx context.Context, partitions int) error {
 	if err != nil {
 		return s.wrap(err)
 	}
-	if len(meta) < 2 { // on a full Redis, writing would be refused
+	if !isRecorded(meta) { // on a full Redis, writing would be refused
 		if meta, err = s.record(ctx, partitions); err != nil {
 			return err
 		}

@@ -39,10 +39,15 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 
+	positionKey, err := s.positionKey(ctx)
+	if err != nil {
+		return err
+	}
+
 	parts := make([]*partition, n)
 	for i := range parts {
 		parts[i] = &partition{base: s.keys.base(i)}
-		parts[i].hub = follow.NewHub(&source{s, parts[i]})
+		parts[i].hub = follow.NewHub(&source{s, parts[i], positionKey})
 	}
 	if err := s.checkRights(ctx, parts); err != nil {
 		return err
