@@ -17,6 +17,7 @@ const (
 // arrival ends the reading of a body that does not arrive in time. The server's own
 // deadline stays as it is, until then.
 type arrival struct {
+	writes   bool // it is a response, which a client is to read
 	patience time.Duration
 	timer    *time.Timer
 	began    time.Time
@@ -51,7 +52,7 @@ func (a *arrival) grow(bytes int64) {
 	}
 }
 
-// expire has the Read in progress, and any other, fail at once.
+// expire has the Read or Write in progress, and any other, fail at once.
 func (a *arrival) expire() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -59,7 +60,12 @@ func (a *arrival) expire() {
 		return
 	}
 	a.late = true
-	_ = http.NewResponseController(a.w).SetReadDeadline(time.Unix(1, 0)) // not every writer can
+	control, past := http.NewResponseController(a.w), time.Unix(1, 0)
+	if a.writes {
+		_ = control.SetWriteDeadline(past)
+	} else {
+		_ = control.SetReadDeadline(past) // not every writer can
+	}
 }
 
 // end awaits nothing more. The arrival can be used again if again is true; late says that

@@ -110,6 +110,9 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 			return openapiOperation{}, fmt.Errorf("query parameter %s: %w", name, errUndocumented)
 		}
 		parameter.Name, parameter.In = name, "query"
+		if name == "limit" && doc.whole {
+			parameter.Schema = &jsonschema.Schema{Type: "integer", Minimum: new(1.0), Maximum: new(float64(maxLimit))}
+		}
 		described.Parameters = append(described.Parameters, parameter)
 	}
 	if doc.stream {

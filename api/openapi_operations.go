@@ -21,6 +21,7 @@ type operationDoc struct {
 	input       string // the schema of the body, if it takes one
 	status      int    // of success
 	output      string // the schema of the response, "" for none
+	whole       bool   // whether a list without a limit is the whole one
 	stream      bool   // whether the response is a stream of events, and no JSON
 	location    bool   // whether the response has one
 	refusals    []int  // beside those that all of its kind have
@@ -36,7 +37,7 @@ var operationDocs = map[string]operationDoc{
 	},
 	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
 	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
-	"GET api/webhooks":    {id: "listWebhooks", summary: "List the webhooks, oldest first", status: http.StatusOK, output: "WebhookList"},
+	"GET api/webhooks":    {id: "listWebhooks", summary: "List the webhooks, oldest first", description: " All of them, unless there is a limit or a cursor: then a page, of 50 without a limit, with its next_cursor.", whole: true, status: http.StatusOK, output: "WebhookList"},
 	"POST api/webhooks": {
 		id: "createWebhook", summary: "Create a webhook",
 		description: fmt.Sprintf(" Refused with 409 once there are %d.", delivery.MaxWebhooks),
@@ -114,7 +115,7 @@ func queryParameters() map[string]openapiParameter {
 		"until":       {Description: "Only requests that started before this time.", Schema: timeSchema()},
 		"webhook_ids": {Description: "Only these webhooks, separated by commas; ids that do not exist are ignored.", Schema: webhookIDsSchema(), Explode: new(false)},
 		"period":      {Description: "How far back to count.", Schema: periodSchema()},
-		"limit":       {Description: "How many requests a page may have.", Schema: limit},
+		"limit":       {Description: "How many rows a page may have.", Schema: limit},
 		"cursor":      {Description: "The next_cursor of the previous page.", Schema: cursor},
 		lastEventID:   {Description: "Like the header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
 	}

@@ -97,7 +97,7 @@ func (b *schemas) outputs() {
 	defineOutput[eventType](b, "EventType")
 	defineOutput[list[eventType]](b, "EventTypeList")
 	defineOutput[webhook](b, "Webhook")
-	defineOutput[list[webhook]](b, "WebhookList")
+	defineOutput[webhookList](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.
 	for _, r := range []*jsonschema.Schema{defineOutput[requestDetail](b, "Request"), defineOutput[request](b, "RequestRow")} {

@@ -42,7 +42,7 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 		{method: http.MethodGet, who: Emitter, serve: listEventTypes},
 	}},
 	{path: "api/webhooks", operations: []operation{
-		{method: http.MethodGet, who: Admin, serve: listWebhooks},
+		{method: http.MethodGet, who: Admin, query: webhookParameters, serve: listWebhooks},
 		{method: http.MethodPost, who: Admin, body: jsonBody, serve: createWebhook},
 	}},
 	{path: "api/webhooks/*", operations: []operation{

@@ -39,19 +39,6 @@ func (c *call) webhookRef() (delivery.WebhookRef, error) {
 	return delivery.WebhookRef{Tenant: c.Tenant, ID: id}, nil
 }
 
-// listWebhooks handles GET /api/webhooks.
-func listWebhooks(ctx context.Context, c *call) (response, error) {
-	webhooks, err := c.api.Engine.Webhooks(ctx, c.Tenant)
-	if err != nil {
-		return response{}, err
-	}
-	all := make([]webhook, len(webhooks))
-	for i, w := range webhooks {
-		all[i] = newWebhook(w)
-	}
-	return response{status: http.StatusOK, body: list[webhook]{all}}, nil
-}
-
 // createWebhook handles POST /api/webhooks.
 func createWebhook(ctx context.Context, c *call) (response, error) {
 	var in webhookInput
