@@ -78,7 +78,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err
 	}
 	p := e.at(tenant)
-	if err := p.watch.refusal(accepting); err != nil && (p.accepts.Busy() || p.reads.Load() > 0) {
+	if err := p.watch.refusal(accepting); err != nil && (p.accepts.Busy() || p.reads.running.Load() > 0) {
 		return nil, err // nothing gathers behind what is being tried
 	}
 	weight := weigh(events)
@@ -223,9 +223,9 @@ func (e *Engine) choose(ctx context.Context, p *partition, m *emission) error {
 }
 
 func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) error {
-	of, err := e.subscriptions.get(ctx, m.call.Tenant, nil, &p.reads)
+	of, err := e.subscriptions.get(ctx, m.call.Tenant, nil, p.reads)
 	if err == nil && of.asked != nil {
-		of, err = e.subscriptions.get(ctx, m.call.Tenant, m.types(), &p.reads)
+		of, err = e.subscriptions.get(ctx, m.call.Tenant, m.types(), p.reads)
 	}
 	if err != nil {
 		return err

@@ -100,7 +100,7 @@ func (e *Engine) freshSubscriptions(ctx context.Context, tenant string) (*subscr
 		return nil, err
 	}
 	e.subscriptions.changed(tenant)
-	of, err := e.subscriptions.get(ctx, tenant, nil, &e.at(tenant).reads)
+	of, err := e.subscriptions.get(ctx, tenant, nil, e.at(tenant).reads)
 	if errors.Is(err, ErrStale) {
 		return nil, nothingWritten(err)
 	}

@@ -3,7 +3,6 @@ package delivery
 import (
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
@@ -14,9 +13,9 @@ import (
 // another: one that is away holds up its own tenants alone.
 type partition struct {
 	number   int
-	key      string       // in quotas
-	reads    atomic.Int64 // of tenants' subscriptions that are in progress
-	types    notedTypes   // of its tenants
+	key      string     // in quotas
+	reads    *reads     // of tenants' subscriptions that are in progress
+	types    notedTypes // of its tenants
 	accepts  groupcommit.Group[*emission]
 	outcomes groupcommit.Group[*finished]
 	writing  []Outcome // what outcomes is writing
@@ -40,7 +39,7 @@ func (e *Engine) setPartitions() {
 	e.intake = newQuota(2*maxIntake, 2*share)
 	all := make([]*partition, n)
 	for i := range all {
-		p := &partition{number: i, key: strconv.Itoa(i), watch: &watch{partition: i, of: n, log: e.log}}
+		p := &partition{number: i, reads: newReads(), key: strconv.Itoa(i), watch: &watch{partition: i, of: n, log: e.log}}
 		p.sendsNow = newShares(maxSendNow, maxTenantSendNow, maxSendNow)
 		p.emits = newShares(2*share-share/4, share, share/4)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }

@@ -4,7 +4,6 @@ import (
 	"container/list"
 	"context"
 	"sync"
-	"sync/atomic"
 )
 
 // subscriptionMemory remembers tenants' subscriptions, those used last as far as there is room.
@@ -52,9 +51,9 @@ func newSubscriptionMemory(store Store, limits subscriptionLimits) *subscription
 }
 
 // get returns a version of the tenant's subscriptions, which knows the types. Whoever needs them
-// while they are read waits for that; nobody waits for those of other tenants. Reads is how many
-// are in progress.
-func (m *subscriptionMemory) get(ctx context.Context, tenant string, types []string, reads *atomic.Int64) (*subscriptions, error) {
+// while they are read waits for that; nobody waits for those of other tenants, unless many have
+// large ones.
+func (m *subscriptionMemory) get(ctx context.Context, tenant string, types []string, reads *reads) (*subscriptions, error) {
 	for waited := 0; ; waited++ {
 		m.mu.Lock()
 		r := m.find(tenant)
@@ -82,19 +81,19 @@ func (m *subscriptionMemory) get(ctx context.Context, tenant string, types []str
 }
 
 // read reads a tenant's subscriptions. The caller has the lock, which it gives back.
-func (m *subscriptionMemory) read(r *remembered, types []string, reads *atomic.Int64) (*subscriptions, error) {
+func (m *subscriptionMemory) read(r *remembered, types []string, reads *reads) (*subscriptions, error) {
 	read := &subscriptionRead{done: make(chan struct{})}
 	since, refused, changes := r.of, r.refused, r.changes
 	r.reading, r.refused = read, 0
 	m.mu.Unlock()
-	reads.Add(1)
+	reads.running.Add(1)
 	ctx, cancel := context.WithTimeout(context.Background(), maxReadTime) // others wait, too
 	defer cancel()
-	read.of, read.err = readSubscriptions(ctx, m.store, &m.limits, r.tenant, since, types)
+	read.of, read.err = readSubscriptions(ctx, m.store, &m.limits, r.tenant, since, types, reads)
 	if read.err == nil && since != nil && read.of == since && refused == since.version {
-		read.of, read.err = readSubscriptions(ctx, m.store, &m.limits, r.tenant, nil, types)
+		read.of, read.err = readSubscriptions(ctx, m.store, &m.limits, r.tenant, nil, types, reads)
 	}
-	reads.Add(-1)
+	reads.running.Add(-1)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r.reading = nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,7 +38,7 @@ const (
 
 // readSubscriptions reads a tenant's subscriptions: what has changed since the given ones, if
 // there are any and the store can tell, or all. The types are among those that are known then.
-func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLimits, tenant string, since *subscriptions, types []string) (*subscriptions, error) {
+func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLimits, tenant string, since *subscriptions, types []string, reads *reads) (*subscriptions, error) {
 	if since != nil && since.knows(types) {
 		changes, err := readChanges(ctx, store, tenant, since.version)
 		switch {
@@ -59,12 +60,24 @@ func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLim
 	}
 	for range maxReads {
 		r := newSubscriptionReader(limits, types)
-		if whole, err := r.readAll(ctx, store, tenant); err != nil || whole {
+		if whole, err := r.readAll(ctx, store, tenant, reads); err != nil || whole {
 			return r.done(), err
 		}
 	}
 	return nil, ErrStale
 }
+
+// maxLargeReads bounds how many tenants of a partition are read at a time whose webhooks are more
+// than a page, and so the memory that takes.
+const maxLargeReads = 8
+
+// reads are those in progress in one partition.
+type reads struct {
+	running atomic.Int64
+	large   chan struct{} // one value for each
+}
+
+func newReads() *reads { return &reads{large: make(chan struct{}, maxLargeReads)} }
 
 // subscriptionReader gathers a tenant's subscriptions from pages, and forgets what there is too
 // much of.
@@ -95,7 +108,13 @@ func newSubscriptionReader(limits *subscriptionLimits, types []string) *subscrip
 
 // readAll reads all pages. What changes meanwhile is read when the next page tells of it; false
 // if the store does not know what has changed.
-func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant string) (whole bool, err error) {
+func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant string, reads *reads) (whole bool, err error) {
+	large := false
+	defer func() {
+		if large {
+			<-reads.large
+		}
+	}()
 	for first, after := true, ""; ; first = false {
 		page, err := readPage(ctx, store, tenant, after)
 		if err != nil {
@@ -118,6 +137,14 @@ func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant st
 		}
 		if after = page.Next; after == "" {
 			return true, nil
+		}
+		if !large {
+			select {
+			case reads.large <- struct{}{}:
+				large = true
+			case <-ctx.Done():
+				return false, ctx.Err()
+			}
 		}
 	}
 }

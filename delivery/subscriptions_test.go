@@ -112,7 +112,7 @@ func subscribed(tenant string, types ...string) *Webhook {
 // known are subscriptions that must be there.
 func known(t *testing.T, m *subscriptionMemory, tenant string, types ...string) *subscriptions {
 	t.Helper()
-	of, err := m.get(t.Context(), tenant, types, new(atomic.Int64))
+	of, err := m.get(t.Context(), tenant, types, newReads())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestSubscriptionErrorsAreNotRemembered(t *testing.T) {
 	m := newSubscriptionMemory(s, defaultSubscriptionLimits)
 	s.err = ErrUnavailable
 	for range 2 {
-		if _, err := m.get(t.Context(), "a", nil, new(atomic.Int64)); !errors.Is(err, ErrUnavailable) {
+		if _, err := m.get(t.Context(), "a", nil, newReads()); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("got %v", err)
 		}
 	}
@@ -183,7 +183,7 @@ func TestSubscriptionErrorsAreNotRemembered(t *testing.T) {
 	before := known(t, m, "a")
 	s.err = ErrUnavailable
 	m.changed("a")
-	if _, err := m.get(t.Context(), "a", nil, new(atomic.Int64)); !errors.Is(err, ErrUnavailable) {
+	if _, err := m.get(t.Context(), "a", nil, newReads()); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("got %v", err)
 	}
 	s.err = nil
@@ -360,7 +360,7 @@ func TestSubscriptionsBeginAnew(t *testing.T) {
 	}
 	storms = 1000
 	m = newSubscriptionMemory(s, defaultSubscriptionLimits)
-	if _, err := m.get(t.Context(), "a", nil, new(atomic.Int64)); !errors.Is(err, ErrStale) {
+	if _, err := m.get(t.Context(), "a", nil, newReads()); !errors.Is(err, ErrStale) {
 		t.Errorf("changes without end: %v", err)
 	}
 }
@@ -392,7 +392,7 @@ func TestSubscriptionsAreReadOnce(t *testing.T) {
 		}
 		impatient, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		if _, err := m.get(impatient, "a", nil, new(atomic.Int64)); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := m.get(impatient, "a", nil, newReads()); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("who does not wait any longer gets %v", err)
 		}
 		time.Sleep(time.Second)
@@ -421,4 +421,44 @@ func TestSingleRecordsAreBounded(t *testing.T) {
 	if c.size > c.most {
 		t.Error("what is put again counts twice")
 	}
+}
+
+// Tenants with more webhooks than a page are read few at a time; others do not wait for them.
+func TestLargeReadsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const tenants = 3 * maxLargeReads
+		s := newShelf()
+		for i := range tenants {
+			for range 10 {
+				s.put(subscribed(fmt.Sprint("large", i), "x"), true)
+			}
+		}
+		s.put(subscribed("small", "x"), true)
+		s.read = func(tenant string) {
+			if tenant != "small" {
+				time.Sleep(time.Second)
+			}
+		}
+		m, reads := newSubscriptionMemory(s, defaultSubscriptionLimits), newReads()
+		began := time.Now()
+		var answered sync.WaitGroup
+		for i := range tenants {
+			answered.Go(func() {
+				if of, err := m.get(t.Context(), fmt.Sprint("large", i), nil, reads); err != nil || len(of.all) != 10 {
+					t.Errorf("got %v, %v", of, err)
+				}
+			})
+		}
+		time.Sleep(1500 * time.Millisecond) // until the first pages are read
+		if n := len(reads.large); n != maxLargeReads {
+			t.Errorf("%d are read at a time", n)
+		}
+		if _, err := m.get(t.Context(), "small", nil, reads); err != nil || time.Since(began) > 1500*time.Millisecond {
+			t.Errorf("who has few webhooks waits for others: %s, %v", time.Since(began), err)
+		}
+		answered.Wait()
+		if len(reads.large) > 0 || reads.running.Load() != 0 {
+			t.Error("reads go on for nobody")
+		}
+	})
 }
