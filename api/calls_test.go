@@ -70,7 +70,7 @@ func TestQuery(t *testing.T) {
 			t.Errorf("%s: fields are %q", query, got)
 		}
 	}
-	for _, path := range []string{"api/webhooks?limit=1", "api/health?verbose=1", "api/event-types?x", "api/requests/" + noID + "?x=1"} {
+	for _, path := range []string{"api/webhooks?limit=0", "api/webhooks?cursor=x", "api/webhooks?status=failed", "api/health?verbose=1", "api/event-types?x", "api/requests/" + noID + "?x=1"} {
 		s.admin("GET", path, "").wantProblem(t, 400)
 	}
 	s.admin("GET", "api/requests?limit=200&status=failed&until=2026-03-13T18:30:00%2B02:00", "").want(t, 200, nil)

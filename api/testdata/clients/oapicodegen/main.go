@@ -101,7 +101,7 @@ func read(ctx context.Context, c *gen.ClientWithResponses, webhook, eventID uuid
 	if err != nil || event.JSON200 == nil || event.JSON200.Data["n"] != 1.5 {
 		return fmt.Errorf("event: %s, %w", event.Body, err)
 	}
-	webhooks, err := c.ListWebhooksWithResponse(ctx)
+	webhooks, err := c.ListWebhooksWithResponse(ctx, &gen.ListWebhooksParams{})
 	if err != nil || webhooks.JSON200 == nil || len(webhooks.JSON200.Data) != 1 || webhooks.JSON200.Data[0].Id != webhook {
 		return fmt.Errorf("webhooks: %s, %w", webhooks.Body, err)
 	}

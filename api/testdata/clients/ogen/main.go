@@ -65,7 +65,7 @@ func run(ctx context.Context, url, token, endpoint string) error {
 	if err != nil || string(event.Data["n"]) != "1.50" {
 		return fmt.Errorf("event: %+v, %w", event, err)
 	}
-	webhooks, err := want[*gen.WebhookList](c.ListWebhooks(ctx))
+	webhooks, err := want[*gen.WebhookList](c.ListWebhooks(ctx, gen.ListWebhooksParams{}))
 	if err != nil || len(webhooks.Data) != 1 || webhooks.Data[0].ID != id {
 		return fmt.Errorf("webhooks: %+v, %w", webhooks, err)
 	}
