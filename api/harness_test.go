@@ -29,7 +29,9 @@ const (
 	asAdmin   = "Bearer admin"
 	asViewer  = "Bearer viewer"
 	asEmitter = "Bearer emitter"
-	noID      = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" // nobody's
+
+	asPassword = "Basic YW55OmFkbWlu"                   // of an admin
+	noID       = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b" // nobody's
 
 	// patience bounds every wait. No test waits that long unless it fails.
 	patience = 60 * time.Second
@@ -137,7 +139,7 @@ func start(t *testing.T, c config) *site {
 
 func roleOf(r *http.Request) api.Role {
 	switch r.Header.Get("Authorization") {
-	case asAdmin:
+	case asAdmin, asPassword:
 		return api.Admin
 	case asViewer:
 		return api.Viewer

@@ -28,10 +28,14 @@ func pageRoutes() []route {
 	return served
 }
 
-// classes say on the page what its caller may not do.
+// classes say on the page what its caller may not do, and whether the browser has a
+// password to forget.
 func (c *call) classes() (classes []string) {
 	if c.Role == Viewer {
 		classes = append(classes, "viewer")
+	}
+	if scheme, _, _ := strings.Cut(c.header.Get("Authorization"), " "); strings.EqualFold(scheme, "Basic") {
+		classes = append(classes, "basic")
 	}
 	return classes
 }

@@ -41,7 +41,7 @@ func TestViewer(t *testing.T) {
 func TestPageOfViewer(t *testing.T) {
 	s := start(t, newConfig())
 	tags := make(map[string]string)
-	for role, body := range map[string]string{asAdmin: "<body>", asViewer: `<body class="viewer">`} {
+	for role, body := range map[string]string{asAdmin: "<body>", asViewer: `<body class="viewer">`, asPassword: `<body class="basic">`} {
 		got := s.do(http.MethodGet, "/hooks/", "", "Authorization", role)
 		got.want(t, http.StatusOK, nil)
 		if !strings.Contains(string(got.body), body) {
@@ -49,11 +49,11 @@ func TestPageOfViewer(t *testing.T) {
 		}
 		tags[got.header.Get("ETag")] = role
 	}
-	if len(tags) != 2 {
+	if len(tags) != 3 {
 		t.Errorf("the tags are %q", tags)
 	}
 	for tag, of := range tags {
-		for _, role := range []string{asAdmin, asViewer} {
+		for _, role := range []string{asAdmin, asViewer, asPassword} {
 			got := s.do(http.MethodGet, "/hooks/", "", "Authorization", role, "If-None-Match", tag)
 			if (got.status == http.StatusNotModified) != (role == of) {
 				t.Errorf("the tag for %s gives %s %d", of, role, got.status)

@@ -64,6 +64,14 @@ onConnection((state, before) => {
 	}
 });
 
+// Browsers forget a password when another one is refused.
+byId("sign-out").onclick = () => {
+	const forget = new XMLHttpRequest(); // fetch takes none
+	forget.open("GET", "api/event-types", true, "nobody", "");
+	forget.onloadend = () => location.reload();
+	forget.send();
+};
+
 // Browsers ask for nothing from a page whose address has a password.
 if (new URL(document.URL).password) {
 	location.replace(location.origin + location.pathname + location.hash);
