@@ -201,7 +201,7 @@ func (o *single) lease() {
 // TestAtOnceLost loses what tells of deliveries: they are not said to have succeeded.
 func TestAtOnceLost(t *testing.T) {
 	o := newSingle(t)
-	o.s.client().Del(t.Context(), pendingKey(o.s.keys.base(0), o.w.Ref()))
+	o.s.client().Del(t.Context(), o.s.client().Keys(t.Context(), o.s.keys.base(0)+"leased:*").Val()...)
 	o.want(delivery.DeliveryPending, 0)
 
 	o = newSingle(t)

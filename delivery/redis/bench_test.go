@@ -17,7 +17,9 @@ func BenchmarkAcceptComplete(b *testing.B) {
 	for _, batch := range []int{1, 16, 128, 512} {
 		b.Run(strconv.Itoa(batch), func(b *testing.B) { benchmarkLife(b, 1, batch) })
 	}
-	b.Run("128/webhooks=1000", func(b *testing.B) { benchmarkLife(b, 1000, 128) })
+	for _, webhooks := range []int{1000, 10_000} {
+		b.Run(fmt.Sprintf("128/webhooks=%d", webhooks), func(b *testing.B) { benchmarkLife(b, webhooks, 128) })
+	}
 }
 
 func benchmarkLife(b *testing.B, webhooks, batch int) {

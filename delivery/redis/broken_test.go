@@ -17,7 +17,7 @@ import (
 
 // kinds are the kinds of keys in a partition, without what varies: see keys.go.
 var kinds = []string{
-	"due", "due:slow", "paused", "pending", "state", "webhooks", "events", "event", "deliveries", "requests", "bodies", "log", "types",
+	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "events", "event", "deliveries", "requests", "bodies", "log", "types",
 	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside",
 }
 
@@ -178,8 +178,10 @@ func TestBrokenOff(t *testing.T) {
 	t.Parallel()
 	b := newBreakable(t, nil)
 	w := b.remembered[otherTenant].webhooks[0]
-	for kind, unknown := range map[string]bool{"pending": false, "due": true, "hours": true, "events": true, "event": true} {
-		call := newCall(b.s, w, 1, 10, false)
+	for kind, unknown := range map[string]bool{
+		"leases": false, "leased": true, "pending": false, "due": true, "hours": true, "events": true, "event": true,
+	} {
+		call := newCall(b.s, w, 1, 10, strings.HasPrefix(kind, "lease"))
 		if kind == "event" {
 			call.Events[0].ID = uuid.New()
 		}

@@ -43,7 +43,7 @@ var endings = map[string]struct {
 func TestCompleteBrokenOff(t *testing.T) {
 	t.Parallel()
 	for name, ending := range endings {
-		for _, kind := range []string{"hours", "bodies", "requests", "deliveries", "pending", "due", "due:slow", "state"} {
+		for _, kind := range []string{"hours", "bodies", "requests", "deliveries", "pending", "due", "due:slow", "state", "leases", "leased"} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				t.Parallel()
 				b := newBreakable(t, nil)

@@ -202,9 +202,13 @@ func (d *driver) claim() {
 	}
 }
 
-// pending lists the webhooks that have deliveries on the schedule, with their states.
+// pending lists what is leased, and the webhooks that have deliveries on the schedule, with their
+// states.
 func (d *driver) pending() (all []string) {
 	base := d.s.keys.base(0)
+	for _, key := range d.s.client().Keys(d.Context(), base+"leased:*").Val() {
+		all = append(all, fmt.Sprintf("%s %q", key, d.s.client().SMembers(d.Context(), key).Val()))
+	}
 	for _, key := range d.s.client().Keys(d.Context(), base+"pending:*").Val() {
 		ref := strings.TrimPrefix(key, base+"pending:")
 		if d.ignored != "" && strings.HasPrefix(ref, d.ignored+":") {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -205,29 +206,80 @@ func (e *export) deliveries(events []*exportedEvent) error {
 
 // schedule reads when pending deliveries fall due.
 func (e *export) schedule(events []*exportedEvent) error {
-	var pending []*delivery.StoredDelivery
-	var ahead []time.Duration
-	var scores []*redis.FloatCmd
-	err := e.pipeline(func(pipe redis.Pipeliner) {
-		for _, event := range events {
-			for i := range event.Deliveries {
-				d := &event.Deliveries[i]
-				if d.Status != delivery.DeliveryPending {
-					continue
-				}
-				key := pendingKey(e.parts[event.partition].base, delivery.WebhookRef{Tenant: event.Tenant, ID: d.Webhook})
-				pending, ahead = append(pending, d), append(ahead, e.clocks[event.partition].ahead)
-				scores = append(scores, pipe.ZScore(e.ctx, key, string(event.ID[:])))
+	var pending []*scheduled
+	for _, event := range events {
+		for i := range event.Deliveries {
+			if d := &event.Deliveries[i]; d.Status == delivery.DeliveryPending {
+				pending = append(pending, &scheduled{
+					StoredDelivery: d, partition: event.partition, event: event.ID,
+					ref: delivery.WebhookRef{Tenant: event.Tenant, ID: d.Webhook},
+				})
 			}
+		}
+	}
+	// Leases come first: what is leased may be put on the schedule meanwhile, and not the other
+	// way round.
+	if err := e.leases(pending); err != nil {
+		return err
+	}
+	scores := make([]*redis.FloatCmd, len(pending))
+	err := e.pipeline(func(pipe redis.Pipeliner) {
+		for i, d := range pending {
+			scores[i] = pipe.ZScore(e.ctx, pendingKey(e.parts[d.partition].base, d.ref), string(d.event[:]))
 		}
 	})
 	if err != nil {
 		return err
 	}
-	for i, score := range scores {
-		if score.Err() == nil {
-			pending[i].Due = time.UnixMilli(int64(score.Val())).Add(-ahead[i]).UTC()
+	for i, d := range pending {
+		at := d.leaseEnd
+		if scores[i].Err() == nil {
+			at = int64(scores[i].Val())
+		}
+		if at > 0 {
+			d.Due = time.UnixMilli(at).Add(-e.clocks[d.partition].ahead).UTC()
 		}
 	}
 	return nil
+}
+
+// scheduled is a pending delivery, and what it takes to find when it falls due.
+type scheduled struct {
+	*delivery.StoredDelivery
+	partition int
+	event     uuid.UUID
+	ref       delivery.WebhookRef
+	leaseEnd  int64 // if it was born leased
+}
+
+// leases reads when the leases of deliveries end that were born leased.
+func (e *export) leases(pending []*scheduled) error {
+	ends := make(map[int]map[string]int64) // by partition and by what a lease calls a delivery
+	for _, d := range pending {
+		if ends[d.partition] == nil {
+			reply, err := e.run(e.ctx, leasesScript, e.parts[d.partition].base)
+			if err != nil {
+				return err
+			}
+			ends[d.partition] = readLeases(reply[1:])
+		}
+		d.leaseEnd = ends[d.partition][string(d.event[:])+refText(d.ref)]
+	}
+	return nil
+}
+
+// readLeases reads the reply of leases.lua.
+func readLeases(reply []any) map[string]int64 {
+	ends := make(map[string]int64)
+	for ; len(reply) >= 2; reply = reply[2:] {
+		text, _ := reply[0].(string)
+		ended, _ := strconv.ParseInt(text, 10, 64) // 0 if another program wrote it
+		names, _ := reply[1].([]any)
+		for _, name := range names {
+			if name, ok := name.(string); ok {
+				ends[name] = ended
+			}
+		}
+	}
+	return ends
 }

@@ -80,9 +80,10 @@ func TestCopyKeys(t *testing.T) {
 	mustAccept(t, stranger, newCall(stranger, addWebhook(t, stranger, testTenant), 1, 10, false))
 
 	w := addWebhook(t, from, testTenant)
-	call := newCall(from, w, 4, 10, true)
+	call := newCall(from, w, 4, 10, false)
 	call.Events[2].ID = uuid.New()
 	accepted := mustAccept(t, from, call)
+	accepted.LeaseEnd = claim(t, from)[0].LeaseEnd
 	done, slow := success(from, w, &call.Events[0], &accepted), success(from, w, &call.Events[1], &accepted)
 	slow.Request.Status, slow.Request.ResponseBody, slow.Slow = delivery.RequestFailed, "no", true
 	slow.RetryAt = from.Now().Add(time.Hour)

@@ -24,6 +24,11 @@ import (
 //	paused             zset    ref of a paused webhook → when its first delivery
 //	                           falls due
 //	pending:<ref>      zset    event id → due time, or end of the lease
+//	leases             zset    "<end of a lease>:<when its events were received>" → end
+//	                           of the lease, for each set
+//	leased:<end of a lease>
+//	                   set     event id and ref, for each delivery that was born leased.
+//	                           If it is in pending, too, that counts
 //	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
 //	                           a webhook without a state does not exist
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
@@ -47,7 +52,7 @@ import (
 //	                           due time (8), last request (16). The hour is when the
 //	                           event was received, the 4 bits are of its id. A
 //	                           delivery without a record has not been tried if it is
-//	                           on the schedule. If it is not, it succeeded at once,
+//	                           on the schedule or leased. If not, it succeeded at once,
 //	                           by a first request whose id is one of a few that are
 //	                           known (delivery.FirstRequestID), provided that there
 //	                           is such a request

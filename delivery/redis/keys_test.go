@@ -87,7 +87,7 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 // kindsOfKeys are the types of keys in Redis, by what each begins with after the base.
 func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 	return map[string]string{
-		"due:slow": "zset", "paused": "zset", "state": "hash",
+		"due:slow": "zset", "paused": "zset", "state": "hash", "leases": "zset", "leased:": "set",
 		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
 		"webhooks:" + testTenant: "hash", "changes:" + testTenant: "zset", "events:": "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",

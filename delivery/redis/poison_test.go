@@ -112,6 +112,10 @@ func (l *life) keysToDamage(kind string) []string {
 		l.s.client().HSet(l.Context(), stateKey(base), refText(l.waiting.Ref()), garbage)
 		return []string{base + "aside"}
 	}
+	if kind == "leases" || kind == "leased" {
+		l.emit(testTenant, 1)
+		keys = l.keysOf(kind)
+	}
 	if len(keys) == 0 {
 		l.Fatal("there is no such key")
 	}

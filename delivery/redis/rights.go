@@ -62,7 +62,10 @@ var trials = []trial{
 	{args: []any{"ZLEXCOUNT", theKey, "-", "+"}},
 	{args: []any{"ZADD", theKey, "XX", "LT", 0, ""}},
 	{args: []any{"ZREM", theKey, ""}},
+	{args: []any{"ZREMRANGEBYSCORE", theKey, 0, 0}},
 
+	{args: []any{"SCARD", theKey}},
+	{args: []any{"SMISMEMBER", theKey, ""}},
 	{args: []any{"SRANDMEMBER", theKey, 1}},
 	{args: []any{"SSCAN", theKey, 0, "COUNT", 1}},
 	{args: []any{"XRANGE", theKey, "-", "+"}},

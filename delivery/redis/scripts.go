@@ -37,6 +37,7 @@ var (
 	eventScript         = loadScript("event")
 	eventRequestsScript = loadScript("event_requests")
 	lastEndedScript     = loadScript("last_ended")
+	leasesScript        = loadScript("leases")
 	requestScript       = loadScript("request")
 	requestsScript      = loadScript("requests")
 	rowsScript          = loadScript("rows")
@@ -44,6 +45,7 @@ var (
 	storedEventScript   = loadScript("stored_event")
 	sweepScript         = loadScript("sweep")
 
+	webhookPendingScript  = loadScript("webhook_pending")
 	webhookRequestsScript = loadScript("webhook_requests")
 )
 

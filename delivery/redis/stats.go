@@ -151,18 +151,20 @@ func (s *Store) WebhookPending(ctx context.Context, tenant string, webhooks []uu
 	}
 	counts := make([]int64, 0, len(webhooks))
 	for ids := range slices.Chunk(webhooks, commandsPerPipeline) {
-		pipe := s.client().Pipeline()
-		sizes := make([]*redis.IntCmd, len(ids))
+		refs := make([]any, len(ids))
 		for i, id := range ids {
-			sizes[i] = pipe.ZCard(ctx, pendingKey(p.base, delivery.WebhookRef{Tenant: tenant, ID: id}))
+			refs[i] = refText(delivery.WebhookRef{Tenant: tenant, ID: id})
 		}
-		_, _ = pipe.Exec(ctx) // each command has its own error
-		for i, size := range sizes {
-			key := pendingKey(p.base, delivery.WebhookRef{Tenant: tenant, ID: ids[i]})
-			if err := s.mend(ctx, p.base, key, size.Err()); err != nil {
-				return nil, err
-			}
-			counts = append(counts, size.Val())
+		reply, err := s.run(ctx, webhookPendingScript, p.base, refs...)
+		if err != nil {
+			return nil, err
+		}
+		if len(reply) != 1+len(ids) {
+			return nil, errUnknownReply
+		}
+		for _, r := range reply[1:] {
+			n, _ := r.(int64)
+			counts = append(counts, n)
 		}
 	}
 	return counts, nil

@@ -179,34 +179,32 @@ end
 
 -- Then, decide about each event.
 local pending = {} -- for each webhook: scores and ids to add
-local earliest = {} -- for each webhook: one of these scores
-local lease_first = lease_end < clock.now
+local leased = {} -- deliveries that are born leased
 
 -- Schedules deliveries to one target. The events' ids are at first to last in list, in steps of
 -- step. Returns the webhooks that were to get leases but did not.
 local function schedule(high, low, list, first, last, step, refused)
   local w = (high % 128) * 256 + low + 1
-  local state = states[w]
-  local score = now_text
   if high >= 128 then
-    if is_enabled(state) and not is_slow(state) then
-      score = lease_end_text
-    else
-      refused = refused or {}
-      refused[w - 1] = true
+    if is_enabled(states[w]) and not is_slow(states[w]) then
+      local n, ref = #leased, refs[w]
+      for i = first, last, step do
+        n = n + 1
+        leased[n] = leased_delivery(list[i], ref)
+      end
+      return refused
     end
+    refused = refused or {}
+    refused[w - 1] = true
   end
   local args = pending[w]
   if not args then
     args = {}
     pending[w] = args
-    earliest[w] = score
-  elseif (score == lease_end_text) == lease_first then
-    earliest[w] = score
   end
   local n = #args
   for i = first, last, step do
-    args[n + 1], args[n + 2] = score, list[i]
+    args[n + 1], args[n + 2] = now_text, list[i]
     n = n + 2
   end
   return refused
@@ -284,11 +282,16 @@ end
 local results = { now, received_ms - now, clock.ahead }
 for c = 1, call_count do results[c + 3] = tenants[c] and accept(c) or -1 end
 
--- Then, write the schedule. What is on it without its event is dropped when it is claimed.
+-- Then, write the leases and the schedule. What is there without its event is dropped when it is
+-- claimed. A set without a lease would stay for ever.
+if #leased > 0 then
+  write('ZADD', leases_key(), lease_end_text, lease_end_text .. ':' .. received)
+  in_chunks('SADD', leased_key(lease_end_text), leased)
+end
 local places = {}
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
-  collect(places, place_key(states[w]), earliest[w], refs[w])
+  collect(places, place_key(states[w]), now_text, refs[w])
 end
 write_latest(places)
 

@@ -16,7 +16,7 @@
 local now = now_ms()
 local clock = read_clock(now)
 -- While something is scheduled, claims may be all that happens.
-if clock.moved and read('EXISTS', due_key(false), due_key(true)) > 0 then keep_clock(clock) end
+if clock.moved and read('EXISTS', due_key(false), due_key(true), leases_key()) > 0 then keep_clock(clock) end
 local swept = read_swept()
 local lease_end = clock.now + ARGV[1]
 local fast_room, slow_room = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -160,6 +160,58 @@ local function first_with_room(slow)
   end
 end
 
+-- The state of a webhook, false if it is gone.
+local function state_or_record(ref)
+  local key, state = webhooks_key(ref_tenant(ref)), read_state(ref)
+  local webhook = not state and read('HGET', key, ref_id(ref))
+  if not webhook then return state end
+  note('state', key, ref_id(ref), webhook, '') -- the state was lost; the caller restores it
+  return 'e'
+end
+
+-- Puts deliveries that were born leased on the schedule, since their lease has ended. One that is
+-- there was put there by a script that broke off.
+local function put_back(ended, names)
+  local of, places = {}, new_places() -- events, by webhook
+  for _, name in ipairs(names) do
+    local ref = string.sub(name, 17)
+    if string.find(ref, '^[^:]+:%x+%-%x+%-%x+%-%x+%-%x+$') then
+      collect(of, ref, ended, string.sub(name, 1, 16))
+    else
+      keep_aside(leased_key(ended), name, '', 'no delivery')
+    end
+  end
+  for ref, members in pairs(of) do
+    local state = state_or_record(ref)
+    if state then
+      for i = 1, #members, 2000 do
+        write('ZADD', pending_key(ref), 'NX', unpack(members, i, math.min(i + 1999, #members)))
+      end
+      plan_place(places, ref, state, clock.now)
+    end
+  end
+  write_places(places)
+  in_chunks('SREM', leased_key(ended), names)
+end
+
+-- Does so with some of the leases that have ended. What is left is due.
+local function put_ended_back(most)
+  for _, lease in ipairs(read('ZRANGEBYSCORE', leases_key(), '-inf', clock.now, 'LIMIT', 0, most)) do
+    local ended = string.match(lease, '^(%d+):%d+$')
+    local names = {}
+    if ended then
+      names = read('SRANDMEMBER', leased_key(ended), most)
+      put_back(ended, names)
+    else
+      keep_aside(leases_key(), lease, '', 'no lease')
+    end
+    if #names < most then write('ZREM', leases_key(), lease) end
+    most = most - #names
+    if most <= 0 then return end
+  end
+end
+
+put_ended_back(1000)
 take(false, fast_room)
 take(true, slow_room)
 local fast_due = tell_fast and first_with_room(false) or -1
@@ -169,12 +221,13 @@ local function earlier(a, b)
   if a < 0 or (b >= 0 and b < a) then return b end
   return a
 end
+local first_lease = tonumber(read('ZRANGE', leases_key(), 0, 0, 'WITHSCORES')[2] or -1)
 local function wait(due) return due < 0 and -1 or math.max(0, due - clock.now) end
 local results = {
   now,
   fast_due < 0 and 0 or math.max(0, clock.now - fast_due),
-  wait(earlier(fast_due, slow_due)),
-  wait(earlier(first(false), first(true))),
+  wait(earlier(first_lease, earlier(fast_due, slow_due))),
+  wait(earlier(first_lease, earlier(first(false), first(true)))),
   clock.ahead,
 }
 for i = 1, #claimed do results[i + 5] = claimed[i] end

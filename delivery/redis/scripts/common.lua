@@ -33,6 +33,8 @@ local function swept_key() return base .. 'swept' end
 local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
+local function leases_key() return base .. 'leases' end
+local function leased_key(ended) return base .. 'leased:' .. ended end
 local function clock_key() return base .. 'clock' end
 local function aside_key(name) return base .. 'aside' .. (name and ':' .. name or '') end
 
@@ -128,12 +130,17 @@ local function show(command, key, ...)
   return value
 end
 
--- Takes a field out of the way whose value cannot be read. It is kept in a stream.
-local function set_field_aside(key, field, value, why)
+-- Keeps what cannot be read in a stream: the value of a field, or a member of a set.
+local function keep_aside(key, field, value, why)
   note('aside', key, field, read_only and value or '', why)
   if read_only then return end
   show('XADD', aside_key(), 'MAXLEN', '~', aside_entries, '*', 'key', key, 'field', field, 'value', value)
-  write('HDEL', key, field)
+end
+
+-- Takes a field out of the way whose value cannot be read. It is kept.
+local function set_field_aside(key, field, value, why)
+  keep_aside(key, field, value, why)
+  if not read_only then write('HDEL', key, field) end
 end
 
 -- Redis's clock, in milliseconds, by which times are stored.

@@ -70,6 +70,7 @@ for o = at, last, width do
   end
 end
 local heads, records, scores = {}, {}, {} -- heads are those of rows that exist
+local leases, over = {}, {} -- when the lease of a delivery ends, by its name; which leases are over
 -- Only who sent a request writes its row, so that there is none in a bucket.
 for slot, ids in pairs(row_ids) do
   for i, row in ipairs(read_chunks('HMGET', requests_key(slot), ids)) do
@@ -91,6 +92,44 @@ for w, ids in pairs(ids_of) do
     of[ids[i]] = tonumber(score or nil)
   end
   scores[w] = of
+end
+
+-- A delivery that was born leased counts as if it were on the schedule until its lease ends. The
+-- lease does not count if a script broke off before it ended it: then the delivery is on the
+-- schedule, or has ended by another request.
+local born = {} -- names of deliveries, by when their leases end
+local find_lease = lease_finder()
+local function heed_lease(w, o)
+  local id, name = ARGV[o + 2], leased_delivery(ARGV[o + 2], refs[w])
+  local record, score = records[id .. raws[w]], scores[w][id]
+  local is_pending = not record or string.byte(record) == 112
+  if not leases[name] and not score and is_pending and ARGV[o + 15] ~= '' then
+    leases[name] = find_lease(tonumber(ARGV[o + 14]), name)
+  end
+  if not leases[name] then return end
+  if score or not (is_pending or string.sub(record, 12) == ARGV[o + 4]) then
+    collect(over, leases[name], name)
+  else
+    scores[w][id] = tonumber(leases[name])
+  end
+end
+for o = at, last, width do
+  if states[tonumber(ARGV[o])] then
+    collect(born, ARGV[o + 9], leased_delivery(ARGV[o + 2], refs[tonumber(ARGV[o])]))
+  end
+end
+born['0'] = nil
+for lease_end, names in pairs(born) do
+  for i, is_leased in ipairs(read_leased(lease_end, names)) do
+    if is_leased == 1 then leases[names[i]] = lease_end end
+  end
+end
+local heeded = {}
+for o = at, last, width do
+  local w = tonumber(ARGV[o])
+  local delivery = ARGV[o + 2] .. raws[w]
+  if states[w] and not heeded[delivery] then heed_lease(w, o) end
+  heeded[delivery] = true
 end
 
 -- Finds the state of a delivery that may have succeeded at once.
@@ -249,7 +288,8 @@ for of, args in pairs(states_of) do in_chunks('HSET', deliveries_key(of), args) 
 for w, ids in pairs(changed) do
   local moved, done = {}, {}
   for _, id in ipairs(ids) do
-    local score = scores[w][id]
+    local score, name = scores[w][id], leased_delivery(id, refs[w])
+    if leases[name] then collect(over, leases[name], name) end
     if score then
       moved[#moved + 1] = score
       moved[#moved + 1] = id
@@ -274,4 +314,5 @@ end
 local places = new_places()
 for w in pairs(changed) do plan_place(places, refs[w], states[w], clock.now) end
 write_places(places)
+end_leases(over)
 return reply({ now })

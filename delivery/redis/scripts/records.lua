@@ -93,6 +93,51 @@ local function read_rows(ids)
   return rows, keys
 end
 
+-- Deliveries that are born leased are not on the schedule. One set has those of a run of
+-- accept.lua, and there is a lease for it, which tells when it ends and when their events were
+-- received. claim.lua puts on the schedule what is in the set when the lease has ended. A
+-- delivery that is on the schedule has no lease any more, whatever a script that broke off has
+-- left in the set.
+
+-- How a set names a delivery.
+local function leased_delivery(event, ref) return event .. ref end
+
+-- Reads which of some deliveries have a lease that ends at some time: 1 or 0 for each.
+local function read_leased(ended, names) return read_chunks('SMISMEMBER', leased_key(ended), names) end
+
+-- Reads the leases: when each ends, as text, and when its events were received.
+local function read_leases()
+  local ends, received = {}, {}
+  for i, lease in ipairs(read('ZRANGE', leases_key(), 0, -1)) do
+    local ended, ms = string.match(lease, '^(%d+):(%d+)$')
+    ends[i], received[i] = ended or '0', tonumber(ms) -- claim.lua removes what cannot be read
+  end
+  return ends, received
+end
+
+-- Returns a function that finds the lease of a delivery whose event was received at some time:
+-- when it ends, or nil.
+local function lease_finder()
+  local ends, received
+  return function(ms, name)
+    if not ends then ends, received = read_leases() end
+    for i = 1, #ends do
+      if received[i] == ms and read_leased(ends[i], { name })[1] == 1 then return ends[i] end
+    end
+  end
+end
+
+-- Ends the leases of some deliveries, which are sorted by when that would be.
+local function end_leases(names)
+  for ended, of in pairs(names) do
+    in_chunks('SREM', leased_key(ended), of)
+    if read('EXISTS', leased_key(ended)) == 0 then write('ZREMRANGEBYSCORE', leases_key(), ended, ended) end
+  end
+end
+
+-- Reads all deliveries that are in the set of a lease.
+local function all_leased(ended) return read('SRANDMEMBER', leased_key(ended), 1000000) end
+
 -- The number of an event type as type_numbers gives it; '' if it has none.
 local function type_number(name)
   local number = tonumber(read('HGET', types_key(), name) or nil)
@@ -127,7 +172,7 @@ end
 -- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
 -- not tried or the webhook does not exist, which the second result tells.
 local function delivery_reader(tenant, event, type_name, received, of)
-  local key, type_bytes = deliveries_key(of), type_number(type_name)
+  local key, type_bytes, find_lease = deliveries_key(of), type_number(type_name), lease_finder()
   return function(raw, rest)
     local ref, field = raw_ref(tenant, raw), event .. raw
     if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
@@ -136,7 +181,7 @@ local function delivery_reader(tenant, event, type_name, received, of)
       set_field_aside(key, field, state, 'no state of a delivery')
       state = nil
     end
-    if not state and not read('ZSCORE', pending_key(ref), event) then
+    if not state and not read('ZSCORE', pending_key(ref), event) and not find_lease(received, leased_delivery(event, ref)) then
       state = implied_state(received, rest, ref, type_bytes)
     end
     return state or nil, true

@@ -82,6 +82,42 @@ local function leave_out(g)
 end
 local function group_at(numbers, i) return (struct.unpack('>I2', numbers, 2 * i - 1)) end
 
+-- Finds the groups whose deliveries were all born leased, and still are. A lease that has ended is
+-- being put on the schedule, which complete.lua knows about.
+local is_born = {} -- by group
+local born = {} -- names of deliveries by when their leases end, of all groups with such a lease
+local function find_born()
+  local first = {}
+  for g, group in ipairs(groups) do
+    local names = born[group.lease_end] or {}
+    born[group.lease_end], first[g] = names, #names
+    for i = group.events, group.requests - 1 do names[#names + 1] = leased_delivery(ARGV[i], group.ref) end
+  end
+  local leased, counts = {}, {}
+  for ended, names in pairs(born) do
+    leased[ended], counts[ended] = tonumber(ended) > clock.now and read_leased(ended, names) or {}, 0
+  end
+  for g, group in ipairs(groups) do
+    local of, count = leased[group.lease_end], 0
+    for i = first[g] + 1, first[g] + group.count do count = count + (of[i] or 0) end
+    is_born[g] = count == group.count
+    if count > 0 and not is_born[g] then leave_out(g) end
+    counts[group.lease_end] = counts[group.lease_end] + count
+  end
+  for ended, count in pairs(counts) do
+    if count == 0 and tonumber(ended) > clock.now then born[ended] = nil end
+  end
+end
+local function born_and_written()
+  if not left_out then return born end
+  local names = {}
+  for g, group in ipairs(groups) do
+    for i = group.events, born[group.lease_end] and not left_out[g] and group.requests - 1 or 0 do
+      collect(names, group.lease_end, leased_delivery(ARGV[i], group.ref))
+    end
+  end
+  return names
+end
 local function are_leased(group)
   local scores = read('ZMSCORE', pending_key(group.ref), unpack(ARGV, group.events, group.requests - 1))
   for i = 1, group.count do
@@ -113,8 +149,9 @@ local function have_states(group, hour)
   return false
 end
 local states = read_states(refs)
+find_born()
 for g, group in ipairs(groups) do
-  if not states[g] or is_slow(states[g]) or not are_leased(group) then leave_out(g) end
+  if not states[g] or is_slow(states[g]) or not (is_born[g] or are_leased(group)) then leave_out(g) end
   for _, hour in ipairs(tried) do
     if have_states(group, hour) then leave_out(g) end
   end
@@ -191,14 +228,14 @@ show('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry))
 
 -- Last, the deliveries: with this, the outcomes are written.
 write_hashes(deliveries)
+local function is_claimed(g) return not (is_born[g] or left_out and left_out[g]) end
 for g, group in ipairs(groups) do
-  if not (left_out and left_out[g]) then
-    write_range('ZREM', pending_key(group.ref), group.events, group.requests - 1)
-  end
+  if is_claimed(g) then write_range('ZREM', pending_key(group.ref), group.events, group.requests - 1) end
 end
 local places = new_places()
 for g, group in ipairs(groups) do
-  if not (left_out and left_out[g]) then plan_place(places, group.ref, states[g], clock.now) end
+  if is_claimed(g) then plan_place(places, group.ref, states[g], clock.now) end
 end
 write_places(places)
+end_leases(born_and_written())
 return reply(results)
