@@ -88,6 +88,11 @@ type App struct {
 	// clear.
 	EncryptionKeys []string `json:"encryption_keys,omitempty"`
 
+	// Whether events, and what endpoints answer, are encrypted, too. It needs a key, and
+	// takes some microseconds for each event. What was stored before stays in clear until
+	// it is removed after `retention`. Default: false.
+	EncryptPayloads bool `json:"encrypt_payloads,omitempty"`
+
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64

@@ -44,6 +44,7 @@ func init() {
 //			trusted_ca <file>...
 //		}
 //		encryption_key <key>...
+//		encrypt_payloads
 //	}
 //
 // Values without placeholders are checked here, where the file and the line are
@@ -82,6 +83,8 @@ func (a *App) options() map[string]option {
 		})},
 		"destinations":   {parse: a.parseDestinations},
 		"encryption_key": {parse: a.parseEncryptionKeys, repeat: true},
+
+		"encrypt_payloads": {parse: bare(&a.EncryptPayloads)},
 	}
 }
 

@@ -66,8 +66,11 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err := a.settings.Validate(); err != nil {
 		return err
 	}
-	if a.keyring, err = resolveKeyring(repl, a.EncryptionKeys, false); err != nil {
+	if a.keyring, err = resolveKeyring(repl, a.EncryptionKeys, a.EncryptPayloads); err != nil {
 		return fmt.Errorf("encryption_key: %w", err)
+	}
+	if a.EncryptPayloads && a.keyring == nil {
+		return errors.New("encrypt_payloads needs an encryption_key")
 	}
 	a.maxEventSize, err = a.eventSize()
 	return err

@@ -82,6 +82,7 @@ func TestSettingsErrors(t *testing.T) {
 		"destinations: trusted_ca: open /does/not/exist": {Destinations: &Destinations{TrustedCA: []string{"/does/not/exist"}}},
 		"encryption_key: a key is empty":                 {EncryptionKeys: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
 		"encryption_key: a key must be 32 bytes":         {EncryptionKeys: []string{"hush"}},
+		"encrypt_payloads needs an encryption_key":       {EncryptPayloads: true},
 		"encryption_key: the same key is given twice":    {EncryptionKeys: []string{strings.Repeat("ab", 32), strings.Repeat("AB", 32)}},
 		"there is no certificate (PEM) in":               {Destinations: &Destinations{TrustedCA: []string{notPEM}}},
 	} {

@@ -67,22 +67,30 @@ func (a *App) warnOfNoKey() {
 }
 
 // copyKeys are the keys of the stores between which a command copies.
-type copyKeys struct{ from, to []string }
+type copyKeys struct {
+	from, to []string
+	payloads bool
+}
 
 // add adds the flags of the keys.
 func (k *copyKeys) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVar(&k.from, "from-key", nil, "a key of the store to copy from; may be repeated")
 	cmd.Flags().StringArrayVar(&k.to, "to-key", nil, "a key of the store to copy to, of which the first encrypts; may be repeated")
+	cmd.Flags().BoolVar(&k.payloads, "encrypt-payloads", false, "encrypt events and bodies in the store to copy to, too")
 }
 
 // use gives each store its keys.
 func (k *copyKeys) use(from, to StoreModule) error {
+	if k.payloads && len(k.to) == 0 {
+		return errors.New("--encrypt-payloads needs --to-key")
+	}
 	for _, of := range []struct {
-		flag   string
-		keys   []string
-		module StoreModule
-	}{{"--from-key", k.from, from}, {"--to-key", k.to, to}} {
-		keys, err := resolveKeyring(caddy.NewReplacer(), of.keys, false)
+		flag     string
+		keys     []string
+		payloads bool
+		module   StoreModule
+	}{{"--from-key", k.from, false, from}, {"--to-key", k.to, k.payloads, to}} {
+		keys, err := resolveKeyring(caddy.NewReplacer(), of.keys, of.payloads)
 		if err == nil {
 			err = useKeyring(of.module, keys)
 		}

@@ -178,7 +178,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		a.due = append(a.due, due)
 	}
 	key := number8(number)
-	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, e, a.numbers)
+	a.txn.scratch = appendEvent(a.txn.scratch[:0], h, a.store.encryption.Event(t.name, e), a.numbers)
 	return a.events.put(key, a.txn.scratch)
 }
 

@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -156,8 +157,11 @@ func (c *claim) readJobs(tx *view) error {
 			break
 		}
 		d := &c.chosen[i]
-		job, size := c.job(d, events, pending)
+		job, size, waits := c.job(d, events, pending)
 		bytes += size
+		if waits {
+			continue // it is due again when the lease ends
+		}
 		if job == nil {
 			dropped = append(dropped, *d)
 			continue
@@ -205,24 +209,31 @@ func (c *claim) readEach() error {
 	return nil
 }
 
-// job reads one delivery, nil if its event has expired or cannot be read.
-func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int) {
+// job reads one delivery, nil if its event has expired or cannot be read. It waits if the
+// key of its payload is missing.
+func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size int, waits bool) {
 	key, stateKey := number8(d.event), deliveryKey(d.event, d.webhook.number)
 	value := events.get(key)
 	if value == nil {
 		if pending.get(stateKey) != nil { // an event that was swept takes its deliveries along
 			pending.undecodable(stateKey)
 		}
-		return nil, 0
+		return nil, 0, false
 	}
 	head, err := decodeEventHead(value)
 	if err == nil && head.expires <= c.at.wall {
-		return nil, 0
+		return nil, 0, false
 	}
 	e, err := decodeEvent(d.record.Tenant, value)
+	if err == nil {
+		err = c.store.encryption.DecryptEvent(&e.Event)
+	}
+	if encryption.IsMissingKey(err) {
+		return nil, 0, true
+	}
 	if err != nil {
 		events.undecodable(key)
-		return nil, 0
+		return nil, 0, false
 	}
 	state, err := record.DecodeDelivery(pending.get(stateKey))
 	if err != nil {
@@ -235,7 +246,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	return &delivery.Job{
 		Webhook: d.record, Event: &e.Event,
 		Attempt: int(state.Attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
-	}, len(value)
+	}, len(value), false
 }
 
 // drop removes deliveries whose event has expired from the schedule.

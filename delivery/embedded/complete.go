@@ -98,7 +98,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if err := c.slowness(o, w, head.success); err != nil {
 		return err
 	}
-	c.txn.scratch = appendRow(c.txn.scratch[:0], &head, r)
+	c.txn.scratch = appendRow(c.txn.scratch[:0], &head, c.store.encryption.Request(r))
 	if err := c.requests.put(r.ID[:], c.txn.scratch); err != nil {
 		return err
 	}

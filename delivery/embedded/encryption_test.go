@@ -66,6 +66,13 @@ func wantSecret(t *testing.T, s *Store, w *delivery.Webhook, version int64) {
 	}
 }
 
+// TestEncrypted runs the suite with encrypted payloads.
+func TestEncrypted(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) delivery.Store {
+		return opened(t, New(t.TempDir(), WithKeyring(storetest.Keyring(t, true, 1))))
+	})
+}
+
 // TestEncryptStored opens a store, which has a secret in clear, with a key, and then with other
 // ones: Sweep encrypts the secret with the first of them.
 func TestEncryptStored(t *testing.T) {
@@ -156,6 +163,13 @@ func TestMissingKey(t *testing.T) {
 	for _, folder := range []string{folder, salvaged} {
 		wantSecret(t, opened(t, New(folder, WithKeyring(storetest.Keyring(t, false, 2, 1)))), w, 1)
 	}
+}
+
+// TestMissingPayloadKey reads payloads without their key.
+func TestMissingPayloadKey(t *testing.T) {
+	t.Parallel()
+	s := open(t, t.TempDir())
+	storetest.RunMissingKey(t, s, s.UseKeyring)
 }
 
 // TestMovedSecret puts the encrypted secret of one webhook into the record of another one, which

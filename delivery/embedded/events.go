@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 
 	"github.com/google/uuid"
@@ -17,7 +18,7 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 	var e *storedEvent
 	var deliveries []delivery.Delivery
 	err := s.read(func(tx *view) error {
-		number, found, err := s.storedEvent(tx, tenant, id)
+		number, found, err := s.decryptedEvent(tx, tenant, id)
 		if err != nil {
 			return err
 		}
@@ -67,6 +68,20 @@ func (s *Store) storedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *sto
 		return 0, nil, delivery.ErrNotFound
 	}
 	return eventNumber(number), e, nil
+}
+
+// decryptedEvent is storedEvent with the payload.
+func (s *Store) decryptedEvent(tx *view, tenant string, id uuid.UUID) (uint64, *storedEvent, error) {
+	number, e, err := s.storedEvent(tx, tenant, id)
+	if err != nil {
+		return 0, nil, err
+	}
+	err = s.encryption.DecryptEvent(&e.Event)
+	if errors.Is(err, record.ErrUnreadable) {
+		tx.bucket(eventsBucket).undecodable(number8(number))
+		err = delivery.ErrNotFound
+	}
+	return number, e, err
 }
 
 func eventNumber(key []byte) uint64 { return binary.BigEndian.Uint64(key) }

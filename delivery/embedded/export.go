@@ -51,7 +51,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 							kind.add(batch, tx, k, v)
 						}
 						next = slices.Clone(k)
-						return nil
+						return e.missing
 					})
 				}
 				if err != nil {
@@ -70,6 +70,7 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 type export struct {
 	*Store
 	tenants map[uint32]string
+	missing error // the key of something that was read
 }
 
 func (s *Store) tenantNames() map[uint32]string {
@@ -112,6 +113,13 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {
 		return
 	}
 	e, err := decodeEvent(s.tenants[head.tenant], v)
+	if err == nil {
+		err = s.encryption.DecryptEvent(&e.Event)
+	}
+	if encryption.IsMissingKey(err) {
+		s.missing = err
+		return
+	}
 	if err != nil {
 		tx.bucket(eventsBucket).undecodable(k)
 		return
@@ -161,10 +169,17 @@ func (s *export) request(b *delivery.Batch, tx *view, k, v []byte) {
 		return
 	}
 	r, body, err := decodeRow(ref, uuid.UUID(k), v)
+	if err == nil {
+		r.ResponseBody = string(body)
+		err = s.encryption.DecryptBody(&r)
+	}
+	if encryption.IsMissingKey(err) {
+		s.missing = err
+		return
+	}
 	if err != nil {
 		tx.bucket(requestsBucket).undecodable(k)
 		return
 	}
-	r.ResponseBody = string(body)
 	b.AddRequest(delivery.StoredRequest{Request: r, Previous: head.previous})
 }

@@ -135,9 +135,9 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	}
 	head.deliveries = uint16(len(numbers) / 4)
 	key := number8(number)
-	value := appendEvent(nil, head, &delivery.AcceptEvent{
-		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
-	}, numbers)
+	value := appendEvent(nil, head, i.store.encryption.Event(e.Tenant, &delivery.AcceptEvent{
+		ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
+	}), numbers)
 	if err := a.events.put(key, value); err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 			tenant: w.tenant.number, webhook: w.number, eventType: eventType,
 			event: r.EventID, success: r.Status == delivery.RequestSuccess,
 		}
-		if err := requests.put(r.ID[:], appendRow(nil, &head, r)); err != nil {
+		if err := requests.put(r.ID[:], appendRow(nil, &head, i.store.encryption.Request(r))); err != nil {
 			return err
 		}
 		i.txn.count(&head, r)

@@ -27,8 +27,14 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 			return err
 		}
 		r.ResponseBody = string(body)
+		if err := s.encryption.DecryptBody(&r); errors.Is(err, record.ErrUnreadable) {
+			tx.bucket(requestsBucket).undecodable(id[:])
+			return delivery.ErrNotFound
+		} else if err != nil {
+			return err
+		}
 		found = &r
-		_, e, err := s.storedEvent(tx, tenant, r.EventID)
+		_, e, err := s.decryptedEvent(tx, tenant, r.EventID)
 		switch {
 		case errors.Is(err, delivery.ErrNotFound):
 			return nil

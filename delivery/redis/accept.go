@@ -89,7 +89,7 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 		}
 		binary.BigEndian.PutUint16(run, binary.BigEndian.Uint16(run)+1)
 
-		stored := encodeEvent(e, c.Nonce, i)
+		stored := encodeEvent(a.partition.encryption.Event(c.Tenant, e), c.Nonce, i)
 		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored))
 		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)

@@ -70,7 +70,8 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 	jobs, _ := r[4].([]any)
 	webhook, err := decodeWebhook(tenant, id, record, s.encryption.Keys())
 	if encryption.IsMissingKey(err) {
-		s.waitForKey(claimed, err)
+		_ = s.encryption.Missing(err)
+		claimed.Next = max(claimed.Next, keyPatience)
 		return nil
 	}
 	if err != nil {
@@ -86,6 +87,13 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 			continue // no event has such an id
 		}
 		event, err := decodeEvent(tenant, eventID, record)
+		if err == nil {
+			err = s.encryption.DecryptEvent(&event.Event)
+		}
+		if encryption.IsMissingKey(err) {
+			claimed.Next = max(claimed.Next, keyPatience)
+			continue
+		}
 		if err != nil {
 			bad = append(bad, unreadableEvent(base, tenant, eventID, record, err)...)
 			continue

@@ -141,7 +141,7 @@ func (c *completion) add(o *delivery.Outcome, now time.Time) {
 	}
 	c.args = append(
 		c.args, c.refNumber(r), c.types.number(r.EventType),
-		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], slotOf(started).String(), dayOf(started), row, r.ResponseBody,
+		r.EventID[:], bucket(o.ReceivedAt, r.EventID), r.ID[:], slotOf(started).String(), dayOf(started), row, c.partition.encryption.Request(r).ResponseBody,
 		o.LeaseEnd, retryAt, r.Attempt, outcomeFlags(o), c.counterNumber(r),
 		o.ReceivedAt.UnixMilli(), firstRequest(delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, r.EventID, r.Trigger == delivery.TriggerTest),
 	)

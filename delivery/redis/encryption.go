@@ -25,12 +25,9 @@ func (s *Store) Encryption() delivery.Encryption { return s.encryption.Status() 
 // encryptStep is how many webhooks one step looks at, or some more.
 const encryptStep = 100
 
-// waitForKey leaves what was claimed of a webhook alone until its lease ends, since a key is
-// missing. The next claim may find more of it, and need not hurry.
-func (s *Store) waitForKey(claimed *delivery.Claimed, err error) {
-	_ = s.encryption.Missing(err)
-	claimed.Next = max(claimed.Next, time.Second)
-}
+// keyPatience is how long the next claim waits if a key is missing. What was claimed is left
+// alone until its lease ends, and there may be more of it.
+const keyPatience = time.Second
 
 // storedWebhook is a webhook as it is stored.
 type storedWebhook struct{ tenant, id, record string }

@@ -32,6 +32,15 @@ func wantSecret(t *testing.T, s *Store, w *delivery.Webhook, version int64) {
 	}
 }
 
+// TestEncrypted runs the suite with encrypted payloads.
+func TestEncrypted(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) delivery.Store {
+		o := options()
+		o.Keyring = storetest.Keyring(t, true, 1)
+		return open(t, o)
+	})
+}
+
 // TestEncryptStored has secrets in clear encrypted with one key after the other, by two
 // processes at the same time.
 func TestEncryptStored(t *testing.T) {
@@ -154,6 +163,17 @@ func TestMissingKey(t *testing.T) {
 	if n := early.SetAside() + s.SetAside(); n != 0 {
 		t.Errorf("%d records were set aside", n)
 	}
+}
+
+// TestMissingPayloadKey reads payloads without their key.
+func TestMissingPayloadKey(t *testing.T) {
+	t.Parallel()
+	o := options()
+	s := open(t, o)
+	storetest.RunMissingKey(t, s, func(keys *encryption.Keyring) {
+		o.Keyring = keys
+		s.Use(o)
+	})
 }
 
 // TestMovedSecret puts the record of one webhook in the place of another's.

@@ -3,6 +3,7 @@ package redis
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -20,6 +21,11 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 	}
 	e, err := s.storedEvent(ctx, p.base, tenant, id)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.encryption.DecryptEvent(&e.Event); errors.Is(err, record.ErrUnreadable) {
+		return nil, nil, delivery.ErrNotFound
+	} else if err != nil {
 		return nil, nil, err
 	}
 	slices.SortFunc(e.targets, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) })

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -124,6 +125,12 @@ func (e *export) take(found []foundEvent) error {
 	for i := range found {
 		f := &found[i]
 		read, err := decodeEvent(f.tenant, f.id, f.value)
+		if err == nil {
+			err = e.encryption.DecryptEvent(&read.Event)
+		}
+		if encryption.IsMissingKey(err) {
+			return err
+		}
 		if err != nil {
 			base := e.parts[f.partition].base
 			e.setAside(e.ctx, base, unreadableEvent(base, f.tenant, f.id, f.value, err)...)

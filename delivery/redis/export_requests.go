@@ -7,6 +7,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
@@ -128,6 +129,11 @@ func (e *export) bodies(p *partition, rows []delivery.StoredRequest) error {
 		for i := first; i < end; i++ {
 			if body := bodies[i-first]; body != nil {
 				rows[i].ResponseBody = body.Val()
+			}
+			if err := e.encryption.DecryptBody(&rows[i].Request); encryption.IsMissingKey(err) {
+				return err
+			} else if err != nil {
+				rows[i].ResponseBody = ""
 			}
 			e.batch.AddRequest(rows[i])
 			if err := e.added(); err != nil {

@@ -128,7 +128,7 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 		deliveries = record.AppendStoredDelivery(deliveries, d)
 	}
 	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
-	stored = append(stored, encodeEvent(accepted, e.Nonce, e.Place)...)
+	stored = append(stored, encodeEvent(a.partition.encryption.Event(e.Tenant, accepted), e.Nonce, e.Place)...)
 	a.args = append(a.args, e.Tenant, e.ID[:], stored, e.Expires.UnixMilli(), bucket(e.ReceivedAt, e.ID), deliveries)
 	a.events++
 	a.deliveries += len(e.Deliveries)
@@ -160,7 +160,7 @@ func (c *completion) addStored(r *delivery.StoredRequest) {
 	started := r.StartedAt()
 	c.args = append(
 		c.args, c.refNumber(&r.Request), c.types.number(r.EventType),
-		r.ID[:], slotOf(started).String(), dayOf(started), row, r.ResponseBody, c.counterNumber(&r.Request),
+		r.ID[:], slotOf(started).String(), dayOf(started), row, c.partition.encryption.Request(&r.Request).ResponseBody, c.counterNumber(&r.Request),
 	)
 	c.outcomes++
 	c.bytes += len(row) + len(r.ResponseBody)

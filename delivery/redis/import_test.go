@@ -39,10 +39,17 @@ func TestCopy(t *testing.T) {
 		})
 		return s
 	}
+	encrypted := func(t *testing.T) delivery.Copyable {
+		o := options()
+		o.Keyring = storetest.Keyring(t, true, 1)
+		return open(t, o)
+	}
 	for _, tc := range []struct {
 		name     string
 		from, to opener
 	}{
+		{"EmbeddedToEncrypted", file, encrypted},
+		{"EncryptedToEmbedded", encrypted, file},
 		{"RedisToEmbedded", redis(1), file},
 		{"EmbeddedToPartitions", file, redis(3)},
 		{"PartitionsToRedis", redis(3), redis(1)},

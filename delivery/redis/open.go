@@ -46,7 +46,7 @@ func (s *Store) Open(ctx context.Context) error {
 
 	parts := make([]*partition, n)
 	for i := range parts {
-		parts[i] = &partition{base: s.keys.base(i)}
+		parts[i] = &partition{base: s.keys.base(i), encryption: &s.encryption}
 		parts[i].hub = follow.NewHub(&source{s, parts[i], positionKey})
 	}
 	if err := s.checkRights(ctx, parts); err != nil {

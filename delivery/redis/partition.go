@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/follow"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/encrypting"
 )
 
 var errNotOpen = fmt.Errorf("%w: %w", delivery.ErrUnavailable, delivery.Reason("the store is not open yet"))
@@ -14,6 +15,8 @@ var errNotOpen = fmt.Errorf("%w: %w", delivery.ErrUnavailable, delivery.Reason("
 type partition struct {
 	base string
 	hub  *follow.Hub // has the followers of its tenants' logs
+	// encryption is the store's.
+	encryption *encrypting.State
 
 	mu      sync.Mutex
 	audited string // the cursor of the audit that is under way

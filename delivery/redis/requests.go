@@ -8,6 +8,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
 // deliveriesPerScript is how many deliveries one script looks for: each may take some tenths of a
@@ -39,11 +41,21 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 		return nil, delivery.ErrNotFound
 	}
 	r.ResponseBody = body
+	if err := s.encryption.DecryptBody(&r); errors.Is(err, record.ErrUnreadable) {
+		r.ResponseBody = ""
+	} else if err != nil {
+		return nil, err
+	}
 	if event == "" {
 		return &r, nil
 	}
 	e, err := decodeEvent(tenant, r.EventID, event)
+	if err == nil {
+		err = s.encryption.DecryptEvent(&e.Event)
+	}
 	switch {
+	case encryption.IsMissingKey(err):
+		return nil, err
 	case err != nil:
 		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, r.EventID, event, err)...)
 	case e.SentBy(&r):

@@ -113,7 +113,7 @@ func (s *successes) add(o *delivery.Outcome, place int) {
 	row, id, state := encodeFirst(r, !atOnce)
 	s.rows.add(slotOf(started), n, request, s.texts.add(row))
 	if r.ResponseBody != "" {
-		s.bodies.add(slotOf(started), n, request, r.ResponseBody)
+		s.bodies.add(slotOf(started), n, request, s.partition.encryption.Request(r).ResponseBody)
 	}
 	if atOnce {
 		s.atOnce[record.Hour(o.ReceivedAt)] = true
