@@ -52,6 +52,11 @@ func (s *Store) encryptWebhooks(t *txn, b *journaled, keys *encryption.Keyring, 
 	if keys == nil {
 		return nil
 	}
+	if len(numbers) > 0 { // what there was before is in clear, or under a key that may be known
+		if err := s.mustWipe(t); err != nil {
+			return err
+		}
+	}
 	for _, k := range numbers {
 		w := s.state.byNumber[binary.BigEndian.Uint32(k)]
 		if w == nil {

@@ -16,6 +16,7 @@ import (
 //	            the last epoch of the journal that the database has (8), and the last
 //	            one of which there were records (8); "id" → random id of the database
 //	            (16); "upgrade", "reconcile": see upgrade.go, load.go;
+//	            "wiped" → when all was overwritten that had been deleted (8): see wipe.go;
 //	            "tried" → when it was last tried whether a full disk has room again (8)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record

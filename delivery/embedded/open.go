@@ -50,7 +50,8 @@ func (s *Store) open(ctx context.Context) (lost bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	s.db, s.file, s.journal = db, db, nil
+	s.db, s.file, s.disk, s.journal = db, db, file, nil
+	s.wipe.running, s.wipe.ended = false, time.Time{}
 	err = guarded(func() (err error) {
 		lost, err = s.load(ctx, file)
 		return err

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -30,16 +31,20 @@ type Store struct {
 	presence    presence
 	types       notedTypes
 	encryption  encrypting.State
-	keyless     bool // secrets may stay encrypted: nothing is sent
-	log         *zap.Logger
+	// readers is held by whoever reads the database beside the writer.
+	readers sync.RWMutex
+	keyless bool // secrets may stay encrypted: nothing is sent
+	log     *zap.Logger
 
 	// The rest belongs to the writer while the store is open.
 	file         *bolt.DB
+	disk         *os.File // the file of the database, which that closes
 	journal      *journal
 	view         *view // has all changes in the journal; nil if there are none
 	settingAside bool
 	single       bool // the file still says layout 2, since the disk was full: see raiseLayout
 	scratch      []byte
+	wipe         wipe
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex
@@ -155,6 +160,8 @@ func (s *Store) read(do func(*view) error) error {
 		return s.write(reading, func(t *txn) error { return do(t.view) })
 	default:
 		err := guarded(func() error {
+			s.readers.RLock()
+			defer s.readers.RUnlock()
 			return db.View(func(tx *bolt.Tx) error { return do(&view{tx: tx, damage: &s.damage}) })
 		})
 		s.wakeToSetAside()

@@ -20,7 +20,7 @@ const (
 )
 
 // Sweep does one step of housekeeping.
-func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, err error) {
+func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	err = s.write(alone, func(t *txn) error {
 		oldest := t.at.wall - retention.Milliseconds()
 		if err := t.flush(); err != nil {
@@ -52,7 +52,10 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		return false, err
 	}
 	again, err := s.encryption.Step(s.encryptAgain)
-	return more || again, err
+	if more = more || again; more || err != nil {
+		return more, err
+	}
+	return s.wipeSome(ctx) // once all else is removed
 }
 
 // isOld reports whether a request began before a time.

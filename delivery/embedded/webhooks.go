@@ -101,6 +101,11 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 			w.record = changed
 			s.state.reschedule(w, t.at.schedule, false)
 		})
+		if w.record.Secret != changed.Secret {
+			if err := s.mustWipe(t); err != nil {
+				return err
+			}
+		}
 		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed, s.encryption.Keys())); err != nil {
 			return err
 		}
@@ -118,6 +123,9 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 			return nil
 		}
 		t.committed = append(t.committed, func() { s.state.removeWebhook(w) })
+		if err := s.mustWipe(t); err != nil {
+			return err
+		}
 		key := number4(w.number)
 		if err := t.journaled(webhooksBucket).delete(key); err != nil {
 			return err
