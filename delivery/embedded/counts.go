@@ -109,12 +109,12 @@ type counted struct {
 	n uint64
 }
 
-// tenantSlices reads the counters of a tenant's slices from a given one on, oldest first.
-// A counter may come in two parts.
-func (v *view) tenantSlices(tenant, from uint32) []counted {
+// tenantSlices reads the counters of a tenant's slices from a given one on and before another,
+// oldest first. A counter may come in two parts.
+func (v *view) tenantSlices(tenant, from, to uint32) []counted {
 	var all []counted
 	for k, n := range v.counts.stats {
-		if c := parseCounter(k[:]); c.tenant == tenant && c.at >= from {
+		if c := parseCounter(k[:]); c.tenant == tenant && c.at >= from && c.at < to {
 			all = append(all, counted{c, n})
 		}
 	}
@@ -125,6 +125,8 @@ func (v *view) tenantSlices(tenant, from uint32) []counted {
 	}
 	for k, value := seek(counter{at: from, tenant: tenant}); k != nil; {
 		switch c := parseCounter(k); {
+		case c.at >= to:
+			k = nil
 		case c.tenant < tenant:
 			k, value = seek(counter{at: c.at, tenant: tenant})
 		case c.tenant > tenant:

@@ -11,11 +11,12 @@ func TestStore(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, t.TempDir()) })
 }
 
-// TestSmallJournal uses a small journal, so that the database is committed again and again.
+// TestSmallJournal uses a small journal, so that the database is committed again and again, and
+// reads in small steps.
 func TestSmallJournal(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		s := New(t.TempDir())
-		s.journalSize = 64 << 10
+		s.journalSize, s.stepWork = 64<<10, 50
 		return opened(t, s)
 	})
 }

@@ -17,23 +17,27 @@ import (
 func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {
 	var e *storedEvent
 	var deliveries []delivery.Delivery
-	err := s.read(func(tx *view) error {
-		number, found, err := s.decryptedEvent(tx, tenant, id)
-		if err != nil {
-			return err
+	var number uint64
+	var targets []uint32 // that are left
+	err := s.inSteps(func(tx *view, left *int) (more bool, err error) {
+		if e == nil {
+			if number, e, err = s.decryptedEvent(tx, tenant, id); err != nil {
+				return false, err
+			}
+			targets = e.targets
 		}
-		e = found
 		ended := endedOf(tx, number)
-		for _, webhook := range e.targets {
-			ref, ok := s.reference(webhook)
+		for ; len(targets) > 0 && *left > 0; targets = targets[1:] {
+			*left--
+			ref, ok := s.reference(targets[0])
 			if !ok {
 				continue
 			}
-			if d, ok := s.stateOfDelivery(tx, number, e.test, webhook, ended); ok {
+			if d, ok := s.stateOfDelivery(tx, number, e.test, targets[0], ended); ok {
 				deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 			}
 		}
-		return nil
+		return len(targets) > 0, nil
 	})
 	if err != nil {
 		return nil, nil, err

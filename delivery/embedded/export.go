@@ -44,14 +44,18 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 				batch := new(delivery.Batch)
 				err := ctx.Err()
 				if err == nil {
-					err = s.read(func(tx *view) error {
+					err = s.inSteps(func(tx *view, left *int) (more bool, err error) {
 						c := tx.bucket(kind.bucket).cursor()
 						k, v := c.Seek(next)
-						for ; k != nil && !batch.Full(); k, v = c.Next() {
+						for ; k != nil && !batch.Full() && *left > 0; k, v = c.Next() {
 							kind.add(batch, tx, k, v)
+							*left -= 2
+							if n := len(batch.Events); n > 0 {
+								*left -= len(batch.Events[n-1].Deliveries)
+							}
 						}
 						next = slices.Clone(k)
-						return e.missing
+						return false, e.missing
 					})
 				}
 				if err != nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,13 +15,20 @@ import (
 func (s *Store) RequestCounts(_ context.Context, tenant string, since time.Time) ([]delivery.RequestCount, error) {
 	number, _ := s.numbers(tenant, nil)
 	var all []delivery.RequestCount
-	err := s.read(func(tx *view) error {
-		for _, c := range tx.tenantSlices(number, sliceOf(since)) {
+	const day = uint32(24 * time.Hour / delivery.StatsSlice)
+	next, last := sliceOf(since), sliceOf(s.Now())
+	err := s.inSteps(func(tx *view, _ *int) (more bool, err error) {
+		to := next + day
+		if next+day > last { // what was counted when the clock was ahead, too
+			to = math.MaxUint32
+		}
+		for _, c := range tx.tenantSlices(number, next, to) {
 			all = append(all, delivery.RequestCount{
 				Since: record.SliceTime(int64(c.at)), Status: record.Status(c.success), Duration: int(c.of), N: int64(c.n),
 			})
 		}
-		return nil
+		next = to
+		return to < math.MaxUint32, nil
 	})
 	return all, err
 }
@@ -31,19 +39,28 @@ func (s *Store) WebhookRequests(_ context.Context, tenant string, webhooks []uui
 	all := make([]delivery.WebhookRequests, len(webhooks))
 	now := s.Now()
 	first, last := max(hourOf(since), hourOf(now.Add(-delivery.HoursKept))), hourOf(now)
-	// In steps, so that writers do not wait for long.
-	const step = 100
-	for done := 0; done < len(numbers); done += step {
-		err := s.read(func(tx *view) error {
-			for i := done; i < min(done+step, len(numbers)); i++ {
-				hours := tx.webhookHours(of, numbers[i], first, last)
-				all[i] = delivery.WebhookRequests{LastAt: lastRequest(tx, numbers[i]), Hours: hours}
+	i, scan := 0, (*kindScan)(nil) // of the log of webhook i, nil before
+	err := s.inSteps(func(tx *view, left *int) (more bool, err error) {
+		for ; i < len(numbers); i, scan = i+1, nil {
+			if *left <= 0 {
+				return true, nil
 			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+			if scan == nil {
+				scan = newKindScan(webhookScope(numbers[i]), 0)
+				all[i].Hours = tx.webhookHours(of, numbers[i], first, last)
+				*left -= 2 * int(last-first+1)
+			}
+			if !scan.step(tx, left) {
+				return true, nil
+			}
+			if len(scan.kinds) > 0 {
+				all[i].LastAt = delivery.IDTime(scan.kinds[0].id)
+			}
 		}
+		return false, nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return all, nil
 }
@@ -63,15 +80,6 @@ func (s *Store) numbers(tenant string, webhooks []uuid.UUID) (of uint32, numbers
 		}
 	}
 	return t.number, numbers
-}
-
-// lastRequest is when the newest request to a webhook began, zero if there is none.
-func lastRequest(tx *view, webhook uint32) time.Time {
-	p := pageReader{tx: tx, filter: new(delivery.RequestFilter), before: uuid.Max}
-	if kinds := p.kinds(webhookScope(webhook), 0); len(kinds) > 0 {
-		return delivery.IDTime(kinds[0].id)
-	}
-	return time.Time{}
 }
 
 // WebhookPending counts the pending deliveries of webhooks of a tenant.

@@ -32,9 +32,11 @@ type Store struct {
 	types       notedTypes
 	encryption  encrypting.State
 	// readers is held by whoever reads the database beside the writer.
-	readers sync.RWMutex
-	keyless bool // secrets may stay encrypted: nothing is sent
-	log     *zap.Logger
+	readers  sync.RWMutex
+	keyless  bool // secrets may stay encrypted: nothing is sent
+	log      *zap.Logger
+	steps    chan struct{} // has those that wait for the writer
+	stepWork int
 
 	// The rest belongs to the writer while the store is open.
 	file         *bolt.DB
@@ -73,7 +75,10 @@ func WithKeyring(keys *encryption.Keyring) Option {
 
 // New makes a store in a folder, which Open creates if it does not exist.
 func New(folder string, options ...Option) *Store {
-	s := &Store{folder: folder, journalSize: journalSize, log: zap.NewNop(), encryption: encrypting.State{Log: zap.NewNop()}}
+	s := &Store{
+		folder: folder, journalSize: journalSize, log: zap.NewNop(), encryption: encrypting.State{Log: zap.NewNop()},
+		steps: make(chan struct{}, stepsAtOnce), stepWork: stepWork,
+	}
 	s.clock.read = readClock()
 	s.clock.steps.Log, s.clock.steps.Whose = s.log, "this machine's clock"
 	for _, option := range options {

@@ -13,7 +13,7 @@ import (
 const (
 	// workPerScript is how much a script does of a read that may take long. A command is 1: it
 	// takes some milliseconds, for which Redis does nothing else.
-	workPerScript = 4000
+	workPerScript = 2000
 	// skippedRows is how many rows of deleted webhooks a page skips.
 	skippedRows = 2000
 )
