@@ -70,11 +70,14 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, options()) })
 }
 
+// TestConformancePartitions has several partitions, and reads by scripts that do little each.
 func TestConformancePartitions(t *testing.T) {
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		o := options()
 		o.Partitions = 3
-		return open(t, o)
+		s := open(t, o)
+		s.work = 20
+		return s
 	})
 }
 
