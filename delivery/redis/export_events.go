@@ -182,8 +182,12 @@ func (e *export) deliveries(events []*exportedEvent) error {
 			parts, calls = append(parts, part{c, event, targets}), append(calls, c)
 		}
 	}
-	if len(calls) > 0 {
-		e.runAll(e.ctx, calls...)
+	// Redis runs scripts that come together one after the other.
+	for first, end := 0, 0; first < len(calls); first = end {
+		for targets := 0; end < len(calls) && targets < 5*deliveriesPerScript; end++ {
+			targets += len(parts[end].targets)
+		}
+		e.runAll(e.ctx, calls[first:end]...)
 	}
 	for _, p := range parts {
 		if p.err != nil {
