@@ -27,7 +27,9 @@ func (s *silent) Accept(_ context.Context, batch delivery.AcceptBatch) []deliver
 	return results
 }
 
-func (s *silent) CreateWebhook(context.Context, *delivery.Webhook) error { return errNoAnswer }
+func (s *silent) CreateWebhook(context.Context, *delivery.Webhook, ...*delivery.AuditEntry) error {
+	return errNoAnswer
+}
 
 func (s *silent) Requests(context.Context, string, delivery.RequestFilter) (delivery.RequestPage, error) {
 	return delivery.RequestPage{}, errNoAnswer

@@ -36,8 +36,8 @@ func copyCommand() *cobra.Command {
 		Use:   "copy --from <store> --to <store> [--with-secrets]",
 		Short: "Copies all webhooks, events and requests from one store to another",
 		Long: `Copies everything from one store to another, for all tenants: webhooks, events,
-pending deliveries with their attempts, the outcomes of the others, and the log
-of requests.
+pending deliveries with their attempts, the outcomes of the others, the log of
+requests, and the audit log.
 
 Write a store as after "store" in the Caddyfile, and put it in quotes. A block
 may have several lines. Use placeholders such as {file./path} and {env.NAME} to
@@ -181,7 +181,11 @@ func (c *copying) compare(ctx context.Context, from, to delivery.Copyable) error
 		{"events", there.Events, here.Events},
 		{"pending deliveries", there.Pending, here.Pending},
 		{"requests", there.Requests, here.Requests},
+		{"audit entries", there.Audits, here.Audits},
 	} {
+		if row.name == "audit entries" && row.from+row.to == 0 {
+			continue // nobody uses it
+		}
 		fmt.Fprintf(c.out, "%-20s%12d%12d\n", row.name, row.from, row.to)
 		if row.from != row.to {
 			different = append(different, row.name)

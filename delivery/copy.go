@@ -17,9 +17,9 @@ type Copyable interface {
 	// Open. The store need not be open.
 	Exists(ctx context.Context) (bool, error)
 	// Export reads everything in batches: first webhooks, then events, then
-	// requests. It leaves out expired events and what belonged to deleted webhooks.
-	// An error ends the sequence. If the store shrinks meanwhile, something may come
-	// twice.
+	// requests, then audit logs, the oldest entries of each first. It leaves out
+	// expired events and what belonged to deleted webhooks. An error ends the sequence.
+	// If the store shrinks meanwhile, something may come twice.
 	Export(ctx context.Context) iter.Seq2[*Batch, error]
 	// Import adds what is missing, skips what is there, even if that has changed
 	// since, and returns how many items it added. Each webhook, event with its
@@ -39,6 +39,7 @@ type Batch struct {
 	Webhooks []StoredWebhook
 	Events   []StoredEvent
 	Requests []StoredRequest
+	Audits   []AuditEntry
 
 	bytes int // approximate size in memory
 }
@@ -112,8 +113,16 @@ func (b *Batch) AddRequest(r StoredRequest) {
 	b.bytes += itemBytes + len(r.ResponseBody) + len(r.URL) + len(r.Error)
 }
 
+// AddAudit adds an entry of an audit log to the batch.
+func (b *Batch) AddAudit(a AuditEntry) {
+	b.Audits = append(b.Audits, a)
+	b.bytes += itemBytes + len(a.By) + len(a.Address) + len(a.Before) + len(a.After)
+}
+
 // Len is how many items the batch has.
-func (b *Batch) Len() int { return len(b.Webhooks) + len(b.Events) + len(b.Requests) }
+func (b *Batch) Len() int {
+	return len(b.Webhooks) + len(b.Events) + len(b.Requests) + len(b.Audits)
+}
 
 // Full says whether the batch has reached its bounds.
 func (b *Batch) Full() bool { return b.Len() >= BatchItems || b.bytes >= BatchBytes }
@@ -125,6 +134,8 @@ func (b *Batch) Kind() string {
 		return "webhooks"
 	case len(b.Events) > 0:
 		return "events"
+	case len(b.Audits) > 0:
+		return "audit entries"
 	default:
 		return "requests"
 	}
@@ -161,6 +172,7 @@ type Counts struct {
 	Events   int
 	Pending  int // deliveries on the schedule
 	Requests int
+	Audits   int // entries of audit logs
 }
 
 // CountWebhooks counts webhooks and their secrets alone.
@@ -215,6 +227,7 @@ func (c *counter) add(b *Batch) {
 	}
 	c.sum.Webhooks += len(b.Webhooks)
 	c.sum.Requests += len(b.Requests)
+	c.sum.Audits += len(b.Audits)
 	for i := range b.Events {
 		e := &b.Events[i]
 		if !e.Expires.After(c.at) {

@@ -71,12 +71,12 @@ func (d *divided) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delive
 	return d.of(ref.Tenant).Webhook(ctx, ref)
 }
 
-func (d *divided) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
-	return d.of(w.Tenant).CreateWebhook(ctx, w)
+func (d *divided) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
+	return d.of(w.Tenant).CreateWebhook(ctx, w, audit...)
 }
 
-func (d *divided) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
-	return d.of(w.Tenant).UpdateWebhook(ctx, w, version)
+func (d *divided) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
+	return d.of(w.Tenant).UpdateWebhook(ctx, w, version, audit...)
 }
 
 func (d *divided) Event(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Event, []delivery.Delivery, error) {

@@ -23,8 +23,9 @@ func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) 
 }
 
 // CreateWebhook adds a webhook and returns it with its id and times;
-// ErrTooManyWebhooks if the tenant has MaxWebhooks. The webhook must be valid.
-func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error) {
+// ErrTooManyWebhooks if the tenant has MaxWebhooks. The webhook must be valid. An entry of
+// the audit log, if one is wanted, is written in the same step.
+func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -33,7 +34,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
 	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
 	w.DisabledAt = w.DisabledSince()
-	if err := e.store.CreateWebhook(ctx, &w); err != nil {
+	if err := e.store.CreateWebhook(ctx, &w, e.auditEntries(audit, nil, &w)...); err != nil {
 		return nil, err
 	}
 	e.subscriptions.changed(w.Tenant)
@@ -42,9 +43,9 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook) (*Webhook, error)
 }
 
 // ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
-// there is none. The change must leave the webhook valid, and may be called more than
-// once.
-func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook)) (*Webhook, error) {
+// there is none. The change must leave the webhook valid, replace what it changes, and may
+// be called more than once. The audit log is as for CreateWebhook.
+func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -57,11 +58,11 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 			return nil, err
 		}
 		w.DisabledAt = w.DisabledSince()
-		secret := w.Secret
+		before := *w
 		change(w)
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
 		w.DisabledAt = w.DisabledSince()
-		err = e.store.UpdateWebhook(ctx, w, version)
+		err = e.store.UpdateWebhook(ctx, w, version, e.auditEntries(audit, &before, w)...)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -73,7 +74,7 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if w.Enabled {
 			e.dispatcher.claimIn(p.number, 0) // it may have been disabled before
 		}
-		if w.Secret != secret {
+		if w.Secret != before.Secret {
 			e.warnOfSecret(w)
 		}
 		return w, nil
@@ -82,12 +83,12 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 }
 
 // DeleteWebhook removes a webhook with its pending deliveries and its requests;
-// ErrNotFound if there is none.
-func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
+// ErrNotFound if there is none. The audit log is as for CreateWebhook.
+func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef, audit ...Audit) error {
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	if err := e.store.DeleteWebhook(ctx, ref); err != nil {
+	if err := e.remove(ctx, ref, audit); err != nil {
 		return err
 	}
 	e.subscriptions.changed(ref.Tenant)
@@ -102,6 +103,22 @@ func (e *Engine) sweepSoon() {
 	case e.swept <- struct{}{}:
 	default:
 	}
+}
+
+// remove has the store remove a webhook. For the audit log it is read before that, while
+// nobody changes it here.
+func (e *Engine) remove(ctx context.Context, ref WebhookRef, audit []Audit) error {
+	if len(audit) == 0 {
+		return e.store.DeleteWebhook(ctx, ref)
+	}
+	p := e.at(ref.Tenant)
+	p.changing.Lock()
+	defer p.changing.Unlock()
+	w, _, err := e.store.Webhook(ctx, ref)
+	if err != nil {
+		return err
+	}
+	return e.store.DeleteWebhook(ctx, ref, e.auditEntries(audit, w, nil)...)
 }
 
 // Event reads an event and its deliveries; ErrNotFound if there is none.

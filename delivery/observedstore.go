@@ -23,6 +23,8 @@ const (
 	opCreateWebhook = "create_webhook"
 	opUpdateWebhook = "update_webhook"
 	opDeleteWebhook = "delete_webhook"
+	opWriteAudit    = "write_audit"
+	opAudit         = "audit"
 	opEvent         = "event"
 	opRequest       = "request"
 	opRequests      = "requests"
@@ -43,7 +45,7 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opEvent, opRequest, opRequests, opFollow, opPending,
+		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
 	}
 }
@@ -149,22 +151,34 @@ func (s *observedStore) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, 
 	return w, version, err
 }
 
-func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook) error {
-	err := s.Store.CreateWebhook(ctx, w)
+func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook, audit ...*AuditEntry) error {
+	err := s.Store.CreateWebhook(ctx, w, audit...)
 	s.note(ctx, opCreateWebhook, err)
 	return err
 }
 
-func (s *observedStore) UpdateWebhook(ctx context.Context, w *Webhook, version int64) error {
-	err := s.Store.UpdateWebhook(ctx, w, version)
+func (s *observedStore) UpdateWebhook(ctx context.Context, w *Webhook, version int64, audit ...*AuditEntry) error {
+	err := s.Store.UpdateWebhook(ctx, w, version, audit...)
 	s.note(ctx, opUpdateWebhook, err)
 	return err
 }
 
-func (s *observedStore) DeleteWebhook(ctx context.Context, ref WebhookRef) error {
-	err := s.Store.DeleteWebhook(ctx, ref)
+func (s *observedStore) DeleteWebhook(ctx context.Context, ref WebhookRef, audit ...*AuditEntry) error {
+	err := s.Store.DeleteWebhook(ctx, ref, audit...)
 	s.note(ctx, opDeleteWebhook, err)
 	return err
+}
+
+func (s *observedStore) WriteAuditEntry(ctx context.Context, entry *AuditEntry) error {
+	err := s.Store.WriteAuditEntry(ctx, entry)
+	s.note(ctx, opWriteAudit, err)
+	return err
+}
+
+func (s *observedStore) AuditEntries(ctx context.Context, tenant string, filter AuditFilter) (AuditPage, error) {
+	page, err := s.Store.AuditEntries(ctx, tenant, filter)
+	s.note(ctx, opAudit, err)
+	return page, err
 }
 
 func (s *observedStore) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error) {

@@ -180,6 +180,8 @@ func TestStoreFailures(t *testing.T) {
 		_ = s.CreateWebhook(ctx, w)
 		_ = s.UpdateWebhook(ctx, w, 0)
 		_ = s.DeleteWebhook(ctx, w.Ref())
+		_ = s.WriteAuditEntry(ctx, &delivery.AuditEntry{Tenant: tenant})
+		_, _ = s.AuditEntries(ctx, tenant, delivery.AuditFilter{Limit: 1})
 		_, _, _ = s.Event(ctx, tenant, w.ID)
 		_, _ = s.Request(ctx, tenant, w.ID)
 		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})

@@ -107,14 +107,21 @@ type Store interface {
 	// Webhook reads one webhook and the version of its tenant's set.
 	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
 	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has
-	// MaxWebhooks.
-	CreateWebhook(ctx context.Context, w *Webhook) error
+	// MaxWebhooks. This and the next two write entries of the audit log in the same
+	// step as the change, and none if they return an error that is an answer.
+	CreateWebhook(ctx context.Context, w *Webhook, audit ...*AuditEntry) error
 	// UpdateWebhook writes a changed webhook, and pauses or resumes its pending
 	// deliveries; ErrConflict if the tenant's version is no longer the one given.
-	UpdateWebhook(ctx context.Context, w *Webhook, version int64) error
+	UpdateWebhook(ctx context.Context, w *Webhook, version int64, audit ...*AuditEntry) error
 	// DeleteWebhook removes a webhook and hides all that belonged to it at once;
 	// Sweep removes that in small steps.
-	DeleteWebhook(ctx context.Context, ref WebhookRef) error
+	DeleteWebhook(ctx context.Context, ref WebhookRef, audit ...*AuditEntry) error
+
+	// WriteAuditEntry writes an entry of the audit log, unless there is one with its id.
+	// A tenant's log has no more than MaxAudit and MaxAuditBytes allow.
+	WriteAuditEntry(ctx context.Context, entry *AuditEntry) error
+	// AuditEntries reads a page of a tenant's audit log.
+	AuditEntries(ctx context.Context, tenant string, filter AuditFilter) (AuditPage, error)
 
 	// Event reads an event and its deliveries, in the order of their webhooks'
 	// ids, without those of deleted webhooks.

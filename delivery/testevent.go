@@ -9,17 +9,18 @@ import (
 
 // Test stores an example event for one webhook alone and sends it now.
 //
-// Errors: as Rerun's, and ErrTooManyEventTypes.
-func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent) (*Request, error) {
+// Errors: as Rerun's, and ErrTooManyEventTypes. The audit log is as for Rerun, and is written
+// before the event.
+func (e *Engine) Test(ctx context.Context, tenant string, webhookID uuid.UUID, example NewEvent, audit ...Audit) (*Request, error) {
 	return e.sendNow(ctx, tenant, TriggerTest, func() (*Webhook, *Event, error) {
 		if err := e.noteTypes(ctx, e.at(tenant), tenant, []NewEvent{example}); err != nil {
 			return nil, nil, err
 		}
-		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example)
+		return e.acceptTest(ctx, WebhookRef{tenant, webhookID}, example, audit)
 	})
 }
 
-func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEvent) (*Webhook, *Event, error) {
+func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEvent, audit []Audit) (*Webhook, *Event, error) {
 	m := newEmission(e.store.Now(), ref.Tenant, []NewEvent{example})
 	ev := &m.call.Events[0]
 	ev.Targets = []Target{{Webhook: ref.ID}}
@@ -29,6 +30,10 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := e.auditSending(ctx, w, audit); err != nil {
+			return nil, nil, err
+		}
+		audit = nil // it is written once
 		m.call.Version = version
 		s := e.settings()
 		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]

@@ -57,7 +57,12 @@ func newScene(t *testing.T, n int) *scene {
 		}
 	}
 	gone := calls[3].Events[0].Targets[0].Webhook
-	if err := s.DeleteWebhook(t.Context(), delivery.WebhookRef{Tenant: goneTenant, ID: gone}); err != nil {
+	for _, tenant := range []string{slowTenant, goneTenant} {
+		if err := s.WriteAuditEntry(t.Context(), auditEntry(s.Store, tenant)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteWebhook(t.Context(), delivery.WebhookRef{Tenant: goneTenant, ID: gone}, auditEntry(s.Store, goneTenant)); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -84,6 +89,9 @@ func (s *scene) use() (missing []uuid.UUID) {
 			s.failed(fmt.Errorf("webhooks: %w", err))
 		}
 		s.look(tenant, webhooks, ids)
+		if _, err := s.AuditEntries(s.t.Context(), tenant, delivery.AuditFilter{Limit: 10}); err != nil {
+			s.failed(fmt.Errorf("audit log: %w", err))
+		}
 		call := delivery.AcceptCall{Tenant: tenant, Version: version, Nonce: uuid.New()}
 		for _, id := range []uuid.UUID{uuid.New(), ids[0]} {
 			e := delivery.AcceptEvent{ID: id, Type: "alert_active", OccurredAt: s.Now(), Payload: make([]byte, 500)}

@@ -201,4 +201,5 @@ var (
 	deliveriesNumber = bucketNumbers[string(deliveriesBucket)]
 	requestsNumber   = bucketNumbers[string(requestsBucket)]
 	logNumber        = bucketNumbers[string(logBucket)]
+	auditNumber      = bucketNumbers[string(auditBucket)]
 )

@@ -198,6 +198,8 @@ func isReadable(number byte, k, value []byte) bool {
 		return packedDeliveries.isWhole(k, value)
 	case logNumber:
 		return packedLog.isWhole(k, value)
+	case auditNumber:
+		_, err = decodeAudit("", k, value)
 	case requestsNumber:
 		if len(k) != 16 {
 			return false

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -107,7 +108,10 @@ func (s *scene) salvaged(folder string) (missing []string, report *Report) {
 // TestSalvagePoisoned salvages a store of which one record is damaged.
 func TestSalvagePoisoned(t *testing.T) {
 	lost := map[string]int{"events": 1, "webhooks": 5} // at most
-	for _, bucket := range allBuckets[:len(allBuckets)-1] {
+	for _, bucket := range allBuckets {
+		if bytes.Equal(bucket, asideBucket) {
+			continue // which is empty
+		}
 		for _, how := range []string{"value flipped", "key flipped", "other's"} {
 			change := poisons[how]
 			t.Run(fmt.Sprintf("%s/%s", bucket, how), func(t *testing.T) {

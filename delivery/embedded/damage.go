@@ -211,6 +211,8 @@ func (r *damagedRecord) names() [][2]string {
 	case bucket == "ids" && len(key) == 20:
 		tenant := binary.BigEndian.Uint32(key) &^ (madeBit << 24)
 		return [][2]string{{"tenant_number", fmt.Sprint(tenant)}, last16("event_id")}
+	case bucket == "audit" && len(key) == 20:
+		return [][2]string{number("tenant_number", 0), last16("entry_id")}
 	case bucket == "requests" && len(key) == 16, bucket == "log" && len(key) == logKeySize:
 		return [][2]string{last16("request_id")}
 	default:

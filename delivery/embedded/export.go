@@ -39,12 +39,17 @@ func (s *Store) Export(ctx context.Context) iter.Seq2[*delivery.Batch, error] {
 			{webhooksBucket, e.webhook},
 			{eventsBucket, e.event},
 			{requestsBucket, e.request},
+			{auditBucket, e.audit},
 		} {
 			for next := []byte{}; next != nil; {
 				batch := new(delivery.Batch)
 				err := ctx.Err()
 				if err == nil {
 					err = s.inSteps(func(tx *view, left *int) (more bool, err error) {
+						if !tx.has(kind.bucket) {
+							next = nil
+							return false, nil
+						}
 						c := tx.bucket(kind.bucket).cursor()
 						k, v := c.Seek(next)
 						for ; k != nil && !batch.Full() && *left > 0; k, v = c.Next() {
@@ -186,4 +191,19 @@ func (s *export) request(b *delivery.Batch, tx *view, k, v []byte) {
 		return
 	}
 	b.AddRequest(delivery.StoredRequest{Request: r, Previous: head.previous})
+}
+
+func (s *export) audit(b *delivery.Batch, tx *view, k, v []byte) {
+	var tenant string
+	if len(k) >= 4 {
+		tenant = s.tenants[binary.BigEndian.Uint32(k)]
+	}
+	a, err := decodeAudit(tenant, k, v)
+	if err != nil {
+		tx.bucket(auditBucket).undecodable(k)
+		return
+	}
+	if tenant != "" {
+		b.AddAudit(a)
+	}
 }

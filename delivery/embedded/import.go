@@ -23,6 +23,9 @@ func (s *Store) Import(_ context.Context, batch *delivery.Batch) (added int, err
 		if err := i.requests(batch.Requests); err != nil {
 			return err
 		}
+		if err := i.audits(batch.Audits); err != nil {
+			return err
+		}
 		added = i.added
 		return nil
 	})
@@ -80,6 +83,21 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		if err := i.txn.journaled(tenantsBucket).put([]byte(t.name), encodeTenant(&next)); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (i *importing) audits(all []delivery.AuditEntry) error {
+	for n := range all {
+		t, err := i.store.tenant(i.txn, all[n].Tenant)
+		if err != nil {
+			return err
+		}
+		added, err := i.store.writeAudit(i.txn, t, &all[n])
+		if err != nil {
+			return err
+		}
+		i.added += added
 	}
 	return nil
 }

@@ -41,6 +41,8 @@ import (
 //	            success or 0 (1) → how many requests (8)
 //	aside       number of a bucket (1), key → what could not be read there: when it was
 //	            set aside (8), the value as it was
+//	audit       number of the tenant (4), id of the entry → the entry of the audit log.
+//	            Files of earlier versions have this bucket from the first entry on
 //
 // Packed records are several in an entry: see packed.go.
 // Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
@@ -65,12 +67,13 @@ var (
 	statsBucket      = []byte("stats")
 	stripsBucket     = []byte("strips")
 	asideBucket      = []byte("aside")
+	auditBucket      = []byte("audit")
 
 	// The index of a bucket stands for it in the journal: add new buckets at the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
-		statsBucket, stripsBucket, asideBucket,
+		statsBucket, stripsBucket, asideBucket, auditBucket,
 	}
 
 	schemaKey = []byte("schema")

@@ -23,6 +23,8 @@ type state struct {
 	recent     recent
 	// opened is the number of the last event when the store was opened.
 	opened uint64
+	// audits has the sizes of audit logs, by the numbers of their tenants: see auditOf.
+	audits map[uint32]*auditSize
 	// The next numbers to give out.
 	nextTenant, nextType uint32
 }
@@ -61,6 +63,7 @@ func newState() *state {
 		byNumber: make(map[uint32]*webhook),
 		types:    make(map[string]uint32),
 		gone:     make(map[uint32][]uint64),
+		audits:   make(map[uint32]*auditSize),
 	}
 }
 

@@ -47,6 +47,7 @@ type Store struct {
 	single       bool // the file still says layout 2, since the disk was full: see raiseLayout
 	scratch      []byte
 	wipe         wipe
+	auditSwept   uint32 // the tenant with whose audit log Sweep goes on
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex

@@ -36,13 +36,16 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		if err := step.events(oldest - delivery.EventGrace.Milliseconds()); err != nil {
 			return err
 		}
+		if err := step.audits(oldest); err != nil {
+			return err
+		}
 		if err := step.packed(); err != nil {
 			return err
 		}
 		if err := step.counts(); err != nil {
 			return err
 		}
-		more = step.done()
+		more = step.done() || step.unfinished
 		// A cursor that moves backwards stops at empty pages, which exist until the
 		// commit.
 		t.whole = true
@@ -68,6 +71,7 @@ type sweep struct {
 	store       *Store
 	txn         *txn
 	keys, bytes int
+	unfinished  bool // there are tenants that the step has not looked at
 	// The keys of packed records to remove.
 	log, deliveries, ids []byte
 }

@@ -60,7 +60,7 @@ func (s *Store) change(do func(*txn, *refusal) error) error {
 }
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
 	w = clone(w)
 	return s.change(func(t *txn, r *refusal) error {
 		if of := s.state.tenants[w.Tenant]; of != nil && len(of.webhooks) >= delivery.MaxWebhooks {
@@ -80,12 +80,12 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 		if err := b.put(number4(uint32(number)), encodeWebhook(of, w, s.encryption.Keys())); err != nil {
 			return err
 		}
-		return s.changed(t, of, w.ID)
+		return s.changed(t, of, w.ID, audit)
 	})
 }
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
-func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
+func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
 	changed = clone(changed)
 	return s.change(func(t *txn, r *refusal) error {
 		w := s.state.webhook(changed.Ref())
@@ -109,13 +109,13 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed, s.encryption.Keys())); err != nil {
 			return err
 		}
-		return s.changed(t, w.tenant, changed.ID)
+		return s.changed(t, w.tenant, changed.ID, audit)
 	})
 }
 
 // DeleteWebhook removes a webhook. What belonged to it is hidden at once, and removed by
 // Sweep.
-func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
+func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef, audit ...*delivery.AuditEntry) error {
 	return s.change(func(t *txn, r *refusal) error {
 		w := s.state.webhook(ref)
 		if w == nil {
@@ -136,12 +136,16 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 		if err := t.journaled(goneBucket).put(key, number4(w.tenant.number)); err != nil {
 			return err
 		}
-		return s.changed(t, w.tenant, ref.ID)
+		return s.changed(t, w.tenant, ref.ID, audit)
 	})
 }
 
-// changed raises the version of a tenant's webhooks, one of which has changed.
-func (s *Store) changed(t *txn, of *tenant, id uuid.UUID) error {
+// changed raises the version of a tenant's webhooks, one of which has changed, and writes what
+// the audit log is to have of that.
+func (s *Store) changed(t *txn, of *tenant, id uuid.UUID, audit []*delivery.AuditEntry) error {
+	if _, err := s.writeAudit(t, of, audit...); err != nil {
+		return err
+	}
 	t.committed = append(t.committed, func() { of.raise(id) })
 	next := *of
 	next.version++

@@ -3,9 +3,10 @@
 //
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
-// delivery.Store: eventtypes, accept, claim, complete, webhooks, read, follow, stats, sweep. The suite
-// delivery/storetest checks that a store keeps the promises of that interface, and
-// memory_test.go shows how to run it. examples/store makes a store a module of Caddy.
+// delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, follow, stats,
+// sweep. The suite delivery/storetest checks that a store keeps the promises of that
+// interface, and memory_test.go shows how to run it. examples/store makes a store a module of
+// Caddy.
 package memory
 
 import (
@@ -33,7 +34,8 @@ type Store struct {
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
-	types    map[string]map[string]time.Time // of each tenant: when each was last noted
+	types    map[string]map[string]time.Time  // of each tenant: when each was last noted
+	audits   map[string][]delivery.AuditEntry // of each tenant, by their ids
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -82,6 +84,7 @@ func New() *Store {
 		requests: make(map[uuid.UUID]*delivery.Request),
 		counts:   make(map[counted]int64),
 		types:    make(map[string]map[string]time.Time),
+		audits:   make(map[string][]delivery.AuditEntry),
 	}
 	s.ring = follow.NewRing(s.rows)
 	s.hub = follow.NewHub(s.ring)

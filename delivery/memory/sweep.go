@@ -32,5 +32,6 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		}
 		return c.since.Before(now.Add(-kept))
 	})
+	s.sweepAudits(oldest)
 	return false, nil
 }

@@ -38,7 +38,7 @@ func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.W
 }
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -52,12 +52,13 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook) error {
 	}
 	s.webhooks[w.Ref()] = &webhook{Webhook: *w, pending: make(map[*event]*scheduled)}
 	s.changed(w.Ref())
+	s.writeAudit(audit...)
 	return nil
 }
 
 // UpdateWebhook writes a changed webhook. Its pending deliveries stay on the schedule:
 // Claim skips webhooks that are not enabled.
-func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64) error {
+func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.webhooks[changed.Ref()]
@@ -69,12 +70,13 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 	}
 	w.Webhook = *changed
 	s.changed(changed.Ref())
+	s.writeAudit(audit...)
 	return nil
 }
 
 // DeleteWebhook removes a webhook and all that belonged to it. A store with more data would
 // hide that, and leave its removal to Sweep.
-func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error {
+func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef, audit ...*delivery.AuditEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.webhooks[ref] == nil {
@@ -82,6 +84,7 @@ func (s *Store) DeleteWebhook(_ context.Context, ref delivery.WebhookRef) error 
 	}
 	delete(s.webhooks, ref)
 	s.changed(ref)
+	s.writeAudit(audit...)
 	maps.DeleteFunc(s.requests, func(_ uuid.UUID, r *delivery.Request) bool {
 		return r.Tenant == ref.Tenant && r.WebhookID == ref.ID
 	})

@@ -71,7 +71,7 @@ func (e *export) all() error {
 	if e.clocks, err = e.keptClocks(e.ctx, e.parts); err != nil {
 		return err
 	}
-	for _, kind := range []func() error{e.webhooks, e.events, e.requests} {
+	for _, kind := range []func() error{e.webhooks, e.events, e.requests, e.audits} {
 		if err := kind(); err != nil {
 			return err
 		}

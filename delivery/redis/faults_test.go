@@ -30,6 +30,8 @@ func TestFull(t *testing.T) {
 	other.ID = delivery.NewID(s.Now())
 	wantError(t, "CreateWebhook", s.CreateWebhook(t.Context(), &other), delivery.ErrFull)
 
+	wantError(t, "WriteAuditEntry", s.WriteAuditEntry(t.Context(), auditEntry(s, testTenant, 0)), delivery.ErrFull)
+
 	// Everything that empties it still works.
 	outcome := success(s, w, &held.Events[0], &accepted)
 	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{outcome})...); err != nil {
@@ -50,9 +52,11 @@ func TestFull(t *testing.T) {
 	}
 	paused := *w
 	paused.Enabled = false
-	if err := s.UpdateWebhook(t.Context(), &paused, version(s, testTenant)); err != nil {
+	changed := auditEntry(s, testTenant, 0)
+	if err := s.UpdateWebhook(t.Context(), &paused, version(s, testTenant), changed); err != nil {
 		t.Errorf("UpdateWebhook: %v", err)
 	}
+	wantAudits(t, s, testTenant, changed)
 	if _, err := s.Sweep(t.Context(), testRetention); err != nil {
 		t.Errorf("Sweep: %v", err)
 	}

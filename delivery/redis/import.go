@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 
@@ -29,7 +30,11 @@ func (s *Store) Import(ctx context.Context, batch *delivery.Batch) (added int, e
 	if err != nil {
 		return added, err
 	}
-	if calls = append(calls, more...); len(calls) == 0 {
+	audits, err := s.importAudits(batch.Audits)
+	if err != nil {
+		return added, err
+	}
+	if calls = slices.Concat(calls, more, audits); len(calls) == 0 {
 		return added, nil
 	}
 	s.runAll(ctx, calls...)

@@ -93,6 +93,10 @@ import (
 //	                   hash    slice of 5 minutes in the hour (1), '1' for success or
 //	                           '0', bucket of the duration (1) → how many requests;
 //	                           expires when it is no longer kept
+//	audit:<tenant>     zset    all scores 0; id of an entry of the audit log (16), record
+//	audits             zset    tenant that has an audit log → when its oldest entry was
+//	                           written
+//	auditbytes         hash    the same tenant → how many bytes its entries have
 //	waited             string  empty; written after each batch that replicas have to
 //	                           confirm, and only if Options.WaitReplicas is set
 //
@@ -177,6 +181,9 @@ func clockKey(base string) string                            { return base + "cl
 func daysKey(base string) string                             { return base + "days" }
 func logsKey(base, day string) string                        { return base + "logs:" + day }
 func logKey(base, name, day string) string                   { return base + "log:" + name + ":" + day }
+
+func auditKey(base, tenant string) string { return base + "audit:" + tenant }
+func auditsKey(base string) string        { return base + "audits" }
 
 func statsKey(base, tenant string, hour int64) string {
 	return base + "stats:" + tenant + ":" + strconv.FormatInt(hour, 10)

@@ -57,6 +57,9 @@ func TestKeys(t *testing.T) {
 func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	t.Helper()
 	w, gone := addWebhook(t, s, testTenant), addWebhook(t, s, testTenant)
+	if err := s.WriteAuditEntry(t.Context(), auditEntry(s, testTenant, 0)); err != nil {
+		t.Fatal(err)
+	}
 	call := newCall(s, w, 3, 10, true)
 	call.Events[2].ID = uuid.New()
 	accepted := mustAccept(t, s, call)
@@ -94,6 +97,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
 		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
+		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash",
 	}
 }
 
@@ -121,6 +125,9 @@ func TestNothingStays(t *testing.T) {
 	o := options()
 	s := open(t, o)
 	w := addWebhook(t, s, testTenant)
+	if err := s.WriteAuditEntry(t.Context(), auditEntry(s, testTenant, 0)); err != nil {
+		t.Fatal(err)
+	}
 	call := newCall(s, w, 5, 10, true)
 	accepted := mustAccept(t, s, call)
 	var outcomes []delivery.Outcome

@@ -84,7 +84,7 @@ func (l *life) newWebhook(tenant, endpoint string) *delivery.Webhook {
 func (l *life) mustCreate(tenant, endpoint string) *delivery.Webhook {
 	l.Helper()
 	w := l.newWebhook(tenant, endpoint)
-	if err := l.s.CreateWebhook(l.Context(), w); err != nil {
+	if err := l.s.CreateWebhook(l.Context(), w, auditEntry(l.s, tenant, 20*24*time.Hour), auditEntry(l.s, tenant, 0)); err != nil {
 		l.Fatal(err)
 	}
 	delete(l.remembered, tenant)
@@ -128,15 +128,18 @@ func (l *life) live() {
 
 // change creates a webhook, pauses one, and deletes one.
 func (l *life) change() {
-	created := l.newWebhook("created", "")
-	if !l.failed(l.s.CreateWebhook(l.Context(), created)) {
+	created, audit := l.newWebhook("created", ""), auditEntry(l.s, "created", 0)
+	if !l.failed(l.s.CreateWebhook(l.Context(), created, audit)) {
+		l.audited(audit)
 		l.promise("a webhook was created", func() error {
 			_, _, err := l.s.Webhook(l.Context(), created.Ref())
 			return err
 		})
 	}
 	l.enable(l.paused, false)
-	if !l.failed(l.s.DeleteWebhook(l.Context(), l.doomed.Ref())) {
+	audit = auditEntry(l.s, l.doomed.Tenant, 0)
+	if !l.failed(l.s.DeleteWebhook(l.Context(), l.doomed.Ref(), audit)) {
+		l.audited(audit)
 		l.promise("a webhook was deleted", func() error {
 			if _, _, err := l.s.Webhook(l.Context(), l.doomed.Ref()); !errors.Is(err, delivery.ErrNotFound) {
 				return fmt.Errorf("it is there: %w", err)
@@ -152,9 +155,11 @@ func (l *life) enable(w *delivery.Webhook, enabled bool) bool {
 	changed := *w
 	changed.Enabled = enabled
 	_, version, err := l.s.Webhook(l.Context(), w.Ref())
-	if l.failed(err) || l.failed(l.s.UpdateWebhook(l.Context(), &changed, version)) {
+	audit := auditEntry(l.s, w.Tenant, 0)
+	if l.failed(err) || l.failed(l.s.UpdateWebhook(l.Context(), &changed, version, audit)) {
 		return false
 	}
+	l.audited(audit)
 	if now, _, err := l.s.Webhook(l.Context(), w.Ref()); !l.failed(err) && now.Enabled != enabled {
 		l.Errorf("a webhook was changed, and is not")
 	}
@@ -203,6 +208,12 @@ func (l *life) read() {
 	l.failed(err)
 	_, err = l.s.Pending(l.Context())
 	l.failed(err)
+	_, err = l.s.AuditEntries(l.Context(), testTenant, delivery.AuditFilter{Limit: 10})
+	l.failed(err)
+	audit := auditEntry(l.s, testTenant, 0)
+	if !l.failed(l.s.WriteAuditEntry(l.Context(), audit)) {
+		l.audited(audit)
+	}
 	parts := *l.s.partitions.Load()
 	_, err = (&source{store: l.s, partition: parts[0]}).Last(l.Context())
 	l.failed(err)

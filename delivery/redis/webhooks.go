@@ -179,8 +179,8 @@ const (
 )
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), delivery.MaxWebhooks)
+func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), delivery.MaxWebhooks)
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}
@@ -188,8 +188,8 @@ func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
 }
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
-func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
-	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version)
+func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
+	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version)
 	switch {
 	case err != nil:
 		return err
@@ -202,8 +202,8 @@ func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version 
 }
 
 // DeleteWebhook removes a webhook. Sweep removes its rows of the log.
-func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef) error {
-	code, err := s.changeWebhook(ctx, deleteWebhookScript, ref)
+func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef, audit ...*delivery.AuditEntry) error {
+	code, err := s.changeWebhook(ctx, deleteWebhookScript, ref, audit)
 	if err == nil && code == webhookAbsent {
 		return delivery.ErrNotFound
 	}
@@ -218,13 +218,18 @@ func webhookState(w *delivery.Webhook) string {
 	return "p"
 }
 
-// changeWebhook runs a script. The webhook's tenant and id come before its other arguments.
-func (s *Store) changeWebhook(ctx context.Context, script *script, ref delivery.WebhookRef, args ...any) (int64, error) {
+// changeWebhook runs a script. The webhook's tenant and id come before its other arguments, and
+// entries of the audit log behind them.
+func (s *Store) changeWebhook(ctx context.Context, script *script, ref delivery.WebhookRef, audit []*delivery.AuditEntry, args ...any) (int64, error) {
 	p, err := s.at(ref.Tenant)
 	if err != nil {
 		return 0, err
 	}
-	reply, err := s.run(ctx, script, p.base, append([]any{ref.Tenant, ref.ID.String()}, args...)...)
+	args = append([]any{ref.Tenant, ref.ID.String()}, args...)
+	for _, entry := range audit {
+		args = append(args, entry.ID[:], record.EncodeAudit(entry))
+	}
+	reply, err := s.run(ctx, script, p.base, args...)
 	if err != nil {
 		return 0, err
 	}

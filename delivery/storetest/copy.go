@@ -111,6 +111,7 @@ func (i *interrupted) Import(ctx context.Context, batch *delivery.Batch) (int, e
 	part.Webhooks = part.Webhooks[:i.some(len(part.Webhooks))]
 	part.Events = part.Events[:i.some(len(part.Events))]
 	part.Requests = part.Requests[:i.some(len(part.Requests))]
+	part.Audits = part.Audits[:i.some(len(part.Audits))]
 	if _, err := i.Copyable.Import(ctx, &part); err != nil {
 		return 0, err
 	}

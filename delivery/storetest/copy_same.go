@@ -28,7 +28,7 @@ func (f *fixture) counts(store delivery.Copyable) delivery.Counts {
 // wantSame compares all that can be read from two stores.
 func (r *randomRun) wantSame(a, b delivery.Copyable) {
 	r.Helper()
-	if got, want := r.counts(b), r.counts(a); got != want || want.Webhooks == 0 || want.Events == 0 || want.Pending == 0 || want.Requests == 0 {
+	if got, want := r.counts(b), r.counts(a); got != want || want.Webhooks == 0 || want.Events == 0 || want.Pending == 0 || want.Requests == 0 || want.Audits == 0 {
 		r.Fatalf("copied %+v of %+v", got, want)
 	}
 	same := func(what any, read func(*fixture) any) {
@@ -67,6 +67,7 @@ func (r *randomRun) wantSame(a, b delivery.Copyable) {
 			}
 			return all
 		})
+		same(tenant, func(f *fixture) any { return f.audits(tenant, delivery.AuditFilter{Limit: 20}) })
 		// Only the first store has counted requests to webhooks that were deleted.
 		since := a.Now().Add(-20 * time.Hour)
 		ids := r.webhookIDs(tenant)

@@ -19,6 +19,7 @@ type model struct {
 	events   map[eventKey]*modelEvent
 	rows     map[uuid.UUID]delivery.Request
 	tallies  map[string]tallies // by tenant
+	audits   map[string][]*delivery.AuditEntry
 }
 
 type eventKey struct {
@@ -56,6 +57,7 @@ func newModel() *model {
 		events:   make(map[eventKey]*modelEvent),
 		rows:     make(map[uuid.UUID]delivery.Request),
 		tallies:  make(map[string]tallies),
+		audits:   make(map[string][]*delivery.AuditEntry),
 	}
 }
 

@@ -85,7 +85,9 @@ func (r *randomRun) createOne() {
 	}
 	w := r.newWebhook(r.tenant())
 	w.Enabled = r.chance(90)
-	r.must(r.store.CreateWebhook(r.Context(), w))
+	audit := r.someAudit(w.Ref())
+	r.must(r.store.CreateWebhook(r.Context(), w, audit...))
+	r.model.audit(w.Tenant, audit)
 	r.model.webhooks[w.Ref()] = w
 	r.raised(w.Tenant)
 }
@@ -107,14 +109,15 @@ func (r *randomRun) updateOne() {
 	changed := *w
 	changed.Enabled = r.chance(60)
 	changed.URL += "x"
-	version := r.model.versions[w.Tenant]
+	version, audit := r.model.versions[w.Tenant], r.someAudit(w.Ref())
 	if r.chance(10) {
-		if err := r.store.UpdateWebhook(r.Context(), &changed, version-1); !errors.Is(err, delivery.ErrConflict) {
+		if err := r.store.UpdateWebhook(r.Context(), &changed, version-1, audit...); !errors.Is(err, delivery.ErrConflict) {
 			r.Fatalf("an update of an old version: %v", err)
 		}
 		return
 	}
-	r.must(r.store.UpdateWebhook(r.Context(), &changed, version))
+	r.must(r.store.UpdateWebhook(r.Context(), &changed, version, audit...))
+	r.model.audit(w.Tenant, audit)
 	r.model.webhooks[w.Ref()] = &changed
 	r.raised(w.Tenant)
 }
@@ -124,13 +127,16 @@ func (r *randomRun) deleteOne() {
 	if w == nil {
 		return
 	}
-	r.must(r.store.DeleteWebhook(r.Context(), w.Ref()))
+	audit := r.someAudit(w.Ref())
+	r.must(r.store.DeleteWebhook(r.Context(), w.Ref(), audit...))
 	r.model.remove(w.Ref())
 	r.raised(w.Tenant)
+	r.model.audit(w.Tenant, audit)
 }
 
 func (r *randomRun) compareWebhooks() {
 	tenant := r.tenant()
+	r.compareAudits(tenant)
 	var want []*delivery.Webhook
 	for ref, w := range r.model.webhooks {
 		if ref.Tenant == tenant {

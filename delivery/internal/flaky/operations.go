@@ -108,25 +108,39 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (w *delive
 	return s.Store.Webhook(ctx, ref)
 }
 
-func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook) error {
+func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
 	if err := s.enter("CreateWebhook"); err != nil {
 		return err
 	}
-	return s.Store.CreateWebhook(ctx, w)
+	return s.Store.CreateWebhook(ctx, w, audit...)
 }
 
-func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64) error {
+func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
 	if err := s.enter("UpdateWebhook"); err != nil {
 		return err
 	}
-	return s.Store.UpdateWebhook(ctx, w, version)
+	return s.Store.UpdateWebhook(ctx, w, version, audit...)
 }
 
-func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef) error {
+func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef, audit ...*delivery.AuditEntry) error {
 	if err := s.enter("DeleteWebhook"); err != nil {
 		return err
 	}
-	return s.Store.DeleteWebhook(ctx, ref)
+	return s.Store.DeleteWebhook(ctx, ref, audit...)
+}
+
+func (s *Store) WriteAuditEntry(ctx context.Context, entry *delivery.AuditEntry) error {
+	if err := s.enter("WriteAuditEntry"); err != nil {
+		return err
+	}
+	return s.Store.WriteAuditEntry(ctx, entry)
+}
+
+func (s *Store) AuditEntries(ctx context.Context, tenant string, f delivery.AuditFilter) (page delivery.AuditPage, err error) {
+	if err = s.enter("AuditEntries"); err != nil {
+		return page, err
+	}
+	return s.Store.AuditEntries(ctx, tenant, f)
 }
 
 func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (e *delivery.Event, all []delivery.Delivery, err error) {

@@ -12,7 +12,7 @@ local kinds = {
   event = 'string', events = 'hash', deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset',
   types = 'hash', typesof = 'zset', logs = 'set',
   hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
-  stats = 'hash', changes = 'zset', aside = 'stream',
+  stats = 'hash', changes = 'zset', aside = 'stream', audit = 'zset', audits = 'zset', auditbytes = 'hash',
 }
 local now = now_ms()
 

@@ -2,7 +2,8 @@
 -- create_webhook.lua adds a webhook. If it exists, nothing changes.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id, record, state, most webhooks of a tenant
+-- ARGV     tenant, webhook's id, record, state, most webhooks of a tenant, then of each entry
+--          of the audit log: id, record
 -- Result   now in ms, 1 or 0 if the tenant has the most already
 
 local tenant, id = ARGV[1], ARGV[2]
@@ -12,6 +13,7 @@ local now = now_ms()
 if read('HEXISTS', key, id) == 1 then return reply({ now, 1 }) end
 local count = read('HLEN', key) - read('HEXISTS', key, 'version')
 if count >= tonumber(ARGV[5]) then return reply({ now, 0 }) end
+add_audits(tenant, 6)
 -- If it was deleted here and is copied back, its new rows must not be removed.
 write('ZREM', gone_key(), ref)
 write('HSET', state_key(), ref, ARGV[4])

@@ -3,7 +3,7 @@
 -- log, which sweep.lua removes.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id
+-- ARGV     tenant, webhook's id, then of each entry of the audit log: id, record
 -- Result   now in ms, 1 or 0 if there is no such webhook
 
 local tenant, id = ARGV[1], ARGV[2]
@@ -11,6 +11,7 @@ local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
 if not read_state(ref) and read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
+add_audits(tenant, 3)
 -- The score is the newest day that may still have rows. sweep.lua removes nothing of a
 -- webhook that exists.
 write('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)

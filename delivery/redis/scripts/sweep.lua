@@ -127,5 +127,15 @@ local function drop_waiting()
   return true
 end
 
-local more = remove_rows() or drop_hours() or drop_days() or drop_waiting()
+-- Drops entries of an audit log that are too old. Their ids begin with when they were written.
+local function drop_audits()
+  local oldest = now - ARGV[1]
+  local tenant = read('ZRANGEBYSCORE', audits_key(), '-inf', '(' .. oldest, 'LIMIT', 0, 1)[1]
+  if not tenant then return false end
+  local entries = read('ZRANGEBYLEX', audit_key(tenant), '-', '(' .. struct.pack('>I6', oldest), 'LIMIT', 0, 200)
+  keep_audit(tenant, remove_audits(tenant, entries, audit_bytes(tenant)))
+  return true
+end
+
+local more = remove_rows() or drop_hours() or drop_days() or drop_waiting() or drop_audits()
 return reply({ now, more and 1 or 0 })

@@ -3,7 +3,8 @@
 -- Redis, where pausing a webhook may help.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version
+-- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version, then of each entry of the
+--          audit log: id, record
 -- Result   now in ms, 1 or 0 if there is no such webhook or -1 if the tenant's
 --          webhooks have another version
 
@@ -16,6 +17,7 @@ if not old or read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
 if read('HGET', key, 'version') ~= ARGV[5] then return reply({ now, -1 }) end
 local state = ARGV[4] .. string.sub(old, 2)
 local at = read_clock(now).now
+add_audits(tenant, 6)
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
 reschedule(ref, state, at)
