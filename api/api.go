@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Backend is what an API works with. All of it must be set, but for Intake,
+// Backend is what an API works with. All of it must be set, but for Intake, Audit,
 // EventsRefused and Throttled.
 type Backend struct {
 	Engine       *delivery.Engine
@@ -28,6 +28,8 @@ type Backend struct {
 	InForce      context.Context        // ends when this configuration is replaced
 	Log          *zap.Logger
 	Intake       *Intake // default: one for this API alone
+	// Audit says that changes go to the audit log, and that it can be read.
+	Audit bool
 	// EventsRefused is told how many events were refused, and with which status.
 	EventsRefused func(n, status int)
 	// Throttled is told, for each call that is answered with 429, which of Limits it was
@@ -41,6 +43,9 @@ type Caller struct {
 	Tenant string // refused if it is none
 	// Refusal is why the caller has no role; nil if no token was shown, or a wrong one.
 	Refusal *Refusal
+	// By names the credential or the person, and Address the client's address. Both are
+	// for the audit log, and empty unless there is one and the call may change something.
+	By, Address string
 	// URL is the request's as the client sent it, before the path to the API was
 	// taken off; nil if that is not known.
 	URL *url.URL

@@ -55,6 +55,7 @@ type config struct {
 	before     func(http.ResponseWriter, *http.Request) // called before each call is served; nil for nothing
 	http2      bool
 	intake     *api.Intake // default: one of its own
+	audit      bool
 }
 
 // newConfig has the default settings.
@@ -109,12 +110,12 @@ func start(t *testing.T, c config) *site {
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
 		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
-		InForce: inForce, Log: zap.New(core), Intake: c.intake,
+		InForce: inForce, Log: zap.New(core), Intake: c.intake, Audit: c.audit,
 		Throttled:     func(limit string) { throttled <- limit },
 		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },
 	})
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		by := api.Caller{Role: roleOf(r), Tenant: api.DefaultTenant, URL: r.URL, Serving: t.Context()}
+		by := api.Caller{Role: roleOf(r), Tenant: api.DefaultTenant, URL: r.URL, Serving: t.Context(), By: "alice", Address: "192.0.2.7"}
 		if tenant, ok := r.Header["X-Tenant"]; ok {
 			by.Tenant = tenant[0]
 		}

@@ -113,6 +113,9 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 		if name == "limit" && doc.whole {
 			parameter.Schema = &jsonschema.Schema{Type: "integer", Minimum: new(1.0), Maximum: new(float64(maxLimit))}
 		}
+		if meaning := doc.parameters[name]; meaning != "" {
+			parameter.Description = meaning
+		}
 		described.Parameters = append(described.Parameters, parameter)
 	}
 	if doc.stream {

@@ -25,6 +25,8 @@ type operationDoc struct {
 	stream      bool   // whether the response is a stream of events, and no JSON
 	location    bool   // whether the response has one
 	refusals    []int  // beside those that all of its kind have
+	// parameters has what query parameters mean here, in place of the usual.
+	parameters map[string]string
 }
 
 // operationDocs has each operation by method and path of its route.
@@ -77,6 +79,16 @@ var operationDocs = map[string]operationDoc{
 	"GET api/stats/webhooks": {
 		id: "getWebhookStats", summary: "Read the state of each webhook, oldest first",
 		status: http.StatusOK, output: "WebhookStatsList",
+	},
+	"GET api/audit": {
+		id: "listAudit", summary: "List who changed webhooks, tested them, or ran requests again, newest first",
+		description: "\n\n404 unless the server's configuration has the option audit. " +
+			fmt.Sprintf("At most %d entries and %d MiB are kept, for the retention; the oldest go first.", delivery.MaxAudit, delivery.MaxAuditBytes>>20),
+		status: http.StatusOK, output: "AuditList", refusals: []int{http.StatusNotFound},
+		parameters: map[string]string{
+			"since": "Only what was done at this time or later.", "until": "Only what was done before this time.",
+			"limit": "How many entries a page may have.",
+		},
 	},
 	"GET api/health":       {id: "getHealth", summary: "Ask whether events can be accepted now", description: " Only admins and viewers are told why not.", status: http.StatusOK, output: "Health"},
 	"GET api/openapi.json": {id: "getOpenAPI", summary: "Read this document", status: http.StatusOK, output: "OpenAPI"},

@@ -114,6 +114,7 @@ func (b *schemas) outputs() {
 	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Empty for requests that were sent before this was recorded."
 	defineOutput[requestList](b, "RequestList")
 
+	b.audit()
 	b.stats()
 	healthy := defineOutput[health](b, "Health")
 	b.enum(healthy, "status", "ok")

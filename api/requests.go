@@ -122,7 +122,7 @@ func rerunRequest(ctx context.Context, c *call) (response, error) {
 	if !ok {
 		return response{}, missing("request")
 	}
-	r, err := c.api.Engine.Rerun(ctx, c.Tenant, id)
+	r, err := c.api.Engine.Rerun(ctx, c.Tenant, id, c.audit(delivery.ActionRequestRerun, id)...)
 	if err != nil {
 		return response{}, notFound(err, "request")
 	}

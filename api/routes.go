@@ -65,6 +65,9 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/requests/*/rerun", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: emptyBody, limit: limitSends, serve: rerunRequest},
 	}},
+	{path: "api/audit", operations: []operation{
+		{method: http.MethodGet, who: Admin, query: auditParameters, serve: listAudit},
+	}},
 	{path: "api/stats", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: []string{"period"}, serve: getStats},
 	}},

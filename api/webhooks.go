@@ -50,7 +50,7 @@ func createWebhook(ctx context.Context, c *call) (response, error) {
 	}
 	w := delivery.Webhook{Tenant: c.Tenant, Enabled: true, EventTypes: []string{delivery.AllEventTypes}}
 	in.apply(&w)
-	created, err := c.api.Engine.CreateWebhook(ctx, w)
+	created, err := c.api.Engine.CreateWebhook(ctx, w, c.audit(delivery.ActionWebhookCreated, uuid.Nil)...)
 	if err != nil {
 		return response{}, err
 	}
@@ -88,7 +88,7 @@ func changeWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	w, err := c.api.Engine.ChangeWebhook(ctx, ref, in.apply)
+	w, err := c.api.Engine.ChangeWebhook(ctx, ref, in.apply, c.audit(delivery.ActionWebhookChanged, uuid.Nil)...)
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}
@@ -101,7 +101,7 @@ func deleteWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	if err := c.api.Engine.DeleteWebhook(ctx, ref); err != nil {
+	if err := c.api.Engine.DeleteWebhook(ctx, ref, c.audit(delivery.ActionWebhookDeleted, uuid.Nil)...); err != nil {
 		return response{}, notFound(err, "webhook")
 	}
 	return response{status: http.StatusNoContent}, nil
@@ -146,7 +146,8 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 			Detail: "None of the event types that the webhook wants is configured any more, so there is no event to test it with: change its event types first.",
 		}
 	}
-	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, delivery.NewEvent{Type: name, Data: exampleData(name)})
+	example := delivery.NewEvent{Type: name, Data: exampleData(name)}
+	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, example, c.audit(delivery.ActionWebhookTested, uuid.Nil)...)
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}

@@ -93,6 +93,11 @@ type App struct {
 	// it is removed after `retention`. Default: false.
 	EncryptPayloads bool `json:"encrypt_payloads,omitempty"`
 
+	// Whether changes are audited: who creates, changes, deletes or tests a webhook, or
+	// runs a request again, stands in Caddy's log, of the logger `webhooks.audit`, and
+	// for the retention at `GET /api/audit`. Default: false.
+	Audit bool `json:"audit,omitempty"`
+
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64
@@ -155,7 +160,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.api = api.New(api.Backend{
 		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
 		CheckURL: a.settings.Destinations.CheckURL,
-		InForce:  a.inForce, Log: a.log, Intake: intake,
+		InForce:  a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
 		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,
 	})
 	return nil

@@ -45,6 +45,7 @@ func init() {
 //		}
 //		encryption_key <key>...
 //		encrypt_payloads
+//		audit
 //	}
 //
 // Values without placeholders are checked here, where the file and the line are
@@ -83,6 +84,7 @@ func (a *App) options() map[string]option {
 		})},
 		"destinations":   {parse: a.parseDestinations},
 		"encryption_key": {parse: a.parseEncryptionKeys, repeat: true},
+		"audit":          {parse: bare(&a.Audit)},
 
 		"encrypt_payloads": {parse: bare(&a.EncryptPayloads)},
 	}

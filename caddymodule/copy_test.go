@@ -70,6 +70,7 @@ func (r *receiver) withStore(store string) siteConfig {
 			allow 127.0.0.0/8
 			trusted_ca %s
 		}
+		audit
 `, store, r.ca)}
 }
 
@@ -130,8 +131,9 @@ func (c *copied) copyToRedis() {
 		"webhooks                       2           2",
 		"events                         2           2",
 		"pending deliveries             1           1",
+		"audit entries                  2           2",
 	}
-	wantCopied(c.T, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied"),
+	wantCopied(c.T, append(counts, "webhooks: 2 read, 2 copied", "events: 2 read, 2 copied", "audit entries: 2 read, 2 copied"),
 		"--from", c.first, "--to", c.inRedis, "--with-secrets")
 	wantCopied(c.T, append(counts, "webhooks: 2 read, 0 copied, 2 were already there", "events: 2 read, 0 copied, 2 were already there"),
 		"--from", c.first, "--to", c.inRedis, "--with-secrets")
@@ -167,6 +169,7 @@ func (c *copied) copyBack() {
 		"webhooks                       2           2",
 		"events                         2           2",
 		"pending deliveries             0           0",
+		"audit entries                  3           3",
 	}, "--from", c.inRedis, "--to", c.second, "--with-secrets")
 	s := startSite(c.T, c.endpoint.withStore(c.second))
 	s.ready()

@@ -123,6 +123,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		by.URL = original.URL
 	}
+	if app.Audit && by.Role == api.Admin && r.Method != http.MethodGet && r.Method != http.MethodHead {
+		by.By, by.Address = h.access.by(r), clientAddress(r)
+	}
 	return app.api.Serve(w, r, by)
 }
 

@@ -32,7 +32,7 @@ func tenants(t *testing.T, names ...string) []*tenant {
 	t.Helper()
 	endpoint := newReceiver(t)
 	s := startSite(t, siteConfig{
-		webhooks: endpoint.config(redistest.Start(t).Addr),
+		webhooks: endpoint.config(redistest.Start(t).Addr) + "\naudit",
 		handler:  "admin_token " + adminToken + "\ntenant {header.X-Tenant}",
 	})
 	s.ready()
@@ -73,7 +73,7 @@ func (n *tenant) snapshot() string {
 	n.t.Helper()
 	var all strings.Builder
 	for _, path := range []string{
-		"webhooks", "webhooks/" + n.webhook, "requests", "requests/" + n.request, "events/" + n.event,
+		"webhooks", "webhooks/" + n.webhook, "audit", "requests", "requests/" + n.request, "events/" + n.event,
 		"requests?webhook_id=" + n.webhook, "requests?event_id=" + n.event, "requests?event_type=group_created", "requests?cursor=" + n.cursor,
 	} {
 		got := n.call("GET", "api/"+path, "")
@@ -114,6 +114,7 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
 		},
 		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
+		"GET api/audit":           {{"api/audit", "", "", ""}},
 		"GET api/stats":           {{"api/stats", "", "", ""}},
 		"GET api/stats/webhooks":  {{"api/stats/webhooks", "", "", ""}},
 		"GET api/health":          {{"api/health", "", "", ""}},

@@ -16,7 +16,7 @@ import (
 // and checks the signature of what it sends as the README says.
 func TestReadmeCurls(t *testing.T) {
 	endpoint := newReceiver(t)
-	s := startSite(t, siteConfig{webhooks: endpoint.config(redistest.Start(t).Addr)})
+	s := startSite(t, siteConfig{webhooks: endpoint.config(redistest.Start(t).Addr) + "\naudit"})
 	ids := sentRequest(s, endpoint)
 
 	commands := strings.Join(readmeBlocks(t, "Use", "sh"), "")

@@ -122,7 +122,7 @@ func TestSecretsStayIn(t *testing.T) {
 		c.webhooks = lines
 		return c
 	}
-	good := with(endpoint.config(":{env.HUSH_REDIS}@"+redis.Addr) + "standard_webhooks\ntimeout 1s\n")
+	good := with(endpoint.config(":{env.HUSH_REDIS}@"+redis.Addr) + "standard_webhooks\ntimeout 1s\naudit\n")
 
 	ear := &eavesdropper{t: t}
 	s := &spied{startSite(t, good), ear}
@@ -203,6 +203,7 @@ func (s *spied) useAPI(endpoint *receiver) {
 	}
 	s.call("PATCH", path, `{"secret":null}`).want(t, 200, nil)
 	s.call("DELETE", path, "").want(t, 204, nil)
+	s.call("GET", "api/audit", "").want(t, 200, nil)
 }
 
 // awaitRows waits until the log has at least n rows.

@@ -66,6 +66,7 @@ deny 198.51.100.0/24
 proxy http://127.0.0.1:3128
 trusted_ca ` + certificateFile(t) + `
 }
+audit
 }
 }
 

@@ -41,6 +41,7 @@ const (
 		}
 		max_event_size 16KiB
 		max_response_size 1KiB
+		audit
 		destinations {
 			allow_http
 			allow 127.0.0.0/8

@@ -2,9 +2,12 @@ package delivery
 
 import (
 	"context"
+	"errors"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"go.uber.org/zap"
 )
 
 // Bounds of a tenant's audit log. When it has more, its oldest entries go until nine tenths
@@ -39,6 +42,8 @@ type AuditEntry struct {
 	RequestID uuid.UUID // the request that was run again; otherwise uuid.Nil
 	// Before and After are JSON objects that say what has changed, nil for none.
 	Before, After []byte
+	// Changed names the members that have changed. It is for Caddy's log, and not stored.
+	Changed []string
 }
 
 // At is when it was done, to the millisecond, by the store's clock.
@@ -75,6 +80,41 @@ type AuditPage struct {
 // WebhookID to its caller.
 type Audit func(before, after *Webhook) *AuditEntry
 
+// tellAudit tells the log, under the name audit, of entries that the store has been given with
+// a change. Of a change that was refused there is nothing to tell; one that may have been made
+// is told as such.
+func (e *Engine) tellAudit(entries []*AuditEntry, err error) {
+	if isRefusal(err) {
+		return
+	}
+	for _, a := range entries {
+		fields := []zap.Field{
+			zap.String("at", a.At().Format(time.RFC3339Nano)), zap.String("by", a.By), zap.String("address", a.Address),
+			zap.String("action", string(a.Action)), zap.String("tenant", a.Tenant), zap.Stringer("webhook_id", a.WebhookID),
+		}
+		if a.RequestID != uuid.Nil {
+			fields = append(fields, zap.Stringer("request_id", a.RequestID))
+		}
+		if len(a.Changed) > 0 {
+			fields = append(fields, zap.Strings("changed", a.Changed))
+		}
+		if err != nil {
+			fields = append(fields, zap.String("outcome", "unknown"))
+		}
+		e.log().Named("audit").Info(strings.ReplaceAll(string(a.Action), "_", " "), fields...)
+	}
+}
+
+// isRefusal reports whether an error of a change promises that nothing was written.
+func isRefusal(err error) bool {
+	for _, refusal := range []error{ErrNotFound, ErrConflict, ErrTooManyWebhooks, ErrFull, ErrUnavailable} {
+		if errors.Is(err, refusal) {
+			return true
+		}
+	}
+	return false
+}
+
 // auditEntries makes the entries for a change. There is one Audit, or none if nobody wants
 // an audit log.
 func (e *Engine) auditEntries(audit []Audit, before, after *Webhook) (entries []*AuditEntry) {
@@ -93,11 +133,13 @@ func (e *Engine) auditEntries(audit []Audit, before, after *Webhook) (entries []
 // auditSending writes the entry for a request that is about to be sent. Nothing may be sent
 // if that fails.
 func (e *Engine) auditSending(ctx context.Context, w *Webhook, audit []Audit) error {
-	for _, entry := range e.auditEntries(audit, w, w) {
+	entries := e.auditEntries(audit, w, w)
+	for _, entry := range entries {
 		if err := e.store.WriteAuditEntry(ctx, entry); err != nil {
 			return nothingWritten(err)
 		}
 	}
+	e.tellAudit(entries, nil)
 	return nil
 }
 

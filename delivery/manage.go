@@ -34,7 +34,10 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
 	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
 	w.DisabledAt = w.DisabledSince()
-	if err := e.store.CreateWebhook(ctx, &w, e.auditEntries(audit, nil, &w)...); err != nil {
+	entries := e.auditEntries(audit, nil, &w)
+	err := e.store.CreateWebhook(ctx, &w, entries...)
+	e.tellAudit(entries, err)
+	if err != nil {
 		return nil, err
 	}
 	e.subscriptions.changed(w.Tenant)
@@ -62,7 +65,9 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		change(w)
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
 		w.DisabledAt = w.DisabledSince()
-		err = e.store.UpdateWebhook(ctx, w, version, e.auditEntries(audit, &before, w)...)
+		entries := e.auditEntries(audit, &before, w)
+		err = e.store.UpdateWebhook(ctx, w, version, entries...)
+		e.tellAudit(entries, err)
 		if errors.Is(err, ErrConflict) {
 			continue
 		}
@@ -118,7 +123,10 @@ func (e *Engine) remove(ctx context.Context, ref WebhookRef, audit []Audit) erro
 	if err != nil {
 		return err
 	}
-	return e.store.DeleteWebhook(ctx, ref, e.auditEntries(audit, w, nil)...)
+	entries := e.auditEntries(audit, w, nil)
+	err = e.store.DeleteWebhook(ctx, ref, entries...)
+	e.tellAudit(entries, err)
+	return err
 }
 
 // Event reads an event and its deliveries; ErrNotFound if there is none.
