@@ -173,11 +173,11 @@ func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []del
 	}
 	now, _ := c.reply[0].(int64)
 	later, _ := c.reply[1].(int64)
-	ahead, _ := c.reply[2].(int64)
+	leaseEnd, _ := c.reply[2].(int64)
 	for i, place := range a.places {
 		result := &results[place]
 		result.At = time.UnixMilli(now + later).UTC()
-		result.LeaseEnd = now + ahead + batch.Lease.Milliseconds()
+		result.LeaseEnd = leaseEnd
 		result.Err = a.read(c.reply[head+i], &batch.Calls[place], result)
 	}
 }

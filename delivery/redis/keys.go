@@ -24,8 +24,7 @@ import (
 //	paused             zset    ref of a paused webhook → when its first delivery
 //	                           falls due
 //	pending:<ref>      zset    event id → due time, or end of the lease
-//	leases             zset    "<end of a lease>:<when its events were received>" → end
-//	                           of the lease, for each set
+//	leases             zset    end of a lease → the same, for each set
 //	leased:<end of a lease>
 //	                   set     event id and ref, for each delivery that was born leased.
 //	                           If it is in pending, too, that counts

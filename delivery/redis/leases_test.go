@@ -152,7 +152,8 @@ func TestBornLeasedNext(t *testing.T) {
 	t.Parallel()
 	b := newBorn(t, open(t, options()), 1, delivery.ClaimEvery/2)
 	claimed, err := b.s.Claim(t.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1, Lease: testLease})
-	if err != nil || claimed.Next > delivery.ClaimEvery/2 || claimed.Due > delivery.ClaimEvery/2 {
+	most := delivery.ClaimEvery/2 + time.Second // it may end a little later
+	if err != nil || claimed.Next > most || claimed.Due > most {
 		t.Errorf("the next claim is %+v, %v", claimed, err)
 	}
 }

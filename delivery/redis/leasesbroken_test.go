@@ -17,7 +17,7 @@ func (b *born) leaseAgain(i int) {
 	b.Helper()
 	base, end := b.s.keys.base(0), fmt.Sprint(b.accepted.LeaseEnd)
 	client := b.s.client()
-	client.ZAdd(b.Context(), base+"leases", redis.Z{Score: float64(b.accepted.LeaseEnd), Member: end + ":" + fmt.Sprint(b.accepted.At.UnixMilli())})
+	client.ZAdd(b.Context(), base+"leases", redis.Z{Score: float64(b.accepted.LeaseEnd), Member: end})
 	client.SAdd(b.Context(), base+"leased:"+end, string(b.call.Events[i].ID[:])+refText(b.w.Ref()))
 }
 

@@ -62,7 +62,6 @@ var trials = []trial{
 	{args: []any{"ZLEXCOUNT", theKey, "-", "+"}},
 	{args: []any{"ZADD", theKey, "XX", "LT", 0, ""}},
 	{args: []any{"ZREM", theKey, ""}},
-	{args: []any{"ZREMRANGEBYSCORE", theKey, 0, 0}},
 
 	{args: []any{"SCARD", theKey}},
 	{args: []any{"SMISMEMBER", theKey, ""}},

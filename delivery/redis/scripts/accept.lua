@@ -13,8 +13,8 @@
 --            test: 1 to store the event only
 --            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
 --            lease the delivery
--- Result   now in ms; how much later the events count as received; how far the
---          schedule's clock is ahead of now; then for each call: 0 if all its events are
+-- Result   now in ms; how much later the events count as received; when the leases
+--          end; then for each call: 0 if all its events are
 --          new, -1 if the tenant's webhooks have another version or a target has no state,
 --          else { {for each event: 0 new, -1 duplicate, n > 0 stored before by the
 --          same call with n - 1 deliveries}, {numbers of webhooks that got no
@@ -23,7 +23,8 @@
 local now = now_ms()
 local clock = read_clock(now)
 keep_clock(clock)
-local lease_end = clock.now + ARGV[1]
+-- Leases end together, so that there are few sets of them.
+local lease_end = math.ceil((clock.now + ARGV[1]) / lease_step) * lease_step
 -- Redis is slow at formatting numbers.
 local now_text, lease_end_text = string.format('%.0f', clock.now), string.format('%.0f', lease_end)
 local expires_ms = now + ARGV[2]
@@ -279,13 +280,13 @@ local function accept(c)
   return { codes, list }
 end
 
-local results = { now, received_ms - now, clock.ahead }
+local results = { now, received_ms - now, lease_end }
 for c = 1, call_count do results[c + 3] = tenants[c] and accept(c) or -1 end
 
 -- Then, write the leases and the schedule. What is there without its event is dropped when it is
 -- claimed. A set without a lease would stay for ever.
 if #leased > 0 then
-  write('ZADD', leases_key(), lease_end_text, lease_end_text .. ':' .. received)
+  write('ZADD', leases_key(), lease_end_text, lease_end_text)
   in_chunks('SADD', leased_key(lease_end_text), leased)
 end
 local places = {}

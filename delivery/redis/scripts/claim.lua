@@ -196,16 +196,15 @@ end
 
 -- Does so with some of the leases that have ended. What is left is due.
 local function put_ended_back(most)
-  for _, lease in ipairs(read('ZRANGEBYSCORE', leases_key(), '-inf', clock.now, 'LIMIT', 0, most)) do
-    local ended = string.match(lease, '^(%d+):%d+$')
+  for _, ended in ipairs(read('ZRANGEBYSCORE', leases_key(), '-inf', clock.now, 'LIMIT', 0, most)) do
     local names = {}
-    if ended then
+    if string.find(ended, '^%d+$') then
       names = read('SRANDMEMBER', leased_key(ended), most)
       put_back(ended, names)
     else
-      keep_aside(leases_key(), lease, '', 'no lease')
+      keep_aside(leases_key(), ended, '', 'no end of a lease')
     end
-    if #names < most then write('ZREM', leases_key(), lease) end
+    if #names < most then write('ZREM', leases_key(), ended) end
     most = most - #names
     if most <= 0 then return end
   end

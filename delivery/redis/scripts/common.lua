@@ -47,6 +47,7 @@ local aside_entries = 1000 -- at least
 local kept_changes = 64 -- of a tenant's webhooks
 local stats_hours = 192 -- for how long stats are kept: delivery.StatsKept
 local at_once_ms = 250 -- as in succeed.go
+local lease_step = 100 -- ends of leases that accept.lua gives are multiples of it
 local no_request = string.rep('\0', 16)
 local event_head, delivery_size, row_head = 33, 27, 57
 local expiry_size = 6 -- of an event in a hash

@@ -97,26 +97,14 @@ end
 -- A delivery that was born leased counts as if it were on the schedule until its lease ends. The
 -- lease does not count if a script broke off before it ended it: then the delivery is on the
 -- schedule, or has ended by another request.
-local born = {} -- names of deliveries, by when their leases end
-local find_lease = lease_finder()
-local function heed_lease(w, o)
-  local id, name = ARGV[o + 2], leased_delivery(ARGV[o + 2], refs[w])
-  local record, score = records[id .. raws[w]], scores[w][id]
-  local is_pending = not record or string.byte(record) == 112
-  if not leases[name] and not score and is_pending and ARGV[o + 15] ~= '' then
-    leases[name] = find_lease(tonumber(ARGV[o + 14]), name)
-  end
-  if not leases[name] then return end
-  if score or not (is_pending or string.sub(record, 12) == ARGV[o + 4]) then
-    collect(over, leases[name], name)
-  else
-    scores[w][id] = tonumber(leases[name])
-  end
+local born, others = {}, {} -- names of deliveries: by when their leases end; of unknown leases
+local function is_pending(w, o)
+  local record = records[ARGV[o + 2] .. raws[w]]
+  return not record or string.byte(record) == 112
 end
 for o = at, last, width do
-  if states[tonumber(ARGV[o])] then
-    collect(born, ARGV[o + 9], leased_delivery(ARGV[o + 2], refs[tonumber(ARGV[o])]))
-  end
+  local w = tonumber(ARGV[o])
+  if states[w] then collect(born, ARGV[o + 9], leased_delivery(ARGV[o + 2], refs[w])) end
 end
 born['0'] = nil
 for lease_end, names in pairs(born) do
@@ -124,12 +112,23 @@ for lease_end, names in pairs(born) do
     if is_leased == 1 then leases[names[i]] = lease_end end
   end
 end
-local heeded = {}
 for o = at, last, width do
   local w = tonumber(ARGV[o])
-  local delivery = ARGV[o + 2] .. raws[w]
-  if states[w] and not heeded[delivery] then heed_lease(w, o) end
-  heeded[delivery] = true
+  local name = states[w] and leased_delivery(ARGV[o + 2], refs[w])
+  if name and not leases[name] and not scores[w][ARGV[o + 2]] and is_pending(w, o) then others[#others + 1] = name end
+end
+for name, lease_end in pairs(find_leases(others)) do leases[name] = lease_end end
+local heeded = {}
+for o = at, last, width do
+  local w, id = tonumber(ARGV[o]), ARGV[o + 2]
+  local name = states[w] and leased_delivery(id, refs[w])
+  local lease_end = not heeded[name] and leases[name]
+  if lease_end and (scores[w][id] or not (is_pending(w, o) or string.sub(records[id .. raws[w]], 12) == ARGV[o + 4])) then
+    collect(over, lease_end, name)
+  elseif lease_end then
+    scores[w][id] = tonumber(lease_end)
+  end
+  if name then heeded[name] = true end
 end
 
 -- Finds the state of a delivery that may have succeeded at once.

@@ -6,7 +6,7 @@
 --          event's id and the webhook's reference in one }
 
 local results = { now_ms() }
-for _, ended in ipairs((read_leases())) do
+for _, ended in ipairs(read_leases()) do
   local n = #results
   results[n + 1], results[n + 2] = ended, all_leased(ended)
 end

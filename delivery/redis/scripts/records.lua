@@ -93,11 +93,9 @@ local function read_rows(ids)
   return rows, keys
 end
 
--- Deliveries that are born leased are not on the schedule. One set has those of a run of
--- accept.lua, and there is a lease for it, which tells when it ends and when their events were
--- received. claim.lua puts on the schedule what is in the set when the lease has ended. A
--- delivery that is on the schedule has no lease any more, whatever a script that broke off has
--- left in the set.
+-- Deliveries that are born leased are not on the schedule. One set has those whose leases end at
+-- the same time. claim.lua puts on the schedule what is in the set then. A delivery that is on the
+-- schedule has no lease any more, whatever a script that broke off has left in the set.
 
 -- How a set names a delivery.
 local function leased_delivery(event, ref) return event .. ref end
@@ -105,33 +103,25 @@ local function leased_delivery(event, ref) return event .. ref end
 -- Reads which of some deliveries have a lease that ends at some time: 1 or 0 for each.
 local function read_leased(ended, names) return read_chunks('SMISMEMBER', leased_key(ended), names) end
 
--- Reads the leases: when each ends, as text, and when its events were received.
-local function read_leases()
-  local ends, received = {}, {}
-  for i, lease in ipairs(read('ZRANGE', leases_key(), 0, -1)) do
-    local ended, ms = string.match(lease, '^(%d+):(%d+)$')
-    ends[i], received[i] = ended or '0', tonumber(ms) -- claim.lua removes what cannot be read
-  end
-  return ends, received
-end
+-- Reads when leases end. There are few such times, since accept.lua rounds them.
+local function read_leases() return read('ZRANGE', leases_key(), 0, -1) end
 
--- Returns a function that finds the lease of a delivery whose event was received at some time:
--- when it ends, or nil.
-local function lease_finder()
-  local ends, received
-  return function(ms, name)
-    if not ends then ends, received = read_leases() end
-    for i = 1, #ends do
-      if received[i] == ms and read_leased(ends[i], { name })[1] == 1 then return ends[i] end
+-- Finds the leases of deliveries: when each ends, by its name.
+local function find_leases(names)
+  local found = {}
+  for _, ended in ipairs(#names > 0 and read_leases() or {}) do
+    for i, is_leased in ipairs(read_leased(ended, names)) do
+      if is_leased == 1 then found[names[i]] = ended end
     end
   end
+  return found
 end
 
 -- Ends the leases of some deliveries, which are sorted by when that would be.
 local function end_leases(names)
   for ended, of in pairs(names) do
     in_chunks('SREM', leased_key(ended), of)
-    if read('EXISTS', leased_key(ended)) == 0 then write('ZREMRANGEBYSCORE', leases_key(), ended, ended) end
+    if read('EXISTS', leased_key(ended)) == 0 then write('ZREM', leases_key(), ended) end
   end
 end
 
@@ -172,7 +162,7 @@ end
 -- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
 -- not tried or the webhook does not exist, which the second result tells.
 local function delivery_reader(tenant, event, type_name, received, of)
-  local key, type_bytes, find_lease = deliveries_key(of), type_number(type_name), lease_finder()
+  local key, type_bytes = deliveries_key(of), type_number(type_name)
   return function(raw, rest)
     local ref, field = raw_ref(tenant, raw), event .. raw
     if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
@@ -181,7 +171,8 @@ local function delivery_reader(tenant, event, type_name, received, of)
       set_field_aside(key, field, state, 'no state of a delivery')
       state = nil
     end
-    if not state and not read('ZSCORE', pending_key(ref), event) and not find_lease(received, leased_delivery(event, ref)) then
+    local name = leased_delivery(event, ref)
+    if not state and not read('ZSCORE', pending_key(ref), event) and not find_leases({ name })[name] then
       state = implied_state(received, rest, ref, type_bytes)
     end
     return state or nil, true
