@@ -18,8 +18,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Backend is what an API works with. All of it must be set, but for Intake, Audit,
-// EventsRefused and Throttled.
+// Backend is what an API works with. All of it must be set, but for Limits,
+// EventRate, Intake, Audit, EventsRefused and Throttled.
 type Backend struct {
 	Engine       *delivery.Engine
 	EventTypes   *EventTypes
@@ -27,7 +27,9 @@ type Backend struct {
 	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
 	InForce      context.Context        // ends when this configuration is replaced
 	Log          *zap.Logger
-	Intake       *Intake // default: one for this API alone
+	Limits       TenantLimits
+	EventRate    *EventRate // default: one for this API alone
+	Intake       *Intake    // default: one for this API alone
 	// Audit says that changes go to the audit log, and that it can be read.
 	Audit bool
 	// EventsRefused is told how many events were refused, and with which status.
@@ -64,6 +66,9 @@ type API struct {
 
 // New makes an API. It does no I/O and starts nothing.
 func New(b Backend) *API {
+	if b.EventRate == nil {
+		b.EventRate = NewEventRate()
+	}
 	if b.Intake == nil {
 		b.Intake = NewIntake()
 	}
@@ -73,7 +78,7 @@ func New(b Backend) *API {
 // Serve answers a request, whose path is relative to the API.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, by Caller) error {
 	setCommonHeaders(w)
-	c := &call{Caller: by, api: a, header: r.Header, unread: r.ContentLength != 0}
+	c := &call{Caller: by, api: a, header: r.Header, answer: w.Header(), unread: r.ContentLength != 0}
 	res, err := c.serve(w, r)
 	if err == nil {
 		return res.write(w, r)
@@ -115,6 +120,7 @@ type call struct {
 	api     *API
 	ids     []string // the path's variable parts
 	header  http.Header
+	answer  http.Header
 	query   url.Values
 	body    []byte   // nil for none
 	scratch *scratch // what emitEvents works with, nil for other operations
@@ -158,6 +164,11 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 		buffer = c.scratch.body
 	}
 	var err error
+	if op.body == eventsBody {
+		if err := c.mayEmit(1, false); err != nil {
+			return response{}, err // before a body is read
+		}
+	}
 	defer c.leaveRoom()
 	if c.body, err = c.readBody(w, r, op.body, buffer); err != nil {
 		return response{}, err

@@ -39,8 +39,12 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 		}
 	}
 	c.events = len(events)
+	if err := c.mayEmit(len(events), true); err != nil {
+		return response{}, err
+	}
 	receipts, err := c.api.Engine.Emit(ctx, c.Tenant, events)
 	if err != nil {
+		c.takeBack(len(events))
 		return response{}, err
 	}
 	return response{status: http.StatusAccepted, body: encodeReceipts(receipts, isArray(c.body))}, nil

@@ -56,6 +56,7 @@ type config struct {
 	http2      bool
 	intake     *api.Intake // default: one of its own
 	audit      bool
+	limits     api.TenantLimits
 }
 
 // newConfig has the default settings.
@@ -110,7 +111,7 @@ func start(t *testing.T, c config) *site {
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
 		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
-		InForce: inForce, Log: zap.New(core), Intake: c.intake, Audit: c.audit,
+		InForce: inForce, Log: zap.New(core), Intake: c.intake, Audit: c.audit, Limits: c.limits,
 		Throttled:     func(limit string) { throttled <- limit },
 		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },
 	})

@@ -44,7 +44,7 @@ func fillWithWebhooks(t *testing.T, store delivery.Store, tenant string, n int) 
 			Tenant: tenant, ID: delivery.NewID(store.Now()), URL: "https://example.com/", Enabled: true,
 			EventTypes: []string{delivery.AllEventTypes}, CreatedAt: store.Now(), UpdatedAt: store.Now(),
 		}
-		if err := store.CreateWebhook(t.Context(), w); err != nil {
+		if err := store.CreateWebhook(t.Context(), w, delivery.MaxWebhooks); err != nil {
 			t.Fatal(err)
 		}
 	}

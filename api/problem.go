@@ -69,7 +69,7 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 	case errors.Is(err, delivery.ErrEventGone):
 		return &problem{Status: http.StatusConflict, Detail: "The event of this request is no longer kept, so it cannot be sent again."}
 	case errors.Is(err, delivery.ErrTooManyWebhooks):
-		return &problem{Status: http.StatusConflict, Detail: "This tenant already has " + strconv.Itoa(delivery.MaxWebhooks) + " webhooks, the most that are allowed: delete one first."}
+		return &problem{Status: http.StatusConflict, Detail: "This tenant already has " + strconv.Itoa(a.Engine.TenantWebhooks()) + " webhooks, the most that are allowed: delete one first."}
 	case errors.Is(err, delivery.ErrConflict):
 		return &problem{Status: http.StatusConflict, Detail: "Another change was being made at the same time. Try again."}
 	case errors.Is(err, delivery.ErrTooManyDeliveries):

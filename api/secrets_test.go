@@ -72,7 +72,7 @@ func TestStoredSecret(t *testing.T) {
 		Tenant: "default", ID: delivery.NewID(store.Now()), URL: endpoint.URL, Secret: "whsec_###", Enabled: true,
 		EventTypes: []string{"*"}, CreatedAt: store.Now(), UpdatedAt: store.Now(),
 	}
-	if err := store.CreateWebhook(t.Context(), w); err != nil {
+	if err := store.CreateWebhook(t.Context(), w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
 	if err := store.Close(); err != nil {

@@ -26,7 +26,7 @@ func TestStreamPing(t *testing.T) {
 		}
 		defer store.Close()
 		w := &delivery.Webhook{Tenant: "acme", ID: delivery.NewID(store.Now()), URL: "https://a.example/", Enabled: true}
-		if err := store.CreateWebhook(t.Context(), w); err != nil {
+		if err := store.CreateWebhook(t.Context(), w, delivery.MaxWebhooks); err != nil {
 			t.Fatal(err)
 		}
 		follower, err := store.Follow(t.Context(), w.Tenant, "")

@@ -16,10 +16,11 @@ const (
 	limitEmits         // emits in progress
 	limitStreams       // streams
 	limitSends         // re-runs and tests in flight
+	limitEvents        // events in a time, by TenantLimits
 )
 
 // limitNames are the labels of a metric, by the limit.
-var limitNames = [...]string{limitBodies: "bodies", limitEmits: "emits", limitStreams: "streams", limitSends: "sends"}
+var limitNames = [...]string{limitBodies: "bodies", limitEmits: "emits", limitStreams: "streams", limitSends: "sends", limitEvents: "events"}
 
 // Limits lists what calls can be refused for with 429, as Backend.Throttled is told.
 func Limits() []string { return limitNames[limitBodies:] }
@@ -48,6 +49,6 @@ func (a *API) throttled(tenant string, at limit) {
 		a.Throttled(name)
 	}
 	if a.throttling.due(at) {
-		a.Log.Warn("calls are refused: a tenant has as much in progress as it may", zap.String("limit", name), zap.String("tenant", tenant))
+		a.Log.Warn("calls are refused: a tenant has reached a limit", zap.String("limit", name), zap.String("tenant", tenant))
 	}
 }

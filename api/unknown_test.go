@@ -27,7 +27,7 @@ func (s *silent) Accept(_ context.Context, batch delivery.AcceptBatch) []deliver
 	return results
 }
 
-func (s *silent) CreateWebhook(context.Context, *delivery.Webhook, ...*delivery.AuditEntry) error {
+func (s *silent) CreateWebhook(context.Context, *delivery.Webhook, int, ...*delivery.AuditEntry) error {
 	return errNoAnswer
 }
 

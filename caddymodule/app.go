@@ -98,6 +98,9 @@ type App struct {
 	// for the retention at `GET /api/audit`. Default: false.
 	Audit bool `json:"audit,omitempty"`
 
+	// What each tenant may have at most. Default: only the limits that always hold.
+	Limits *Limits `json:"limits,omitempty"`
+
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64
@@ -116,6 +119,9 @@ type App struct {
 // intake is the memory that this process has for bodies, whatever configuration they come
 // under.
 var intake = api.NewIntake()
+
+// eventRate is what tenants have emitted lately, under whatever configuration.
+var eventRate = api.NewEventRate()
 
 var defaultStore = json.RawMessage(`{"module":"embedded"}`)
 
@@ -161,6 +167,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
 		CheckURL: a.settings.Destinations.CheckURL,
 		InForce:  a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
+		Limits: a.Limits.ofTenant(), EventRate: eventRate,
 		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,
 	})
 	return nil

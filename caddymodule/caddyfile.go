@@ -33,6 +33,11 @@ func init() {
 //		retention <duration>
 //		max_event_size <size>
 //		max_response_size <size>
+//		limits {
+//			webhooks <number>
+//			events <number> <duration>
+//			streams <number>
+//		}
 //		destinations {
 //			allow_http
 //			ports <port>...
@@ -83,6 +88,7 @@ func (a *App) options() map[string]option {
 			return err
 		})},
 		"destinations":   {parse: a.parseDestinations},
+		"limits":         {parse: a.parseLimits},
 		"encryption_key": {parse: a.parseEncryptionKeys, repeat: true},
 		"audit":          {parse: bare(&a.Audit)},
 
@@ -102,6 +108,9 @@ func (a *App) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Di
 			return d.WrapErr(err)
 		}
 		if _, err := a.eventSize(); err != nil {
+			return d.WrapErr(err)
+		}
+		if err := a.Limits.check(); err != nil {
 			return d.WrapErr(err)
 		}
 		return nil

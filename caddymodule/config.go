@@ -66,6 +66,9 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err := a.settings.Validate(); err != nil {
 		return err
 	}
+	if err := a.Limits.check(); err != nil {
+		return err
+	}
 	if a.keyring, err = resolveKeyring(repl, a.EncryptionKeys, a.EncryptPayloads); err != nil {
 		return fmt.Errorf("encryption_key: %w", err)
 	}
@@ -103,6 +106,10 @@ func (a *App) numbers() delivery.Settings {
 	}
 	if a.Retention != 0 {
 		s.Retention = time.Duration(a.Retention)
+	}
+	if a.Limits != nil {
+		s.TenantFollowers = a.Limits.Streams
+		s.TenantWebhooks = a.Limits.Webhooks
 	}
 	if a.MaxResponseSize != nil {
 		s.MaxResponseSize = int(*a.MaxResponseSize)

@@ -71,8 +71,8 @@ func (d *divided) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delive
 	return d.of(ref.Tenant).Webhook(ctx, ref)
 }
 
-func (d *divided) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
-	return d.of(w.Tenant).CreateWebhook(ctx, w, audit...)
+func (d *divided) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
+	return d.of(w.Tenant).CreateWebhook(ctx, w, most, audit...)
 }
 
 func (d *divided) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {

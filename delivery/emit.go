@@ -91,6 +91,7 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 	}
 	if err := e.noteTypes(ctx, p, tenant, events); err != nil {
 		e.intake.release(p.key, weight)
+		p.emits.release(tenant, weight)
 		return nil, err
 	}
 	m := newEmission(e.store.Now(), tenant, events)

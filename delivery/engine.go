@@ -88,7 +88,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		store:     store,
 		observer:  nobody{},
 		newSender: func(c *sender.Config) Sender { return sender.New(c) },
-		followers: newShares(maxFollowers, maxTenantFollowers, maxFollowers),
+		followers: newShares(maxFollowers, MaxTenantFollowers, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		tried:     make(chan struct{}),
 

@@ -1,11 +1,16 @@
 package delivery
 
-import "context"
+import (
+	"cmp"
+	"context"
+)
 
-// How many followers there may be in one process.
 const (
-	maxFollowers       = 1024 // in all, and as many first ones of a tenant
-	maxTenantFollowers = 64   // of the log of one tenant
+	// MaxTenantFollowers is how many followers the log of one tenant may have in one process,
+	// unless the settings say less.
+	MaxTenantFollowers = 64
+	// maxFollowers is how many there may be in all, and as many first ones of a tenant.
+	maxFollowers = 1024
 )
 
 // Follower reads the requests of a tenant in the order in which they are written to the
@@ -38,7 +43,7 @@ func (e *Engine) Follow(ctx context.Context, tenant, after string) (Follower, er
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if !e.followers.acquire(tenant, 1) {
+	if !e.followers.acquireUpTo(tenant, 1, cmp.Or(e.settings().TenantFollowers, MaxTenantFollowers)) {
 		return nil, ErrBusy
 	}
 	f, err := e.store.Follow(ctx, tenant, after)

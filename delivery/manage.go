@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -23,7 +24,7 @@ func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) 
 }
 
 // CreateWebhook adds a webhook and returns it with its id and times;
-// ErrTooManyWebhooks if the tenant has MaxWebhooks. The webhook must be valid. An entry of
+// ErrTooManyWebhooks if the tenant has as many as it may have. The webhook must be valid. An entry of
 // the audit log, if one is wanted, is written in the same step.
 func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
@@ -35,7 +36,7 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
 	w.DisabledAt = w.DisabledSince()
 	entries := e.auditEntries(audit, nil, &w)
-	err := e.store.CreateWebhook(ctx, &w, entries...)
+	err := e.store.CreateWebhook(ctx, &w, e.TenantWebhooks(), entries...)
 	e.tellAudit(entries, err)
 	if err != nil {
 		return nil, err
@@ -44,6 +45,9 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	e.warnOfSecret(&w)
 	return &w, nil
 }
+
+// TenantWebhooks is how many webhooks a tenant may have.
+func (e *Engine) TenantWebhooks() int { return cmp.Or(e.settings().TenantWebhooks, MaxWebhooks) }
 
 // ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
 // there is none. The change must leave the webhook valid, replace what it changes, and may

@@ -151,8 +151,8 @@ func (s *observedStore) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, 
 	return w, version, err
 }
 
-func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook, audit ...*AuditEntry) error {
-	err := s.Store.CreateWebhook(ctx, w, audit...)
+func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook, most int, audit ...*AuditEntry) error {
+	err := s.Store.CreateWebhook(ctx, w, most, audit...)
 	s.note(ctx, opCreateWebhook, err)
 	return err
 }

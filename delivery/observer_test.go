@@ -177,7 +177,7 @@ func TestStoreFailures(t *testing.T) {
 		_ = s.Release(ctx, nil)
 		_, _, _ = s.Webhooks(ctx, tenant)
 		_, _, _ = s.Webhook(ctx, w.Ref())
-		_ = s.CreateWebhook(ctx, w)
+		_ = s.CreateWebhook(ctx, w, delivery.MaxWebhooks)
 		_ = s.UpdateWebhook(ctx, w, 0)
 		_ = s.DeleteWebhook(ctx, w.Ref())
 		_ = s.WriteAuditEntry(ctx, &delivery.AuditEntry{Tenant: tenant})

@@ -32,6 +32,11 @@ type Settings struct {
 	// AnyEventType says that emitters name the types of events: then the store is asked
 	// whether a tenant may have another one.
 	AnyEventType bool
+	// TenantFollowers is how many followers the log of a tenant may have in this process;
+	// 0 for MaxTenantFollowers.
+	TenantFollowers int
+	// TenantWebhooks is how many webhooks a tenant may have; 0 for MaxWebhooks.
+	TenantWebhooks int
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.

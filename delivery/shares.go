@@ -21,7 +21,10 @@ func newShares(total, most, keptBack int) *shares {
 
 // acquire takes n units; false if too few are left. Whoever is alone always gets what they
 // ask for, even if it is more than there is.
-func (s *shares) acquire(tenant string, n int) bool {
+func (s *shares) acquire(tenant string, n int) bool { return s.acquireUpTo(tenant, n, s.most) }
+
+// acquireUpTo is acquire for a tenant that may have less than others.
+func (s *shares) acquireUpTo(tenant string, n, most int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := s.total - s.used - n
@@ -29,7 +32,7 @@ func (s *shares) acquire(tenant string, n int) bool {
 	case s.used == 0:
 	case has == 0 && left+s.keptBack < 0:
 		return false
-	case has > 0 && has+n > min(s.most, left):
+	case has > 0 && has+n > min(most, s.most, left):
 		return false
 	}
 	s.used += n

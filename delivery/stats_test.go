@@ -167,7 +167,7 @@ func TestDisabledSince(t *testing.T) {
 
 		// An older record does not say when its webhook was disabled.
 		old := &delivery.Webhook{Tenant: tenant, ID: uuid.New(), URL: "https://c.example", CreatedAt: begin, UpdatedAt: begin.Add(time.Minute)}
-		if err := r.store.CreateWebhook(t.Context(), old); err != nil {
+		if err := r.store.CreateWebhook(t.Context(), old, delivery.MaxWebhooks); err != nil {
 			t.Fatal(err)
 		}
 		check("disabled long ago", old.UpdatedAt)

@@ -18,8 +18,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict: somebody else changed it since it was read; nothing was written.
 	ErrConflict = errors.New("changed meanwhile")
-	// ErrTooManyWebhooks: the tenant has MaxWebhooks already.
-	ErrTooManyWebhooks = errors.New("a tenant can have at most 10000 webhooks")
+	// ErrTooManyWebhooks: the tenant has as many as it may have.
+	ErrTooManyWebhooks = errors.New("the tenant has as many webhooks as it may have")
 	// ErrTooManyEventTypes: the tenant's log has MaxEventTypes already, and has no room for
 	// another one; nothing was written.
 	ErrTooManyEventTypes = errors.New("the log of a tenant can have at most 1000 event types")
@@ -106,10 +106,10 @@ type Store interface {
 	WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) (webhooks []*Webhook, version int64, err error)
 	// Webhook reads one webhook and the version of its tenant's set.
 	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
-	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has
-	// MaxWebhooks. This and the next two write entries of the audit log in the same
+	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has the most that it
+	// may have. This and the next two write entries of the audit log in the same
 	// step as the change, and none if they return an error that is an answer.
-	CreateWebhook(ctx context.Context, w *Webhook, audit ...*AuditEntry) error
+	CreateWebhook(ctx context.Context, w *Webhook, most int, audit ...*AuditEntry) error
 	// UpdateWebhook writes a changed webhook, and pauses or resumes its pending
 	// deliveries; ErrConflict if the tenant's version is no longer the one given.
 	UpdateWebhook(ctx context.Context, w *Webhook, version int64, audit ...*AuditEntry) error

@@ -82,7 +82,7 @@ func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
 		return webhooks[0], version, nil
 	}
 	w := delivery.Webhook{Tenant: crashTenant, ID: delivery.NewID(s.Now()), URL: "https://example.com", Enabled: true}
-	return &w, 1, s.CreateWebhook(context.Background(), &w)
+	return &w, 1, s.CreateWebhook(context.Background(), &w, delivery.MaxWebhooks)
 }
 
 // sayKnown prints which events are in the store.

@@ -27,7 +27,7 @@ func addSecret(t testing.TB, s *Store, secret string) *delivery.Webhook {
 		Tenant: "acme", ID: delivery.NewID(now), URL: "https://example.com/", Secret: secret,
 		Enabled: true, EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := s.CreateWebhook(t.Context(), w); err != nil {
+	if err := s.CreateWebhook(t.Context(), w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
 	return w

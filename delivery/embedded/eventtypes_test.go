@@ -42,7 +42,7 @@ func logTypes(t testing.TB, s *Store, w *delivery.Webhook, types ...string) {
 func newHook(t testing.TB, s *Store) *delivery.Webhook {
 	t.Helper()
 	w := &delivery.Webhook{Tenant: "acme", ID: delivery.NewID(s.Now()), URL: "https://example.com", Enabled: true, EventTypes: []string{"*"}}
-	if err := s.CreateWebhook(t.Context(), w); err != nil {
+	if err := s.CreateWebhook(t.Context(), w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
 	return w

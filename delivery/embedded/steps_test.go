@@ -135,7 +135,7 @@ func TestWriterBetweenSteps(t *testing.T) {
 	err := s.inSteps(func(*view, *int) (more bool, err error) {
 		if !begun.Swap(true) {
 			go func() {
-				err := s.CreateWebhook(t.Context(), &delivery.Webhook{Tenant: "acme", ID: uuid.New(), URL: "https://example.com"})
+				err := s.CreateWebhook(t.Context(), &delivery.Webhook{Tenant: "acme", ID: uuid.New(), URL: "https://example.com"}, delivery.MaxWebhooks)
 				written.Store(true)
 				done <- err
 			}()

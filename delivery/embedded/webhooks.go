@@ -60,10 +60,10 @@ func (s *Store) change(do func(*txn, *refusal) error) error {
 }
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
 	w = clone(w)
 	return s.change(func(t *txn, r *refusal) error {
-		if of := s.state.tenants[w.Tenant]; of != nil && len(of.webhooks) >= delivery.MaxWebhooks {
+		if of := s.state.tenants[w.Tenant]; of != nil && len(of.webhooks) >= most {
 			r.err = delivery.ErrTooManyWebhooks
 			return nil
 		}

@@ -38,7 +38,7 @@ func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.W
 }
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
+func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n := 0
@@ -47,7 +47,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, audit ...*
 			n++
 		}
 	}
-	if n >= delivery.MaxWebhooks {
+	if n >= most {
 		return delivery.ErrTooManyWebhooks
 	}
 	s.webhooks[w.Ref()] = &webhook{Webhook: *w, pending: make(map[*event]*scheduled)}

@@ -28,7 +28,7 @@ func TestFull(t *testing.T) {
 	wantError(t, "Accept", accept(s, newCall(s, w, 1, 10, false)).Err, delivery.ErrFull)
 	other := *w
 	other.ID = delivery.NewID(s.Now())
-	wantError(t, "CreateWebhook", s.CreateWebhook(t.Context(), &other), delivery.ErrFull)
+	wantError(t, "CreateWebhook", s.CreateWebhook(t.Context(), &other, delivery.MaxWebhooks), delivery.ErrFull)
 
 	wantError(t, "WriteAuditEntry", s.WriteAuditEntry(t.Context(), auditEntry(s, testTenant, 0)), delivery.ErrFull)
 
@@ -190,7 +190,7 @@ func TestNotOpen(t *testing.T) {
 	for what, err := range map[string]error{
 		"Ping": s.Ping(t.Context(), 0), "Claim": claimErr,
 		"Accept":        accept(s, delivery.AcceptCall{Tenant: testTenant}).Err,
-		"CreateWebhook": s.CreateWebhook(t.Context(), w),
+		"CreateWebhook": s.CreateWebhook(t.Context(), w, delivery.MaxWebhooks),
 		"Complete":      errors.Join(s.Complete(t.Context(), make([]delivery.Outcome, 1))...),
 	} {
 		wantError(t, what, err, delivery.ErrUnavailable)

@@ -25,7 +25,7 @@ func addWebhook(t testing.TB, s *Store, tenant string) *delivery.Webhook {
 		Tenant: tenant, ID: delivery.NewID(s.Now()), URL: "https://example.com/hook", Secret: "s3cret",
 		Enabled: true, EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := s.CreateWebhook(context.Background(), w); err != nil {
+	if err := s.CreateWebhook(context.Background(), w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
 	return w

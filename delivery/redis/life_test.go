@@ -84,7 +84,7 @@ func (l *life) newWebhook(tenant, endpoint string) *delivery.Webhook {
 func (l *life) mustCreate(tenant, endpoint string) *delivery.Webhook {
 	l.Helper()
 	w := l.newWebhook(tenant, endpoint)
-	if err := l.s.CreateWebhook(l.Context(), w, auditEntry(l.s, tenant, 20*24*time.Hour), auditEntry(l.s, tenant, 0)); err != nil {
+	if err := l.s.CreateWebhook(l.Context(), w, delivery.MaxWebhooks, auditEntry(l.s, tenant, 20*24*time.Hour), auditEntry(l.s, tenant, 0)); err != nil {
 		l.Fatal(err)
 	}
 	delete(l.remembered, tenant)
@@ -129,7 +129,7 @@ func (l *life) live() {
 // change creates a webhook, pauses one, and deletes one.
 func (l *life) change() {
 	created, audit := l.newWebhook("created", ""), auditEntry(l.s, "created", 0)
-	if !l.failed(l.s.CreateWebhook(l.Context(), created, audit)) {
+	if !l.failed(l.s.CreateWebhook(l.Context(), created, delivery.MaxWebhooks, audit)) {
 		l.audited(audit)
 		l.promise("a webhook was created", func() error {
 			_, _, err := l.s.Webhook(l.Context(), created.Ref())

@@ -179,8 +179,8 @@ const (
 )
 
 // CreateWebhook adds a webhook.
-func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), delivery.MaxWebhooks)
+func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), most)
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}

@@ -73,7 +73,7 @@ func testAuditChanges(f *fixture) {
 	deleted.Action, deleted.After = delivery.ActionWebhookDeleted, nil
 	never := func() *delivery.AuditEntry { return f.auditEntry(tenant, w.ID) }
 
-	f.must(f.store.CreateWebhook(f.Context(), w, created))
+	f.must(f.store.CreateWebhook(f.Context(), w, delivery.MaxWebhooks, created))
 	f.wantAudits(tenant, created)
 	if err := f.store.UpdateWebhook(f.Context(), w, f.version(tenant)-1, never()); !errors.Is(err, delivery.ErrConflict) {
 		f.Fatalf("an update of an old version: %v", err)

@@ -38,7 +38,7 @@ func (l *Load) Begin(b testing.TB) {
 			Tenant: "load-" + strconv.Itoa(i), ID: delivery.NewID(l.Store.Now()), URL: "https://example.com/hook", Secret: "s3cret",
 			Enabled: true, EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
 		}
-		if err := l.Store.CreateWebhook(b.Context(), w); err != nil {
+		if err := l.Store.CreateWebhook(b.Context(), w, delivery.MaxWebhooks); err != nil {
 			b.Fatal(err)
 		}
 		_, version, err := l.Store.Webhooks(b.Context(), w.Tenant)

@@ -37,7 +37,7 @@ func RunMissingKey(t *testing.T, s delivery.Encrypter, use func(*encryption.Keyr
 		Tenant: "acme", ID: delivery.NewID(now), URL: "https://example.com/", Enabled: true,
 		EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
 	}
-	if err := s.CreateWebhook(ctx, w); err != nil {
+	if err := s.CreateWebhook(ctx, w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
 	_, version, err := s.Webhooks(ctx, w.Tenant)

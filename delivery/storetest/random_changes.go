@@ -86,7 +86,7 @@ func (r *randomRun) createOne() {
 	w := r.newWebhook(r.tenant())
 	w.Enabled = r.chance(90)
 	audit := r.someAudit(w.Ref())
-	r.must(r.store.CreateWebhook(r.Context(), w, audit...))
+	r.must(r.store.CreateWebhook(r.Context(), w, delivery.MaxWebhooks, audit...))
 	r.model.audit(w.Tenant, audit)
 	r.model.webhooks[w.Ref()] = w
 	r.raised(w.Tenant)

@@ -140,7 +140,7 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 func (f *fixture) webhook(tenant string) *delivery.Webhook {
 	f.Helper()
 	w := f.newWebhook(tenant)
-	f.must(f.store.CreateWebhook(f.Context(), w))
+	f.must(f.store.CreateWebhook(f.Context(), w, delivery.MaxWebhooks))
 	return w
 }
 

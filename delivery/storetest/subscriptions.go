@@ -122,7 +122,7 @@ func testWebhookChangesSince(f *fixture) {
 	f.update(all[0], func(w *delivery.Webhook) { w.EventTypes = []string{"device_created"} })
 	f.must(f.store.DeleteWebhook(f.Context(), all[1].Ref()))
 	f.must(f.store.DeleteWebhook(f.Context(), all[2].Ref()))
-	f.must(f.store.CreateWebhook(f.Context(), all[2])) // as a copy does
+	f.must(f.store.CreateWebhook(f.Context(), all[2], delivery.MaxWebhooks)) // as a copy does
 	added := f.webhook(tenant)
 	passing := f.webhook(tenant)
 	f.must(f.store.DeleteWebhook(f.Context(), passing.Ref()))

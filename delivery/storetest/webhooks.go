@@ -21,7 +21,7 @@ func testWebhookChanges(f *fixture) {
 		w.CreatedAt = w.CreatedAt.Add(time.Duration(i) * time.Second)
 		w.EventTypes = []string{"alert_active", "device_created"}[:1+i%2]
 		w.Enabled = i != 1
-		f.must(f.store.CreateWebhook(f.Context(), w))
+		f.must(f.store.CreateWebhook(f.Context(), w, delivery.MaxWebhooks))
 		made = append(made, w)
 	}
 	f.wantWebhooks(tenant, made)
@@ -112,7 +112,7 @@ func testMostWebhooks(f *fixture) {
 	for worker := range workers {
 		wg.Go(func() {
 			for i := worker; i < len(all); i += workers {
-				if err := f.store.CreateWebhook(f.Context(), all[i]); err != nil {
+				if err := f.store.CreateWebhook(f.Context(), all[i], delivery.MaxWebhooks); err != nil {
 					f.Errorf("webhook %d: %v", i, err)
 					return
 				}
@@ -120,7 +120,7 @@ func testMostWebhooks(f *fixture) {
 		})
 	}
 	wg.Wait()
-	if err := f.store.CreateWebhook(f.Context(), f.newWebhook(tenant)); !errors.Is(err, delivery.ErrTooManyWebhooks) {
+	if err := f.store.CreateWebhook(f.Context(), f.newWebhook(tenant), delivery.MaxWebhooks); !errors.Is(err, delivery.ErrTooManyWebhooks) {
 		f.Fatalf("one webhook more: %v", err)
 	}
 	f.must(f.store.DeleteWebhook(f.Context(), all[0].Ref()))

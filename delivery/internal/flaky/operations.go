@@ -108,11 +108,11 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (w *delive
 	return s.Store.Webhook(ctx, ref)
 }
 
-func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, audit ...*delivery.AuditEntry) error {
+func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
 	if err := s.enter("CreateWebhook"); err != nil {
 		return err
 	}
-	return s.Store.CreateWebhook(ctx, w, audit...)
+	return s.Store.CreateWebhook(ctx, w, most, audit...)
 }
 
 func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
