@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"testing"
@@ -92,8 +93,12 @@ func TestTypesCannotBeNoted(t *testing.T) {
 			}
 			return nil
 		})
-		if err := r.emitTypes("a"); !errors.Is(err, delivery.ErrUnavailable) {
-			t.Errorf("got %v", err)
+		// As often as a tenant's share of what may be in progress would last.
+		large := []delivery.NewEvent{{Type: "a", Data: append(bytes.Repeat([]byte(" "), 1<<20), "{}"...)}}
+		for range 1000 {
+			if _, err := r.Emit(t.Context(), tenant, large); !errors.Is(err, delivery.ErrUnavailable) {
+				t.Fatalf("got %v", err)
+			}
 		}
 		r.store.Fail(nil)
 		if err := r.emitTypes("a"); err != nil {

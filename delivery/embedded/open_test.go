@@ -61,7 +61,7 @@ func TestLaterVersion(t *testing.T) {
 	s := open(t, folder)
 	if err := s.write(alone, func(t *txn) error {
 		t.whole = true
-		return errors.Join(t.journaled(slowBucket).put([]byte("k"), nil), t.tx.Bucket(metaBucket).Put(schemaKey, number4(schemaVersion+1)))
+		return errors.Join(t.journaled(slowBucket).put([]byte("k"), nil), t.tx.Bucket(metaBucket).Put(schemaKey, number4(encryptedVersion+1)))
 	}); err != nil {
 		t.Fatal(err)
 	}

@@ -47,5 +47,5 @@ end
 if #new > room and #new > 0 then return reply({ now, 0 }) end
 in_chunks('ZADD', key, args)
 -- By then, all are forgotten.
-if #args > 0 then write('EXPIREAT', key, string.format('%.0f', (now + kept + day_ms) / 1000)) end
+if #args > 0 then write('EXPIREAT', key, string.format('%.0f', math.floor((now + kept + day_ms) / 1000))) end
 return reply({ now, 1 })
