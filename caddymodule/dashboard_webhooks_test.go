@@ -99,7 +99,7 @@ func testWebhookChecks(t *testing.T, d *dashboard) {
 	d.sees("Select at least one type")
 	d.click("radio", "Send all event types")
 	d.press("Enter")
-	d.until(`document.getElementById("webhook-url-error").textContent.includes("10.0.0.1")`)
+	d.until(`document.getElementById("webhook-url-error").textContent.includes("is not public")`)
 	if focused := d.focused(); focused != "URL" {
 		t.Errorf("the focus is on %q", focused)
 	}
