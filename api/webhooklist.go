@@ -2,12 +2,12 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -31,50 +31,44 @@ func listWebhooks(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, err
 	}
-	webhooks, err := c.api.Engine.Webhooks(ctx, c.Tenant)
+	read := func(ctx context.Context, after delivery.WebhookPlace, limit int) ([]*delivery.Webhook, bool, error) {
+		return c.api.Engine.WebhookPage(ctx, c.Tenant, after, limit)
+	}
+	webhooks, more, err := read(ctx, after, cmp.Or(limit, listStep))
 	if err != nil {
 		return response{}, err
 	}
-	if limit == 0 {
-		return response{other: &webhookLister{webhooks: webhooks, end: "]}"}}, nil
+	list := &webhookLister{webhooks: webhooks, end: "]}"}
+	switch {
+	case limit == 0 && more:
+		list.read = read
+	case limit == 0:
+	case more:
+		list.end = `],"next_cursor":"` + encodeWebhookCursor(webhooks[len(webhooks)-1]) + `"}`
+	default:
+		list.end = `],"next_cursor":null}`
 	}
-	page, more := webhookPage(webhooks, after, limit)
-	end := `],"next_cursor":null}`
-	if more {
-		end = `],"next_cursor":"` + encodeWebhookCursor(page[len(page)-1]) + `"}`
-	}
-	return response{other: &webhookLister{webhooks: page, end: end}}, nil
+	return response{other: list}, nil
 }
 
 // webhookPageOf reads a query; limit is 0 if all webhooks are asked for.
-func webhookPageOf(query url.Values) (limit int, after *delivery.Webhook, err error) {
+func webhookPageOf(query url.Values) (limit int, after delivery.WebhookPlace, err error) {
 	if len(query) > 0 {
 		limit = defaultLimit
 	}
 	if value := query.Get("limit"); value != "" {
 		var ok bool
 		if limit, ok = parseLimit(value); !ok {
-			return 0, nil, badParameter("limit", "This must be a number from 1 to 200.")
+			return 0, after, badParameter("limit", "This must be a number from 1 to 200.")
 		}
 	}
 	if value := query.Get("cursor"); value != "" {
-		if after = decodeWebhookCursor(value); after == nil {
-			return 0, nil, badParameter("cursor", "This is not a cursor: use the next_cursor of a page.")
+		var ok bool
+		if after, ok = decodeWebhookCursor(value); !ok {
+			return 0, after, badParameter("cursor", "This is not a cursor: use the next_cursor of a page.")
 		}
 	}
 	return limit, after, nil
-}
-
-// webhookPage is a page of webhooks, which are sorted, behind one that may be gone by now.
-func webhookPage(webhooks []*delivery.Webhook, after *delivery.Webhook, limit int) (page []*delivery.Webhook, more bool) {
-	if after != nil {
-		i, found := slices.BinarySearchFunc(webhooks, after, delivery.OldestFirst)
-		if found {
-			i++
-		}
-		webhooks = webhooks[i:]
-	}
-	return webhooks[:min(limit, len(webhooks))], len(webhooks) > limit
 }
 
 // webhookCursorVersion is the first byte of a cursor of webhooks; the time when the last one
@@ -86,34 +80,38 @@ func encodeWebhookCursor(w *delivery.Webhook) string {
 	return base64.RawURLEncoding.EncodeToString(append(raw, w.ID[:]...))
 }
 
-// decodeWebhookCursor gives a webhook that sorts as the one of the cursor; nil if it is none.
-func decodeWebhookCursor(value string) *delivery.Webhook {
+// decodeWebhookCursor gives the place of a cursor; false if it is none.
+func decodeWebhookCursor(value string) (after delivery.WebhookPlace, ok bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
 	if err != nil || len(raw) != 1+8+len(uuid.UUID{}) || raw[0] != webhookCursorVersion {
-		return nil
+		return after, false
 	}
 	w := &delivery.Webhook{ID: uuid.UUID(raw[9:]), CreatedAt: time.Unix(0, int64(binary.BigEndian.Uint64(raw[1:])))}
-	if encodeWebhookCursor(w) != value { // the decoder passes over line breaks
-		return nil
-	}
-	return w
+	return w.Place(), encodeWebhookCursor(w) == value // the decoder passes over line breaks
 }
 
-// listPiece is how many bytes of a list are encoded before they are sent.
-const listPiece = 64 << 10
+const (
+	// listPiece is how many bytes of a list are encoded before they are sent.
+	listPiece = 64 << 10
+	// listStep is how many webhooks of a long list are read before they are sent.
+	listStep = 4 * delivery.MaxWebhookPage
+)
 
-// webhookLister writes a list as it encodes it. A client that reads too slowly is given up,
-// since what it was not sent yet stays in memory.
+// webhookLister writes a list as it reads and encodes it: all webhooks of a tenant may take
+// 60 MB. A client that reads too slowly is given up.
 type webhookLister struct {
-	webhooks []*delivery.Webhook
-	end      string // what follows the last one
+	webhooks []*delivery.Webhook // not encoded yet
+	end      string              // what follows the last one
+	// read reads those that follow; nil if there are none.
+	read func(ctx context.Context, after delivery.WebhookPlace, limit int) ([]*delivery.Webhook, bool, error)
 }
 
-// ServeHTTP writes a list that is short in one piece, with its length.
+// ServeHTTP writes a list that is short in one piece, with its length. If a long one cannot be
+// read to its end, the response is cut off.
 func (l *webhookLister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	piece := bytes.NewBufferString(`{"data":[`)
-	rest := l.encode(piece, l.webhooks)
-	if rest == nil {
+	ended, err := l.encode(r.Context(), piece)
+	if ended {
 		_ = writeJSON(w, http.StatusOK, "application/json", rawJSON(piece.Bytes()))
 		return
 	}
@@ -128,28 +126,42 @@ func (l *webhookLister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer reading.end()
 	var sent int64
 	for {
-		n, err := piece.WriteTo(w)
-		if sent += n; err != nil || rest == nil {
+		if err != nil {
+			panic(http.ErrAbortHandler)
+		}
+		n, failed := piece.WriteTo(w)
+		if sent += n; failed != nil || ended {
 			return
 		}
 		reading.grow(sent)
-		rest = l.encode(piece, rest)
+		ended, err = l.encode(r.Context(), piece)
 	}
 }
 
-// encode encodes webhooks until there is enough for a piece, and returns those that are left;
-// nil if none is, and the end is written.
-func (l *webhookLister) encode(piece *bytes.Buffer, webhooks []*delivery.Webhook) (rest []*delivery.Webhook) {
-	for i, w := range webhooks {
-		if piece.Len() >= listPiece {
-			return webhooks[i:]
+// encode encodes webhooks until there is enough for a piece, or the end is written.
+func (l *webhookLister) encode(ctx context.Context, piece *bytes.Buffer) (ended bool, err error) {
+	for {
+		for i, w := range l.webhooks {
+			if piece.Len() >= listPiece {
+				l.webhooks = l.webhooks[i:]
+				return false, nil
+			}
+			if last := piece.Bytes(); len(last) == 0 || last[len(last)-1] != '[' {
+				piece.WriteByte(',')
+			}
+			encoded, _ := json.Marshal(newWebhook(w), json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // which cannot fail
+			piece.Write(encoded)
 		}
-		if last := piece.Bytes(); len(last) == 0 || last[len(last)-1] != '[' {
-			piece.WriteByte(',')
+		if l.read == nil {
+			piece.WriteString(l.end)
+			return true, nil
 		}
-		encoded, _ := json.Marshal(newWebhook(w), json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // which cannot fail
-		piece.Write(encoded)
+		webhooks, more, err := l.read(ctx, l.webhooks[len(l.webhooks)-1].Place(), listStep)
+		if err != nil {
+			return false, err
+		}
+		if l.webhooks = webhooks; !more {
+			l.read = nil
+		}
 	}
-	piece.WriteString(l.end)
-	return nil
 }
