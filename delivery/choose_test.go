@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 )
 
@@ -241,4 +242,58 @@ func TestWebhooksThatCannotBeRead(t *testing.T) {
 			t.Errorf("got %+v, %v", receipts, err)
 		}
 	})
+}
+
+// What keeps the webhooks of one tenant from being read, and those of no other, holds up nobody
+// else's events.
+func TestUnreadableWebhooksHoldUpNobodyElse(t *testing.T) {
+	for name, fault := range map[string]error{
+		"their key is missing":     fmt.Errorf("partition 0: %w", &encryption.MissingKeyError{What: "a secret"}),
+		"they change all the time": delivery.ErrStale,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				store := &unreadable{slowReader: slowReader{Store: flaky.New(), slow: tenant}, fault: fault}
+				r := runOn(t, store, store.Store, newEndpoints(ok))
+				defer r.stop()
+				if err := r.emitFor("other", 1); err != nil {
+					t.Fatal(err)
+				}
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					for range 40 {
+						if err := r.emitFor(tenant, 1); !errors.Is(err, delivery.ErrUnavailable) {
+							t.Errorf("the emit itself: %v", err)
+						}
+					}
+				}()
+				for range 5 {
+					time.Sleep(7500 * time.Millisecond)
+					if err := r.Health(t.Context()); err != nil {
+						t.Errorf("health: %v", err)
+					}
+					if err := r.emitFor("another", 1); err != nil {
+						t.Errorf("another tenant's emit: %v", err)
+					}
+				}
+				<-done
+			})
+		})
+	}
+}
+
+// unreadable is a slowReader that does not get the webhooks in the end.
+type unreadable struct {
+	slowReader
+
+	fault error
+}
+
+func (s *unreadable) WebhookPage(ctx context.Context, of, after string) (delivery.WebhookPage, error) {
+	page, err := s.slowReader.WebhookPage(ctx, of, after)
+	if of == tenant {
+		err = s.fault
+	}
+	return page, err
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 )
 
@@ -216,11 +217,13 @@ func (e *Engine) choose(ctx context.Context, p *partition, m *emission) error {
 	}
 	began := time.Now()
 	err := e.chooseTargets(ctx, p, m)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrTooManyDeliveries) {
-		p.watch.noteUnread(began, err)
-		return nothingWritten(err)
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooManyDeliveries) {
+		return err
 	}
-	return err
+	if !errors.Is(err, ErrStale) && !encryption.IsMissingKey(err) { // which are this tenant's alone
+		p.watch.noteUnread(began, err)
+	}
+	return nothingWritten(err)
 }
 
 func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) error {
