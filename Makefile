@@ -57,7 +57,8 @@ test-go: ## Run the tests alone
 fuzzed := api:FuzzEventInput:60000 api:FuzzWebhookInput:60000 \
 	api:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
 	delivery/embedded:FuzzRecords:300000 delivery/sender:FuzzResponse:60000 \
-	delivery/sender:FuzzPlainHeader:60000 delivery/sender:FuzzCheckAddr:300000
+	delivery/sender:FuzzPlainHeader:60000 delivery/sender:FuzzCheckAddr:300000 \
+	delivery/follow:FuzzPosition:60000
 
 .PHONY: fuzz
 fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
