@@ -100,7 +100,7 @@ func (s *State) Step(step func(keys *encryption.Keyring, from string) (next stri
 	next, checked, err := step(keys, from)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err != nil || p.keys != keys { // or the keys were changed meanwhile
+	if err != nil || p.keys != keys || s.Keys() != keys { // or the keys were changed meanwhile
 		return err == nil, err
 	}
 	p.checked += int64(checked)
