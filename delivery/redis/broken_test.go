@@ -17,7 +17,7 @@ import (
 
 // kinds are the kinds of keys in a partition, without what varies: see keys.go.
 var kinds = []string{
-	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "events", "event", "deliveries", "requests", "bodies", "log", "types",
+	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "changes", "events", "event", "deliveries", "requests", "bodies", "log", "types", "typesof",
 	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside", "audit", "audits", "auditbytes",
 }
 

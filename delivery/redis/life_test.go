@@ -3,6 +3,8 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +40,9 @@ func newLife(t *testing.T, o Options) *life {
 		l.mustCreate(testTenant, endpoint)
 	}
 	l.mustCreate(otherTenant, "")
+	if err := l.s.NoteEventTypes(t.Context(), testTenant, []string{"alert_active"}, testRetention); err != nil {
+		t.Fatal(err)
+	}
 	l.doomed, l.paused = l.mustCreate("doomed", ""), l.mustCreate("paused", "")
 	l.waiting = l.mustCreate("waiting", "")
 	w := l.mustCreate("aged", "")
@@ -112,18 +117,60 @@ func (l *life) age(w *delivery.Webhook) {
 
 // live does everything once.
 func (l *life) live() {
+	l.failed(l.s.NoteEventTypes(l.Context(), testTenant, []string{"alert_active", "alert_ended"}, testRetention))
 	for range 2 {
 		l.emit(testTenant, 3)
 		l.emit(otherTenant, 2)
 		l.claim()
 		l.complete()
 	}
-	l.change()
+	l.changeAll()
 	l.release()
 	l.read()
 	_, err := l.s.Sweep(l.Context(), testRetention)
 	l.failed(err)
 	l.importAll()
+}
+
+// changeAll changes webhooks. Whoever remembers those from before learns what has changed.
+func (l *life) changeAll() {
+	l.webhooksOf("paused")
+	l.webhooksOf("doomed")
+	before := maps.Clone(l.remembered)
+	l.change()
+	for tenant, of := range before {
+		if of == nil {
+			continue
+		}
+		l.promise("what has changed of "+tenant, func() error { return l.wantChanges(tenant, of) })
+	}
+}
+
+// wantChanges makes the webhooks of a tenant those that there are now of earlier ones.
+func (l *life) wantChanges(tenant string, before *remembered) error {
+	changes, err := l.s.WebhookChanges(l.Context(), tenant, before.version)
+	if err != nil || !changes.Known {
+		return err
+	}
+	enabled := make(map[uuid.UUID]bool)
+	for _, w := range slices.Concat(before.webhooks, changes.Webhooks) {
+		enabled[w.ID] = w.Enabled
+	}
+	for _, id := range changes.Deleted {
+		delete(enabled, id)
+	}
+	all, version, err := l.s.Webhooks(l.Context(), tenant)
+	if err != nil || version != changes.Version {
+		return err
+	}
+	now := make(map[uuid.UUID]bool)
+	for _, w := range all {
+		now[w.ID] = w.Enabled
+	}
+	if !maps.Equal(enabled, now) {
+		return fmt.Errorf("there are %v, but by the changes %v", now, enabled)
+	}
+	return nil
 }
 
 // change creates a webhook, pauses one, and deletes one.
@@ -183,6 +230,8 @@ func (l *life) release() {
 
 // read reads all that the API shows.
 func (l *life) read() {
+	_, err := l.s.WebhookPage(l.Context(), testTenant, "")
+	l.failed(err)
 	page, err := l.s.Requests(l.Context(), testTenant, delivery.RequestFilter{Limit: 50})
 	l.failed(err)
 	for _, filter := range []delivery.RequestFilter{{EventType: "alert_active"}, {Status: delivery.RequestSuccess}} {
