@@ -51,6 +51,8 @@ type check struct {
 	image  *image   // nil if there is none
 	id     *uuid16  // of the database, nil if it cannot be read
 	known  epochs
+	// encrypted says that there may be secrets that earlier versions must not misread.
+	encrypted bool
 
 	buckets map[string]imageBucket
 	// take gets each record that is whole, unsealed each whose checksum is wrong, and change
@@ -139,6 +141,7 @@ func (c *check) meta(b imageBucket) error {
 	values := make(map[string][]byte)
 	c.image.each("meta", b, func(k, v []byte) { values[string(k)] = append([]byte{}, v...) })
 	schema := values[string(schemaKey)]
+	c.encrypted = bytes.Equal(schema, number4(encryptedVersion))
 	isOld := bytes.Equal(schema, number4(1)) && len(values[string(journalKey)]) <= 8
 	switch {
 	case isOld, values[string(upgradeKey)] != nil:

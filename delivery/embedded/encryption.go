@@ -47,6 +47,17 @@ func (s *Store) encryptAgain(keys *encryption.Keyring, from string) (next string
 	return next, checked, err
 }
 
+// putWebhook writes a webhook that is new or has changed.
+func (s *Store) putWebhook(t *txn, b *journaled, number uint32, of *tenant, w *delivery.Webhook) error {
+	keys := s.encryption.Keys()
+	if keys != nil {
+		if err := s.raiseEncrypted(t); err != nil {
+			return err
+		}
+	}
+	return b.put(number4(number), encodeWebhook(of, w, keys))
+}
+
 // encryptWebhooks writes webhooks anew, as they are in memory.
 func (s *Store) encryptWebhooks(t *txn, b *journaled, keys *encryption.Keyring, numbers [][]byte) error {
 	if keys == nil {

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
@@ -191,23 +192,27 @@ func TestMovedSecret(t *testing.T) {
 	}
 }
 
-// TestEncryptedLayout has earlier versions refuse a file in which secrets are encrypted.
+// layoutOf reads the layout of a store that is closed.
+func layoutOf(t *testing.T, folder string) (layout uint32) {
+	t.Helper()
+	db, err := bolt.Open(filepath.Join(folder, fileName), 0o600, &bolt.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.View(func(tx *bolt.Tx) error {
+		layout = binary.BigEndian.Uint32(tx.Bucket(metaBucket).Get(schemaKey))
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	return layout
+}
+
+// TestEncryptedLayout has earlier versions refuse a file in which secrets are encrypted, and what
+// is salvaged of it.
 func TestEncryptedLayout(t *testing.T) {
 	t.Parallel()
-	layout := func(folder string) (layout []byte) {
-		db, err := bolt.Open(filepath.Join(folder, fileName), 0o600, &bolt.Options{ReadOnly: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer db.Close()
-		if err := db.View(func(tx *bolt.Tx) error {
-			layout = bytes.Clone(tx.Bucket(metaBucket).Get(schemaKey))
-			return nil
-		}); err != nil {
-			t.Fatal(err)
-		}
-		return layout
-	}
 	for _, c := range []struct {
 		keys *encryption.Keyring
 		want uint32
@@ -221,8 +226,46 @@ func TestEncryptedLayout(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if got := layout(folder); !bytes.Equal(got, number4(c.want)) {
-			t.Errorf("the layout is %x, want %x", got, c.want)
+		salvaged := filepath.Join(t.TempDir(), "salvaged")
+		if _, err := Salvage(t.Context(), folder, salvaged); err != nil {
+			t.Fatal(err)
+		}
+		for _, folder := range []string{folder, salvaged} {
+			if got := layoutOf(t, folder); got != c.want {
+				t.Errorf("the layout of %s is %d, want %d", folder, got, c.want)
+			}
+		}
+	}
+}
+
+// TestEncryptedAtOnce has earlier versions refuse a file from its first encrypted secret on, before
+// Sweep has looked at any.
+func TestEncryptedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := addSecret(t, open(t, t.TempDir()), hushSecret)
+	for name, write := range map[string]func(s *Store) error{
+		"create": func(s *Store) error { return s.CreateWebhook(t.Context(), w, delivery.MaxWebhooks) },
+		"import": func(s *Store) error {
+			_, err := s.Import(t.Context(), &delivery.Batch{Webhooks: []delivery.StoredWebhook{{Webhook: *w}}})
+			return err
+		},
+		"update": func(s *Store) error {
+			s.UseKeyring(nil)
+			w := addSecret(t, s, hushSecret)
+			s.UseKeyring(storetest.Keyring(t, false, 1))
+			return s.UpdateWebhook(t.Context(), w, 1)
+		},
+	} {
+		folder := t.TempDir()
+		s := New(folder, WithKeyring(storetest.Keyring(t, false, 1)))
+		if err := s.Open(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(write(s), s.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := layoutOf(t, folder); got != encryptedVersion {
+			t.Errorf("%s: the layout is %d", name, got)
 		}
 	}
 }

@@ -59,13 +59,12 @@ func (i *importing) webhooks(all []delivery.StoredWebhook) error {
 		if err != nil {
 			return err
 		}
-		key := number4(uint32(number))
-		if err := b.put(key, encodeWebhook(t, w, i.store.encryption.Keys())); err != nil {
+		if err := i.store.putWebhook(i.txn, b, uint32(number), t, w); err != nil {
 			return err
 		}
 		slow := all[n].Slow
 		if slow {
-			if err := i.txn.journaled(slowBucket).put(key, []byte{1}); err != nil {
+			if err := i.txn.journaled(slowBucket).put(number4(uint32(number)), []byte{1}); err != nil {
 				return err
 			}
 		}

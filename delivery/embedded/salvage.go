@@ -137,6 +137,11 @@ func (s *salvage) copy() error {
 				return err
 			}
 		}
+		if s.encrypted {
+			if err := tx.Bucket(metaBucket).Put(schemaKey, number4(encryptedVersion)); err != nil {
+				return err
+			}
+		}
 		v := newView(tx, &s.target.damage)
 		for _, c := range s.changes {
 			if err := c.replay(v); err != nil {

@@ -77,7 +77,7 @@ func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, most int, 
 			return err
 		}
 		t.committed = append(t.committed, func() { s.state.addWebhook(of, uint32(number), w) })
-		if err := b.put(number4(uint32(number)), encodeWebhook(of, w, s.encryption.Keys())); err != nil {
+		if err := s.putWebhook(t, b, uint32(number), of, w); err != nil {
 			return err
 		}
 		return s.changed(t, of, w.ID, audit)
@@ -106,7 +106,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 				return err
 			}
 		}
-		if err := t.journaled(webhooksBucket).put(number4(w.number), encodeWebhook(w.tenant, changed, s.encryption.Keys())); err != nil {
+		if err := s.putWebhook(t, t.journaled(webhooksBucket), w.number, w.tenant, changed); err != nil {
 			return err
 		}
 		return s.changed(t, w.tenant, changed.ID, audit)
