@@ -214,3 +214,35 @@ func TestEncryptedSchema(t *testing.T) {
 		t.Errorf("without a key again, the schema is %s", got)
 	}
 }
+
+// TestEncryptedSchemaLost loses what the first Open recorded: what is recorded anew says that secrets
+// are encrypted, so that a process without the key does not open the store.
+func TestEncryptedSchemaLost(t *testing.T) {
+	t.Parallel()
+	o := options()
+	o.Keyring = storetest.Keyring(t, false, 1)
+	s := open(t, o)
+	sweepAll(t, s)
+	addWebhook(t, s, testTenant)
+	for _, schema := range []string{"", "2"} { // of an earlier version, which opened it meanwhile
+		if err := s.client().Del(t.Context(), s.keys.meta()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if schema != "" {
+			s.client().HSet(t.Context(), s.keys.meta(), partitionsField, 1, schemaField, schema)
+		}
+		sweepAll(t, s)
+		if got := s.client().HGet(t.Context(), s.keys.meta(), schemaField).Val(); got != encryptedSchema {
+			t.Errorf("the schema is %s", got)
+		}
+		without := o
+		without.Keyring = nil
+		other := New(without)
+		if err := other.Open(t.Context()); !encryption.IsMissingKey(err) {
+			t.Errorf("without the key, it opens: %v", err)
+		}
+		if err := other.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -24,6 +24,14 @@ func isEarlierSchema(schema string) bool { return schema == "1" || schema == "2"
 // without signatures.
 const encryptedSchema = "4"
 
+// schema is the version to record.
+func (s *Store) schema() string {
+	if s.encryption.Keys() != nil {
+		return encryptedSchema
+	}
+	return strconv.Itoa(schemaVersion)
+}
+
 // The fields of meta.
 const (
 	partitionsField = "partitions"
@@ -71,7 +79,7 @@ func (s *Store) recordedPartitions(ctx context.Context) (n int, earlier bool, er
 // raiseSchema has earlier versions refuse the data, which they would not find all of, or misread.
 // On a full Redis that waits for the next Open or Sweep.
 func (s *Store) raiseSchema(ctx context.Context) error {
-	err := s.wrap(s.client().HSet(ctx, s.keys.meta(), schemaField, schemaVersion).Err())
+	err := s.wrap(s.client().HSet(ctx, s.keys.meta(), schemaField, s.schema()).Err())
 	if errors.Is(err, delivery.ErrFull) {
 		return nil
 	}
@@ -82,7 +90,7 @@ func (s *Store) raiseSchema(ctx context.Context) error {
 func (s *Store) record(ctx context.Context, partitions int) (map[string]string, error) {
 	pipe := s.client().Pipeline()
 	pipe.HSetNX(ctx, s.keys.meta(), partitionsField, partitions)
-	pipe.HSetNX(ctx, s.keys.meta(), schemaField, schemaVersion)
+	pipe.HSetNX(ctx, s.keys.meta(), schemaField, s.schema())
 	all := pipe.HGetAll(ctx, s.keys.meta())
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, s.wrap(err)
