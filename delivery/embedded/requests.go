@@ -93,7 +93,8 @@ func (s *Store) page(tenant string, f *delivery.RequestFilter, careful bool) (de
 	if f.EventID != uuid.Nil {
 		step = p.event()
 	}
-	return p.page, s.inSteps(step)
+	err := s.inSteps(step) // which fills the page
+	return p.page, err
 }
 
 // pageReader reads one page.
