@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
@@ -290,4 +291,31 @@ func TestEncryptedJournal(t *testing.T) {
 		}
 	}
 	wantSecret(t, opened(t, New(crashed, WithKeyring(storetest.Keyring(t, false, 1)))), w, 1)
+}
+
+// TestEncryptedExport accepts the first event of a tenant while all is exported: its payload is
+// read as that tenant's.
+func TestEncryptedExport(t *testing.T) {
+	t.Parallel()
+	s := opened(t, New(t.TempDir(), WithKeyring(storetest.Keyring(t, true, 1))))
+	addSecret(t, s, hushSecret)
+	id := delivery.NewID(s.Now())
+	call := delivery.AcceptCall{Tenant: "new", Nonce: uuid.New(), Events: []delivery.AcceptEvent{
+		{ID: id, New: true, Type: "a", OccurredAt: s.Now(), Payload: []byte("{}")},
+	}}
+	exported := false
+	for b, err := range s.Export(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(b.Webhooks) > 0 {
+			if err := s.Accept(t.Context(), delivery.AcceptBatch{Retention: time.Hour, Calls: []delivery.AcceptCall{call}})[0].Err; err != nil {
+				t.Fatal(err)
+			}
+		}
+		exported = exported || len(b.Events) == 1 && b.Events[0].Tenant == "new"
+	}
+	if _, _, err := s.Event(t.Context(), "new", id); err != nil || !exported || s.SetAside() > 0 {
+		t.Errorf("%v; exported: %t; %d records were set aside", err, exported, s.SetAside())
+	}
 }

@@ -94,6 +94,15 @@ func (s *Store) tenantNames() map[uint32]string {
 	return names
 }
 
+// tenantName is the name of a tenant, which may be new since the export began.
+func (s *export) tenantName(number uint32) string {
+	if _, ok := s.tenants[number]; !ok {
+		s.tenants = s.tenantNames()
+		s.tenants[number] += "" // so that one whose record is lost is looked for once
+	}
+	return s.tenants[number]
+}
+
 func (s *export) webhook(b *delivery.Batch, tx *view, k, v []byte) {
 	_, w, err := decodeWebhook(v, s.encryption.Keys())
 	if known := s.known(k); encryption.IsMissingKey(err) && known != nil {
@@ -121,7 +130,7 @@ func (s *export) event(b *delivery.Batch, tx *view, k, v []byte) {
 	if err == nil && head.expires <= s.clock.now().wall {
 		return
 	}
-	e, err := decodeEvent(s.tenants[head.tenant], v)
+	e, err := decodeEvent(s.tenantName(head.tenant), v)
 	if err == nil {
 		err = s.encryption.DecryptEvent(&e.Event)
 	}
@@ -196,7 +205,7 @@ func (s *export) request(b *delivery.Batch, tx *view, k, v []byte) {
 func (s *export) audit(b *delivery.Batch, tx *view, k, v []byte) {
 	var tenant string
 	if len(k) >= 4 {
-		tenant = s.tenants[binary.BigEndian.Uint32(k)]
+		tenant = s.tenantName(binary.BigEndian.Uint32(k))
 	}
 	a, err := decodeAudit(tenant, k, v)
 	if err != nil {
