@@ -52,6 +52,19 @@ func (a *arrival) grow(bytes int64) {
 	}
 }
 
+// pause does something else, for a time that does not count, and then awaits what has become so
+// large.
+func (a *arrival) pause(bytes int64, do func()) {
+	if !a.timer.Stop() { // it is late
+		do()
+		return
+	}
+	began := time.Now()
+	do()
+	a.began = a.began.Add(time.Since(began))
+	a.timer.Reset(a.time(bytes) - time.Since(a.began))
+}
+
 // expire has the Read or Write in progress, and any other, fail at once.
 func (a *arrival) expire() {
 	a.mu.Lock()

@@ -133,8 +133,7 @@ func (l *webhookLister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if sent += n; failed != nil || ended {
 			return
 		}
-		reading.grow(sent)
-		ended, err = l.encode(r.Context(), piece)
+		reading.pause(sent, func() { ended, err = l.encode(r.Context(), piece) })
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"go.uber.org/zap"
@@ -17,7 +19,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/memory"
 )
 
-// countedStore counts which whole webhooks are read, and fails after some.
+// countedStore counts which whole webhooks are read, slowly, and fails after some.
 type countedStore struct {
 	delivery.Store
 	read, most atomic.Int64
@@ -27,14 +29,17 @@ func (s *countedStore) WebhooksOf(ctx context.Context, tenant string, ids []uuid
 	if n := s.read.Add(int64(len(ids))); n > s.most.Load() {
 		return nil, 0, delivery.ErrUnavailable
 	}
+	time.Sleep(3 * time.Second)
 	return s.Store.WebhooksOf(ctx, tenant, ids)
 }
 
-// firstWrite notes how many webhooks had been read when a response began to be sent.
+// firstWrite notes how many webhooks had been read when a response began to be sent, and
+// whether its reader was given up.
 type firstWrite struct {
 	*httptest.ResponseRecorder
-	store *countedStore
-	read  int64
+	store   *countedStore
+	read    int64
+	givenUp bool
 }
 
 func (w *firstWrite) Write(b []byte) (int, error) {
@@ -44,19 +49,27 @@ func (w *firstWrite) Write(b []byte) (int, error) {
 	return w.ResponseRecorder.Write(b)
 }
 
-// TestWebhookListMemory lists many large webhooks: what is not sent yet is not in memory.
-func TestWebhookListMemory(t *testing.T) {
+func (w *firstWrite) SetWriteDeadline(time.Time) error {
+	w.givenUp = true
+	return nil
+}
+
+// TestWebhookListMemory lists many large webhooks: what is not sent yet is not in memory. For
+// how long the store takes, nobody is given up, and what it cannot give does not look like an end.
+func TestWebhookListMemory(t *testing.T) { synctest.Test(t, testWebhookListMemory) }
+
+func testWebhookListMemory(t *testing.T) {
 	const n, size = 1000, 6 << 10
 	store := &countedStore{Store: memory.New()}
 	store.most.Store(10 * n)
 	engine := delivery.NewEngine(store)
 	detach := engine.Attach(delivery.DefaultSettings(), zap.NewNop())
-	t.Cleanup(func() {
+	defer func() {
 		detach()
 		if err := engine.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
-	})
+	}()
 	for i := range n {
 		w := delivery.Webhook{Tenant: "t", URL: fmt.Sprint("https://example.com/", i), Description: strings.Repeat("x", size)}
 		if _, err := engine.CreateWebhook(t.Context(), w); err != nil {
@@ -77,8 +90,12 @@ func TestWebhookListMemory(t *testing.T) {
 		}
 		return w
 	}
-	if w := list(""); w.read > n/2 || strings.Count(w.Body.String(), `"url"`) != n {
+	w := list("")
+	if w.read > n/2 || strings.Count(w.Body.String(), `"url"`) != n {
 		t.Errorf("before the first byte was sent, %d webhooks were read, and %d were sent", w.read, strings.Count(w.Body.String(), `"url"`))
+	}
+	if w.givenUp {
+		t.Error("who waits for the store was given up")
 	}
 	if w := list("?limit=3"); w.read > 3 {
 		t.Errorf("for a page of 3, %d webhooks were read", w.read)
