@@ -53,16 +53,16 @@ func (a *arrival) grow(bytes int64) {
 }
 
 // pause does something else, for a time that does not count, and then awaits what has become so
-// large.
-func (a *arrival) pause(bytes int64, do func()) {
-	if !a.timer.Stop() { // it is late
-		do()
-		return
+// large. It returns false, and does nothing, if it is late.
+func (a *arrival) pause(bytes int64, do func()) bool {
+	if !a.timer.Stop() {
+		return false
 	}
 	began := time.Now()
 	do()
 	a.began = a.began.Add(time.Since(began))
 	a.timer.Reset(a.time(bytes) - time.Since(a.began))
+	return true
 }
 
 // expire has the Read or Write in progress, and any other, fail at once.
@@ -73,11 +73,11 @@ func (a *arrival) expire() {
 		return
 	}
 	a.late = true
-	control, past := http.NewResponseController(a.w), time.Unix(1, 0)
-	if a.writes {
-		_ = control.SetWriteDeadline(past)
+	past := time.Unix(1, 0)
+	if a.writes { // past Caddy's writers, which are not for several goroutines
+		_ = http.NewResponseController(innermost(a.w)).SetWriteDeadline(past)
 	} else {
-		_ = control.SetReadDeadline(past) // not every writer can
+		_ = http.NewResponseController(a.w).SetReadDeadline(past) // not every writer can
 	}
 }
 

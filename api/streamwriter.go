@@ -51,14 +51,7 @@ func newStreamWriter(ctx context.Context, w http.ResponseWriter, patience time.D
 // writers, which set deadlines of their own before each piece and are not for several
 // goroutines.
 func hurry(w http.ResponseWriter, closed <-chan struct{}) {
-	for {
-		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			break
-		}
-		w = wrapper.Unwrap()
-	}
-	control := http.NewResponseController(w)
+	control := http.NewResponseController(innermost(w))
 	end := time.Now().Add(endPatience)
 	ticker := time.NewTicker(endPatience / 10)
 	defer ticker.Stop()
@@ -69,6 +62,17 @@ func hurry(w http.ResponseWriter, closed <-chan struct{}) {
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// innermost is the server's own writer.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
 	}
 }
 

@@ -133,7 +133,9 @@ func (l *webhookLister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if sent += n; failed != nil || ended {
 			return
 		}
-		reading.pause(sent, func() { ended, err = l.encode(r.Context(), piece) })
+		if !reading.pause(sent, func() { ended, err = l.encode(r.Context(), piece) }) {
+			panic(http.ErrAbortHandler) // it is late, and must not seem to be whole
+		}
 	}
 }
 
