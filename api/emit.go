@@ -44,7 +44,7 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 	}
 	receipts, err := c.api.Engine.Emit(ctx, c.Tenant, events)
 	if err != nil {
-		c.takeBack(len(events))
+		c.takeBack(len(events), err)
 		return response{}, err
 	}
 	return response{status: http.StatusAccepted, body: encodeReceipts(receipts, isArray(c.body))}, nil

@@ -1,11 +1,15 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // TenantLimits is what a tenant may have in this process, beside what is bounded anyway. What
@@ -107,11 +111,17 @@ func (c *call) mayEmit(n int, count bool) error {
 	}
 }
 
-// takeBack does not count events that were refused after all.
-func (c *call) takeBack(n int) {
-	if c.api.Limits.Events > 0 {
+// takeBack does not count events that were refused after all. Those that may be stored count,
+// such as those of a client that did not wait for its answer.
+func (c *call) takeBack(n int, err error) {
+	if c.api.Limits.Events > 0 && slices.ContainsFunc(notStored, func(refusal error) bool { return errors.Is(err, refusal) }) {
 		c.api.EventRate.take(c.Tenant, -n, &c.api.Limits, true)
 	}
+}
+
+// notStored are the errors of an emit of which nothing is stored.
+var notStored = []error{
+	delivery.ErrBusy, delivery.ErrFull, delivery.ErrUnavailable, delivery.ErrTooManyDeliveries, delivery.ErrTooManyEventTypes,
 }
 
 // seconds rounds up.
