@@ -39,18 +39,19 @@ func (s *Store) Open(ctx context.Context) error {
 		return err
 	}
 
+	parts := make([]*partition, n)
+	for i := range parts {
+		parts[i] = &partition{base: s.keys.base(i), encryption: &s.encryption}
+	}
+	if err := s.checkRights(ctx, parts); err != nil {
+		return err
+	}
 	positionKey, err := s.positionKey(ctx)
 	if err != nil {
 		return err
 	}
-
-	parts := make([]*partition, n)
-	for i := range parts {
-		parts[i] = &partition{base: s.keys.base(i), encryption: &s.encryption}
-		parts[i].hub = follow.NewHub(&source{s, parts[i], positionKey})
-	}
-	if err := s.checkRights(ctx, parts); err != nil {
-		return err
+	for _, p := range parts {
+		p.hub = follow.NewHub(&source{s, p, positionKey})
 	}
 	if err := s.checkWait(ctx); err != nil {
 		return err
