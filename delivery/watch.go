@@ -88,14 +88,15 @@ func (w *watch) notePing(began time.Time, err error) {
 // record records how a task ended. The caller has the lock.
 func (w *watch) record(t task, began time.Time, err error) {
 	f, now := &w.failures[t], time.Now()
-	switch {
-	case err == nil:
+	if err == nil {
 		*f = failure{succeeded: now}
-	case f.since.IsZero() && began.Before(f.succeeded): // another has succeeded meanwhile
-		f.since, f.err = f.succeeded, err
-	case f.since.IsZero():
-		f.since, f.err = began, err
-	default:
+	} else {
+		if began.Before(f.succeeded) { // another has succeeded meanwhile
+			began = f.succeeded
+		}
+		if f.since.IsZero() || began.Before(f.since) { // of several, the first may end last
+			f.since = began
+		}
 		f.err = err
 	}
 	w.tell(now)
