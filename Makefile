@@ -57,7 +57,7 @@ test-go: ## Run the tests alone
 fuzzed := api:FuzzEventInput:60000 api:FuzzWebhookInput:60000 \
 	api:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
 	delivery/embedded:FuzzRecords:300000 delivery/sender:FuzzResponse:60000 \
-	delivery/sender:FuzzPlainHeader:60000 delivery/sender:FuzzCheckAddr:300000 \
+	delivery/sender:FuzzPlainHeader:60000 delivery/sender:FuzzCheckAddr:100000 \
 	delivery/follow:FuzzPosition:60000
 
 .PHONY: fuzz
