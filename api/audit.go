@@ -67,10 +67,7 @@ func listAudit(ctx context.Context, c *call) (response, error) {
 	for i := range page.Entries {
 		list.Data[i] = newAuditEntry(&page.Entries[i])
 	}
-	if page.Next != uuid.Nil {
-		cursor := encodeCursor(page.Next)
-		list.NextCursor = &cursor
-	}
+	list.NextCursor = nextCursor(page.Next)
 	return response{status: http.StatusOK, body: list}, nil
 }
 

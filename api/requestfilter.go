@@ -94,6 +94,14 @@ func encodeCursor(id uuid.UUID) string {
 	return base64.RawURLEncoding.EncodeToString(append([]byte{cursorVersion}, id[:]...))
 }
 
+// nextCursor is the cursor of the page behind a row; nil if there is no row, and so no such page.
+func nextCursor(last uuid.UUID) *string {
+	if last == uuid.Nil {
+		return nil
+	}
+	return new(encodeCursor(last))
+}
+
 func decodeCursor(value string) (uuid.UUID, bool) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
 	if err != nil || len(raw) != 1+len(uuid.UUID{}) || raw[0] != cursorVersion {

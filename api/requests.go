@@ -89,10 +89,7 @@ func listRequests(ctx context.Context, c *call) (response, error) {
 	for i := range page.Requests {
 		list.Data[i] = newRequest(&page.Requests[i])
 	}
-	if page.Next != uuid.Nil {
-		cursor := encodeCursor(page.Next)
-		list.NextCursor = &cursor
-	}
+	list.NextCursor = nextCursor(page.Next)
 	return response{status: http.StatusOK, body: list}, nil
 }
 
