@@ -36,15 +36,22 @@ var guardedHosts = []struct{ name, host, allow, deny, want string }{
 	{"denied, IPv4-mapped, though allowed", "[::ffff:127.0.0.1]", "0.0.0.0/0", "127.0.0.1/32", denied},
 }
 
-// The address is checked when the connection is made, after DNS.
-func TestForbiddenAddressesAreNotDialled(t *testing.T) {
-	var called atomic.Int32
+// countedEndpoint starts an endpoint on 127.0.0.1, and counts the requests that come.
+func countedEndpoint(t *testing.T) (port string, called *atomic.Int32) {
+	t.Helper()
+	called = new(atomic.Int32)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		called.Add(1)
 		w.WriteHeader(http.StatusNoContent)
 	}))
-	defer server.Close()
-	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	t.Cleanup(server.Close)
+	_, port, _ = net.SplitHostPort(server.Listener.Addr().String())
+	return port, called
+}
+
+// The address is checked when the connection is made, after DNS.
+func TestForbiddenAddressesAreNotDialled(t *testing.T) {
+	port, called := countedEndpoint(t)
 	dnsZone(t, map[string][]string{
 		"inside.example": {"127.0.0.1"},
 		"mixed.example":  {"169.254.169.254", "127.0.0.1"},

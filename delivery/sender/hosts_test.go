@@ -1,11 +1,8 @@
 package sender
 
 import (
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -96,13 +93,7 @@ var namedHosts = []struct {
 
 // Names are checked at each connection, too: a webhook may be older than the configuration.
 func TestNamesThatAreAllowedAndDenied(t *testing.T) {
-	var called atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		called.Add(1)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer server.Close()
-	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	port, called := countedEndpoint(t)
 	loopback := []string{"127.0.0.1"}
 	dnsZone(t, map[string][]string{"inside.example": loopback, "a.inside.example": loopback, "a.b.inside.example": loopback})
 	for _, tc := range namedHosts {

@@ -1,11 +1,8 @@
 package sender
 
 import (
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 )
 
@@ -75,13 +72,7 @@ func TestCheckURLWithPorts(t *testing.T) {
 // A webhook may be older than the configuration. Neither its host nor a proxy is asked for
 // anything.
 func TestPortsAreCheckedAtEachConnection(t *testing.T) {
-	var called atomic.Int32
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		called.Add(1)
-		w.WriteHeader(http.StatusNoContent)
-	}))
-	defer server.Close()
-	_, port, _ := net.SplitHostPort(server.Listener.Addr().String())
+	port, called := countedEndpoint(t)
 	resolveAt(t, refusing(t)) // which would fail
 	for _, proxied := range []bool{false, true} {
 		only := func(value string) *Sender {
@@ -101,5 +92,5 @@ func TestPortsAreCheckedAtEachConnection(t *testing.T) {
 		}
 	}
 	only := newSender(t, func(c *Config) { c.Destinations.Ports = ports(t, port) })
-	only.Send(t.Context(), message(server.URL)).want(t, Response{StatusCode: 204})
+	only.Send(t.Context(), message("http://127.0.0.1:"+port)).want(t, Response{StatusCode: 204})
 }
