@@ -97,7 +97,7 @@ func testStats(t *testing.T, store delivery.Store) {
 	endpoint := newReceiver(t)
 	c := newConfig().withLoopback()
 	c.store = store
-	c.settings.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Hour}
+	c.settings.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Hour}}
 	s := start(t, c)
 	s.wantStatsRefused()
 	for _, period := range []string{"hour", "day", "week"} {

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
@@ -25,7 +24,7 @@ func init() {
 //		standard_webhooks
 //		retry {
 //			attempts <number>
-//			delay <duration>
+//			delay <duration> | delays <duration>...
 //			jitter <min> <max>
 //		}
 //		timeout <duration>
@@ -107,6 +106,9 @@ func (a *App) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Di
 		if err := settings.Validate(); err != nil {
 			return d.WrapErr(err)
 		}
+		if err := a.Retry.check(); err != nil {
+			return d.WrapErr(err)
+		}
 		if _, err := a.eventSize(); err != nil {
 			return d.WrapErr(err)
 		}
@@ -179,33 +181,6 @@ func (a *App) parseConcurrency(d *caddyfile.Dispenser) error {
 		*target = n
 	}
 	return nil
-}
-
-func (a *App) parseRetry(d *caddyfile.Dispenser) error {
-	a.Retry = new(Retry)
-	return parseNested(d, map[string]option{
-		"attempts": {parse: a.checked(nonZero(integer(&a.Retry.Attempts)))},
-		"delay": {parse: a.checked(func(d *caddyfile.Dispenser) error {
-			a.Retry.Delay = new(caddy.Duration)
-			_, err := duration(a.Retry.Delay)(d)
-			return err
-		})},
-		"jitter": {parse: a.checked(a.parseJitter)},
-	})
-}
-
-func (a *App) parseJitter(d *caddyfile.Dispenser) error {
-	var least, most string
-	if !d.AllArgs(&least, &most) {
-		return d.ArgErr()
-	}
-	a.Retry.Jitter = new(Jitter)
-	var err error
-	if a.Retry.Jitter.Min, err = parseDuration(d, least); err != nil {
-		return err
-	}
-	a.Retry.Jitter.Max, err = parseDuration(d, most)
-	return err
 }
 
 func (a *App) parseDestinations(d *caddyfile.Dispenser) error {

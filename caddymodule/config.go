@@ -14,30 +14,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Retry says how many attempts a delivery has, and when failed ones are repeated.
-type Retry struct {
-	// How many attempts a delivery has in all, including the first; 1 to 100.
-	// Default: 3.
-	Attempts int `json:"attempts,omitempty"`
-
-	// The time from the end of a failed attempt until the next one is due.
-	// Default: 2m.
-	Delay *caddy.Duration `json:"delay,omitempty"`
-
-	// A random time that is added to each delay, so that deliveries that failed
-	// together are not all repeated together. Default: 1s to 60s.
-	Jitter *Jitter `json:"jitter,omitempty"`
-}
-
-// Jitter bounds a random duration, drawn uniformly.
-type Jitter struct {
-	// The shortest. Default: 0.
-	Min caddy.Duration `json:"min,omitempty"`
-
-	// The longest. Default: 0.
-	Max caddy.Duration `json:"max,omitempty"`
-}
-
 const defaultMaxEventSize = 1 << 20
 
 // resolve replaces placeholders and fills in the settings.
@@ -66,6 +42,9 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err := a.settings.Validate(); err != nil {
 		return err
 	}
+	if err := a.Retry.check(); err != nil {
+		return err
+	}
 	if err := a.Limits.check(); err != nil {
 		return err
 	}
@@ -83,17 +62,7 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 func (a *App) numbers() delivery.Settings {
 	s := delivery.DefaultSettings()
 	s.StandardWebhooks = a.StandardWebhooks
-	if r := a.Retry; r != nil {
-		if r.Attempts != 0 {
-			s.Retry.Attempts = r.Attempts
-		}
-		if r.Delay != nil {
-			s.Retry.Delay = time.Duration(*r.Delay)
-		}
-		if r.Jitter != nil {
-			s.Retry.JitterMin, s.Retry.JitterMax = time.Duration(r.Jitter.Min), time.Duration(r.Jitter.Max)
-		}
-	}
+	a.Retry.apply(&s.Retry)
 	if a.Timeout != 0 {
 		s.Timeout = time.Duration(a.Timeout)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +25,14 @@ func TestSettings(t *testing.T) {
 		{"default", App{}, func(*delivery.Settings) {}},
 		{"empty retry", App{Retry: &Retry{}}, func(*delivery.Settings) {}},
 		{"attempts alone", App{Retry: &Retry{Attempts: 7}}, func(s *delivery.Settings) { s.Retry.Attempts = 7 }},
+		{"delays alone", App{Retry: &Retry{Delays: []caddy.Duration{1, 2}}}, func(s *delivery.Settings) {
+			s.Retry.Attempts, s.Retry.Delays = 3, []time.Duration{1, 2}
+		}},
+		{"one delay of many attempts", App{Retry: &Retry{Attempts: 9, Delays: []caddy.Duration{1}}}, func(s *delivery.Settings) {
+			s.Retry.Attempts, s.Retry.Delays = 9, []time.Duration{1}
+		}},
 		{"zeros", App{Retry: &Retry{Delay: &zero, Jitter: &Jitter{}}, MaxResponseSize: &none}, func(s *delivery.Settings) {
-			s.Retry.Delay, s.Retry.JitterMin, s.Retry.JitterMax, s.MaxResponseSize = 0, 0, 0, 0
+			s.Retry.Delays, s.Retry.JitterMin, s.Retry.JitterMax, s.MaxResponseSize = []time.Duration{0}, 0, 0, 0
 		}},
 		{"little concurrency", App{Concurrency: 8}, func(s *delivery.Settings) { s.Concurrency, s.ConcurrencyPerWebhook = 8, 8 }},
 		{"concurrency", App{Concurrency: 100, ConcurrencyPerWebhook: 10}, func(s *delivery.Settings) {
@@ -48,7 +55,7 @@ func TestSettings(t *testing.T) {
 			want := delivery.DefaultSettings()
 			tc.want(&want)
 			got := tc.app.settings
-			if got.Retry != want.Retry || got.Timeout != want.Timeout || got.Concurrency != want.Concurrency ||
+			if !reflect.DeepEqual(got.Retry, want.Retry) || got.Timeout != want.Timeout || got.Concurrency != want.Concurrency ||
 				got.ConcurrencyPerWebhook != want.ConcurrencyPerWebhook || got.Retention != want.Retention ||
 				got.MaxResponseSize != want.MaxResponseSize || got.StandardWebhooks != want.StandardWebhooks ||
 				got.SignatureHeader != want.SignatureHeader || got.AnyEventType != want.AnyEventType {
@@ -67,6 +74,8 @@ func TestSettingsErrors(t *testing.T) {
 	}
 	for want, app := range map[string]App{
 		"retry attempts must be":                         {Retry: &Retry{Attempts: -1}},
+		"retry takes delay or delays, not both":          {Retry: &Retry{Delay: new(caddy.Duration), Delays: []caddy.Duration{1}}},
+		"retry delays must be 1 to 30, not 31":           {Retry: &Retry{Delays: make([]caddy.Duration, 31)}},
 		"timeout must be":                                {Timeout: -1},
 		"max_event_size must be":                         {MaxEventSize: -1},
 		"signature_header is empty":                      {SignatureHeader: "{env.WEBHOOKS_TEST_EMPTY}"},

@@ -52,7 +52,7 @@ func TestClockIsSet(t *testing.T) {
 		store := &settable{Store: flaky.New()}
 		store.Fail(failing("Complete", errLost))
 		r := runOn(t, store, store.Store, newEndpoints(status(500)), func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Minute}}
 		})
 		defer r.stop()
 		r.webhook("https://a.example")
@@ -77,7 +77,7 @@ func TestRequestAfterItsEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := &settable{Store: flaky.New()}
 		r := runOn(t, store, store.Store, newEndpoints(status(500)), func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Minute}}
 		})
 		defer r.stop()
 		r.webhook("https://a.example")

@@ -70,7 +70,7 @@ func TestObserver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		told := new(notes)
 		r := runObserved(t, told, flaky.New(), newEndpoints(after(20*time.Millisecond)), func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Minute}}
 		})
 		defer r.stop()
 		w := r.webhook("https://a.example")

@@ -1,6 +1,8 @@
 package delivery
 
 import (
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -9,8 +11,9 @@ import (
 type RetryPolicy struct {
 	// Attempts in all, the first included.
 	Attempts int
-	// Delay from the end of a failed attempt to the next one.
-	Delay time.Duration
+	// Delays are from the end of a failed attempt to the next one: the n-th after the n-th
+	// attempt, the last one again and again. There is at least one.
+	Delays []time.Duration
 	// JitterMin and JitterMax bound what is added to each delay, uniformly, so
 	// that deliveries that failed together do not come back together.
 	JitterMin, JitterMax time.Duration
@@ -18,9 +21,35 @@ type RetryPolicy struct {
 
 // Next is how long after the given attempt has failed the next one is due; false if
 // that was the last.
-func (p RetryPolicy) Next(attempt int) (time.Duration, bool) {
+func (p *RetryPolicy) Next(attempt int) (time.Duration, bool) {
 	if attempt >= p.Attempts {
 		return 0, false
 	}
-	return p.Delay + p.JitterMin + rand.N(p.JitterMax-p.JitterMin+1), true
+	delay := p.Delays[min(attempt, len(p.Delays))-1]
+	return delay + p.JitterMin + rand.N(p.JitterMax-p.JitterMin+1), true
+}
+
+// Bounds of retries. Beyond them a value is probably a mistake.
+const (
+	maxAttempts   = 100
+	maxDelays     = 30
+	maxRetryDelay = 7 * 24 * time.Hour
+)
+
+// validate returns what makes no sense.
+func (p *RetryPolicy) validate() error {
+	var errs []error
+	check := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	check(p.Attempts >= 1 && p.Attempts <= maxAttempts, "retry attempts must be 1 to %d, not %d", maxAttempts, p.Attempts)
+	check(len(p.Delays) >= 1 && len(p.Delays) <= maxDelays, "retry delays must be 1 to %d, not %d", maxDelays, len(p.Delays))
+	for _, delay := range p.Delays {
+		check(delay >= 0 && delay <= maxRetryDelay, "retry delay must be 0 to %s, not %s", maxRetryDelay, delay)
+	}
+	check(p.JitterMin >= 0 && p.JitterMax <= maxRetryDelay, "retry jitter must lie within 0 and %s", maxRetryDelay)
+	check(p.JitterMin <= p.JitterMax, "retry jitter must go from the shorter duration to the longer, not from %s to %s", p.JitterMin, p.JitterMax)
+	return errors.Join(errs...)
 }

@@ -57,7 +57,7 @@ func DefaultSettings() Settings {
 		SignatureHeader: "X-Level-Signature",
 		UserAgent:       "Caddy-Webhooks",
 		Retry: RetryPolicy{
-			Attempts: 3, Delay: 2 * time.Minute,
+			Attempts: 3, Delays: []time.Duration{2 * time.Minute},
 			JitterMin: time.Second, JitterMax: time.Minute,
 		},
 		Timeout:               15 * time.Second,
@@ -70,10 +70,8 @@ func DefaultSettings() Settings {
 
 // Bounds of settings. Beyond them a value is probably a mistake.
 const (
-	maxAttempts    = 100
 	maxConcurrency = 65_536
 	maxTimeout     = 10 * time.Minute
-	maxRetryDelay  = 7 * 24 * time.Hour
 	minRetention   = time.Hour
 	maxRetention   = 5 * 366 * 24 * time.Hour
 	maxResponse    = 16 << 20
@@ -89,10 +87,9 @@ func (s *Settings) Validate() error {
 		}
 	}
 	check(s.SignatureHeader != "", "signature_header is empty")
-	check(s.Retry.Attempts >= 1 && s.Retry.Attempts <= maxAttempts, "retry attempts must be 1 to %d, not %d", maxAttempts, s.Retry.Attempts)
-	check(s.Retry.Delay >= 0 && s.Retry.Delay <= maxRetryDelay, "retry delay must be 0 to %s, not %s", maxRetryDelay, s.Retry.Delay)
-	check(s.Retry.JitterMin >= 0 && s.Retry.JitterMax <= maxRetryDelay, "retry jitter must lie within 0 and %s", maxRetryDelay)
-	check(s.Retry.JitterMin <= s.Retry.JitterMax, "retry jitter must go from the shorter duration to the longer, not from %s to %s", s.Retry.JitterMin, s.Retry.JitterMax)
+	if err := s.Retry.validate(); err != nil {
+		errs = append(errs, err)
+	}
 	check(s.Timeout > 0 && s.Timeout <= maxTimeout, "timeout must be more than 0 and at most %s, not %s", maxTimeout, s.Timeout)
 	check(s.Concurrency >= 2 && s.Concurrency <= maxConcurrency, "concurrency in all must be 2 to %d, not %d", maxConcurrency, s.Concurrency)
 	check(s.ConcurrencyPerWebhook >= 1, "concurrency per webhook must be at least 1, not %d", s.ConcurrencyPerWebhook)

@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"net/url"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -14,7 +15,7 @@ func TestDefaultSettingsAreTheContracts(t *testing.T) {
 	switch {
 	case s.SignatureHeader != "X-Level-Signature", s.StandardWebhooks:
 		t.Errorf("signatures: %+v", s)
-	case s.Retry != RetryPolicy{3, 2 * time.Minute, time.Second, 60 * time.Second}:
+	case !reflect.DeepEqual(s.Retry, RetryPolicy{3, []time.Duration{2 * time.Minute}, time.Second, 60 * time.Second}):
 		t.Errorf("retry: %+v", s.Retry)
 	case s.Timeout != 15*time.Second, s.Concurrency != 512, s.ConcurrencyPerWebhook != 32:
 		t.Errorf("limits: %+v", s)
@@ -35,9 +36,12 @@ func TestValidate(t *testing.T) {
 		{"no attempts", func(s *Settings) { s.Retry.Attempts = 0 }, "retry attempts must be 1 to 100, not 0"},
 		{"too many attempts", func(s *Settings) { s.Retry.Attempts = 101 }, "retry attempts must be 1 to 100, not 101"},
 		{"one attempt", func(s *Settings) { s.Retry.Attempts = 1 }, ""},
-		{"a delay before", func(s *Settings) { s.Retry.Delay = -1 }, "retry delay must be 0 to 168h0m0s, not -1ns"},
-		{"a delay beyond", func(s *Settings) { s.Retry.Delay = 169 * time.Hour }, "retry delay must be 0 to 168h0m0s, not 169h0m0s"},
-		{"no delay", func(s *Settings) { s.Retry.Delay = 0 }, ""},
+		{"a delay before", func(s *Settings) { s.Retry.Delays = []time.Duration{-1} }, "retry delay must be 0 to 168h0m0s, not -1ns"},
+		{"a delay beyond", func(s *Settings) { s.Retry.Delays = []time.Duration{0, 169 * time.Hour} }, "retry delay must be 0 to 168h0m0s, not 169h0m0s"},
+		{"no delay", func(s *Settings) { s.Retry.Delays = []time.Duration{0} }, ""},
+		{"30 delays", func(s *Settings) { s.Retry.Delays = make([]time.Duration, 30) }, ""},
+		{"31 delays", func(s *Settings) { s.Retry.Delays = make([]time.Duration, 31) }, "retry delays must be 1 to 30, not 31"},
+		{"no delays", func(s *Settings) { s.Retry.Delays = nil }, "retry delays must be 1 to 30, not 0"},
 		{"jitter before", func(s *Settings) { s.Retry.JitterMin = -time.Second }, "retry jitter must lie within 0 and 168h0m0s"},
 		{"jitter beyond", func(s *Settings) { s.Retry.JitterMax = 169 * time.Hour }, "retry jitter must lie within 0 and 168h0m0s"},
 		{

@@ -26,7 +26,7 @@ func TestClaimAfterSlotsWereScarce(t *testing.T) {
 		const webhooks = 460 // of 512 slots
 		endpoints := newEndpoints(status(500))
 		r := run(t, flaky.New(), endpoints, func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 3, Delay: 2 * time.Minute}
+			s.Retry = delivery.RetryPolicy{Attempts: 3, Delays: []time.Duration{2 * time.Minute}}
 		})
 		defer r.stop()
 		for range webhooks {
@@ -143,7 +143,7 @@ func TestRetryDuringAFailingAccept(t *testing.T) {
 		g := &gate{Store: flaky.New()}
 		endpoints := newEndpoints(status(500))
 		r := runOn(t, g, g.Store, endpoints, func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Minute}
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Minute}}
 		})
 		defer r.stop()
 		r.webhook(url)
@@ -218,7 +218,7 @@ func TestRetryIsOverdueSinceDuringAClaim(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := &gate{Store: flaky.New()}
 		r := runOn(t, g, g.Store, newEndpoints(status(500)), func(s *delivery.Settings) {
-			s.Retry = delivery.RetryPolicy{Attempts: 2, Delay: time.Second}
+			s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Second}}
 		})
 		defer r.stop()
 		r.webhook("https://a.example")

@@ -64,7 +64,7 @@ func runEngine(t *testing.T, s *Store) *engineOn {
 	e := &engineOn{delivery.NewEngine(s), t, endpoint, receiver.URL}
 	settings := delivery.DefaultSettings()
 	settings.Destinations = sender.Destinations{AllowHTTP: true, Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
-	settings.Retry = delivery.RetryPolicy{Attempts: 10, Delay: 100 * time.Millisecond}
+	settings.Retry = delivery.RetryPolicy{Attempts: 10, Delays: []time.Duration{100 * time.Millisecond}}
 	detach := e.Attach(settings, zap.NewNop())
 	t.Cleanup(func() {
 		detach()
