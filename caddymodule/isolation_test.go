@@ -2,14 +2,19 @@ package caddymodule_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
-	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
 // tenant calls the API, and has things there.
@@ -19,6 +24,7 @@ type tenant struct {
 	endpoint *receiver
 
 	webhook, event, request, cursor string
+	webhookCursor, auditCursor      string
 }
 
 func (n *tenant) call(method, path, body string) reply {
@@ -26,13 +32,13 @@ func (n *tenant) call(method, path, body string) reply {
 	return n.admin(method, path, body, "X-Tenant", n.name)
 }
 
-// tenants starts a site with these tenants. Each has a webhook and two events, the first of
+// tenants starts a site with these tenants, on a store. Each has a webhook and two events, the first of
 // which has the same id in every tenant. Everything that a tenant has contains its name.
-func tenants(t *testing.T, names ...string) []*tenant {
+func tenants(t *testing.T, store string, names ...string) []*tenant {
 	t.Helper()
 	endpoint := newReceiver(t)
 	s := startSite(t, siteConfig{
-		webhooks: endpoint.config(redistest.Start(t).Addr) + "\naudit",
+		webhooks: endpoint.configOf(store) + "\naudit",
 		handler:  "admin_token " + adminToken + "\ntenant {header.X-Tenant}",
 	})
 	s.ready()
@@ -83,71 +89,64 @@ func (n *tenant) snapshot() string {
 	return all.String()
 }
 
-// foreignCall is a call that one tenant makes with something of another's. If the path has
-// a %s, it is made with an id that the other tenant has, and with one that nobody has.
-type foreignCall struct{ path, body, id, none string }
-
-// foreignCalls are the calls to try of each operation. onlyOnes is an event that two does
-// not have.
-func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
-	nobody := &tenant{webhook: noID[:35] + "0", event: noID[:35] + "1", request: noID[:35] + "2"}
-	return map[string][]foreignCall{
-		"POST api/events":     {{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"}}`, "", ""}},
-		"GET api/events/*":    {{"api/events/%s", "", onlyOnes, nobody.event}},
-		"GET api/event-types": {{"api/event-types", "", "", ""}},
-		"GET api/webhooks":    {{"api/webhooks", "", "", ""}},
-		"POST api/webhooks":   {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},
-		"GET api/webhooks/*":  {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
-		"PATCH api/webhooks/*": {
-			{"api/webhooks/%s", `{"enabled":false}`, one.webhook, nobody.webhook},
-			{"api/webhooks/%s", `{}`, one.webhook, nobody.webhook},
-		},
-		"DELETE api/webhooks/*":     {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
-		"POST api/webhooks/*/test":  {{"api/webhooks/%s/test", "{}", one.webhook, nobody.webhook}},
-		"GET api/requests/*":        {{"api/requests/%s", "", one.request, nobody.request}},
-		"POST api/requests/*/rerun": {{"api/requests/%s/rerun", "", one.request, nobody.request}},
-		"GET api/requests": {
-			{"api/requests", "", "", ""},
-			{"api/requests?webhook_id=%s", "", one.webhook, nobody.webhook},
-			{"api/requests?webhook_id=%s&status=success&event_type=group_created", "", one.webhook, nobody.webhook},
-			{"api/requests?event_id=%s", "", onlyOnes, nobody.event},
-			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
-		},
-		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
-		"GET api/audit":           {{"api/audit", "", "", ""}},
-		"GET api/stats":           {{"api/stats", "", "", ""}},
-		"GET api/stats/webhooks":  {{"api/stats/webhooks", "", "", ""}},
-		"GET api/health":          {{"api/health", "", "", ""}},
-		"GET api/openapi.json":    {{"api/openapi.json", "", "", ""}},
+// readCursors gives the tenant a second webhook, so that each list has a cursor, and reads these.
+func (n *tenant) readCursors() {
+	n.t.Helper()
+	n.call("POST", "api/webhooks", `{"url":"`+n.endpoint.URL+`/of/`+n.name+`","description":"of/`+n.name+`","enabled":false}`).want(n.t, 201, nil)
+	for list, cursor := range map[string]*string{"webhooks": &n.webhookCursor, "audit": &n.auditCursor} {
+		var page struct {
+			NextCursor string `json:"next_cursor"`
+		}
+		if err := json.Unmarshal(n.call("GET", "api/"+list+"?limit=1", "").body, &page); err != nil || page.NextCursor == "" {
+			n.t.Fatalf("no cursor of %s: %v", list, err)
+		}
+		*cursor = page.NextCursor
 	}
 }
 
+// position is a place in the tenant's stream.
+func (n *tenant) position() string {
+	n.t.Helper()
+	start := string(n.call("GET", "api/requests/stream", "").body)
+	_, id, _ := strings.Cut(start, "id: ")
+	id, _, ok := strings.Cut(id, "\n")
+	if !ok {
+		n.t.Fatalf("no position in %q", start)
+	}
+	return id
+}
+
 // TestTenantsAreIsolated makes every call as one tenant with something of another's. The
-// answer must be as if that did not exist, and nothing may change.
+// answer must be as if that did not exist, after the same work, and nothing may change.
 func TestTenantsAreIsolated(t *testing.T) {
-	both := tenants(t, "one", "two")
+	t.Run("redis", func(t *testing.T) {
+		testTenantsAreIsolated(t, redis.New(redis.Options{Addresses: []string{redistest.Start(t).Addr}}))
+	})
+	t.Run("embedded", func(t *testing.T) { testTenantsAreIsolated(t, embedded.New(t.TempDir())) })
+}
+
+func testTenantsAreIsolated(t *testing.T, store delivery.Store) {
+	observed = &observedStore{Store: store}
+	both := tenants(t, "observed", "one", "two")
 	one, two := both[0], both[1]
+	one.readCursors()
 	before := one.snapshot()
 
 	var events requestList
 	one.call("GET", "api/requests?limit=1", "").want(t, 200, &events)
 	onlyOnes := events.Data[0].EventID // both tenants have the other event
 	calls := foreignCalls(one, two, onlyOnes)
-	operations, err := openapitest.Operations()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range operations {
-		if len(calls[name]) == 0 {
-			t.Errorf("%s is not tried: add it", name)
-		}
+	wantIDsTried(t, calls)
+	for _, name := range slices.Sorted(maps.Keys(calls)) {
 		for _, c := range calls[name] {
 			two.callForeign(name, c, "of/one", one.webhook, one.request, onlyOnes)
 		}
 	}
-	// The event that was emitted went to its own tenant's webhook only.
-	if got := two.endpoint.next(t); got.path != "/of/two" {
-		t.Errorf("%s got %s", got.path, got.body)
+	// Each event that was emitted went to its own tenant's webhook only.
+	for range 3 {
+		if got := two.endpoint.next(t); got.path != "/of/two" {
+			t.Errorf("%s got %s", got.path, got.body)
+		}
 	}
 	if n := len(two.endpoint.got); n > 0 {
 		t.Errorf("%d requests more were sent", n)
@@ -168,32 +167,51 @@ func TestTenantsAreIsolated(t *testing.T) {
 }
 
 // callForeign makes a call of an operation, and checks that the answer has nothing of the
-// other tenant's, and is the one for an id that nobody has.
+// other tenant's, and is the one for an id that nobody has, by the same operations of the store.
 func (n *tenant) callForeign(operation string, c foreignCall, others ...string) {
 	n.t.Helper()
 	method, _, _ := strings.Cut(operation, " ")
-	got := n.call(method, strings.Replace(c.path, "%s", c.id, 1), c.body)
+	call := func(id string) (answer string, done []string) {
+		observed.take()
+		path, body := c.with(id)
+		got := n.call(method, path, body)
+		done = observed.take()
+		got.header.Del("Date")
+		answer = fmt.Sprintf("%d %v %s", got.status, got.header, got.body)
+		if id == "" && got.status >= 300 {
+			n.t.Errorf("%s: %s", operation, answer)
+		}
+		if id != "" {
+			answer = strings.ReplaceAll(answer, id, "<id>")
+		}
+		return streamPosition.ReplaceAllString(answer, "id: <position>"), done
+	}
+	answer, done := call(c.id)
 	for _, other := range others {
-		if strings.Contains(string(got.body), other) {
-			n.t.Errorf("%s: %s is in %s", operation, other, got.body)
+		if strings.Contains(answer, other) {
+			n.t.Errorf("%s: %s is in %s", operation, other, answer)
 		}
 	}
 	if c.id == "" {
-		if got.status >= 300 {
-			n.t.Errorf("%s: %d %s", operation, got.status, got.body)
-		}
 		return
 	}
-	if none := n.call(method, strings.Replace(c.path, "%s", c.none, 1), c.body); none.status != got.status || !bytes.Equal(none.body, got.body) {
-		n.t.Errorf("%s: %d %s, but %d %s for an id that nobody has", operation, got.status, got.body, none.status, none.body)
+	none, doneInVain := call(c.none)
+	if none != answer {
+		n.t.Errorf("%s %s: %s, but %s for an id that nobody has", operation, c.path, answer, none)
+	}
+	if !slices.Equal(done, doneInVain) {
+		n.t.Errorf("%s %s does %q, but %q for an id that nobody has", operation, c.path, done, doneInVain)
 	}
 }
+
+// streamPosition is random in part.
+var streamPosition = regexp.MustCompile(`id: [^\n]+`)
 
 // TestTenantsOfSimilarNames has tenants whose names begin alike, differ only in case, or
 // look like parts of keys in the store.
 func TestTenantsOfSimilarNames(t *testing.T) {
 	long := strings.Repeat("a", 127)
-	all := tenants(t, "a", "A", "aa", "a.b", "a.B", "a-b", "a_b", "a_", "a.", ".", "..", "-", "_", "0", "a.0", "version",
+	all := tenants(t, "redis redis://"+redistest.Start(t).Addr, "a", "A", "aa", "a.b", "a.B", "a-b", "a_b", "a_", "a.", ".", "..", "-", "_", "0", "a.0", "version",
 		noID, "a-"+noID, long, long+"a", long+"b", "default")
 	for _, n := range all {
 		var hooks struct {

@@ -5,6 +5,7 @@ package openapitest
 import (
 	"bytes"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -84,6 +85,52 @@ func Operations() ([]string, error) {
 	}
 	slices.Sort(operations)
 	return operations, nil
+}
+
+// IDs are the names under which an operation takes ids, and cursors, which have some: "*" for one
+// in its path, parameters, and members of its body.
+func IDs(operation string) ([]string, error) {
+	d, err := Standard()
+	if err != nil {
+		return nil, err
+	}
+	method, path, _ := strings.Cut(operation, " ")
+	names := make(map[string]bool)
+	if strings.Contains(path, "*") {
+		names["*"] = true
+	}
+	described, _ := d.At(d.Root, "paths", "/"+strings.ReplaceAll(path, "*", "{id}"), strings.ToLower(method))
+	d.addIDs(names, described, "parameters")
+	d.addIDs(names, described, "requestBody")
+	return slices.Sorted(maps.Keys(names)), nil
+}
+
+// addIDs adds what takes an id in a part of the document, and in what that refers to.
+func (d *Document) addIDs(names map[string]bool, from any, path ...string) {
+	part, _ := d.At(from, path...)
+	switch part := part.(type) {
+	case []any:
+		for _, element := range part {
+			d.addIDs(names, map[string]any{"": element}, "")
+		}
+	case map[string]any:
+		if name, ok := part["name"].(string); ok && isID(name) && part["in"] == "query" {
+			names[name] = true
+		}
+		members, _ := part["properties"].(map[string]any)
+		for name := range members {
+			if isID(name) {
+				names[name] = true
+			}
+		}
+		for name := range part {
+			d.addIDs(names, part, name)
+		}
+	}
+}
+
+func isID(name string) bool {
+	return name == "cursor" || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids")
 }
 
 // closeObjects makes schemas refuse members that they do not name. Clients must accept
