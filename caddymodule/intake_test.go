@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"net"
 	"net/http"
 	"runtime"
@@ -49,6 +50,61 @@ func TestUnfinishedBodies(t *testing.T) {
 	eventually(t, "all to be as before", func() bool {
 		return s.emit(`["`+strings.Repeat("x", 15<<20)).status == http.StatusBadRequest
 	})
+	s.wantCalm()
+}
+
+// TestLargeUnfinishedBodies has forty bodies of 15 MiB that lack their last byte: those of one
+// tenant, those of a tenant each, and those of somebody without a token. However many they say they
+// are, they hold what there is room for, and others emit meanwhile. TestArrival says how long they
+// have.
+func TestLargeUnfinishedBodies(t *testing.T) {
+	s := startSite(t, siteConfig{handler: "emit_token " + emitToken + "\ntenant {header.X-Tenant}"})
+	s.ready()
+	const size, bodies = 15<<20 - 1, 40
+	spaces := bytes.Repeat([]byte(" "), size-1)
+	for whose, c := range map[string]struct {
+		headers func(n int) string
+		status  int // of those that are refused
+		held    int // the others
+	}{
+		"one tenant's":   {func(int) string { return "Authorization: " + asEmitter + "\r\nX-Tenant: a" }, http.StatusTooManyRequests, 2},
+		"many tenants'":  {func(n int) string { return fmt.Sprintf("Authorization: %s\r\nX-Tenant: a%d", asEmitter, n) }, http.StatusTooManyRequests, 3},
+		"without tokens": {func(int) string { return "X-Tenant: a" }, http.StatusUnauthorized, 0},
+	} {
+		t.Run(whose, func(t *testing.T) {
+			before := heap()
+			statuses := make(chan int, bodies)
+			for n := range bodies {
+				conn := s.dial(fmt.Sprintf("POST /hooks/api/events HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n\r\n", s.addr, size, c.headers(n)))
+				defer conn.Close()
+				go func() {
+					_, _ = conn.Write(spaces)
+					statuses <- statusOf(conn)
+				}()
+			}
+			emit := func(body string) reply {
+				return s.do(http.MethodPost, "/hooks/api/events", body, "Authorization", asEmitter, "X-Tenant", "victim")
+			}
+			for refused := range bodies - c.held {
+				if got := <-statuses; got != c.status && got != 0 { // 0: it was writing when Caddy had answered
+					t.Errorf("a body is answered with %d", got)
+				}
+				if refused%10 == 0 {
+					emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
+				}
+			}
+			if held := heap() - before; held > 128<<20 {
+				t.Errorf("%d MiB are held", held>>20)
+			}
+			if n := len(statuses); n > 0 {
+				t.Errorf("%d more are answered", n)
+			}
+		})
+		eventually(t, "all to be as before", func() bool {
+			large := s.do(http.MethodPost, "/hooks/api/events", `["`+strings.Repeat("x", 15<<20), "Authorization", asEmitter, "X-Tenant", "victim")
+			return large.status == http.StatusBadRequest
+		})
+	}
 	s.wantCalm()
 }
 

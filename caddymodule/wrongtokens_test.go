@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/caddy-webhooks/caddy-webhooks/caddymodule"
@@ -84,5 +85,48 @@ func TestWrongTokensOfNoProxy(t *testing.T) {
 			want = http.StatusTooManyRequests
 		}
 		got.wantProblem(t, want)
+	}
+}
+
+// TestManyWrongTokens guesses thousands of tokens from one address, as fast as it can. Nearly
+// all are 429, nothing is kept of them, and a right token of the same address is never refused.
+func TestManyWrongTokens(t *testing.T) {
+	caddymodule.ForgetWrongTokens()
+	t.Cleanup(caddymodule.ForgetWrongTokens)
+	s := startSite(t, siteConfig{webhooks: "store embedded " + t.TempDir()})
+	s.ready()
+	const guesses, atOnce = 5000, 8
+	before := heap()
+	var statuses [atOnce]map[int]int
+	var all sync.WaitGroup
+	for i := range statuses {
+		statuses[i] = make(map[int]int)
+		all.Go(func() {
+			for n := range guesses / atOnce {
+				got, err := try("GET", "http://"+s.addr+"/hooks/api/webhooks", "", "Authorization", fmt.Sprint("Bearer guess-", i, "-", n))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				statuses[i][got.status]++
+				if n%100 > 0 {
+					continue
+				}
+				if got, err := try("GET", "http://"+s.addr+"/hooks/api/webhooks", "", "Authorization", "Bearer "+adminToken); err != nil || got.status != http.StatusOK {
+					t.Errorf("a right token: %d, %v", got.status, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	wrong, refused := 0, 0
+	for _, of := range statuses {
+		wrong, refused = wrong+of[http.StatusUnauthorized], refused+of[http.StatusTooManyRequests]
+	}
+	if wrong < 10 || refused < guesses-100 || wrong+refused != guesses {
+		t.Errorf("%d wrong tokens are 401, and %d 429", wrong, refused)
+	}
+	if kept := heap() - before; kept > 32<<20 {
+		t.Errorf("%d MiB are kept", kept>>20)
 	}
 }
