@@ -58,7 +58,8 @@ fuzzed := api:FuzzEventInput:60000 api:FuzzWebhookInput:60000 \
 	api:FuzzCursor:60000 delivery/redis:FuzzRecords:300000 \
 	delivery/embedded:FuzzRecords:300000 delivery/sender:FuzzResponse:60000 \
 	delivery/sender:FuzzPlainHeader:60000 delivery/sender:FuzzCheckAddr:100000 \
-	delivery/follow:FuzzPosition:60000
+	delivery/follow:FuzzPosition:60000 delivery/expression:FuzzExpression:4000 \
+	delivery/expression:FuzzData:60000
 
 .PHONY: fuzz
 fuzz: ## Feed whatever strangers may send to what reads it, half a minute each
