@@ -8,6 +8,7 @@ import (
 	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 const openapiDescription = "Accepts events and delivers them to webhooks. Times are RFC 3339 in UTC, ids are UUIDs. " +
@@ -55,7 +56,11 @@ var operationDocs = map[string]operationDoc{
 		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
-	"GET api/requests": {id: "listRequests", summary: "List requests, newest first", status: http.StatusOK, output: "RequestList"},
+	"GET api/requests": {
+		id: "listRequests", summary: "List requests, newest first",
+		description: fmt.Sprintf("\n\nRequests with a status_code, trigger, url or q are looked for among all others, up to %d for a page: it may be short or empty, and have a next_cursor that goes on.", delivery.MaxLook),
+		status:      http.StatusOK, output: "RequestList",
+	},
 	"GET api/requests/stream": {
 		id: "followRequests", summary: "Follow the log: each request as it ends",
 		description: " A stream for an EventSource. The first event is `start`; each request is an event without a name, whose data is a RequestRow and whose id is its " +
@@ -129,6 +134,10 @@ func queryParameters() map[string]openapiParameter {
 		"period":      {Description: "How far back to count.", Schema: periodSchema()},
 		"limit":       {Description: "How many rows a page may have.", Schema: limit},
 		"cursor":      {Description: "The next_cursor of the previous page.", Schema: cursor},
+		"status_code": {Description: "Only requests to which the endpoint responded with this status code or, as in 4xx, with one of this class.", Schema: &jsonschema.Schema{Type: "string", Pattern: statusCodePattern}},
+		"trigger":     {Description: "Only requests that were sent for this reason.", Schema: enumSchema(triggers...)},
+		"url":         {Description: "Only requests to URLs that begin like this.", Schema: &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(sender.MaxURLLength)}},
+		"q":           {Description: "Only those with this text in their error, their URL, or the id of the request, its event or its webhook, whether in capitals or not.", Schema: &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxTextLength)}},
 		lastEventID:   {Description: "Like the header Last-Event-ID, for clients that cannot set it.", Schema: cursor},
 	}
 }

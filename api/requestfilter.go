@@ -17,7 +17,7 @@ const (
 	maxLimit     = 200
 )
 
-var requestParameters = []string{"webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "cursor"}
+var requestParameters = append([]string{"webhook_id", "event_id", "event_type", "status", "since", "until", "limit", "cursor"}, findParameters...)
 
 // filterOf reads a query. It chooses none if the nil UUID is asked for, which is
 // nobody's and means no filter to the engine.
@@ -60,6 +60,8 @@ func setFilter(f *delivery.RequestFilter, name, value string) error {
 	case "cursor":
 		f.Before, ok = decodeCursor(value)
 		detail = "This is not a cursor: use the next_cursor of a page."
+	default:
+		detail, ok = setFind(f, name, value)
 	}
 	if !ok {
 		return badParameter(name, detail)

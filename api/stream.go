@@ -19,7 +19,7 @@ const (
 	lastEventID = "last_event_id"
 )
 
-var streamParameters = []string{"webhook_id", "event_id", "event_type", "status", lastEventID}
+var streamParameters = append([]string{"webhook_id", "event_id", "event_type", "status", lastEventID}, findParameters...)
 
 // stream is a response that goes on: the requests of a tenant as they end, as events of
 // an EventSource (https://html.spec.whatwg.org/multipage/server-sent-events.html). An

@@ -102,6 +102,25 @@ func TestRequestFilters(t *testing.T) {
 		"?status=failed&webhook_id=" + text(a["id"]):                          0,
 		"?limit=200": 5,
 		"?limit=2":   2,
+
+		"?status_code=410":                                                      3,
+		"?status_code=4xx&trigger=retry":                                        2,
+		"?status_code=2xx":                                                      2,
+		"?status_code=404":                                                      0,
+		"?status_code=4xx&status=success":                                       0,
+		"?trigger=event":                                                        3,
+		"?url=" + url.QueryEscape(bad.URL):                                      3,
+		"?url=" + url.QueryEscape(strings.ToUpper(bad.URL)):                     0,
+		"?q=" + url.QueryEscape(strings.ToUpper(good.URL)):                      2,
+		"?q=ANSWERED+410":                                                       3,
+		"?q=" + strings.ToUpper(text(first["event_id"])[20:]):                   4,
+		"?q=" + text(all[0]["id"]):                                              1,
+		"?q=" + text(a["id"]) + "&limit=1":                                      1,
+		"?q=nothing+has+this":                                                   0,
+		"?q=410+Gone&event_id=" + text(first["event_id"]):                       3,
+		"?trigger=retry&limit=1&webhook_id=" + text(b["id"]):                    1,
+		"?trigger=rerun":                                                        0,
+		"?status_code=410&until=" + url.QueryEscape(text(all[0]["started_at"])): 0,
 	} {
 		t.Run(query, func(t *testing.T) {
 			if found := c.requests(t, query); len(found) != want {
@@ -111,7 +130,9 @@ func TestRequestFilters(t *testing.T) {
 	}
 	for _, query := range []string{
 		"limit=0", "limit=201", "limit=-1", "limit=x", "limit=", "limit=1.5", "status=pending", "status=", "since=yesterday", "until=2026-01-01",
-		"since=", "webhook_id=x", "event_id=x", "cursor=x", "cursor=%00", "nothing=1", "Limit=1", "limit=%zz",
+		"since=", "webhook_id=x",
+		"status_code=", "status_code=40", "status_code=4x", "status_code=099", "status_code=4xxx", "status_code=4XX", "status_code=%2B40", "trigger=", "trigger=x",
+		"url=", "url=" + strings.Repeat("x", 2049), "q=", "q=" + strings.Repeat("%C3%BC", 201), "q=%ff", "event_id=x", "cursor=x", "cursor=%00", "nothing=1", "Limit=1", "limit=%zz",
 	} {
 		t.Run(query, func(t *testing.T) { c.call(t, "GET", "/api/requests?"+query, "").want(t, 400) })
 	}

@@ -20,7 +20,8 @@ type eventRows struct {
 	request  uuid.UUID
 	seen     int
 	ids      []uuid.UUID
-	chosen   bool // ids are those of the page that are left
+	chosen   bool      // ids are those of the page that are left
+	next     uuid.UUID // of the page, if all of them are read
 }
 
 // event reads the page from the rows of an event.
@@ -101,41 +102,50 @@ func (q *eventRows) ofDelivery(left *int) bool {
 			return true
 		}
 		if q.filter.Status == "" || q.filter.Status == record.Status(h.success) {
-			q.add(id)
+			q.keep(id)
 		}
 		q.request = h.previous
 	}
 	return true
 }
 
-// add adds an id. It keeps those that may be on the page, and some others.
-func (q *eventRows) add(id uuid.UUID) {
-	if q.ids = append(q.ids, id); len(q.ids) < 10*delivery.MaxPage {
+// keep adds an id. It keeps those that may be on the page, and some others.
+func (q *eventRows) keep(id uuid.UUID) {
+	if q.ids = append(q.ids, id); len(q.ids) < 2*delivery.MaxLook {
 		return
 	}
-	more := *q.filter
-	more.Limit++ // which tells that there is another page
-	q.ids, _ = more.Newest(q.ids)
+	q.ids, _ = q.newest(1) // which tells that there is another page
+}
+
+// newest makes a page of the ids, longer by some. What the filter looks for may be in all of them.
+func (q *eventRows) newest(more int) (page []uuid.UUID, next uuid.UUID) {
+	f := *q.filter
+	if f.LooksInto() {
+		f.Limit = delivery.MaxLook
+	}
+	f.Limit += more
+	return f.Newest(q.ids)
 }
 
 // read reads the rows of the page.
 func (q *eventRows) read(left *int) (more bool, err error) {
 	if !q.chosen {
 		q.chosen = true
-		q.ids, q.page.Next = q.filter.Newest(q.ids)
+		q.ids, q.next = q.newest(0)
 	}
 	for ; len(q.ids) > 0; q.ids = q.ids[1:] {
+		if len(q.page.Requests) == q.filter.Limit || q.looked.Far() {
+			q.page.Next = q.before
+			return false, nil
+		}
 		if *left <= 0 {
 			return true, nil
 		}
-		*left -= 2
-		r, err := q.row(q.ids[0])
-		switch {
-		case err == nil:
-			q.page.Requests = append(q.page.Requests, r)
-		case !errors.Is(err, delivery.ErrNotFound): // deleted meanwhile
+		if err := q.add(q.ids[0], left); err != nil {
 			return false, err
 		}
+		q.before = q.ids[0]
 	}
+	q.page.Next = q.next
 	return false, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"container/heap"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"sort"
 
@@ -14,7 +13,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// patience is how many rows of deleted webhooks a page skips.
+// patience is how many rows a page skips: those of deleted webhooks, and those that a filter does not
+// select.
 const patience = 2000
 
 // log reads the page from the log of the tenant or the webhook. It merges the newest rows of
@@ -33,20 +33,15 @@ func (p *pageReader) log() readStep {
 			return true, nil
 		}
 		for ; len(scan.kinds) > 0; examined++ {
-			if len(p.page.Requests) == p.filter.Limit || examined == patience+p.filter.Limit {
+			if len(p.page.Requests) == p.filter.Limit || examined == patience+p.filter.Limit || p.looked.Far() {
 				p.page.Next = p.before
 				return false, nil
 			}
 			if *left <= 0 {
 				return true, nil
 			}
-			*left -= 2
 			id := scan.kinds[0].id
-			r, err := p.row(id)
-			switch {
-			case err == nil:
-				p.page.Requests = append(p.page.Requests, r)
-			case !errors.Is(err, delivery.ErrNotFound):
+			if err := p.add(id, left); err != nil {
 				return false, err
 			}
 			p.before = id

@@ -74,6 +74,7 @@ func (s *Store) reference(number uint32) (delivery.WebhookRef, bool) {
 // Requests reads a page of the log.
 func (s *Store) Requests(_ context.Context, tenant string, f delivery.RequestFilter) (delivery.RequestPage, error) {
 	f.Limit = min(max(1, f.Limit), delivery.MaxPage)
+	f.Narrow()
 	page, err := s.page(tenant, &f, false)
 	if errors.Is(err, errDamaged) {
 		page, err = s.page(tenant, &f, true)
@@ -106,22 +107,43 @@ type pageReader struct {
 	careful       bool
 	first, before uuid.UUID
 	page          delivery.RequestPage
+	looked        delivery.Looked
 }
 
-// row reads a row of the page.
-func (p *pageReader) row(id uuid.UUID) (r delivery.Request, err error) {
-	if !p.careful {
-		r, _, err = p.store.row(p.tx, p.tenant, id)
-		return r, err
-	}
-	err = guarded(func() (err error) {
-		r, _, err = p.store.row(p.tx, p.tenant, id)
+// add reads the next row, and adds it if the filter selects it.
+func (p *pageReader) add(id uuid.UUID, left *int) error {
+	r, body, err := p.row(id)
+	*left -= 2 + body/bytesPerWork
+	switch {
+	case errors.Is(err, delivery.ErrNotFound):
+		return nil
+	case err != nil:
 		return err
-	})
-	if errors.Is(err, errDamaged) {
+	case p.filter.Matches(&r):
+		p.page.Requests = append(p.page.Requests, r)
+	}
+	p.looked.Add(&r, body)
+	return nil
+}
+
+// bytesPerWork is what of a body is read, since its checksum is checked, in the time of a look-up.
+const bytesPerWork = 4 << 10
+
+// row reads a row of the page, and says how long its body is.
+func (p *pageReader) row(id uuid.UUID) (r delivery.Request, size int, err error) {
+	read := func() (err error) {
+		var body []byte
+		r, body, err = p.store.row(p.tx, p.tenant, id)
+		size = len(body)
+		return err
+	}
+	if !p.careful {
+		return r, size, read()
+	}
+	if err = guarded(read); errors.Is(err, errDamaged) {
 		err = delivery.ErrNotFound
 	}
-	return r, err
+	return r, size, err
 }
 
 // which says whose log to read, and of which event type (0 for all); ok is false if the

@@ -26,6 +26,10 @@ func BenchmarkWorst(b *testing.B) {
 			_, err := s.Requests(ctx, w.Tenant, delivery.RequestFilter{Limit: delivery.MaxPage})
 			return err
 		},
+		"Requests/q": func(ctx context.Context) error {
+			_, err := s.Requests(ctx, w.Tenant, delivery.RequestFilter{Limit: delivery.MaxPage, Text: "nobody has this"})
+			return err
+		},
 		"WebhookRequests": func(ctx context.Context) error {
 			_, err := s.WebhookRequests(ctx, w.Tenant, slices.Repeat([]uuid.UUID{w.ID}, 100), s.Now().Add(-23*time.Hour))
 			return err

@@ -48,9 +48,12 @@ func (s *Store) Requests(_ context.Context, tenant string, filter delivery.Reque
 	defer s.mu.Unlock()
 	var ids []uuid.UUID
 	for id, r := range s.requests {
-		if r.Tenant == tenant && filter.Matches(r) {
+		if r.Tenant == tenant && (filter.LooksInto() || filter.Matches(r)) {
 			ids = append(ids, id)
 		}
+	}
+	if filter.LooksInto() {
+		return s.lookInto(ids, &filter), nil
 	}
 	var page delivery.RequestPage
 	ids, page.Next = filter.Newest(ids)
@@ -58,6 +61,28 @@ func (s *Store) Requests(_ context.Context, tenant string, filter delivery.Reque
 		page.Requests = append(page.Requests, withoutBodies(s.requests[id]))
 	}
 	return page, nil
+}
+
+// lookInto looks into rows, from the newest on, for those that the filter selects. A store that
+// has to read them for that does not look at too many for one page.
+func (s *Store) lookInto(ids []uuid.UUID, filter *delivery.RequestFilter) (page delivery.RequestPage) {
+	far := *filter
+	far.Limit = delivery.MaxLook
+	ids, next := far.Newest(ids)
+	var looked delivery.Looked
+	for i, id := range ids {
+		r := s.requests[id]
+		if filter.Matches(r) {
+			page.Requests = append(page.Requests, withoutBodies(r))
+		}
+		looked.Add(r, 0)
+		if i+1 < len(ids) && (looked.Far() || len(page.Requests) == filter.Limit) {
+			page.Next = id
+			return page
+		}
+	}
+	page.Next = next
+	return page
 }
 
 // withoutBodies copies a row without its bodies, which lists leave out.

@@ -27,27 +27,25 @@ type pageQuery struct {
 	filter        *delivery.RequestFilter
 	first, before uuid.UUID
 	page          delivery.RequestPage
+	looked        delivery.Looked
 }
 
 // run reads until the page is full, or enough was skipped.
 func (q *pageQuery) run(ctx context.Context) error {
-	// One id more tells whether there is another page.
-	for wanted, skipped := q.filter.Limit+1, 0; ; wanted = delivery.MaxPage + 1 { // more will be skipped
+	wanted, skipped := q.filter.Limit+1, 0 // one id more tells whether there is another page
+	if q.filter.LooksInto() {
+		wanted = delivery.MaxPage + 1
+	}
+	for ; ; wanted = delivery.MaxPage + 1 { // more will be skipped
 		q.page.Next = uuid.Nil
 		ids, err := q.find(ctx, wanted)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
 		rows, err := q.store.rows(ctx, q.partition, q.tenant, ids)
-		if err != nil {
+		if err != nil || q.add(rows) {
 			return err
 		}
-		if room := q.filter.Limit - len(q.page.Requests); len(rows) > room {
-			q.page.Requests = append(q.page.Requests, rows[:room]...)
-			q.page.Next = rows[room-1].ID
-			return nil
-		}
-		q.page.Requests = append(q.page.Requests, rows...)
 		if len(ids) < wanted {
 			return nil
 		}
@@ -57,6 +55,26 @@ func (q *pageQuery) run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// add adds those of the next rows that the filter selects, and reports whether the page ends
+// before they do.
+func (q *pageQuery) add(rows []delivery.Request) (ended bool) {
+	for i := range rows {
+		if len(q.page.Requests) == q.filter.Limit {
+			q.page.Next = q.before
+			return true
+		}
+		if q.filter.Matches(&rows[i]) { // event types for which there was no number left share one
+			q.page.Requests = append(q.page.Requests, rows[i])
+		}
+		q.before = rows[i].ID
+		if q.looked.Add(&rows[i], 0); q.looked.Far() {
+			q.page.Next = q.before
+			return true
+		}
+	}
+	return false
 }
 
 // find finds the newest ids before the given one, in their order.

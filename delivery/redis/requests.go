@@ -71,6 +71,7 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 		return delivery.RequestPage{}, err
 	}
 	filter.Limit = min(max(1, filter.Limit), delivery.MaxPage)
+	filter.Narrow()
 	first, before, ok := filter.Bounds()
 	if !ok {
 		return delivery.RequestPage{}, nil
@@ -83,12 +84,6 @@ func (s *Store) Requests(ctx context.Context, tenant string, filter delivery.Req
 		q.log = refText(delivery.WebhookRef{Tenant: tenant, ID: filter.WebhookID})
 	}
 	err = q.run(ctx)
-	if filter.EventType != "" {
-		// Event types for which there was no number left share one.
-		q.page.Requests = slices.DeleteFunc(q.page.Requests, func(r delivery.Request) bool {
-			return r.EventType != filter.EventType
-		})
-	}
 	return q.page, err
 }
 
@@ -139,12 +134,20 @@ func (s *Store) requestsOfEvent(ctx context.Context, p *partition, tenant string
 	if err != nil {
 		return delivery.RequestPage{}, err
 	}
-	var page delivery.RequestPage
-	if ids, page.Next = f.Newest(ids); len(ids) == 0 {
-		return page, nil
+	wanted := *f
+	if f.LooksInto() {
+		wanted.Limit = delivery.MaxLook
 	}
-	page.Requests, err = s.rows(ctx, p, tenant, ids)
-	return page, err
+	ids, next := wanted.Newest(ids)
+	q := pageQuery{filter: f}
+	for some := range slices.Chunk(ids, delivery.MaxPage) {
+		rows, err := s.rows(ctx, p, tenant, some)
+		if err != nil || q.add(rows) {
+			return q.page, err
+		}
+	}
+	q.page.Next = next
+	return q.page, nil
 }
 
 // rows reads rows by their ids, in their order, without those that are gone.

@@ -31,6 +31,7 @@ func BenchmarkWorst(b *testing.B) {
 		"webhook":     {Limit: 50, WebhookID: types.webhook.ID},
 		"status":      {Limit: 50, Status: delivery.RequestFailed},
 		"empty days":  {Limit: 50, Since: s.Now().Add(time.Minute), Until: s.Now().Add(24 * time.Hour)},
+		"q":           {Limit: 50, Text: "nobody has this"},
 		"long, empty": {Limit: 50, Until: s.Now().Add(-13*24*time.Hour + time.Minute)},
 	} {
 		b.Run("Requests/"+name, func(b *testing.B) { watch.requests(b, "types", filter) })

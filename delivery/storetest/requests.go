@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -32,7 +33,10 @@ func testFilters(f *fixture) {
 			job := &delivery.Job{Webhook: w, Event: &delivery.Event{
 				Tenant: tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, ReceivedAt: result.At,
 			}}
-			o := manual(f.outcome(job), delivery.TriggerRerun)
+			o := manual(f.outcome(job), []delivery.Trigger{delivery.TriggerRerun, delivery.TriggerTest}[random.IntN(2)])
+			o.Request.StatusCode = 500 + random.IntN(4)
+			o.Request.URL = fmt.Sprintf("https://host-%d.example/Hook", random.IntN(3))
+			o.Request.Error = fmt.Sprintf("The endpoint responded with %d, and it said Ünder.", o.Request.StatusCode)
 			if random.IntN(2) == 0 {
 				o = succeeded(o)
 			}
@@ -71,6 +75,12 @@ func testFilters(f *fixture) {
 		if filter.Limit == 1 {
 			filter.Limit = 1 + random.IntN(20)
 		}
+		if random.IntN(2) == 0 {
+			filter.StatusCodes = []delivery.StatusCodes{{}, {}, {First: 500, Last: 599}, {First: 501, Last: 501}, {First: 200, Last: 299}}[random.IntN(5)]
+			filter.Trigger = []delivery.Trigger{"", delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerRetry}[random.IntN(4)]
+			filter.URLPrefix = []string{"", "", "https://host-1.example/", "https://HOST-1"}[random.IntN(4)]
+			filter.Text = []string{"", "", "HOST-2", "with 502", "ünder", "%", row.EventID.String()[20:], row.ID.String()[:18]}[random.IntN(8)]
+		}
 		f.comparePages(rows, filter)
 	}
 }
@@ -98,6 +108,10 @@ func chosen(r *delivery.Request, f *delivery.RequestFilter) bool {
 		(f.EventID == uuid.Nil || f.EventID == r.EventID) &&
 		(f.EventType == "" || f.EventType == r.EventType) &&
 		(f.Status == "" || f.Status == r.Status) &&
+		(f.StatusCodes == delivery.StatusCodes{} || f.StatusCodes.First <= r.StatusCode && r.StatusCode <= f.StatusCodes.Last) &&
+		(f.Trigger == "" || f.Trigger == r.Trigger) &&
+		(f.URLPrefix == "" || strings.HasPrefix(r.URL, f.URLPrefix)) &&
+		(f.Text == "" || strings.Contains(strings.ToLower(fmt.Sprint(r.URL, "\n", r.Error, "\n", r.ID, "\n", r.EventID, "\n", r.WebhookID)), strings.ToLower(f.Text))) &&
 		(f.Since.IsZero() || !at.Before(f.Since)) &&
 		(f.Until.IsZero() || at.Before(f.Until)) &&
 		(f.Before == uuid.Nil || bytes.Compare(r.ID[:], f.Before[:]) < 0)

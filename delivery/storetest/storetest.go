@@ -88,6 +88,7 @@ var suite = []struct {
 	{"Complete/Gone", testCompleteGone},
 	{"Requests/Row", testRow},
 	{"Requests/Filter", testFilters},
+	{"Requests/Look", testLook},
 	{"Requests/Unknown", testUnknown},
 	{"Follow/Rows", testFollow},
 	{"Follow/Repeat", testFollowRepeated},
