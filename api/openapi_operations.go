@@ -40,7 +40,16 @@ var operationDocs = map[string]operationDoc{
 	},
 	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
 	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
-	"GET api/webhooks":    {id: "listWebhooks", summary: "List the webhooks, oldest first", description: " All of them, unless there is a limit or a cursor: then a page, of 50 without a limit, with its next_cursor.", whole: true, status: http.StatusOK, output: "WebhookList"},
+	"GET api/webhooks": {
+		id: "listWebhooks", summary: "List the webhooks, oldest first unless there is a sort",
+		description: " All of them, unless there is a limit or a cursor, or they are sorted by url: then a page, of 50 without a limit, with its next_cursor. " +
+			"With q, a page may be short or empty, and have a next_cursor that goes on.",
+		whole: true, status: http.StatusOK, output: "WebhookList",
+		parameters: map[string]string{
+			"q":      "Only webhooks with this text in their URL, description or id, whether in capitals or not.",
+			"cursor": "The next_cursor of the previous page, which had the same sort.",
+		},
+	},
 	"POST api/webhooks": {
 		id: "createWebhook", summary: "Create a webhook",
 		description: fmt.Sprintf(" Refused with 409 once there are %d.", delivery.MaxWebhooks),
@@ -135,6 +144,8 @@ func queryParameters() map[string]openapiParameter {
 		"limit":       {Description: "How many rows a page may have.", Schema: limit},
 		"cursor":      {Description: "The next_cursor of the previous page.", Schema: cursor},
 		"status_code": {Description: "Only requests to which the endpoint responded with this status code or, as in 4xx, with one of this class.", Schema: &jsonschema.Schema{Type: "string", Pattern: statusCodePattern}},
+		"enabled":     {Description: "Only webhooks that are enabled, or that are not.", Schema: &jsonschema.Schema{Type: "boolean"}},
+		"sort":        {Description: "The order: by when they were created, the oldest or the newest first, or by URL.", Schema: enumSchema(webhookSorts...)},
 		"trigger":     {Description: "Only requests that were sent for this reason.", Schema: enumSchema(triggers...)},
 		"url":         {Description: "Only requests to URLs that begin like this.", Schema: &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(sender.MaxURLLength)}},
 		"q":           {Description: "Only those with this text in their error, their URL, or the id of the request, its event or its webhook, whether in capitals or not.", Schema: &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxTextLength)}},

@@ -13,6 +13,8 @@ import (
 // maxTextLength is how many characters q may have.
 const maxTextLength = 200
 
+var textTooLong = "This may have " + strconv.Itoa(maxTextLength) + " characters at most."
+
 // findParameters are the filters that are looked for in the rows themselves, one by one.
 var findParameters = []string{"status_code", "trigger", "url", "q"}
 
@@ -33,7 +35,7 @@ func setFind(f *delivery.RequestFilter, name, value string) (detail string, ok b
 		return "This is longer than a URL may be.", len(value) <= sender.MaxURLLength
 	case "q":
 		f.Text = value
-		return "This may have " + strconv.Itoa(maxTextLength) + " characters.", utf8.RuneCountInString(value) <= maxTextLength
+		return textTooLong, utf8.RuneCountInString(value) <= maxTextLength
 	}
 	return "", true
 }

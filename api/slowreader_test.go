@@ -42,7 +42,7 @@ func TestListIsNotRead(t *testing.T) {
 		}
 		w := &stuckWriter{header: make(http.Header), ended: make(chan struct{})}
 		began := time.Now()
-		(&webhookLister{webhooks: webhooks, end: "]}"}).ServeHTTP(w, new(http.Request))
+		(&webhookLister{found: delivery.FoundWebhooks{Webhooks: webhooks}, end: "]}"}).ServeHTTP(w, new(http.Request))
 		if took := time.Since(began); w.pieces != 2 || took < writePatience || took > 2*writePatience {
 			t.Errorf("%d pieces were sent in %s", w.pieces, took)
 		}

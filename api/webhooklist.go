@@ -4,20 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
-	"encoding/binary"
 	"net/http"
-	"net/url"
-	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-var webhookParameters = []string{"limit", "cursor"}
+var webhookParameters = []string{"q", "enabled", "sort", "limit", "cursor"}
 
 // webhookList is what webhookLister writes.
 type webhookList struct {
@@ -27,67 +22,27 @@ type webhookList struct {
 
 // listWebhooks handles GET /api/webhooks.
 func listWebhooks(ctx context.Context, c *call) (response, error) {
-	limit, after, err := webhookPageOf(c.query)
+	filter, limit, after, err := webhookPageOf(c.query)
 	if err != nil {
 		return response{}, err
 	}
-	read := func(ctx context.Context, after delivery.WebhookPlace, limit int) ([]*delivery.Webhook, bool, error) {
-		return c.api.Engine.WebhookPage(ctx, c.Tenant, after, limit)
+	read := func(ctx context.Context, after delivery.WebhookPlace, limit int) (delivery.FoundWebhooks, error) {
+		return c.api.Engine.FindWebhooks(ctx, c.Tenant, filter, after, limit)
 	}
-	webhooks, more, err := read(ctx, after, cmp.Or(limit, listStep))
+	found, err := read(ctx, after, cmp.Or(limit, listStep))
 	if err != nil {
 		return response{}, err
 	}
-	list := &webhookLister{webhooks: webhooks, end: "]}"}
+	list := &webhookLister{found: found, end: "]}"}
 	switch {
-	case limit == 0 && more:
-		list.read = read
 	case limit == 0:
-	case more:
-		list.end = `],"next_cursor":"` + encodeWebhookCursor(webhooks[len(webhooks)-1]) + `"}`
+		list.read = read
+	case found.More:
+		list.end = `],"next_cursor":"` + encodeWebhookCursor(found.Next, filter.Sort) + `"}`
 	default:
 		list.end = `],"next_cursor":null}`
 	}
 	return response{other: list}, nil
-}
-
-// webhookPageOf reads a query; limit is 0 if all webhooks are asked for.
-func webhookPageOf(query url.Values) (limit int, after delivery.WebhookPlace, err error) {
-	if len(query) > 0 {
-		limit = defaultLimit
-	}
-	if value := query.Get("limit"); value != "" {
-		var ok bool
-		if limit, ok = parseLimit(value); !ok {
-			return 0, after, badParameter("limit", "This must be a number from 1 to 200.")
-		}
-	}
-	if value := query.Get("cursor"); value != "" {
-		var ok bool
-		if after, ok = decodeWebhookCursor(value); !ok {
-			return 0, after, badParameter("cursor", "This is not a cursor: use the next_cursor of a page.")
-		}
-	}
-	return limit, after, nil
-}
-
-// webhookCursorVersion is the first byte of a cursor of webhooks; the time when the last one
-// was created, in nanoseconds, and its id follow.
-const webhookCursorVersion = 2
-
-func encodeWebhookCursor(w *delivery.Webhook) string {
-	raw := binary.BigEndian.AppendUint64([]byte{webhookCursorVersion}, uint64(w.CreatedAt.UnixNano()))
-	return base64.RawURLEncoding.EncodeToString(append(raw, w.ID[:]...))
-}
-
-// decodeWebhookCursor gives the place of a cursor; false if it is none.
-func decodeWebhookCursor(value string) (after delivery.WebhookPlace, ok bool) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(value)
-	if err != nil || len(raw) != 1+8+len(uuid.UUID{}) || raw[0] != webhookCursorVersion {
-		return after, false
-	}
-	w := &delivery.Webhook{ID: uuid.UUID(raw[9:]), CreatedAt: time.Unix(0, int64(binary.BigEndian.Uint64(raw[1:])))}
-	return w.Place(), encodeWebhookCursor(w) == value // the decoder passes over line breaks
 }
 
 const (
@@ -100,10 +55,10 @@ const (
 // webhookLister writes a list as it reads and encodes it: all webhooks of a tenant may take
 // 60 MB. A client that reads too slowly is given up.
 type webhookLister struct {
-	webhooks []*delivery.Webhook // not encoded yet
-	end      string              // what follows the last one
-	// read reads those that follow; nil if there are none.
-	read func(ctx context.Context, after delivery.WebhookPlace, limit int) ([]*delivery.Webhook, bool, error)
+	found delivery.FoundWebhooks // not encoded yet
+	end   string                 // what follows the last one
+	// read reads those that follow, nil if they are not wanted.
+	read func(ctx context.Context, after delivery.WebhookPlace, limit int) (delivery.FoundWebhooks, error)
 }
 
 // ServeHTTP writes a list that is short in one piece, with its length. If a long one cannot be
@@ -142,9 +97,9 @@ func (l *webhookLister) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // encode encodes webhooks until there is enough for a piece, or the end is written.
 func (l *webhookLister) encode(ctx context.Context, piece *bytes.Buffer) (ended bool, err error) {
 	for {
-		for i, w := range l.webhooks {
+		for i, w := range l.found.Webhooks {
 			if piece.Len() >= listPiece {
-				l.webhooks = l.webhooks[i:]
+				l.found.Webhooks = l.found.Webhooks[i:]
 				return false, nil
 			}
 			if last := piece.Bytes(); len(last) == 0 || last[len(last)-1] != '[' {
@@ -153,16 +108,12 @@ func (l *webhookLister) encode(ctx context.Context, piece *bytes.Buffer) (ended 
 			encoded, _ := json.Marshal(newWebhook(w), json.Deterministic(true), jsontext.AllowInvalidUTF8(true)) // which cannot fail
 			piece.Write(encoded)
 		}
-		if l.read == nil {
+		if l.read == nil || !l.found.More {
 			piece.WriteString(l.end)
 			return true, nil
 		}
-		webhooks, more, err := l.read(ctx, l.webhooks[len(l.webhooks)-1].Place(), listStep)
-		if err != nil {
+		if l.found, err = l.read(ctx, l.found.Next, listStep); err != nil {
 			return false, err
-		}
-		if l.webhooks = webhooks; !more {
-			l.read = nil
 		}
 	}
 }

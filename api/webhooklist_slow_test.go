@@ -81,7 +81,7 @@ func (w *lateWriter) Write(b []byte) (int, error) {
 func longList() *webhookLister {
 	l := &webhookLister{end: "]}"}
 	for i := range 1000 {
-		l.webhooks = append(l.webhooks, &delivery.Webhook{
+		l.found.Webhooks = append(l.found.Webhooks, &delivery.Webhook{
 			ID: delivery.NewID(time.Now()), URL: fmt.Sprint("https://example.com/", i), Description: strings.Repeat("x", 1000),
 		})
 	}

@@ -20,17 +20,17 @@ func (r *running) pages(limit int, between func(page int)) (all []*delivery.Webh
 	r.t.Helper()
 	var after delivery.WebhookPlace
 	for n := 0; ; n++ {
-		page, more, err := r.WebhookPage(r.t.Context(), tenant, after, limit)
+		found, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{}, after, limit)
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if len(page) > limit || more && len(page) < limit {
-			r.t.Errorf("a page of %d has %d webhooks, more: %t", limit, len(page), more)
+		if len(found.Webhooks) > limit || found.More && len(found.Webhooks) < limit {
+			r.t.Errorf("a page of %d has %d webhooks, more: %t", limit, len(found.Webhooks), found.More)
 		}
-		if all = append(all, page...); !more {
+		if all = append(all, found.Webhooks...); !found.More {
 			return all
 		}
-		after = page[len(page)-1].Place()
+		after = found.Next
 		between(n)
 	}
 }

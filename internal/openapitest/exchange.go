@@ -169,6 +169,12 @@ func (d *Document) checkQuery(query url.Values, operation any) error {
 				return err
 			}
 			value = n
+		case "boolean":
+			b, err := strconv.ParseBool(query.Get(name))
+			if err != nil {
+				return err
+			}
+			value = b
 		case "array":
 			var all []any
 			for each := range strings.SplitSeq(query.Get(name), ",") {
