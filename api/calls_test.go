@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
@@ -135,10 +137,13 @@ func TestEventTypeList(t *testing.T) {
 		Data []struct {
 			Name        string `json:"name"`
 			Description string `json:"description"`
+
+			Schema  json.RawMessage `json:"schema"`
+			Example json.RawMessage `json:"example"`
 		} `json:"data"`
 	}
 	s.admin("GET", "api/event-types", "").want(t, 200, &list)
-	if len(list.Data) != 8 || list.Data[0].Name != "alert_active" || list.Data[7].Description == "" {
+	if len(list.Data) != 8 || string(list.Data[0].Schema) != "null" || !bytes.Contains(list.Data[0].Example, []byte("alert_id")) || list.Data[0].Name != "alert_active" || list.Data[7].Description == "" {
 		t.Errorf("got %+v", list)
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -17,28 +19,42 @@ const maxEventTypeLength = 128
 
 // EventTypes are the types that events may have.
 type EventTypes struct {
-	any   bool              // every name that is one
-	names []string          // unless any
-	known map[string]string // each by itself
+	any   bool                  // every name that is one
+	names []string              // of those that are listed: unless any, all that events may have
+	known map[string]*eventType // by name
+	// schemas says that events of some types are checked.
+	schemas bool
 }
 
-// NewEventTypes makes the configured types; no names stand for the default ones.
-func NewEventTypes(names []string) (*EventTypes, error) {
-	if len(names) == 0 {
+// eventType is a type as responses have it.
+type eventType struct {
+	Name        string         `json:"name"`
+	Description string         `json:"description"`
+	Schema      jsontext.Value `json:"schema"`  // of the data of events, nil for none
+	Example     jsontext.Value `json:"example"` // what a test event carries, nil for none
+
+	schema *eventSchema // nil for none
+}
+
+// NewEventTypes makes the types that are configured by their names, and those that are
+// declared one by one. Without either, they are the standard ones. A declaration of a type that
+// names has adds to it.
+func NewEventTypes(names []string, declared ...DeclaredType) (*EventTypes, error) {
+	if len(names) == 0 && len(declared) == 0 {
 		for i := range standardTypes {
 			names = append(names, standardTypes[i].name)
 		}
 	}
+	types := &EventTypes{known: make(map[string]*eventType, len(names)+len(declared))}
 	if slices.Contains(names, delivery.AllEventTypes) {
 		if len(names) > 1 {
 			return nil, errors.New("event_types: * accepts every name, so it must stand alone")
 		}
-		return &EventTypes{any: true}, nil
+		types.any, names = true, nil
 	}
-	if len(names) > delivery.MaxEventTypes {
-		return nil, fmt.Errorf("event_types: there are %d, and %d are the most; * accepts any name", len(names), delivery.MaxEventTypes)
+	if err := checkTypeCount(len(names)); err != nil {
+		return nil, err
 	}
-	types := &EventTypes{names: names, known: make(map[string]string, len(names))}
 	for _, name := range names {
 		if err := checkEventType(name); err != nil {
 			return nil, fmt.Errorf("event_types: %w", err)
@@ -46,9 +62,26 @@ func NewEventTypes(names []string) (*EventTypes, error) {
 		if _, known := types.known[name]; known {
 			return nil, fmt.Errorf("event_types: '%s' is given twice", name)
 		}
-		types.known[name] = name
+		types.add(standardOrPlain(name))
 	}
-	return types, nil
+	if err := types.declare(declared); err != nil {
+		return nil, err
+	}
+	return types, checkTypeCount(len(types.names))
+}
+
+func checkTypeCount(n int) error {
+	if n > delivery.MaxEventTypes {
+		return fmt.Errorf("event_types: there are %d, and %d are the most; * accepts any name", n, delivery.MaxEventTypes)
+	}
+	return nil
+}
+
+func (t *EventTypes) add(one *eventType) {
+	if _, known := t.known[one.Name]; !known {
+		t.names = append(t.names, one.Name)
+	}
+	t.known[one.Name] = one
 }
 
 // Any reports whether events may have any name as their type.
@@ -85,12 +118,14 @@ func (t *EventTypes) check(name string) error {
 
 // find is the type with the name; ok is false if events cannot have it.
 func (t *EventTypes) find(name []byte) (found string, ok bool) {
+	if one := t.known[string(name)]; one != nil {
+		return one.Name, true
+	}
 	if t.any {
 		found = string(name)
 		return found, checkEventType(found) == nil
 	}
-	found, ok = t.known[string(name)]
-	return found, ok
+	return "", false
 }
 
 // example chooses the type of a test event for a webhook that wants some types; ok is
@@ -98,7 +133,7 @@ func (t *EventTypes) find(name []byte) (found string, ok bool) {
 func (t *EventTypes) example(wanted []string) (name string, ok bool) {
 	switch {
 	case !slices.Contains(wanted, delivery.AllEventTypes):
-	case t.any:
+	case len(t.names) == 0: // any
 		return "test", true
 	default:
 		return t.names[0], true
@@ -111,17 +146,12 @@ func (t *EventTypes) example(wanted []string) (name string, ok bool) {
 	return "", false
 }
 
-type eventType struct {
-	Name        string `json:"name"`
-	Description string `json:"description"`
-}
-
 // listEventTypes handles GET /api/event-types. When any name will do, there is
-// nothing to list.
+// nothing to list but what is declared.
 func listEventTypes(_ context.Context, c *call) (response, error) {
 	all := make([]eventType, len(c.api.EventTypes.names))
 	for i, name := range c.api.EventTypes.names {
-		all[i] = eventType{Name: name, Description: description(name)}
+		all[i] = *c.api.EventTypes.known[name]
 	}
 	return response{status: http.StatusOK, body: list[eventType]{all}}, nil
 }

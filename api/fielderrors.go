@@ -23,6 +23,9 @@ func (f *fieldErrors) add(field, detail string) {
 	}
 }
 
+// full says that no more mistakes are named.
+func (f *fieldErrors) full() bool { return len(f.errs) == maxFieldErrors }
+
 // check notes an error, if it is one, as a sentence.
 func (f *fieldErrors) check(field string, err error) {
 	if err != nil {

@@ -50,6 +50,7 @@ func TestMain(m *testing.M) {
 type config struct {
 	store      delivery.Store // default: embedded, in a folder of its own
 	eventTypes []string       // default: the standard ones
+	declared   []api.DeclaredType
 	settings   delivery.Settings
 	maxEvent   int64                                    // how many bytes one may have
 	before     func(http.ResponseWriter, *http.Request) // called before each call is served; nil for nothing
@@ -92,7 +93,7 @@ func start(t *testing.T, c config) *site {
 	if c.store == nil {
 		c.store = embedded.New(t.TempDir())
 	}
-	types, err := api.NewEventTypes(c.eventTypes)
+	types, err := api.NewEventTypes(c.eventTypes, c.declared...)
 	if err != nil {
 		t.Fatal(err)
 	}

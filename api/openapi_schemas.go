@@ -94,7 +94,11 @@ func (b *schemas) outputs() {
 	b.atLeast(d, 0, "attempts")
 	defineOutput[eventDetail](b, "Event")
 
-	defineOutput[eventType](b, "EventType")
+	t := defineOutput[eventType](b, "EventType")
+	nullable(b.member(t, "schema"))
+	nullable(b.member(t, "example"))
+	b.member(t, "schema").Description = "The JSON Schema (2020-12) of the data of events of this type; null for none."
+	b.member(t, "example").Description = "The data of a test event; null if none were chosen."
 	defineOutput[list[eventType]](b, "EventTypeList")
 	defineOutput[webhook](b, "Webhook")
 	defineOutput[webhookList](b, "WebhookList")

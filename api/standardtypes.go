@@ -1,5 +1,7 @@
 package api
 
+import "github.com/go-json-experiment/json/jsontext"
+
 // standardType is an event type of the default configuration.
 type standardType struct {
 	name        string
@@ -42,22 +44,12 @@ var standardTypes = []standardType{
 	},
 }
 
-// description is a sentence about a standard type, and nothing for another one.
-func description(eventType string) string {
+// standardOrPlain is the type with a name as it is without being declared.
+func standardOrPlain(name string) *eventType {
 	for i := range standardTypes {
-		if standardTypes[i].name == eventType {
-			return standardTypes[i].description
+		if s := &standardTypes[i]; s.name == name {
+			return &eventType{Name: name, Description: s.description, Example: jsontext.Value(s.example)}
 		}
 	}
-	return ""
-}
-
-// exampleData is what a test event of the type says.
-func exampleData(eventType string) []byte {
-	for i := range standardTypes {
-		if standardTypes[i].name == eventType {
-			return []byte(standardTypes[i].example)
-		}
-	}
-	return []byte(`{"example":true}`)
+	return &eventType{Name: name}
 }

@@ -146,7 +146,11 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 			Detail: "None of the event types that the webhook wants is configured any more, so there is no event to test it with: change its event types first.",
 		}
 	}
-	example := delivery.NewEvent{Type: name, Data: exampleData(name)}
+	data, err := c.api.EventTypes.testData(name)
+	if err != nil {
+		return response{}, err
+	}
+	example := delivery.NewEvent{Type: name, Data: data}
 	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, example, c.audit(delivery.ActionWebhookTested, uuid.Nil)...)
 	if err != nil {
 		return response{}, notFound(err, "webhook")

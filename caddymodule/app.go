@@ -34,10 +34,15 @@ type App struct {
 
 	// The types of events that can be emitted, each of 1 to 128 printable
 	// characters, up to 1,000. A single `*` accepts any name, of which the log of a tenant
-	// may have 1,000: an event of another type is refused. Default: `alert_active`,
+	// may have 1,000: an event of another type is refused. Default: none if types are
+	// declared (`declared_event_types`), else `alert_active`,
 	// `alert_resolved`, `device_created`, `device_deleted`, `device_updated`,
 	// `group_created`, `group_deleted`, `group_updated`.
 	EventTypes []string `json:"event_types,omitempty"`
+
+	// Types of events that are declared with a description, a schema or an example, beside
+	// or in place of `event_types`. Default: none.
+	DeclaredEventTypes []EventType `json:"declared_event_types,omitempty"`
 
 	// The header with the signature, which is `sha256=` and the hex HMAC-SHA256 of
 	// the body. Only requests to webhooks with a secret have it. It must not be a

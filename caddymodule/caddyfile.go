@@ -20,6 +20,11 @@ func init() {
 //	webhooks {
 //		store <module> ...
 //		event_types <name>...
+//		event_type <name> {
+//			description <text>
+//			schema <file>
+//			example <file>
+//		}
 //		signature_header <name>
 //		standard_webhooks
 //		retry {
@@ -74,6 +79,7 @@ func (a *App) options() map[string]option {
 	return map[string]option{
 		"store":             {parse: a.parseStore},
 		"event_types":       {parse: a.parseEventTypes},
+		"event_type":        {parse: a.parseEventType, repeat: true},
 		"signature_header":  {parse: a.parseSignatureHeader},
 		"standard_webhooks": {parse: bare(&a.StandardWebhooks)},
 		"retry":             {parse: a.parseRetry},

@@ -28,11 +28,7 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if err := checkSignatureHeader(a.settings.SignatureHeader); err != nil {
 		return err
 	}
-	names, err := resolveAll(repl, a.EventTypes)
-	if err != nil {
-		return fmt.Errorf("event_types: one %w", err)
-	}
-	if a.types, err = api.NewEventTypes(names); err != nil {
+	if a.types, err = a.resolveEventTypes(repl); err != nil {
 		return err
 	}
 	a.settings.AnyEventType = a.types.Any()

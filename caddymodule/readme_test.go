@@ -50,18 +50,21 @@ func readmeBlocks(t *testing.T, heading, language string) []string {
 }
 
 // writeCaddyfile writes a Caddyfile of the README in which some texts, each of which
-// must be there, are replaced, and the folder with secrets by one that has the tests'
-// tokens, and others.
+// must be there, are replaced, and the folders with secrets and files by one that has the
+// tests' tokens, other secrets, and JSON.
 func writeCaddyfile(t *testing.T, text string, replaced map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	secrets := map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"}
+	files := map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"}
 	for _, name := range regexp.MustCompile(`/run/secrets/(\w+)`).FindAllStringSubmatch(text, -1) {
-		if secrets[name[1]] == "" {
-			secrets[name[1]] = name[1] + "-of-the-tests\n"
+		if files[name[1]] == "" {
+			files[name[1]] = name[1] + "-of-the-tests\n"
 		}
 	}
-	for name, content := range secrets {
+	for _, name := range regexp.MustCompile(`/etc/caddy/([\w.]+\.json)`).FindAllStringSubmatch(text, -1) {
+		files[name[1]] = "{}\n"
+	}
+	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -72,7 +75,7 @@ func writeCaddyfile(t *testing.T, text string, replaced map[string]string) strin
 		}
 		text = strings.ReplaceAll(text, from, to)
 	}
-	text = strings.ReplaceAll(text, "/run/secrets", dir)
+	text = strings.NewReplacer("/run/secrets", dir, "/etc/caddy", dir).Replace(text)
 	file := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

@@ -223,7 +223,7 @@ func TestEventTypes(t *testing.T) {
 	wantMembers(t, a.object(t), "data")
 	var names []string
 	for _, e := range list(a.object(t)["data"]) {
-		wantMembers(t, e, "name", "description")
+		wantMembers(t, e, "name", "description", "schema", "example")
 		names = append(names, text(e["name"]))
 	}
 	want := "alert_active alert_resolved device_created device_deleted device_updated group_created group_deleted group_updated"
