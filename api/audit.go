@@ -115,8 +115,8 @@ func membersOf(w *delivery.Webhook) (members map[string]jsontext.Value) {
 	if w == nil {
 		return nil
 	}
-	encoded, _ := json.Marshal(newWebhook(w)) // texts, times and flags, which can always be encoded
-	_ = json.Unmarshal(encoded, &members)     // an object
+	encoded, _ := json.Marshal(newWebhook(w), json.Deterministic(true)) // texts, times and flags, which can always be encoded
+	_ = json.Unmarshal(encoded, &members)                               // an object
 	return members
 }
 

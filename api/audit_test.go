@@ -59,6 +59,8 @@ func TestAudit(t *testing.T) {
 			var hook webhook
 			var sent struct{ ID string }
 			s.admin("POST", "api/webhooks", `{"url":"`+endpoint.URL+`/in","secret":"hush hush","description":"a"}`).want(t, 201, &hook)
+			var created map[string]any
+			s.admin("GET", "api/webhooks/"+hook.ID, "").want(t, 200, &created)
 			path := "api/webhooks/" + hook.ID
 			patch := func(body string) { s.admin("PATCH", path, body).want(t, 200, nil) }
 			patch(`{"url":"` + endpoint.URL + `/out","description":"a","event_types":["alert_active"]}`)
@@ -89,10 +91,7 @@ func TestAudit(t *testing.T) {
 			}
 			none := map[string]any(nil)
 			wantAudits(t, s, hook.ID, began, []auditEntry{
-				{Action: "webhook_created", After: map[string]any{
-					"id": hook.ID, "url": endpoint.URL + "/in", "description": "a", "enabled": true, "event_types": []any{"*"},
-					"has_secret": true, "created_at": hook.CreatedAt.Format(time.RFC3339Nano), "updated_at": hook.UpdatedAt.Format(time.RFC3339Nano),
-				}},
+				{Action: "webhook_created", After: created},
 				{
 					Action: "webhook_changed",
 					Before: map[string]any{"url": endpoint.URL + "/in", "event_types": []any{"*"}},

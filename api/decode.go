@@ -95,7 +95,7 @@ func typeName(t reflect.Type) string {
 		return "true or false"
 	case reflect.Slice:
 		return "an array"
-	case reflect.Struct:
+	case reflect.Struct, reflect.Map:
 		return "an object"
 	default:
 		return "of another type"

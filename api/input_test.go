@@ -172,7 +172,9 @@ var webhookInputs = []struct {
 	{"id", `"id":"` + noID + `"`, 422, "id"},
 	{"has_secret", `"has_secret":true`, 422, "has_secret"},
 	{"created_at", `"created_at":"2026-03-13T18:30:00Z"`, 422, "created_at"},
-	{"unknown", `"headers":{}`, 422, "headers"},
+	{"unknown", `"nothing":{}`, 422, "nothing"},
+	{"headers", `"headers":{"X-A":"a"},"metadata":{"a":"b"}`, 200, ""},
+	{"no header", `"headers":{"Host":"a"}`, 422, "headers.Host"},
 	{"other case", `"Enabled":true`, 422, "Enabled"},
 	{"duplicate", `"secret":"hush","secret":"hush"`, 422, "secret"},
 }

@@ -35,6 +35,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[string]]():         {Type: "string"},
 			reflect.TypeFor[optional[bool]]():           {Type: "boolean"},
 			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
+			reflect.TypeFor[textsPatch]():               textsSchema(),
 		},
 		defined: map[string]*jsonschema.Schema{
 			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,
@@ -71,6 +72,7 @@ func (b *schemas) inputs() {
 		nullable(secret)
 		nullable(description)
 		b.set(w, "event_types", wantedTypesSchema())
+		b.texts(w)
 		if required != nil {
 			b.member(w, "enabled").Description = "Default: true."
 			b.member(w, "event_types").Description += " Default: [\"*\"]."
@@ -100,7 +102,7 @@ func (b *schemas) outputs() {
 	b.member(t, "schema").Description = "The JSON Schema (2020-12) of the data of events of this type; null for none."
 	b.member(t, "example").Description = "The data of a test event; null if none were chosen."
 	defineOutput[list[eventType]](b, "EventTypeList")
-	defineOutput[webhook](b, "Webhook")
+	b.sentTexts(defineOutput[webhook](b, "Webhook"))
 	defineOutput[webhookList](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.
@@ -115,7 +117,7 @@ func (b *schemas) outputs() {
 		b.member(r, "next_attempt_at").Description = "Null if there is none."
 	}
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
-	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Empty for requests that were sent before this was recorded."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Those that the webhook has are there unless it has changed since. Empty for requests that were sent before this was recorded."
 	defineOutput[requestList](b, "RequestList")
 
 	b.audit()

@@ -113,6 +113,9 @@ func TestOpenAPIRefuses(t *testing.T) {
 		{"WebhookPatch", `{"event_types":["*","group_created"]}`, false},
 		{"WebhookPatch", `{"event_types":["other"]}`, false},
 		{"WebhookPatch", `{"event_types":[]}`, false},
+		{"WebhookPatch", `{"headers":{"X-A":"a","X-B":null},"metadata":null}`, true},
+		{"WebhookPatch", `{"headers":{"X-A":1}}`, false},
+		{"Webhook", `{"headers":{"X-A":null}}`, false},
 		{"Test", `{"event_type":null}`, false},
 		{"Health", `{"status":"bad"}`, false},
 	} {

@@ -61,6 +61,9 @@ func missing(what string) *problem {
 // engineProblem turns an error of the engine into a problem. What is inside, such
 // as the store's address, is for the log and not for the caller.
 func (a *API) engineProblem(c *call, method string, err error) *problem {
+	if of, ok := errors.AsType[*delivery.InvalidWebhookError](err); ok {
+		return invalid(fieldError{of.Member, sentence(errors.New(of.Reason))})
+	}
 	switch {
 	case errors.Is(err, delivery.ErrNotFound):
 		return &problem{Status: http.StatusNotFound, Detail: "There is nothing with this id."}

@@ -62,8 +62,8 @@ func newRequestDetail(r *delivery.Request) requestDetail {
 	}
 	header := r.SentHeader()
 	out.RequestHeaders = make(map[string]string, len(header))
-	for name := range header {
-		out.RequestHeaders[name] = header.Get(name)
+	for name, values := range header {
+		out.RequestHeaders[name] = values[0]
 	}
 	return out
 }

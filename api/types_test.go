@@ -16,6 +16,9 @@ type webhook struct {
 	HasSecret   bool      `json:"has_secret"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	Headers  map[string]string `json:"headers"`
+	Metadata map[string]string `json:"metadata"`
 }
 
 type receipt struct {

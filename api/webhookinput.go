@@ -24,15 +24,19 @@ type webhookInput struct {
 	Description optional[string]   `json:"description"`
 	Enabled     optional[bool]     `json:"enabled"`
 	EventTypes  optional[[]string] `json:"event_types"`
+
+	Headers  textsPatch `json:"headers"`
+	Metadata textsPatch `json:"metadata"`
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
-	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set
+	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
+		!in.Headers.Set && !in.Metadata.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
-// there. Null takes away a secret or a description, and nothing else.
+// there. Null puts back the default of what need not be there, apart from enabled and event_types.
 func (in *webhookInput) check(b *Backend, create bool) error {
 	var errs fieldErrors
 	if create && !in.URL.Set {
@@ -55,6 +59,8 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	if errs.given("event_types", in.EventTypes.Set, in.EventTypes.Null) {
 		checkWanted(in.EventTypes.Value, b.EventTypes, &errs)
 	}
+	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
+	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	return errs.problem()
 }
 
@@ -90,6 +96,12 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.EventTypes.Set {
 		w.EventTypes = withoutRepeats(in.EventTypes.Value)
+	}
+	if in.Headers.Set {
+		w.Headers = merge(w.Headers, in.Headers)
+	}
+	if in.Metadata.Set {
+		w.Metadata = merge(w.Metadata, in.Metadata)
 	}
 }
 

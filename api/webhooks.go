@@ -21,12 +21,16 @@ type webhook struct {
 	HasSecret   bool      `json:"has_secret"`
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
+
+	Headers  map[string]string `json:"headers"`
+	Metadata map[string]string `json:"metadata"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
 	return webhook{
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
+		Headers: w.Headers, Metadata: w.Metadata,
 	}
 }
 

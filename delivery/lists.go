@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -69,7 +70,7 @@ func (e *Engine) recordsOf(ctx context.Context, tenant string, some []*subscript
 	for i, of := range some {
 		if ids[i] = of.id; of.record != nil {
 			w := *of.record // which the caller may change
-			w.EventTypes = slices.Clone(w.EventTypes)
+			w.EventTypes, w.Headers, w.Metadata = slices.Clone(w.EventTypes), maps.Clone(w.Headers), maps.Clone(w.Metadata)
 			records[i] = &w
 		}
 	}

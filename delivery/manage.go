@@ -24,10 +24,13 @@ func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) 
 }
 
 // CreateWebhook adds a webhook and returns it with its id and times;
-// ErrTooManyWebhooks if the tenant has as many as it may have. The webhook must be valid. An entry of
-// the audit log, if one is wanted, is written in the same step.
+// ErrTooManyWebhooks if the tenant has as many as it may have. Each member must be valid; of all
+// together, InvalidWebhookError says what is not. An entry of the audit log, if one is wanted, is written in the same step.
 func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	if err := w.check(); err != nil {
 		return nil, err
 	}
 	now := e.store.Now()
@@ -50,8 +53,8 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 func (e *Engine) TenantWebhooks() int { return cmp.Or(e.settings().TenantWebhooks, MaxWebhooks) }
 
 // ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
-// there is none. The change must leave the webhook valid, replace what it changes, and may
-// be called more than once. The audit log is as for CreateWebhook.
+// there is none. The change must leave each member valid, replace what it changes, and may
+// be called more than once. InvalidWebhookError is as for CreateWebhook, and so is the audit log.
 func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
@@ -67,6 +70,9 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		w.DisabledAt = w.DisabledSince()
 		before := *w
 		change(w)
+		if err := w.check(); err != nil {
+			return nil, err
+		}
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
 		w.DisabledAt = w.DisabledSince()
 		entries := e.auditEntries(audit, &before, w)
@@ -141,12 +147,24 @@ func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event
 	return e.store.Event(ctx, tenant, id)
 }
 
-// Request reads one row of the log, bodies included; ErrNotFound if there is none.
+// Request reads one row of the log, bodies and the webhook's headers included; ErrNotFound if
+// there is none.
 func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	return e.store.Request(ctx, tenant, id)
+	r, err := e.store.Request(ctx, tenant, id)
+	if err != nil {
+		return nil, err
+	}
+	w, _, err := e.store.Webhook(ctx, WebhookRef{tenant, r.WebhookID})
+	if err != nil {
+		return nil, err
+	}
+	if !w.UpdatedAt.After(r.StartedAt()) {
+		r.WebhookHeaders = e.settings().sentHeaders(w)
+	}
+	return r, nil
 }
 
 // Requests reads a page of the log.

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -12,16 +13,20 @@ import (
 // prepared is what all requests to a webhook have in common, under one configuration. It
 // never changes.
 type prepared struct {
-	url, secret string // which it was made from
-	headers     RequestHeaders
-	target      *sender.Target
-	signer      *signer // nil if the webhook has no secret
-	standard    *signer // of Standard Webhooks, nil if there is to be no such signature
+	of       *Webhook // which it was made from, without what requests are not made of
+	headers  RequestHeaders
+	target   *sender.Target
+	signer   *signer // nil if the webhook has no secret
+	standard *signer // of Standard Webhooks, nil if there is to be no such signature
 }
 
 func prepare(s *Settings, w *Webhook) *prepared {
-	p := &prepared{url: w.URL, secret: w.Secret, headers: newRequestHeaders(s, w.Secret)}
-	p.target = sender.NewTarget(w.URL, p.headers.common(), p.headers.names()...)
+	p := &prepared{of: requestMembers(w), headers: newRequestHeaders(s, w.Secret)}
+	common := p.headers.common()
+	for name, value := range s.sentHeaders(w) {
+		common[name] = []string{value}
+	}
+	p.target = sender.NewTarget(w.URL, common, p.headers.names()...)
 	if w.Secret != "" {
 		p.signer = newSigner([]byte(w.Secret))
 		if s.StandardWebhooks {
@@ -52,14 +57,38 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 	}
 }
 
-// maxPrepared is how many webhooks preparedWebhooks remembers, at some 1.5 KB each. Beyond
-// that it drops them all.
-const maxPrepared = 16_384
+// requestMembers are the members of a webhook that its requests are made of. sameRequests
+// compares these; a test has it compare whatever a webhook gets one day.
+func requestMembers(w *Webhook) *Webhook {
+	return &Webhook{
+		ID: w.ID, URL: w.URL, Secret: w.Secret,
+		Headers: w.Headers,
+	}
+}
+
+// sameRequests reports whether requests to both versions of a webhook are made in the same way.
+// It does not allocate, since it is called for each request.
+func sameRequests(a, b *Webhook) bool {
+	return a.URL == b.URL && a.Secret == b.Secret &&
+		maps.Equal(a.Headers, b.Headers)
+}
+
+// maxPrepared is how many webhooks preparedWebhooks remembers, at some 1.5 KB each; what has
+// more to it counts for several. Beyond that it drops them all.
+const (
+	maxPrepared   = 16_384
+	preparedBytes = 1500
+)
+
+// weight is for how many webhooks this one counts. Headers are there three times: as they came,
+// for HTTP/1.1, and for HTTP/2.
+func (p *prepared) weight() int { return 1 + 3*mapSize(p.of.Headers)/preparedBytes }
 
 // preparedWebhooks remembers what was prepared under one configuration.
 type preparedWebhooks struct {
-	mu   sync.Mutex
-	byID map[uuid.UUID]*prepared
+	mu     sync.Mutex
+	byID   map[uuid.UUID]*prepared
+	weight int // of all of them
 }
 
 // get prepares requests to a webhook, unless that has been done for this version of it.
@@ -67,15 +96,20 @@ func (c *preparedWebhooks) get(s *Settings, w *Webhook) *prepared {
 	c.mu.Lock()
 	p := c.byID[w.ID]
 	c.mu.Unlock()
-	if p != nil && p.url == w.URL && p.secret == w.Secret {
+	if p != nil && sameRequests(p.of, w) {
 		return p
 	}
 	p = prepare(s, w)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.byID == nil || len(c.byID) >= maxPrepared {
-		c.byID = make(map[uuid.UUID]*prepared)
+	if old := c.byID[w.ID]; old != nil {
+		c.weight -= old.weight()
+		delete(c.byID, w.ID)
+	}
+	if c.byID == nil || c.weight+p.weight() > maxPrepared {
+		c.byID, c.weight = make(map[uuid.UUID]*prepared), 0
 	}
 	c.byID[w.ID] = p
+	c.weight += p.weight()
 	return p
 }

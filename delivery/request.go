@@ -57,6 +57,9 @@ type Request struct {
 	// ResponseBody is UTF-8 text. Lists leave it out.
 	ResponseBody      string
 	ResponseTruncated bool
+	// WebhookHeaders are those that were sent because the webhook has them. No row has them:
+	// the engine adds them to one request, unless the webhook has changed since.
+	WebhookHeaders map[string]string
 	// RequestBody is the bytes that were sent, which are the event's payload. It is
 	// nil in lists, and once the event has expired.
 	RequestBody []byte

@@ -35,6 +35,9 @@ func (r *Request) SentHeader() http.Header {
 		return nil
 	}
 	all := r.Headers.common()
+	for name, value := range r.WebhookHeaders {
+		all[name] = []string{value}
+	}
 	values := r.Headers.values(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
 	for i, name := range r.Headers.names() {
 		all.Set(name, values[i])

@@ -30,6 +30,15 @@ const (
 	tenantBytes       = 400
 )
 
+// mapSize is the size of a map of texts.
+func mapSize(texts map[string]string) int {
+	n := 0
+	for name, text := range texts {
+		n += 2*textBytes + len(name) + len(text)
+	}
+	return n
+}
+
 func textsSize(texts []string) int {
 	n := 0
 	for _, text := range texts {
@@ -39,7 +48,8 @@ func textsSize(texts []string) int {
 }
 
 func recordSize(w *Webhook) int {
-	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes)
+	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
+		mapSize(w.Headers) + mapSize(w.Metadata)
 }
 
 // older orders subscriptions as OldestFirst does webhooks.

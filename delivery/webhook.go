@@ -27,6 +27,10 @@ type Webhook struct {
 	EventTypes  []string
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
+	// Headers are sent along with each request: see Settings.CheckHeaderName.
+	Headers map[string]string
+	// Metadata is the admins' own.
+	Metadata map[string]string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
 }

@@ -29,8 +29,8 @@ type Target struct {
 	headerErr error // why no request can be sent
 }
 
-// headerLine is a line of a request's head. If value is not negative, text ends before
-// that one of the message's values.
+// headerLine is a line of a request's head, or several whose values are always the same. If value
+// is not negative, text ends before that one of the message's values.
 type headerLine struct {
 	text  []byte
 	value int
@@ -77,7 +77,12 @@ func (t *Target) head() (start []byte, lines []headerLine, err error) {
 		delete(byName, name) // not the caller's
 	}
 	for _, name := range slices.Sorted(maps.Keys(byName)) {
-		lines = append(lines, byName[name])
+		line := byName[name]
+		if last := len(lines) - 1; line.value < 0 && last >= 0 && lines[last].value < 0 {
+			lines[last].text = append(lines[last].text, line.text...)
+			continue
+		}
+		lines = append(lines, line)
 	}
 	return start, lines, nil
 }

@@ -134,6 +134,8 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		Enabled:     true,
 		EventTypes:  []string{delivery.AllEventTypes},
 		CreatedAt:   at, UpdatedAt: at,
+		Headers:  map[string]string{"X-Site": "für alle", "X-Empty": ""},
+		Metadata: map[string]string{"team ☎": "b"},
 	}
 }
 

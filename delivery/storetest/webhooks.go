@@ -30,6 +30,7 @@ func testWebhookChanges(f *fixture) {
 	before := f.version(tenant)
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
+		w.Headers, w.Metadata = nil, map[string]string{"other": ""}
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

@@ -70,6 +70,9 @@ type webhook struct {
 	CreatedAt   time.Time `cbor:"created_at"`
 	UpdatedAt   time.Time `cbor:"updated_at"`
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
+	// What later versions added:
+	Headers  map[string]string `cbor:"headers,omitempty"`
+	Metadata map[string]string `cbor:"metadata,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -85,6 +88,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 	r := webhook{
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
+		Headers: w.Headers, Metadata: w.Metadata,
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -112,6 +116,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		URL: r.URL, Secret: r.Secret, Description: r.Description,
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
+		Headers: r.Headers, Metadata: r.Metadata,
 	}
 	if r.Encrypted == nil {
 		return w, nil

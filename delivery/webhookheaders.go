@@ -1,0 +1,111 @@
+package delivery
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+)
+
+// Limits of the texts by name that a webhook has: its headers, and its metadata.
+const (
+	MaxTexts     = 20
+	MaxTextsSize = 4096 // of all names and texts together, in bytes
+)
+
+// InvalidWebhookError says which member of a webhook is not valid, in a sentence for whoever
+// changed it, where only the whole webhook shows it.
+type InvalidWebhookError struct{ Member, Reason string }
+
+func (e *InvalidWebhookError) Error() string { return e.Member + ": " + e.Reason }
+
+// check finds what only the whole webhook shows: a change may add to what there is.
+func (w *Webhook) check() error {
+	if reason := checkTexts(w.Headers); reason != "" {
+		return &InvalidWebhookError{"headers", reason}
+	}
+	if reason := checkTexts(w.Metadata); reason != "" {
+		return &InvalidWebhookError{"metadata", reason}
+	}
+	byName := make(map[string]string, len(w.Headers))
+	for _, name := range slices.Sorted(maps.Keys(w.Headers)) {
+		lower := strings.ToLower(name)
+		if other, ok := byName[lower]; ok {
+			return &InvalidWebhookError{"headers", fmt.Sprintf("%s and %s are the same header: remove one of them", other, name)}
+		}
+		byName[lower] = name
+	}
+	return nil
+}
+
+func checkTexts(texts map[string]string) (reason string) {
+	size := 0
+	for name, text := range texts {
+		size += len(name) + len(text)
+	}
+	switch {
+	case len(texts) > MaxTexts:
+		return fmt.Sprintf("there may be %d of these, and there would be %d", MaxTexts, len(texts))
+	case size > MaxTextsSize:
+		return fmt.Sprintf("names and texts may have %d bytes in all, and would have %d", MaxTextsSize, size)
+	}
+	return ""
+}
+
+// ownHeaders are headers that only the sender sets, since they say what it sends and how, in
+// lower case. So are those that begin with one of ownPrefixes.
+var (
+	ownHeaders = []string{
+		"host", "user-agent", "authorization",
+		"connection", "keep-alive", "te", "trailer", "upgrade", "transfer-encoding", "expect", "http2-settings",
+	}
+	ownPrefixes = []string{"content-", "proxy-", "webhook-"}
+)
+
+// previousSuffix makes, of the name of the signature's header, that of the header with the
+// signature by the secret before.
+const previousSuffix = "-previous"
+
+// CheckHeaderName says, in a sentence for whoever typed it, why requests must not have a header
+// of this name from a webhook.
+func (s *Settings) CheckHeaderName(name string) error {
+	lower := strings.ToLower(name)
+	signature := strings.ToLower(s.SignatureHeader)
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return errors.New("this is not the name of a header: use letters, digits and hyphens")
+	case lower == "authorization":
+		return errors.New("this header is for credentials, which headers are not")
+	case lower == signature, lower == signature+previousSuffix, strings.HasPrefix(lower, "webhook-"):
+		return errors.New("this header is for signatures: choose another name")
+	case slices.Contains(ownHeaders, lower),
+		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+		return errors.New("this header is set by the sender of requests: choose another name")
+	}
+	return nil
+}
+
+// CheckHeaderValue does the same for a value.
+func CheckHeaderValue(value string) error {
+	switch {
+	case strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }):
+		return errors.New("a header must not contain a line break or another control character")
+	case value != strings.TrimSpace(value):
+		return errors.New("a header must not begin or end with white space: remove it")
+	}
+	return nil
+}
+
+// CheckHeaderName is that of the settings in force.
+func (e *Engine) CheckHeaderName(name string) error { return e.settings().CheckHeaderName(name) }
+
+// sentHeaders are those of a webhook's headers that are sent: signature_header may have got the
+// name of one since it was set.
+func (s *Settings) sentHeaders(w *Webhook) map[string]string {
+	sent := maps.Clone(w.Headers)
+	maps.DeleteFunc(sent, func(name, _ string) bool { return s.CheckHeaderName(name) != nil })
+	return sent
+}
