@@ -63,7 +63,7 @@ func TestAudit(t *testing.T) {
 			s.admin("GET", "api/webhooks/"+hook.ID, "").want(t, 200, &created)
 			path := "api/webhooks/" + hook.ID
 			patch := func(body string) { s.admin("PATCH", path, body).want(t, 200, nil) }
-			patch(`{"url":"` + endpoint.URL + `/out","description":"a","event_types":["alert_active"]}`)
+			patch(`{"url":"` + endpoint.URL + `/out","description":"a","event_types":["alert_active"],"retry":{"delays":["90m"]}}`)
 			patch(`{"secret":"hush again"}`)
 			patch(`{"secret":null,"enabled":true}`)
 			patch(`{"description":"a"}`) // as it is
@@ -94,8 +94,8 @@ func TestAudit(t *testing.T) {
 				{Action: "webhook_created", After: created},
 				{
 					Action: "webhook_changed",
-					Before: map[string]any{"url": endpoint.URL + "/in", "event_types": []any{"*"}},
-					After:  map[string]any{"url": endpoint.URL + "/out", "event_types": []any{"alert_active"}},
+					Before: map[string]any{"url": endpoint.URL + "/in", "event_types": []any{"*"}, "retry": nil},
+					After:  map[string]any{"url": endpoint.URL + "/out", "event_types": []any{"alert_active"}, "retry": map[string]any{"delays": []any{"1h30m"}}},
 				},
 				{Action: "webhook_changed", Before: map[string]any{"has_secret": true}, After: map[string]any{"has_secret": true}},
 				{Action: "webhook_changed", Before: map[string]any{"has_secret": true}, After: map[string]any{"has_secret": false}},
@@ -147,7 +147,7 @@ func wantAudits(t *testing.T, s *site, webhook string, began time.Time, want []a
 func wantAuditLines(t *testing.T, s *site, webhook, request string) {
 	t.Helper()
 	want := []string{
-		"webhook created []", "webhook changed [event_types url]", "webhook changed [secret]", "webhook changed [secret]", "webhook changed []",
+		"webhook created []", "webhook changed [event_types retry url]", "webhook changed [secret]", "webhook changed [secret]", "webhook changed []",
 		"webhook tested []", "request rerun []", "webhook deleted []",
 	}
 	var got []string

@@ -36,6 +36,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[bool]]():           {Type: "boolean"},
 			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 			reflect.TypeFor[textsPatch]():               textsSchema(),
+			reflect.TypeFor[optional[retryInput]]():     retrySchema(),
 		},
 		defined: map[string]*jsonschema.Schema{
 			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,

@@ -19,6 +19,7 @@ type webhook struct {
 
 	Headers  map[string]string `json:"headers"`
 	Metadata map[string]string `json:"metadata"`
+	Retry    any               `json:"retry"`
 }
 
 type receipt struct {

@@ -25,14 +25,15 @@ type webhookInput struct {
 	Enabled     optional[bool]     `json:"enabled"`
 	EventTypes  optional[[]string] `json:"event_types"`
 
-	Headers  textsPatch `json:"headers"`
-	Metadata textsPatch `json:"metadata"`
+	Headers  textsPatch           `json:"headers"`
+	Metadata textsPatch           `json:"metadata"`
+	Retry    optional[retryInput] `json:"retry"`
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
-		!in.Headers.Set && !in.Metadata.Set
+		!in.Headers.Set && !in.Metadata.Set && !in.Retry.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
@@ -61,6 +62,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	}
 	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
+	retryOf(&in.Retry, &errs)
 	return errs.problem()
 }
 
@@ -102,6 +104,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Metadata.Set {
 		w.Metadata = merge(w.Metadata, in.Metadata)
+	}
+	if in.Retry.Set {
+		w.Retry = retryOf(&in.Retry, new(fieldErrors)) // which has none
 	}
 }
 

@@ -24,6 +24,7 @@ type webhook struct {
 
 	Headers  map[string]string `json:"headers"`
 	Metadata map[string]string `json:"metadata"`
+	Retry    *retry            `json:"retry"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -31,6 +32,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Metadata: w.Metadata,
+		Retry: newRetry(w.Retry),
 	}
 }
 

@@ -21,6 +21,47 @@ func TestDelays(t *testing.T) {
 	}
 }
 
+// TestWebhookDelays gives a webhook a schedule of its own, and changes it.
+func TestWebhookDelays(t *testing.T) {
+	t.Parallel()
+	c := slow.admin() // 2 attempts, with an hour and a jitter of 1s to 60s between
+	r := receive(t, status(500))
+	w := c.webhook(t, r.URL, `"retry":{"delays":["10ms","1h30m","14h"],"jitter":["0s","1ms"]}`)
+	if got := quote(w["retry"]); got != `{"delays":["10ms","1h30m","14h"],"jitter":["0s","1ms"]}` {
+		t.Errorf("retry: %s", got)
+	}
+	c.emit(t)
+	rows := c.awaitRequests(t, "?webhook_id="+text(w["id"]), 2)
+	for i, delay := range []time.Duration{10 * time.Millisecond, 90 * time.Minute} {
+		wantNext(t, rows[i], delay, delay+time.Millisecond)
+		if number(rows[i]["max_attempts"]) != 4 {
+			t.Errorf("with three delays, attempt %d is %v", i+1, rows[i])
+		}
+	}
+	path := "/api/webhooks/" + text(w["id"])
+	for _, test := range []struct {
+		patch, want string
+		attempts    float64
+		delay, more time.Duration
+	}{
+		{`{"attempts":7}`, `{"attempts":7}`, 7, time.Hour + time.Second, 59 * time.Second},
+		{`{"jitter":["2h","2h"]}`, `{"jitter":["2h","2h"]}`, 2, 3 * time.Hour, 0},
+		{`{}`, `{}`, 2, time.Hour + time.Second, 59 * time.Second},
+		{`{"attempts":3,"delays":["1d"],"jitter":["0s","0s"]}`, `{"attempts":3,"delays":["1d"],"jitter":["0s","0s"]}`, 3, 24 * time.Hour, 0},
+		{`null`, `null`, 2, time.Hour + time.Second, 59 * time.Second},
+	} {
+		if got := quote(c.must(t, 200, "PATCH", path, `{"retry":`+test.patch+`}`)["retry"]); got != test.want {
+			t.Errorf("%s: %s", test.patch, got)
+		}
+		event := c.emit(t)["event_id"]
+		row := c.awaitRequests(t, "?webhook_id="+text(w["id"])+"&event_id="+text(event), 1)[0]
+		wantNext(t, row, test.delay, test.delay+test.more)
+		if number(row["max_attempts"]) != test.attempts {
+			t.Errorf("%s: %v", test.patch, row)
+		}
+	}
+}
+
 // wantNext checks how long after a failed attempt the next one is due.
 func wantNext(t *testing.T, row object, least, most time.Duration) {
 	t.Helper()

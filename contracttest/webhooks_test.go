@@ -16,7 +16,7 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("Location: %q", got)
 	}
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
-		"headers", "metadata")
+		"headers", "metadata", "retry")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
@@ -91,6 +91,9 @@ func TestPatchWebhook(t *testing.T) {
 		{`{"secret":null}`, "has_secret", `false`},
 		{`{"secret":null}`, "has_secret", `false`},
 		{`{"secret":"t"}`, "has_secret", `true`},
+		{`{"retry":{"attempts":5,"delays":["90m"]}}`, "retry", `{"attempts":5,"delays":["1h30m"]}`},
+		{`{"retry":{"delays":["0.5d","14m"]}}`, "retry", `{"delays":["12h","14m"]}`},
+		{`{"retry":null}`, "retry", `null`},
 	} {
 		for _, contentType := range []string{"application/json", "application/merge-patch+json", "application/json; charset=utf-8"} {
 			t.Run(test.patch+" "+contentType, func(t *testing.T) {
@@ -131,6 +134,8 @@ var badMembers = []string{
 	`"url":"https://192.0.2.1/"`, `"url":"https://198.18.0.1/"`, `"url":"https://255.255.255.255/"`, `"url":"https://[2001:db8::1]/"`,
 	`"event_types":[]`, `"event_types":null`, `"event_types":"*"`, `"event_types":[1]`, `"event_types":["nothing"]`,
 	`"event_types":["alert_active",""]`, `"enabled":null`, `"enabled":"true"`, `"enabled":1`, `"secret":1`, `"description":1`,
+	`"retry":3`, `"retry":{"attempts":0}`, `"retry":{"attempts":101}`, `"retry":{"delays":[]}`, `"retry":{"delays":["soon"]}`, `"retry":{"delays":["-1s"]}`,
+	`"retry":{"delays":["1s"` + strings.Repeat(`,"1s"`, 30) + `]}`, `"retry":{"jitter":["60s","1s"]}`, `"retry":{"jitter":["1s"]}`, `"retry":{"delay":"1s"}`,
 	`"nothing":1`, `"URL":"http://127.0.0.1/"`, `"Enabled":true`,
 	`"id":"` + unknownID + `"`, `"has_secret":true`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
 }

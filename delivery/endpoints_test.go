@@ -3,6 +3,7 @@ package delivery_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
@@ -87,6 +88,17 @@ func ok(context.Context, sender.Message) sender.Response {
 func status(code int) responder {
 	return func(context.Context, sender.Message) sender.Response {
 		return sender.Response{StatusCode: code}
+	}
+}
+
+// everyNth answers one of n requests with 200, and the others with 500.
+func everyNth(n int) responder {
+	var count atomic.Int64
+	return func(ctx context.Context, m sender.Message) sender.Response {
+		if count.Add(1)%int64(n) == 0 {
+			return ok(ctx, m)
+		}
+		return status(500)(ctx, m)
 	}
 }
 

@@ -21,7 +21,7 @@ type RetryPolicy struct {
 
 // Next is how long after the given attempt has failed the next one is due; false if
 // that was the last.
-func (p *RetryPolicy) Next(attempt int) (time.Duration, bool) {
+func (p RetryPolicy) Next(attempt int) (time.Duration, bool) {
 	if attempt >= p.Attempts {
 		return 0, false
 	}
@@ -29,27 +29,28 @@ func (p *RetryPolicy) Next(attempt int) (time.Duration, bool) {
 	return delay + p.JitterMin + rand.N(p.JitterMax-p.JitterMin+1), true
 }
 
-// Bounds of retries. Beyond them a value is probably a mistake.
+// Bounds of retries, of the configuration and of webhooks. Beyond them a value is probably a
+// mistake.
 const (
-	maxAttempts   = 100
-	maxDelays     = 30
-	maxRetryDelay = 7 * 24 * time.Hour
+	MaxAttempts   = 100
+	MaxDelays     = 30
+	MaxRetryDelay = 7 * 24 * time.Hour
 )
 
 // validate returns what makes no sense.
-func (p *RetryPolicy) validate() error {
+func (p RetryPolicy) validate() error {
 	var errs []error
 	check := func(ok bool, format string, args ...any) {
 		if !ok {
 			errs = append(errs, fmt.Errorf(format, args...))
 		}
 	}
-	check(p.Attempts >= 1 && p.Attempts <= maxAttempts, "retry attempts must be 1 to %d, not %d", maxAttempts, p.Attempts)
-	check(len(p.Delays) >= 1 && len(p.Delays) <= maxDelays, "retry delays must be 1 to %d, not %d", maxDelays, len(p.Delays))
+	check(p.Attempts >= 1 && p.Attempts <= MaxAttempts, "retry attempts must be 1 to %d, not %d", MaxAttempts, p.Attempts)
+	check(len(p.Delays) >= 1 && len(p.Delays) <= MaxDelays, "retry delays must be 1 to %d, not %d", MaxDelays, len(p.Delays))
 	for _, delay := range p.Delays {
-		check(delay >= 0 && delay <= maxRetryDelay, "retry delay must be 0 to %s, not %s", maxRetryDelay, delay)
+		check(delay >= 0 && delay <= MaxRetryDelay, "retry delay must be 0 to %s, not %s", MaxRetryDelay, delay)
 	}
-	check(p.JitterMin >= 0 && p.JitterMax <= maxRetryDelay, "retry jitter must lie within 0 and %s", maxRetryDelay)
+	check(p.JitterMin >= 0 && p.JitterMax <= MaxRetryDelay, "retry jitter must lie within 0 and %s", MaxRetryDelay)
 	check(p.JitterMin <= p.JitterMax, "retry jitter must go from the shorter duration to the longer, not from %s to %s", p.JitterMin, p.JitterMax)
 	return errors.Join(errs...)
 }

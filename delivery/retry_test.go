@@ -44,14 +44,14 @@ func toDuration(n int64) time.Duration { return time.Duration(n) }
 
 func TestRetryPolicyOfAnyValidSettings(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		durations := rapid.Int64Range(0, int64(maxRetryDelay))
+		durations := rapid.Int64Range(0, int64(MaxRetryDelay))
 		p := RetryPolicy{
-			Attempts:  rapid.IntRange(1, maxAttempts).Draw(t, "attempts"),
-			Delays:    rapid.SliceOfN(rapid.Map(durations, toDuration), 1, maxDelays).Draw(t, "delays"),
+			Attempts:  rapid.IntRange(1, MaxAttempts).Draw(t, "attempts"),
+			Delays:    rapid.SliceOfN(rapid.Map(durations, toDuration), 1, MaxDelays).Draw(t, "delays"),
 			JitterMin: time.Duration(durations.Draw(t, "jitter min")),
 		}
-		p.JitterMax = time.Duration(rapid.Int64Range(int64(p.JitterMin), int64(maxRetryDelay)).Draw(t, "jitter max"))
-		attempt := rapid.IntRange(1, maxAttempts+1).Draw(t, "attempt")
+		p.JitterMax = time.Duration(rapid.Int64Range(int64(p.JitterMin), int64(MaxRetryDelay)).Draw(t, "jitter max"))
+		attempt := rapid.IntRange(1, MaxAttempts+1).Draw(t, "attempt")
 		if err := p.validate(); err != nil {
 			t.Fatal(err)
 		}

@@ -63,7 +63,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	f := &finished{outcome: outcome, slot: true}
 	r := &outcome.Request
 	if r.Status == RequestFailed {
-		if delay, again := a.settings.Retry.Next(w.Attempt); again {
+		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again {
 			f.retryAt = time.Now().Add(delay)
 		} else {
 			e.observer.DeliveryFailed()
@@ -130,7 +130,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 			OccurredAt:        ev.OccurredAt,
 			Trigger:           trigger,
 			Attempt:           attempt,
-			MaxAttempts:       s.Retry.Attempts,
+			MaxAttempts:       s.retry(w).Attempts,
 			Status:            RequestSuccess,
 			StatusCode:        response.StatusCode,
 			URL:               w.URL,

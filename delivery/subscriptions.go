@@ -28,6 +28,7 @@ const (
 	recordBytes       = 250
 	textBytes         = 16 // of a string, without its text
 	tenantBytes       = 400
+	retryBytes        = 64
 )
 
 // mapSize is the size of a map of texts.
@@ -49,7 +50,7 @@ func textsSize(texts []string) int {
 
 func recordSize(w *Webhook) int {
 	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
-		mapSize(w.Headers) + mapSize(w.Metadata)
+		mapSize(w.Headers) + mapSize(w.Metadata) + w.Retry.size()
 }
 
 // older orders subscriptions as OldestFirst does webhooks.

@@ -33,6 +33,8 @@ type Webhook struct {
 	Metadata map[string]string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
+	// Retry is how its deliveries are tried again, nil for as the configuration says.
+	Retry *Retry
 }
 
 // DisabledSince is when the webhook was disabled, zero if it is enabled. For webhooks

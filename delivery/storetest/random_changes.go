@@ -85,11 +85,27 @@ func (r *randomRun) createOne() {
 	}
 	w := r.newWebhook(r.tenant())
 	w.Enabled = r.chance(90)
+	w.Retry = r.someRetry()
 	audit := r.someAudit(w.Ref())
 	r.must(r.store.CreateWebhook(r.Context(), w, delivery.MaxWebhooks, audit...))
 	r.model.audit(w.Tenant, audit)
 	r.model.webhooks[w.Ref()] = w
 	r.raised(w.Tenant)
+}
+
+// someRetry is a schedule with some of its members, or none.
+func (r *randomRun) someRetry() *delivery.Retry {
+	if r.chance(40) {
+		return nil
+	}
+	retry := &delivery.Retry{Attempts: r.rand.IntN(3)}
+	for range r.rand.IntN(3) {
+		retry.Delays = append(retry.Delays, time.Duration(r.rand.Int64N(int64(delivery.MaxRetryDelay))))
+	}
+	if r.chance(50) {
+		retry.Jitter = []time.Duration{0, time.Second}
+	}
+	return retry
 }
 
 // raised notes the version of a tenant's webhooks after a change, which raises it.
@@ -109,6 +125,7 @@ func (r *randomRun) updateOne() {
 	changed := *w
 	changed.Enabled = r.chance(60)
 	changed.URL += "x"
+	changed.Retry = r.someRetry()
 	version, audit := r.model.versions[w.Tenant], r.someAudit(w.Ref())
 	if r.chance(10) {
 		if err := r.store.UpdateWebhook(r.Context(), &changed, version-1, audit...); !errors.Is(err, delivery.ErrConflict) {

@@ -136,6 +136,7 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		CreatedAt:   at, UpdatedAt: at,
 		Headers:  map[string]string{"X-Site": "für alle", "X-Empty": ""},
 		Metadata: map[string]string{"team ☎": "b"},
+		Retry:    &delivery.Retry{Attempts: 5, Delays: []time.Duration{time.Second, 90 * time.Minute}, Jitter: []time.Duration{0, time.Minute}},
 	}
 }
 

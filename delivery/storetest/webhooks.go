@@ -31,6 +31,7 @@ func testWebhookChanges(f *fixture) {
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Headers, w.Metadata = nil, map[string]string{"other": ""}
+		w.Retry = nil
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

@@ -73,8 +73,16 @@ type webhook struct {
 	// What later versions added:
 	Headers  map[string]string `cbor:"headers,omitempty"`
 	Metadata map[string]string `cbor:"metadata,omitempty"`
+	Retry    *retry            `cbor:"retry,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
+}
+
+// retry is a delivery.Retry, with times in nanoseconds.
+type retry struct {
+	Attempts int             `cbor:"attempts,omitempty"`
+	Delays   []time.Duration `cbor:"delays,omitempty"`
+	Jitter   []time.Duration `cbor:"jitter,omitempty"`
 }
 
 // secrets are what is encrypted of a webhook.
@@ -89,6 +97,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Metadata: w.Metadata,
+		Retry: (*retry)(w.Retry),
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -117,6 +126,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Metadata: r.Metadata,
+		Retry: (*delivery.Retry)(r.Retry),
 	}
 	if r.Encrypted == nil {
 		return w, nil

@@ -115,7 +115,11 @@ func TestWebhookRecord(t *testing.T) {
 	}
 	enabled := w
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
-	for _, w := range []delivery.Webhook{w, enabled} {
+	more := w
+	more.Retry = &delivery.Retry{Attempts: 4, Delays: []time.Duration{0, time.Hour}, Jitter: []time.Duration{0, 1}}
+	empty := w
+	empty.Retry = &delivery.Retry{}
+	for _, w := range []delivery.Webhook{w, enabled, more, empty} {
 		b := EncodeWebhook(&w, nil)
 		if got, err := DecodeWebhook(b, w.Ref(), nil); err != nil || !reflect.DeepEqual(*got, w) {
 			t.Errorf("read as %+v, %v, want %+v", got, err, w)
