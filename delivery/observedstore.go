@@ -28,6 +28,7 @@ const (
 	opEvent         = "event"
 	opRequest       = "request"
 	opRequests      = "requests"
+	opResend        = "resend"
 	opFollow        = "follow"
 	opPending       = "pending"
 
@@ -47,6 +48,7 @@ func StoreOperations() []string {
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
+		opResend,
 	}
 }
 
@@ -191,6 +193,12 @@ func (s *observedStore) Request(ctx context.Context, tenant string, id uuid.UUID
 	r, err := s.Store.Request(ctx, tenant, id)
 	s.note(ctx, opRequest, err)
 	return r, err
+}
+
+func (s *observedStore) Resend(ctx context.Context, tenant string, requestID uuid.UUID) (*Webhook, *Event, error) {
+	w, ev, err := s.Store.Resend(ctx, tenant, requestID)
+	s.note(ctx, opResend, err)
+	return w, ev, err
 }
 
 func (s *observedStore) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {

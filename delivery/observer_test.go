@@ -185,6 +185,7 @@ func TestStoreFailures(t *testing.T) {
 		_, _, _ = s.Event(ctx, tenant, w.ID)
 		_, _ = s.Request(ctx, tenant, w.ID)
 		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
+		_, _, _ = s.Resend(ctx, tenant, w.ID)
 		if f, err := s.Follow(ctx, tenant, ""); err == nil {
 			f.Close()
 		}

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 
 	"github.com/google/uuid"
 )
@@ -15,19 +14,14 @@ import (
 // same. An entry of the audit log, if one is wanted, is written before anything is sent.
 func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID, audit ...Audit) (*Request, error) {
 	return e.sendNow(ctx, tenant, TriggerRerun, func() (*Webhook, *Event, error) {
-		r, err := e.store.Request(ctx, tenant, requestID)
-		if err != nil {
-			return nil, nil, err
-		}
-		w, _, err := e.enabledWebhook(ctx, WebhookRef{tenant, r.WebhookID})
-		if err != nil {
-			return nil, nil, err
-		}
-		ev, _, err := e.store.Event(ctx, tenant, r.EventID)
-		if errors.Is(err, ErrNotFound) || err == nil && !ev.SentBy(r) {
+		w, ev, err := e.store.Resend(ctx, tenant, requestID)
+		switch {
+		case err != nil:
+		case !w.Enabled:
+			err = ErrWebhookDisabled
+		case ev == nil:
 			err = ErrEventGone
-		}
-		if err == nil {
+		default:
 			err = e.auditSending(ctx, w, audit)
 		}
 		return w, ev, err

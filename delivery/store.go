@@ -128,6 +128,9 @@ type Store interface {
 	Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error)
 	// Request reads one row of the log, bodies included.
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
+	// Resend reads what it takes to send a request again, in one step: its webhook as it is now,
+	// and the event that it sent, nil if that is no longer kept.
+	Resend(ctx context.Context, tenant string, requestID uuid.UUID) (*Webhook, *Event, error)
 	// Requests reads a page of the log.
 	Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error)
 	// Follow follows a tenant's log: behind a position, or from now on if that is

@@ -38,6 +38,29 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 	return found, err
 }
 
+// Resend reads what it takes to send a request again.
+func (s *Store) Resend(_ context.Context, tenant string, id uuid.UUID) (w *delivery.Webhook, sent *delivery.Event, err error) {
+	err = s.read(func(tx *view) error {
+		w, sent = nil, nil
+		r, _, err := s.row(tx, tenant, id)
+		if err != nil {
+			return err
+		}
+		if w, _, err = s.Webhook(context.Background(), delivery.WebhookRef{Tenant: tenant, ID: r.WebhookID}); err != nil {
+			return err
+		}
+		_, e, err := s.decryptedEvent(tx, tenant, r.EventID)
+		if errors.Is(err, delivery.ErrNotFound) {
+			return nil
+		}
+		if err == nil && e.SentBy(&r) {
+			sent = &e.Event
+		}
+		return err
+	})
+	return w, sent, err
+}
+
 // row reads a row that the tenant may see. The body is valid within the
 // transaction.
 func (s *Store) row(tx *view, tenant string, id uuid.UUID) (r delivery.Request, body []byte, err error) {

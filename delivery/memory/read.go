@@ -42,6 +42,23 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 	return &found, nil
 }
 
+// Resend reads what it takes to send a request again.
+func (s *Store) Resend(_ context.Context, tenant string, id uuid.UUID) (*delivery.Webhook, *delivery.Event, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.requests[id]
+	if r == nil || r.Tenant != tenant {
+		return nil, nil, delivery.ErrNotFound
+	}
+	w := s.webhooks[delivery.WebhookRef{Tenant: tenant, ID: r.WebhookID}].Webhook // a row has one
+	e := s.event(eventKey{tenant, r.EventID})
+	if e == nil || !e.SentBy(r) {
+		return &w, nil, nil
+	}
+	sent := e.Event
+	return &w, &sent, nil
+}
+
 // Requests reads a page of the log.
 func (s *Store) Requests(_ context.Context, tenant string, filter delivery.RequestFilter) (delivery.RequestPage, error) {
 	s.mu.Lock()

@@ -195,6 +195,7 @@ func testEventExpires(f *fixture) {
 	if r := f.request(tenant, o.Request.ID); r.RequestBody != nil {
 		f.Errorf("the request still has its body: %s", r.RequestBody)
 	}
+	f.wantResend(&o.Request, w, nil)
 	if result := f.store.Accept(f.Context(), batch)[0]; result.Err != nil || result.Events[0].Duplicate || result.Events[0].Repeated {
 		f.Errorf("an id that has expired is taken: %+v", result)
 	}

@@ -90,6 +90,7 @@ var suite = []struct {
 	{"Requests/Filter", testFilters},
 	{"Requests/Look", testLook},
 	{"Requests/Unknown", testUnknown},
+	{"Requests/Resend", testResend},
 	{"Follow/Rows", testFollow},
 	{"Follow/Repeat", testFollowRepeated},
 	{"Follow/Resume", testFollowResume},

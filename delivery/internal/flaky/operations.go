@@ -150,6 +150,13 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (e *deli
 	return s.Store.Event(ctx, tenant, id)
 }
 
+func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (w *delivery.Webhook, ev *delivery.Event, err error) {
+	if err = s.enter("Resend"); err != nil {
+		return w, ev, err
+	}
+	return s.Store.Resend(ctx, tenant, id)
+}
+
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {
 	if err = s.enter("Request"); err != nil {
 		return r, err
