@@ -65,6 +65,11 @@ var operationDocs = map[string]operationDoc{
 		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
+	"POST api/expressions": {
+		id: "tryExpression", summary: "Evaluate an expression of a webhook for an event",
+		description: " The body has one expression, and a stored event's id or an event. Nothing is stored or sent. Refused with 422 if the expression is wrong or cannot be evaluated; the error says where.",
+		input:       "Expression", status: http.StatusOK, output: "ExpressionResult", refusals: []int{http.StatusNotFound},
+	},
 	"GET api/requests": {
 		id: "listRequests", summary: "List requests, newest first",
 		description: fmt.Sprintf("\n\nRequests with a status_code, trigger, url or q are looked for among all others, up to %d for a page: it may be short or empty, and have a next_cursor that goes on.", delivery.MaxLook),

@@ -85,6 +85,7 @@ func (b *schemas) inputs() {
 	b.set(test, "event_type", schemaRef("EventTypeName"))
 	b.member(test, "event_type").Description = "One that the webhook wants. Default: the first of them."
 	define[rerunInput](b, "Rerun")
+	b.expressions()
 }
 
 // outputs defines the bodies of responses. Members may be added to them one day.

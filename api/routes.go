@@ -53,6 +53,9 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/webhooks/*/test", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: optionalBody, limit: limitSends, serve: testWebhook},
 	}},
+	{path: "api/expressions", operations: []operation{
+		{method: http.MethodPost, who: Admin, body: jsonBody, serve: tryExpression},
+	}},
 	{path: "api/requests", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: requestParameters, serve: listRequests},
 	}},

@@ -42,6 +42,7 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/webhooks/%s/test", "{}", one.webhook, webhook},
 			{"api/webhooks/%s/test", `{"event_type":"group_created"}`, one.webhook, webhook},
 		},
+		"POST api/expressions":      {{"api/expressions", `{"filter":"true","event_id":"%s"}`, onlyOnes, event}},
 		"GET api/requests/*":        {{"api/requests/%s", "", one.request, request}},
 		"POST api/requests/*/rerun": {{"api/requests/%s/rerun", "", one.request, request}},
 		"GET api/requests": {

@@ -63,6 +63,7 @@ var calls = []struct {
 	{"PATCH", "/api/webhooks/" + unknownID, "{}", admin, 404},
 	{"DELETE", "/api/webhooks/" + unknownID, "", admin, 404},
 	{"POST", "/api/webhooks/" + unknownID + "/test", "{}", admin, 404},
+	{"POST", "/api/expressions", `{"filter":"true","event_id":"` + unknownID + `"}`, admin, 404},
 	{"GET", "/api/requests", "", admin, 200},
 	{"GET", "/api/requests/" + unknownID, "", admin, 404},
 	{"POST", "/api/requests/" + unknownID + "/rerun", "", admin, 404},
