@@ -2,7 +2,9 @@ package storetest
 
 import (
 	"context"
+	"fmt"
 	"runtime"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -29,43 +31,44 @@ const (
 	quietTenant, largeTenant = "quiet", "large"
 	// sampleEvery is how often the memory is looked at.
 	sampleEvery = 50 * time.Millisecond
+	// emitsInTurn is how many emits are measured before the other tenant begins or ends to attack.
+	emitsInTurn = 250
 )
 
-// Run runs the benchmarks: while the large tenant does nothing, and while it does what it can.
+// Run runs the benchmarks: emits while the large tenant does what it can, and while it does nothing.
 func (n *Neighbour) Run(b *testing.B) {
 	n.fill(b)
 	n.engine = delivery.NewEngine(n.Store)
 	detach := n.engine.Attach(delivery.DefaultSettings(), zap.NewNop())
 	defer detach()
-	b.Run("calm", n.measure)
-	for _, do := range []struct {
+	for _, attack := range []struct {
 		name string
 		do   func(ctx context.Context, i int) error
 	}{
 		{"changes", n.change},
-		{"lists", func(ctx context.Context, _ int) error {
+		{"lists", n.list},
+		{"stats", func(ctx context.Context, _ int) error {
 			_, err := n.engine.WebhookStats(ctx, largeTenant)
 			return err
 		}},
 	} {
-		b.Run(do.name, func(b *testing.B) {
-			ctx, cancel := context.WithCancel(b.Context())
-			var attack sync.WaitGroup
-			done := 0
-			attack.Go(func() {
-				for ; ctx.Err() == nil; done++ {
-					if err := do.do(ctx, done); err != nil && ctx.Err() == nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-			n.measure(b)
-			cancel()
-			attack.Wait()
-			b.ReportMetric(float64(done), "attacks")
-		})
+		b.Run(attack.name, func(b *testing.B) { n.measure(b, attack.do) })
 	}
+}
+
+// list reads the large tenant's webhooks as the API lists them.
+func (n *Neighbour) list(ctx context.Context, _ int) error {
+	after := delivery.WebhookPlace{}
+	for more := true; more; {
+		page, rest, err := n.engine.WebhookPage(ctx, largeTenant, after, 4*delivery.MaxWebhookPage)
+		if err != nil {
+			return err
+		}
+		if more = rest; more {
+			after = page[len(page)-1].Place()
+		}
+	}
+	return nil
 }
 
 // change changes a webhook of the large tenant, and emits an event for none.
@@ -99,19 +102,79 @@ func (n *Neighbour) fill(b *testing.B) {
 	}
 }
 
-// measure emits, and reports how long that takes and how much memory is in use.
-func (n *Neighbour) measure(b *testing.B) {
-	var took []time.Duration
+// measure emits, by turns while the large tenant attacks and while it does not, so that whatever
+// else the machine does is in both. It reports how long the emits take and how much memory is in
+// use.
+func (n *Neighbour) measure(b *testing.B, attack func(ctx context.Context, i int) error) {
 	runtime.GC()
-	stop, most := make(chan struct{}), uint64(0)
-	var sampler sync.WaitGroup
-	sampler.Go(func() {
+	memory := watchMemory()
+	if n.Begin != nil {
+		n.Begin(b)
+	}
+	event := []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
+	var took [2][]time.Duration // calm, attacked
+	attacks, stop := 0, func() {}
+	for i := 0; b.Loop(); i++ {
+		attacked := i / emitsInTurn % 2
+		if i%emitsInTurn == 0 {
+			if stop(); attacked == 1 {
+				stop = n.attack(b, attack, &attacks)
+			}
+		}
+		began := time.Now()
+		if _, err := n.engine.Emit(b.Context(), quietTenant, event); err != nil {
+			b.Fatal(err)
+		}
+		took[attacked] = append(took[attacked], time.Since(began))
+		time.Sleep(time.Millisecond) // an emit now and then
+	}
+	stop()
+	most := memory()
+	if n.End != nil {
+		n.End(b)
+	}
+	b.ReportMetric(float64(attacks), "attacks")
+	b.ReportMetric(float64(most>>20), "MiB")
+	if len(took[1]) == 0 { // it is only being found out how many emits it takes
+		return
+	}
+	for _, p := range []int{50, 99} {
+		calm, attacked := percentile(took[0], p), percentile(took[1], p)
+		b.ReportMetric(calm, fmt.Sprintf("p%d-calm-ms", p))
+		b.ReportMetric(attacked, fmt.Sprintf("p%d-ms", p))
+		b.ReportMetric(attacked/calm, fmt.Sprintf("p%d-of-calm", p))
+	}
+}
+
+// attack lets the large tenant do something again and again until it is stopped.
+func (n *Neighbour) attack(b *testing.B, do func(ctx context.Context, i int) error, done *int) (stop func()) {
+	ctx, cancel := context.WithCancel(b.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		for ; ctx.Err() == nil; *done++ {
+			if err := do(ctx, *done); err != nil && ctx.Err() == nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
+
+// watchMemory looks at how much memory is in use until it is asked for the most.
+func watchMemory() (most func() uint64) {
+	inUse := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/memory/classes/heap/unused:bytes"}}
+	stop, seen := make(chan struct{}), uint64(0)
+	var watcher sync.WaitGroup
+	watcher.Go(func() {
 		tick := time.NewTicker(sampleEvery)
 		defer tick.Stop()
 		for {
-			var m runtime.MemStats
-			runtime.ReadMemStats(&m)
-			most = max(most, m.HeapInuse)
+			metrics.Read(inUse)
+			seen = max(seen, inUse[0].Value.Uint64()+inUse[1].Value.Uint64())
 			select {
 			case <-tick.C:
 			case <-stop:
@@ -119,25 +182,15 @@ func (n *Neighbour) measure(b *testing.B) {
 			}
 		}
 	})
-	if n.Begin != nil {
-		n.Begin(b)
+	return func() uint64 {
+		close(stop)
+		watcher.Wait()
+		return seen
 	}
-	event := []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
-	for b.Loop() {
-		began := time.Now()
-		if _, err := n.engine.Emit(b.Context(), quietTenant, event); err != nil {
-			b.Fatal(err)
-		}
-		took = append(took, time.Since(began))
-		time.Sleep(time.Millisecond) // an emit now and then
-	}
-	close(stop)
-	sampler.Wait()
-	if n.End != nil {
-		n.End(b)
-	}
-	slices.Sort(took)
-	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
-	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
-	b.ReportMetric(float64(most>>20), "MiB")
+}
+
+// percentile is in milliseconds.
+func percentile(of []time.Duration, percent int) float64 {
+	slices.Sort(of)
+	return float64(of[len(of)*percent/100].Microseconds()) / 1000
 }
