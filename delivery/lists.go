@@ -22,13 +22,18 @@ func (e *Engine) EachWebhook(ctx context.Context, tenant string, ids []uuid.UUID
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
-	for some := range slices.Chunk(ids, MaxWebhookPage) {
-		webhooks, _, err := e.store.WebhooksOf(ctx, tenant, some)
-		if err != nil {
+	for step := (readStep{}); len(ids) > 0; {
+		some := ids[:min(len(ids), step.size())]
+		ids = ids[len(some):]
+		if err := e.inStep(ctx, tenant, func() error {
+			webhooks, _, err := e.store.WebhooksOf(ctx, tenant, some)
+			for _, w := range webhooks {
+				do(w)
+			}
+			step.note(webhooks)
 			return err
-		}
-		for _, w := range webhooks {
-			do(w)
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -40,14 +45,63 @@ func (e *Engine) eachPage(ctx context.Context, tenant string, do func([]*Webhook
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(of.all, MaxWebhookPage) {
-		webhooks, err := e.recordsOf(ctx, tenant, some)
-		if err != nil {
+	for step, rest := of.readStep(), of.all; len(rest) > 0; {
+		some := rest[:min(len(rest), step.size())]
+		rest = rest[len(some):]
+		if err := e.inStep(ctx, tenant, func() error {
+			webhooks, err := e.recordsOf(ctx, tenant, some)
+			if err == nil {
+				do(webhooks)
+			}
+			step.note(webhooks)
+			return err
+		}); err != nil {
 			return err
 		}
-		do(webhooks)
 	}
 	return nil
+}
+
+// readSome reads some of a tenant's webhooks as one step.
+func (e *Engine) readSome(ctx context.Context, tenant string, step *readStep, some []*subscription) (webhooks []*Webhook, err error) {
+	err = e.inStep(ctx, tenant, func() error {
+		webhooks, err = e.recordsOf(ctx, tenant, some)
+		step.note(webhooks)
+		return err
+	})
+	return webhooks, err
+}
+
+// inStep runs a step of a tenant's reads, for which the tenant may have to rest first.
+func (e *Engine) inStep(ctx context.Context, tenant string, step func() error) error {
+	return e.at(tenant).reads.paces.run(ctx, tenant, step)
+}
+
+// maxStepBytes is how large the webhooks of a step may be, about.
+const maxStepBytes = 64 << 10
+
+// readStep is how many webhooks the next step reads: by the size of those of the last one, and
+// MaxWebhookPage at most.
+type readStep struct{ webhooks int }
+
+// readStep is the first step. Webhooks that are too large to be remembered are large ones.
+func (s *subscriptions) readStep() readStep {
+	if s.records {
+		return readStep{}
+	}
+	return readStep{MaxWebhookPage / 5}
+}
+
+func (s *readStep) size() int { return cmp.Or(s.webhooks, MaxWebhookPage) }
+
+func (s *readStep) note(read []*Webhook) {
+	bytes := 0
+	for _, w := range read {
+		bytes += recordSize(w)
+	}
+	if bytes > 0 {
+		s.webhooks = min(max(len(read)*maxStepBytes/bytes, 1), MaxWebhookPage)
+	}
 }
 
 // freshSubscriptions are the tenant's as they are now.

@@ -140,11 +140,15 @@ func (e *Engine) remove(ctx context.Context, ref WebhookRef, audit []Audit) erro
 }
 
 // Event reads an event and its deliveries; ErrNotFound if there is none.
-func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error) {
+func (e *Engine) Event(ctx context.Context, tenant string, id uuid.UUID) (event *Event, deliveries []Delivery, err error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, nil, err
 	}
-	return e.store.Event(ctx, tenant, id)
+	err = e.inStep(ctx, tenant, func() (err error) {
+		event, deliveries, err = e.store.Event(ctx, tenant, id)
+		return err
+	})
+	return event, deliveries, err
 }
 
 // Request reads one row of the log, bodies and the webhook's headers included; ErrNotFound if
@@ -168,11 +172,15 @@ func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Req
 }
 
 // Requests reads a page of the log.
-func (e *Engine) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {
+func (e *Engine) Requests(ctx context.Context, tenant string, filter RequestFilter) (page RequestPage, err error) {
 	if err := e.ready(ctx); err != nil {
 		return RequestPage{}, err
 	}
-	return e.store.Requests(ctx, tenant, filter)
+	err = e.inStep(ctx, tenant, func() (err error) {
+		page, err = e.store.Requests(ctx, tenant, filter)
+		return err
+	})
+	return page, err
 }
 
 // sweepEvery is how often the store is swept. A deletion of a webhook has it swept at

@@ -102,7 +102,7 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 	for i, w := range of.all {
 		ids[i] = w.id
 	}
-	pending, err := e.store.WebhookPending(ctx, tenant, ids)
+	pending, err := e.webhookPending(ctx, tenant, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +112,11 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 	for i := range stats.Slices {
 		stats.Slices[i].Since = first.Add(time.Duration(i) * period.Length)
 	}
-	counts, err := e.store.RequestCounts(ctx, tenant, first)
-	if err != nil {
+	var counts []RequestCount
+	if err := e.inStep(ctx, tenant, func() (err error) {
+		counts, err = e.store.RequestCounts(ctx, tenant, first)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	for _, c := range counts {
@@ -143,19 +146,43 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UU
 	for i := range stats {
 		ids[i] = stats[i].WebhookID
 	}
-	pending, err := e.store.WebhookPending(ctx, tenant, ids)
+	pending, err := e.webhookPending(ctx, tenant, ids)
 	if err != nil {
 		return nil, err
 	}
 	since := e.store.Now().UTC().Truncate(time.Hour).Add(-23 * time.Hour)
-	requests, err := e.store.WebhookRequests(ctx, tenant, ids, since)
-	if err != nil {
-		return nil, err
+	requests := make([]WebhookRequests, 0, len(ids))
+	for some := range slices.Chunk(ids, MaxWebhookPage) {
+		if err := e.inStep(ctx, tenant, func() error {
+			counted, err := e.store.WebhookRequests(ctx, tenant, some, since)
+			requests = append(requests, counted...)
+			return err
+		}); err != nil {
+			return nil, err
+		}
 	}
 	for i := range stats {
 		stats[i].Pending, stats[i].WebhookRequests = pending[i], requests[i]
 	}
 	return stats, nil
+}
+
+// pendingPerStep is for how many webhooks one step counts what is pending.
+const pendingPerStep = 10 * MaxWebhookPage
+
+// webhookPending counts the pending deliveries of webhooks of a tenant, in steps.
+func (e *Engine) webhookPending(ctx context.Context, tenant string, ids []uuid.UUID) ([]int64, error) {
+	pending := make([]int64, 0, len(ids))
+	for some := range slices.Chunk(ids, pendingPerStep) {
+		if err := e.inStep(ctx, tenant, func() error {
+			counted, err := e.store.WebhookPending(ctx, tenant, some)
+			pending = append(pending, counted...)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return pending, nil
 }
 
 // webhookStates are the states of a tenant's webhooks, oldest first, without what is counted: of

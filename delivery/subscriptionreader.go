@@ -40,16 +40,27 @@ const (
 // there are any and the store can tell, or all. The types are among those that are known then.
 func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLimits, tenant string, since *subscriptions, types []string, reads *reads) (*subscriptions, error) {
 	if since != nil && since.knows(types) {
-		changes, err := readChanges(ctx, store, tenant, since.version)
-		switch {
-		case err != nil:
-			return nil, err
-		case changes.Known && changes.Version == since.version:
-			return since, nil
-		case changes.Known:
-			if next := since.apply(&changes, limits); next != nil {
-				return next, nil
+		var next *subscriptions
+		read := func() error {
+			changes, err := readChanges(ctx, store, tenant, since.version)
+			switch {
+			case err != nil:
+				return err
+			case changes.Known && changes.Version == since.version:
+				next = since
+			case changes.Known:
+				next = since.apply(&changes, limits)
 			}
+			return nil
+		}
+		var err error
+		if len(since.all) > MaxWebhookPage { // which are copied
+			err = reads.paces.run(ctx, tenant, read)
+		} else {
+			err = read()
+		}
+		if next != nil || err != nil {
+			return next, err
 		}
 	}
 	if since != nil && since.asked != nil && len(since.asked)+len(types) <= maxAsked {
@@ -75,6 +86,7 @@ const maxLargeReads = 8
 type reads struct {
 	running atomic.Int64
 	large   chan struct{} // one value for each
+	paces   readPaces
 }
 
 func newReads() *reads { return &reads{large: make(chan struct{}, maxLargeReads)} }
@@ -116,7 +128,16 @@ func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant st
 		}
 	}()
 	for first, after := true, ""; ; first = false {
-		page, err := readPage(ctx, store, tenant, after)
+		var page WebhookPage
+		read := func() (err error) {
+			page, err = readPage(ctx, store, tenant, after)
+			return err
+		}
+		if first {
+			err = read()
+		} else {
+			err = reads.paces.run(ctx, tenant, read)
+		}
 		if err != nil {
 			return false, err
 		}

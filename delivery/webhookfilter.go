@@ -74,20 +74,21 @@ func (e *Engine) FindWebhooks(ctx context.Context, tenant string, f WebhookFilte
 		return FoundWebhooks{}, err
 	}
 	if f.Sort == SortURL {
-		return e.firstByURL(ctx, tenant, of.all, &f, after, limit)
+		return e.firstByURL(ctx, tenant, of, &f, after, limit)
 	}
 	rest := &placedSubscriptions{rest: of.all, newestFirst: f.Sort == SortNewest}
 	rest.skip(after)
 	var found FoundWebhooks
+	step := of.readStep()
 	for looked := 0; len(rest.rest) > 0 && looked < maxWebhookLook; {
-		n := MaxWebhookPage
+		n := step.size()
 		if f.Text == "" {
 			n = min(n, limit-len(found.Webhooks))
 		}
 		some := rest.take(n)
 		looked += len(some)
 		found.Next = some[len(some)-1].place()
-		webhooks, err := e.recordsOf(ctx, tenant, f.enabled(some))
+		webhooks, err := e.readSome(ctx, tenant, &step, f.enabled(some))
 		if err != nil {
 			return FoundWebhooks{}, err
 		}
@@ -154,11 +155,13 @@ func (p *placedSubscriptions) take(n int) (some []*subscription) {
 }
 
 // firstByURL finds the first webhooks behind a place in the order of their URLs. Of all others it
-// has MaxWebhookPage in memory at a time.
-func (e *Engine) firstByURL(ctx context.Context, tenant string, all []*subscription, f *WebhookFilter, after WebhookPlace, limit int) (found FoundWebhooks, err error) {
+// has those of one step in memory at a time.
+func (e *Engine) firstByURL(ctx context.Context, tenant string, of *subscriptions, f *WebhookFilter, after WebhookPlace, limit int) (found FoundWebhooks, err error) {
 	behind := &Webhook{CreatedAt: after.CreatedAt, ID: after.ID, URL: after.URL}
-	for some := range slices.Chunk(all, MaxWebhookPage) {
-		webhooks, err := e.recordsOf(ctx, tenant, f.enabled(some))
+	for step, rest := of.readStep(), of.all; len(rest) > 0; {
+		some := rest[:min(len(rest), step.size())]
+		rest = rest[len(some):]
+		webhooks, err := e.readSome(ctx, tenant, &step, f.enabled(some))
 		if err != nil {
 			return FoundWebhooks{}, err
 		}

@@ -1,0 +1,211 @@
+package delivery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
+)
+
+const (
+	bulky     = 300 // webhooks of the tenant who reads
+	stepTakes = 2 * time.Millisecond
+)
+
+// slowReads is a store whose reads take their time.
+type slowReads struct {
+	mu   sync.Mutex
+	busy time.Duration // in all
+}
+
+func (s *slowReads) enter(op string) error {
+	switch op {
+	case "WebhookPage", "WebhooksOf", "WebhookPending", "WebhookRequests", "RequestCounts", "Requests", "Event":
+		s.mu.Lock()
+		s.busy += stepTakes
+		s.mu.Unlock()
+		time.Sleep(stepTakes)
+	}
+	return nil
+}
+
+// readALot runs a test with a tenant who has more webhooks than are remembered.
+func readALot(t *testing.T, test func(t *testing.T, r *running, s *slowReads, ids []uuid.UUID)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, flaky.New(), newEndpoints(ok))
+		defer r.stop()
+		r.RememberLittle(10_000, 0)
+		ids := make([]uuid.UUID, bulky)
+		for i := range ids {
+			ids[i] = r.webhook(fmt.Sprintf("https://%d.example/", i)).ID
+		}
+		for _, known := range []string{tenant, "other"} {
+			if err := r.emitFor(known, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(time.Minute)
+		s := new(slowReads)
+		r.store.Fail(s.enter)
+		test(t, r, s, ids)
+	})
+}
+
+// Whatever reads much rests for as long as it reads, also if several calls do at once, and others
+// wait for none of it.
+func TestReadersRest(t *testing.T) {
+	for name, read := range map[string]func(r *running, ids []uuid.UUID) error{
+		"a page of webhooks": func(r *running, _ []uuid.UUID) error {
+			_, _, err := r.WebhookPage(r.t.Context(), tenant, delivery.WebhookPlace{}, bulky)
+			return err
+		},
+		"some webhooks": func(r *running, ids []uuid.UUID) error {
+			return r.EachWebhook(r.t.Context(), tenant, ids, func(*delivery.Webhook) {})
+		},
+		"how webhooks fare": func(r *running, _ []uuid.UUID) error {
+			_, err := r.WebhookStats(r.t.Context(), tenant)
+			return err
+		},
+		"how a tenant fares": func(r *running, _ []uuid.UUID) error {
+			_, err := r.TenantStats(r.t.Context(), tenant, delivery.Period{Slices: 12, Length: delivery.StatsSlice})
+			return err
+		},
+		"the log": func(r *running, _ []uuid.UUID) error {
+			_, err := r.Requests(r.t.Context(), tenant, delivery.RequestFilter{Limit: 1})
+			return err
+		},
+		"an event": func(r *running, ids []uuid.UUID) error {
+			if _, _, err := r.Event(r.t.Context(), tenant, ids[0]); !errors.Is(err, delivery.ErrNotFound) {
+				return fmt.Errorf("%w, not ErrNotFound", err)
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			readALot(t, func(t *testing.T, r *running, s *slowReads, ids []uuid.UUID) {
+				began := time.Now()
+				var readers sync.WaitGroup
+				for range 4 {
+					readers.Go(func() {
+						for range 5 {
+							if err := read(r, ids); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				readers.Go(func() {
+					time.Sleep(10 * time.Millisecond)
+					emitted := time.Now()
+					if err := r.emitFor("other", 1); err != nil || time.Since(emitted) > 0 {
+						t.Errorf("another tenant's emit: %v after %s", err, time.Since(emitted))
+					}
+				})
+				readers.Wait()
+				// What may be done at once, and the first steps, of which nobody knew how long they take.
+				const slack = 10*time.Millisecond + 4*2*stepTakes
+				if took := time.Since(began); took < 2*s.busy-slack || took > 2*s.busy+slack {
+					t.Errorf("what takes %s took %s, with rests", s.busy, took)
+				}
+			})
+		})
+	}
+}
+
+// Who reads little never rests.
+func TestShortReadsDoNotRest(t *testing.T) {
+	readALot(t, func(t *testing.T, r *running, s *slowReads, _ []uuid.UUID) {
+		for range 5 {
+			began, busy := time.Now(), s.busy
+			if _, _, err := r.WebhookPage(t.Context(), tenant, delivery.WebhookPlace{}, delivery.MaxWebhookPage); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took != s.busy-busy || took == 0 {
+				t.Errorf("a page took %s in place of %s", took, s.busy-busy)
+			}
+			time.Sleep(time.Second)
+		}
+	})
+}
+
+// Who gives up waits no longer, and what was not read is not counted.
+func TestReadersGiveUp(t *testing.T) {
+	readALot(t, func(t *testing.T, r *running, s *slowReads, ids []uuid.UUID) {
+		all := func(ctx context.Context) error {
+			return r.EachWebhook(ctx, tenant, ids, func(*delivery.Webhook) {})
+		}
+		if err := all(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		busy, began := s.busy, time.Now()
+		for range 100 {
+			if err := all(ctx); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		if s.busy != busy || time.Since(began) > 0 {
+			t.Errorf("who has gone read for %s, and waited for %s", s.busy-busy, time.Since(began))
+		}
+		if err := all(t.Context()); err != nil || time.Since(began) > 100*time.Millisecond {
+			t.Errorf("%v, after %s", err, time.Since(began))
+		}
+	})
+}
+
+// sizedReads is a store that notes how many webhooks are read at a time.
+type sizedReads struct {
+	delivery.Store
+	steps []int
+}
+
+func (s *sizedReads) WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) ([]*delivery.Webhook, int64, error) {
+	s.steps = append(s.steps, len(ids))
+	return s.Store.WebhooksOf(ctx, tenant, ids)
+}
+
+// Large webhooks are read in smaller steps.
+func TestLargeWebhooksAreReadInSmallSteps(t *testing.T) {
+	for _, test := range []struct{ bytes, most int }{{10, delivery.MaxWebhookPage}, {6000, 10}, {100_000, 10}} {
+		synctest.Test(t, func(t *testing.T) {
+			store := flaky.New()
+			s := &sizedReads{Store: store}
+			r := runOn(t, s, store, newEndpoints(ok))
+			defer r.stop()
+			r.RememberLittle(10_000, 0)
+			for range 100 {
+				r.webhook("https://example.com/" + strings.Repeat("u", test.bytes))
+			}
+			for name, read := range map[string]func() error{
+				"a page": func() error {
+					_, _, err := r.WebhookPage(t.Context(), tenant, delivery.WebhookPlace{}, 200)
+					return err
+				},
+				"all": func() error {
+					_, err := r.WebhookStats(t.Context(), tenant)
+					return err
+				},
+			} {
+				s.steps = nil
+				if err := read(); err != nil {
+					t.Fatal(err)
+				}
+				if most := slices.Max(s.steps); most != test.most || test.bytes > 10_000 && s.steps[1] != 1 {
+					t.Errorf("of %d bytes, %s reads %v at a time, not %d", test.bytes, name, s.steps, test.most)
+				}
+			}
+		})
+	}
+}
