@@ -3,9 +3,9 @@ package embedded
 // A read that may take long is done in steps, between which the writer does what waits for it:
 // so it never waits for a whole read.
 const (
-	// stepWork is how much one step does: a look-up in the database is 1. It takes a
-	// millisecond or two.
-	stepWork = 500
+	// stepWork is how much one step does: a look-up in the database is 1. It takes some tenths
+	// of a millisecond.
+	stepWork = 100
 	// stepsAtOnce is how many steps may wait for the writer at the same time, so that many
 	// readers do not make it wait for long together.
 	stepsAtOnce = 2
