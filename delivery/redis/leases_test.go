@@ -388,3 +388,44 @@ func TestBornLeasedCopied(t *testing.T) {
 		}
 	}
 }
+
+// TestBornLeasedOfMany reads an event of many webhooks while many leases are open: each is looked
+// at once by each script, and not for each delivery.
+func TestBornLeasedOfMany(t *testing.T) {
+	const leases, webhooks = 20, 30
+	b := newBorn(t, open(t, options()), 1, 20*time.Second)
+	for i := 1; i < leases; i++ {
+		b.accept(1, 20*time.Second+time.Duration(i)*time.Second)
+	}
+	targets := make([]delivery.Target, webhooks)
+	for i := range targets {
+		targets[i] = delivery.Target{Webhook: addWebhook(t, b.s, testTenant).ID, Lease: true}
+	}
+	call := newCall(b.s, b.w, 1, 10, true)
+	call.Events[0].Targets = targets
+	mustAccept(t, b.s, call)
+	for name, read := range map[string]func() error{
+		"the event": func() error {
+			_, deliveries, err := b.s.Event(t.Context(), testTenant, call.Events[0].ID)
+			for _, d := range deliveries {
+				if d.Status != delivery.DeliveryPending {
+					err = fmt.Errorf("a delivery is %s", d.Status)
+				}
+			}
+			return err
+		},
+		"its requests": func() error {
+			_, err := b.s.Requests(t.Context(), testTenant, delivery.RequestFilter{EventID: call.Events[0].ID, Limit: 10})
+			return err
+		},
+	} {
+		before := calls(t, b.s, "smismember")
+		if err := read(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		const scripts = (webhooks + deliveriesPerScript - 1) / deliveriesPerScript
+		if n := calls(t, b.s, "smismember") - before; n > scripts*(leases+1) {
+			t.Errorf("%s: leases are looked at %d times by %d scripts; there are %d of them", name, n, scripts, leases)
+		}
+	}
+}

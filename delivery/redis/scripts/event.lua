@@ -9,7 +9,7 @@
 --          delivery's record or '' if it has none yet
 
 local results = { now_ms() }
-local read_delivery = delivery_reader(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
+local read_delivery = delivery_reader(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], 6, #ARGV)
 for i = 6, #ARGV, 2 do
   local state, exists = read_delivery(ARGV[i], ARGV[i + 1])
   results[#results + 1] = exists and (state or '') or 0

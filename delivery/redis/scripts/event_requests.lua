@@ -15,13 +15,15 @@
 
 local most, most_others, work, go_on = tonumber(ARGV[6]), tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local results = { now_ms(), 0, '', most_others }
-local read_delivery = delivery_reader(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5])
+local work_per_delivery = 50 -- more than most take
+local read_delivery = delivery_reader(ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5],
+  10, math.min(#ARGV, 10 + 2 * math.ceil(work / work_per_delivery)))
 for i = 10, #ARGV, 2 do
   local id = go_on
   if id == '' then
     local state = read_delivery(ARGV[i], ARGV[i + 1])
     id = state and string.sub(state, 12) or no_request
-    work = work - 50 -- more than most take
+    work = work - work_per_delivery
   end
   for left = most, 1, -1 do
     if id == no_request then break end

@@ -160,9 +160,19 @@ local function implied_state(received, rest, ref, type_bytes)
 end
 
 -- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
--- not tried or the webhook does not exist, which the second result tells.
-local function delivery_reader(tenant, event, type_name, received, of)
-  local key, type_bytes = deliveries_key(of), type_number(type_name)
+-- not tried or the webhook does not exist, which the second result tells. It is for the webhooks
+-- of some arguments: every second one from first to last, and looks through the leases once for
+-- all of them.
+local function delivery_reader(tenant, event, type_name, received, of, first, last)
+  local key, type_bytes, leases = deliveries_key(of), type_number(type_name), nil
+  local function has_lease(name)
+    if not leases then
+      local names = {}
+      for i = first, last, 2 do names[#names + 1] = leased_delivery(event, raw_ref(tenant, ARGV[i])) end
+      leases = find_leases(names)
+    end
+    return leases[name]
+  end
   return function(raw, rest)
     local ref, field = raw_ref(tenant, raw), event .. raw
     if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
@@ -172,7 +182,7 @@ local function delivery_reader(tenant, event, type_name, received, of)
       state = nil
     end
     local name = leased_delivery(event, ref)
-    if not state and not read('ZSCORE', pending_key(ref), event) and not find_leases({ name })[name] then
+    if not state and not read('ZSCORE', pending_key(ref), event) and not has_lease(name) then
       state = implied_state(received, rest, ref, type_bytes)
     end
     return state or nil, true
