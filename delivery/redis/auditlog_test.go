@@ -2,6 +2,8 @@ package redis
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -109,3 +111,60 @@ func TestAuditUnreadable(t *testing.T) {
 		t.Errorf("%d keys are left", left)
 	}
 }
+
+// TestAuditOfBrokenOffChanges denies each kind of key that changes of webhooks write. What was not
+// changed has no entry, and what was has one.
+func TestAuditOfBrokenOffChanges(t *testing.T) {
+	t.Parallel()
+	b := newBreakable(t, nil)
+	const tenant = "audited"
+	kept := auditEntry(b.s, tenant, time.Minute)
+	if err := b.s.WriteAuditEntry(t.Context(), kept); err != nil {
+		t.Fatal(err)
+	}
+	want := []*delivery.AuditEntry{kept}
+	failed := 0
+	for _, kind := range []string{"state", "webhooks", "changes", "gone", "due", "audit", "audits", "auditbytes"} {
+		for name, change := range map[string]func(w *delivery.Webhook, entry *delivery.AuditEntry) error{
+			"create": func(w *delivery.Webhook, entry *delivery.AuditEntry) error {
+				other := *w
+				other.ID = uuid.New()
+				return b.s.CreateWebhook(t.Context(), &other, 1000, entry)
+			},
+			"update": func(w *delivery.Webhook, entry *delivery.AuditEntry) error {
+				w.Description = entry.ID.String()
+				return b.s.UpdateWebhook(t.Context(), w, version(b.s, tenant), entry)
+			},
+			"delete": func(w *delivery.Webhook, entry *delivery.AuditEntry) error {
+				return b.s.DeleteWebhook(t.Context(), w.Ref(), entry)
+			},
+		} {
+			b.allow()
+			w := addWebhook(t, b.s, tenant)
+			before := webhookRecords(b, tenant)
+			b.denyKind(kind, true)
+			entry := auditEntry(b.s, tenant, 0)
+			err := change(w, entry)
+			b.allow()
+			if !maps.Equal(webhookRecords(b, tenant), before) {
+				want = slices.Insert(want, 0, entry)
+			} else if failed++; err == nil {
+				t.Errorf("%s without %s says that it was made", name, kind)
+			}
+			wantAudits(t, b.s, tenant, want...)
+		}
+	}
+	if failed < 10 {
+		t.Errorf("only %d changes failed", failed)
+	}
+}
+
+// webhookRecords are the records of a tenant's webhooks.
+func webhookRecords(b *breakable, tenant string) map[string]string {
+	records := b.root.HGetAll(b.Context(), webhooksKey(b.s.keys.base(0), tenant)).Val()
+	delete(records, versionField)
+	return records
+}
+
+// allow gives all rights back.
+func (b *breakable) allow() { b.set("resetkeys", "~"+b.s.keys.prefix+":*", "+@all") }

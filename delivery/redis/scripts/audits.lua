@@ -57,18 +57,33 @@ local function trim_audit(tenant, bytes)
 end
 
 -- Writes entries of a tenant's audit log that are not there: from an argument on, id and
--- record of each. Returns how many it wrote.
-local function add_audits(tenant, from)
-  if not ARGV[from] then return 0 end
-  local key, added, bytes = audit_key(tenant), 0, audit_bytes(tenant)
+-- record of each. It adds those that it writes to the last argument.
+local function add_audits(tenant, from, added)
+  if not ARGV[from] then return end
+  local key, bytes = audit_key(tenant), audit_bytes(tenant)
   for i = from, #ARGV, 2 do
     local id, entry = ARGV[i], ARGV[i] .. ARGV[i + 1]
     -- No record begins with a byte of all ones.
     if #read('ZRANGEBYLEX', key, '[' .. id, '(' .. id .. '\255', 'LIMIT', 0, 1) == 0 then
       write('ZADD', key, 0, entry)
-      added, bytes = added + 1, bytes + #entry
+      added[#added + 1], bytes = entry, bytes + #entry
     end
   end
   keep_audit(tenant, trim_audit(tenant, bytes))
-  return added
+end
+
+-- Makes a change whose entries are the arguments from one on. They come first, so that nothing is
+-- changed that they do not tell of. If the change breaks off, before its last write, it is not
+-- made, and they go.
+local function audited(tenant, from, change)
+  local added = {}
+  local made, why = pcall(function()
+    add_audits(tenant, from, added)
+    change()
+  end)
+  if made then return end
+  if #added > 0 then
+    pcall(function() keep_audit(tenant, remove_audits(tenant, added, audit_bytes(tenant))) end)
+  end
+  error(why)
 end

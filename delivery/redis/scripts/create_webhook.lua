@@ -13,10 +13,11 @@ local now = now_ms()
 if read('HEXISTS', key, id) == 1 then return reply({ now, 1 }) end
 local count = read('HLEN', key) - read('HEXISTS', key, 'version')
 if count >= tonumber(ARGV[5]) then return reply({ now, 0 }) end
-add_audits(tenant, 6)
--- If it was deleted here and is copied back, its new rows must not be removed.
-write('ZREM', gone_key(), ref)
-write('HSET', state_key(), ref, ARGV[4])
-raise_version(tenant, id)
-write('HSET', key, id, ARGV[3]) -- from now on, it exists
+audited(tenant, 6, function()
+  -- If it was deleted here and is copied back, its new rows must not be removed.
+  write('ZREM', gone_key(), ref)
+  write('HSET', state_key(), ref, ARGV[4])
+  raise_version(tenant, id)
+  write('HSET', key, id, ARGV[3]) -- from now on, it exists
+end)
 return reply({ now, 1 })

@@ -11,12 +11,13 @@ local ref = tenant .. ':' .. id
 local key = webhooks_key(tenant)
 local now = now_ms()
 if not read_state(ref) and read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
-add_audits(tenant, 3)
--- The score is the newest day that may still have rows. sweep.lua removes nothing of a
--- webhook that exists.
-write('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)
-raise_version(tenant, id)
-write('HDEL', key, id)
+audited(tenant, 3, function()
+  -- The score is the newest day that may still have rows. sweep.lua removes nothing of a
+  -- webhook that exists.
+  write('ZADD', gone_key(), math.floor(now / hour_ms / 24) + 1, ref)
+  raise_version(tenant, id)
+  write('HDEL', key, id)
+end)
 write('HDEL', state_key(), ref)
 -- Now it is gone. claim.lua and sweep.lua remove what may be left.
 for _, place in ipairs({ due_key(false), due_key(true), paused_key() }) do show('ZREM', place, ref) end

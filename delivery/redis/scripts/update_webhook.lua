@@ -17,12 +17,13 @@ if not old or read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
 if read('HGET', key, 'version') ~= ARGV[5] then return reply({ now, -1 }) end
 local state = ARGV[4] .. string.sub(old, 2)
 local at = read_clock(now).now
-add_audits(tenant, 6)
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
-reschedule(ref, state, at)
-raise_version(tenant, id)
-write('HSET', state_key(), ref, state)
-write('HSET', key, id, ARGV[3])
+audited(tenant, 6, function()
+  reschedule(ref, state, at)
+  raise_version(tenant, id)
+  write('HSET', state_key(), ref, state)
+  write('HSET', key, id, ARGV[3])
+end)
 if place_key(old) ~= place_key(state) then show('ZREM', place_key(old), ref) end
 return reply({ now, 1 })
