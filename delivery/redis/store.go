@@ -25,6 +25,7 @@ type Store struct {
 	steps   clockstep.Notice
 
 	troubles   troubles
+	lookUps    lookUps
 	encryption encrypting.State
 
 	// work is how much a script does of a read that may take long.
