@@ -67,7 +67,11 @@ func readALot(t *testing.T, test func(t *testing.T, r *running, s *slowReads, id
 func TestReadersRest(t *testing.T) {
 	for name, read := range map[string]func(r *running, ids []uuid.UUID) error{
 		"a page of webhooks": func(r *running, _ []uuid.UUID) error {
-			_, _, err := r.WebhookPage(r.t.Context(), tenant, delivery.WebhookPlace{}, bulky)
+			_, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, bulky)
+			return err
+		},
+		"webhooks by URL": func(r *running, _ []uuid.UUID) error {
+			_, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{Sort: delivery.SortURL}, delivery.WebhookPlace{}, bulky)
 			return err
 		},
 		"some webhooks": func(r *running, ids []uuid.UUID) error {
@@ -128,7 +132,7 @@ func TestShortReadsDoNotRest(t *testing.T) {
 	readALot(t, func(t *testing.T, r *running, s *slowReads, _ []uuid.UUID) {
 		for range 5 {
 			began, busy := time.Now(), s.busy
-			if _, _, err := r.WebhookPage(t.Context(), tenant, delivery.WebhookPlace{}, delivery.MaxWebhookPage); err != nil {
+			if _, err := r.FindWebhooks(t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, delivery.MaxWebhookPage); err != nil {
 				t.Fatal(err)
 			}
 			if took := time.Since(began); took != s.busy-busy || took == 0 {
@@ -190,7 +194,7 @@ func TestLargeWebhooksAreReadInSmallSteps(t *testing.T) {
 			}
 			for name, read := range map[string]func() error{
 				"a page": func() error {
-					_, _, err := r.WebhookPage(t.Context(), tenant, delivery.WebhookPlace{}, 200)
+					_, err := r.FindWebhooks(t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 200)
 					return err
 				},
 				"all": func() error {

@@ -58,14 +58,12 @@ func (n *Neighbour) Run(b *testing.B) {
 
 // list reads the large tenant's webhooks as the API lists them.
 func (n *Neighbour) list(ctx context.Context, _ int) error {
-	after := delivery.WebhookPlace{}
-	for more := true; more; {
-		page, rest, err := n.engine.WebhookPage(ctx, largeTenant, after, 4*delivery.MaxWebhookPage)
+	page := delivery.FoundWebhooks{More: true}
+	for page.More {
+		var err error
+		page, err = n.engine.FindWebhooks(ctx, largeTenant, delivery.WebhookFilter{}, page.Next, 4*delivery.MaxWebhookPage)
 		if err != nil {
 			return err
-		}
-		if more = rest; more {
-			after = page[len(page)-1].Place()
 		}
 	}
 	return nil
