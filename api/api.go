@@ -169,6 +169,11 @@ func (c *call) serve(w http.ResponseWriter, r *http.Request) (response, error) {
 			return response{}, err // before a body is read
 		}
 	}
+	if op.limit == limitEmits || op.limit == limitSends {
+		if err := c.mayStore(r.Context()); err != nil {
+			return response{}, err
+		}
+	}
 	defer c.leaveRoom()
 	if c.body, err = c.readBody(w, r, op.body, buffer); err != nil {
 		return response{}, err

@@ -19,6 +19,9 @@ type TenantLimits struct {
 	// again.
 	Events    int
 	EventsPer time.Duration
+	// Stored is how many bytes of events and requests may be stored, if Settings.CountStored
+	// has them counted.
+	Stored int64
 }
 
 // EventRate counts the events of each tenant. All APIs of a process share one, so that a

@@ -2,11 +2,14 @@ package api_test
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/api"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
 // TestEventLimit emits more events than a tenant may in an hour.
@@ -84,4 +87,42 @@ func TestStreamLimit(t *testing.T) {
 	s.admin("GET", "api/requests/stream", "", "X-Tenant", "other").want(t, 200, nil)
 	res.Body.Close()
 	eventually(t, "the place", func() bool { return s.admin("GET", "api/requests/stream", "").status == 200 })
+}
+
+// TestStoredLimit stores more than a tenant may: events, tests and re-runs are refused, before
+// bodies are read, and all else is not.
+func TestStoredLimit(t *testing.T) {
+	for name, store := range map[string]delivery.Store{"redis": redisAt(redistest.Start(t).Addr), "embedded": nil} {
+		t.Run(name, func(t *testing.T) {
+			endpoint := newReceiver(t)
+			c := newConfig().withLoopback()
+			c.store, c.settings.CountStored, c.limits = store, true, api.TenantLimits{Stored: 10_000}
+			s := start(t, c)
+			var hook webhook
+			s.admin("POST", "api/webhooks", `{"url":"`+endpoint.URL+`"}`).want(t, 201, &hook)
+			got := s.emit(`{"event_type":"group_created","data":{"a":"` + strings.Repeat("x", 9500) + `"}}`)
+			if got.want(t, 202, nil); got.header.Get("RateLimit") != "" {
+				t.Errorf("there is room, and the answer has %v", got.header)
+			}
+			row := s.requests("", 1)[0] // which was counted before it could be read, or soon
+			eventually(t, "the limit", func() bool { return s.emit("not read").status == http.StatusTooManyRequests })
+			for _, call := range []string{"api/events", "api/webhooks/" + hook.ID + "/test", "api/requests/" + row.ID + "/rerun"} {
+				got := s.admin("POST", call, "{}")
+				p := got.wantProblem(t, http.StatusTooManyRequests)
+				wait, err := strconv.Atoi(got.header.Get("Retry-After"))
+				if err != nil || wait < 1 || wait > 14*24*3600/50 || !strings.Contains(p.Detail, "may store 10000") {
+					t.Errorf("%s: Retry-After is %q, and the detail %q", call, got.header.Get("Retry-After"), p.Detail)
+				}
+				if policy, limit := got.header.Get("RateLimit-Policy"), got.header.Get("RateLimit"); policy != `"stored";q=10000;qu="content-bytes"` || !strings.HasPrefix(limit, `"stored";r=0;t=`) {
+					t.Errorf("%s: RateLimit-Policy is %s, RateLimit %s", call, policy, limit)
+				}
+				if limit := <-s.throttled; limit != "stored" {
+					t.Errorf("the limit is %s", limit)
+				}
+			}
+			s.admin("PATCH", "api/webhooks/"+hook.ID, `{"enabled":false}`).want(t, 200, nil)
+			s.do("POST", "/hooks/api/events", `{"event_type":"group_created","data":{}}`, "Authorization", asEmitter, "X-Tenant", "other").want(t, 202, nil)
+			s.do("POST", "/hooks/api/events", `{}`, "Authorization", asEmitter, "X-Tenant", "no tenant").wantProblem(t, 400)
+		})
+	}
 }

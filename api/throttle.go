@@ -17,10 +17,11 @@ const (
 	limitStreams       // streams
 	limitSends         // re-runs and tests in flight
 	limitEvents        // events in a time, by TenantLimits
+	limitStored        // what is stored, by TenantLimits
 )
 
 // limitNames are the labels of a metric, by the limit.
-var limitNames = [...]string{limitBodies: "bodies", limitEmits: "emits", limitStreams: "streams", limitSends: "sends", limitEvents: "events"}
+var limitNames = [...]string{limitBodies: "bodies", limitEmits: "emits", limitStreams: "streams", limitSends: "sends", limitEvents: "events", limitStored: "stored"}
 
 // Limits lists what calls can be refused for with 429, as Backend.Throttled is told.
 func Limits() []string { return limitNames[limitBodies:] }

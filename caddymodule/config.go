@@ -75,6 +75,7 @@ func (a *App) numbers() delivery.Settings {
 	if a.Limits != nil {
 		s.TenantFollowers = a.Limits.Streams
 		s.TenantWebhooks = a.Limits.Webhooks
+		s.CountStored = a.Limits.Stored > 0
 	}
 	if a.MaxResponseSize != nil {
 		s.MaxResponseSize = int(*a.MaxResponseSize)

@@ -28,6 +28,12 @@ type Limits struct {
 	// How many streams of its log a tenant can have open; at most 64. More are refused
 	// with 429. Default: 64.
 	Streams int `json:"streams,omitempty"`
+
+	// How many bytes of events and of the log a tenant can have stored, by all Caddys on
+	// the store together. More events, tests and re-runs are refused with 429 until old
+	// ones are no longer kept. It is counted from when the limit is set, and what is
+	// deleted counts for as long as the retention. Default: any number.
+	Stored int64 `json:"stored,omitempty"`
 }
 
 // check returns an error if a limit makes no sense.
@@ -47,17 +53,22 @@ func (l *Limits) check() error {
 		return fmt.Errorf("limits events_per is %s, but there are no events", per)
 	case l.Streams < 0 || l.Streams > delivery.MaxTenantFollowers:
 		return fmt.Errorf("limits streams must be 1 to %d, not %d", delivery.MaxTenantFollowers, l.Streams)
+	case l.Stored != 0 && (l.Stored < minStored || l.Stored > maxStored):
+		return fmt.Errorf("limits stored must be 1MiB to 1PiB, not %d bytes", l.Stored)
 	default:
 		return nil
 	}
 }
+
+// Bounds of what a tenant can have stored.
+const minStored, maxStored = 1 << 20, 1 << 50
 
 // ofTenant are the limits that the API holds.
 func (l *Limits) ofTenant() api.TenantLimits {
 	if l == nil {
 		return api.TenantLimits{}
 	}
-	return api.TenantLimits{Events: l.Events, EventsPer: time.Duration(l.EventsPer)}
+	return api.TenantLimits{Events: l.Events, EventsPer: time.Duration(l.EventsPer), Stored: l.Stored}
 }
 
 func (a *App) parseLimits(d *caddyfile.Dispenser) error {
@@ -66,6 +77,7 @@ func (a *App) parseLimits(d *caddyfile.Dispenser) error {
 		"webhooks": {parse: a.checked(nonZero(integer(&a.Limits.Webhooks)))},
 		"events":   {parse: a.checked(a.Limits.parseEvents)},
 		"streams":  {parse: a.checked(nonZero(integer(&a.Limits.Streams)))},
+		"stored":   {parse: a.checked(nonZero(size(&a.Limits.Stored)))},
 	})
 }
 

@@ -68,6 +68,7 @@ func (e *Engine) complete(p *partition, batch []*finished) {
 	if len(failed) > 0 {
 		batch = slices.DeleteFunc(batch, func(f *finished) bool { return slices.Contains(failed, f) })
 	}
+	e.countRequests(p, batch)
 	e.written(p, batch, nil)
 	for _, f := range failed {
 		e.completeLater(p, f)

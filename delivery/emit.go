@@ -351,6 +351,7 @@ func (e *Engine) accepted(m *emission, result *Accepted, leaseUntil time.Time) {
 		m.receipts[i] = Receipt{EventID: m.call.Events[i].ID, Deliveries: r.Deliveries, Duplicate: r.Duplicate}
 	}
 	e.observer.EventsAccepted(len(m.receipts)-duplicates, duplicates)
+	e.countEvents(&m.call, result)
 	e.finish(m)
 
 	leased := make([]*sending, 0, m.deliveries)

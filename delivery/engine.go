@@ -183,6 +183,7 @@ func (e *Engine) run() (stop func()) {
 		for _, p := range e.allPartitions() {
 			workers.Go(func() { e.dispatcher.run(ctx, p.number) })
 			workers.Go(func() { e.probe(ctx, p) })
+			workers.Go(func() { e.countStored(ctx, p) })
 		}
 		e.sweep(ctx)
 	})
@@ -268,6 +269,9 @@ func (e *Engine) Close(ctx context.Context) error {
 		p.accepts.Wait()
 		p.outcomes.Wait()
 		p.releases.Wait()
+		if ctx.Err() == nil {
+			e.tellStored(ctx, p)
+		}
 	}
 	return e.store.Close()
 }

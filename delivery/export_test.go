@@ -34,3 +34,13 @@ func (e *Engine) IntakeInUse() int {
 	defer e.intake.mu.Unlock()
 	return e.intake.used
 }
+
+// StoredTenants is of how many tenants it is remembered what they have stored.
+func (e *Engine) StoredTenants() (n int) {
+	for _, p := range e.allPartitions() {
+		p.stored.mu.Lock()
+		n += len(p.stored.tenants)
+		p.stored.mu.Unlock()
+	}
+	return n
+}

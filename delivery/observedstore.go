@@ -39,7 +39,8 @@ const (
 	opWebhookChanges  = "webhook_changes"
 	opWebhooksOf      = "webhooks_of"
 
-	opSweep = "sweep"
+	opCountStored = "count_stored"
+	opSweep       = "sweep"
 )
 
 // StoreOperations lists the operations that Observer.StoreFailed can name.
@@ -47,7 +48,7 @@ func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
 		opResend,
 	}
 }
@@ -235,6 +236,12 @@ func (s *observedStore) WebhookPending(ctx context.Context, tenant string, webho
 	counts, err := s.Store.WebhookPending(ctx, tenant, webhooks)
 	s.note(ctx, opWebhookPending, err)
 	return counts, err
+}
+
+func (s *observedStore) CountStored(ctx context.Context, added []StoredBytes, slice, first int64) ([]int64, error) {
+	totals, err := s.Store.CountStored(ctx, added, slice, first)
+	s.note(ctx, opCountStored, err)
+	return totals, err
 }
 
 func (s *observedStore) Sweep(ctx context.Context, retention time.Duration) (bool, error) {

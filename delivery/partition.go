@@ -27,6 +27,7 @@ type partition struct {
 	sendsNow      *shares    // re-runs and tests in flight
 	changing      sync.Mutex // one change of a webhook at a time, here
 	watch         *watch
+	stored        storedBytes // by its tenants
 }
 
 // setPartitions makes the engine's partitions, once the store is open for the first time.

@@ -37,6 +37,8 @@ type Settings struct {
 	TenantFollowers int
 	// TenantWebhooks is how many webhooks a tenant may have; 0 for MaxWebhooks.
 	TenantWebhooks int
+	// CountStored counts what tenants store: see Engine.Stored.
+	CountStored bool
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.

@@ -158,6 +158,12 @@ type Store interface {
 	// their order, as Pending does.
 	WebhookPending(ctx context.Context, tenant string, webhooks []uuid.UUID) ([]int64, error)
 
+	// CountStored adds to what some tenants of one partition have stored in a slice of time,
+	// and returns in their order what they have stored in all slices from first on. It forgets
+	// earlier ones, some time after the tenant has stored anything at the latest. Slices are
+	// hours since 1970. What is not counted here counts nothing, whatever the store has.
+	CountStored(ctx context.Context, added []StoredBytes, slice, first int64) ([]int64, error)
+
 	// Sweep does one small step of housekeeping: it drops what is older than the
 	// retention and what belonged to deleted webhooks. More is true when there
 	// is another step to do.

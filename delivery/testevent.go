@@ -39,6 +39,7 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]
 		switch {
 		case result.Err == nil:
+			e.countEvents(&m.call, &result)
 			return w, newEvent(ref.Tenant, ev, result.At), nil
 		case !errors.Is(result.Err, ErrStale):
 			return nil, nil, result.Err

@@ -17,7 +17,9 @@ import (
 //	            one of which there were records (8); "id" → random id of the database
 //	            (16); "upgrade", "reconcile": see upgrade.go, load.go;
 //	            "wiped" → when all was overwritten that had been deleted (8): see wipe.go;
-//	            "tried" → when it was last tried whether a full disk has room again (8)
+//	            "tried" → when it was last tried whether a full disk has room again (8);
+//	            "stored", number of a tenant (4) → slices in which it has stored something,
+//	            in their order, each in hours (4), and how many bytes (8): see stored.go
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record
 //	slow        number of a slow webhook (4) → nothing

@@ -36,6 +36,7 @@ type Store struct {
 	counts   map[counted]int64
 	types    map[string]map[string]time.Time  // of each tenant: when each was last noted
 	audits   map[string][]delivery.AuditEntry // of each tenant, by their ids
+	stored   map[string]map[int64]int64       // of each tenant: bytes by slice
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -78,6 +79,7 @@ func New() *Store {
 	s := &Store{
 		began:    time.Now(),
 		webhooks: make(map[delivery.WebhookRef]*webhook),
+		stored:   make(map[string]map[int64]int64),
 		versions: make(map[string]int64),
 		changes:  make(map[string][]uuid.UUID),
 		events:   make(map[eventKey]*event),

@@ -96,6 +96,8 @@ import (
 //	audits             zset    tenant that has an audit log → when its oldest entry was
 //	                           written
 //	auditbytes         hash    the same tenant → how many bytes its entries have
+//	stored:<tenant>    hash    slice of time, in hours → how many bytes the tenant has stored
+//	                           in it, if that is counted; expires when it is no longer kept
 //	waited             string  empty; written after each batch that replicas have to
 //	                           confirm, and only if Options.WaitReplicas is set
 //

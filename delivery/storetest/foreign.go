@@ -109,7 +109,7 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
 	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "WriteAuditEntry", "Follow",
-	"Pending", "RequestCounts", "Sweep",
+	"Pending", "RequestCounts", "CountStored", "Sweep",
 }
 
 // RunForeign asks a store for things of another tenant, and for things that nobody has. The

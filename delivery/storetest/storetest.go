@@ -105,6 +105,8 @@ var suite = []struct {
 	{"Stats/Webhooks", testWebhookRequests},
 	{"Stats/Pending", testWebhookPending},
 	{"Stats/Kept", testStatsKept},
+	{"Stats/Stored", testCountStored},
+	{"Stats/StoredTogether", testCountStoredTogether},
 	{"Sweep/Retention", testSweepRetention},
 	{"Sweep/Deleted", testSweepDeleted},
 	{"Sweep/Between", testSweepBetween},

@@ -206,6 +206,13 @@ func (s *Store) WebhookPending(ctx context.Context, tenant string, ids []uuid.UU
 	return s.Store.WebhookPending(ctx, tenant, ids)
 }
 
+func (s *Store) CountStored(ctx context.Context, added []delivery.StoredBytes, slice, first int64) ([]int64, error) {
+	if err := s.enter("CountStored"); err != nil {
+		return nil, err
+	}
+	return s.Store.CountStored(ctx, added, slice, first)
+}
+
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	if err = s.enter("Sweep"); err != nil {
 		return more, err

@@ -33,6 +33,7 @@ local function swept_key() return base .. 'swept' end
 local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
+local function stored_key(tenant) return base .. 'stored:' .. tenant end
 local function leases_key() return base .. 'leases' end
 local function leased_key(ended) return base .. 'leased:' .. ended end
 local function clock_key() return base .. 'clock' end
