@@ -83,16 +83,11 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 		return nil, err // nothing gathers behind what is being tried
 	}
 	weight := weigh(events)
-	if !p.emits.acquire(tenant, weight) {
-		return nil, ErrBusy
-	}
-	if !e.intake.acquire(p.key, weight) {
-		p.emits.release(tenant, weight)
+	if !e.takeShares(p, tenant, weight) {
 		return nil, ErrBusy
 	}
 	if err := e.noteTypes(ctx, p, tenant, events); err != nil {
-		e.intake.release(p.key, weight)
-		p.emits.release(tenant, weight)
+		e.giveShares(p, tenant, weight)
 		return nil, err
 	}
 	m := newEmission(e.store.Now(), tenant, events)
@@ -121,6 +116,25 @@ func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]
 			return m.receipts, m.err
 		}
 	}
+}
+
+// takeShares takes what an emit needs of its tenant's share and of its partition's, until
+// giveShares; false if there is too little left of one.
+func (e *Engine) takeShares(p *partition, tenant string, weight int) bool {
+	if !p.emits.acquire(tenant, weight) {
+		return false
+	}
+	if !e.intake.acquire(p.key, weight) {
+		p.emits.release(tenant, weight)
+		return false
+	}
+	return true
+}
+
+// giveShares gives back what takeShares took.
+func (e *Engine) giveShares(p *partition, tenant string, weight int) {
+	e.intake.release(p.key, weight)
+	p.emits.release(tenant, weight)
 }
 
 func newEmission(now time.Time, tenant string, events []NewEvent) *emission {
@@ -403,8 +417,6 @@ func (e *Engine) reject(batch []*emission, err error) {
 
 // finish answers the emitter.
 func (e *Engine) finish(m *emission) {
-	p := e.at(m.call.Tenant)
-	e.intake.release(p.key, m.weight)
-	p.emits.release(m.call.Tenant, m.weight)
+	e.giveShares(e.at(m.call.Tenant), m.call.Tenant, m.weight)
 	close(m.done)
 }
