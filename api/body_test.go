@@ -11,6 +11,34 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
+// begin makes a call whose body does not go on, and reads the answer. The length is that which
+// the call says, or -1 for none.
+func (s *site) begin(path, who, beginning string, length int64) reply {
+	s.t.Helper()
+	body, rest := io.Pipe()
+	defer rest.Close()
+	req, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.url+"/hooks/"+path, body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.ContentLength = length
+	req.Header.Set("Authorization", who)
+	req.Header.Set("Content-Type", "application/json")
+	go func() { // the pipe is closed in the end
+		_, _ = io.WriteString(rest, beginning)
+	}()
+	res, err := s.client.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	content, err := io.ReadAll(res.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return reply{res.StatusCode, res.Header, content}
+}
+
 // TestBodyStalls sends half an event and then nothing more: when the server's patience
 // ends, the emitter is told to send it again, and nothing of it is stored.
 func TestBodyStalls(t *testing.T) {
@@ -27,27 +55,7 @@ func TestBodyStalls(t *testing.T) {
 				}
 			}
 			s := start(t, c)
-			body, rest := io.Pipe()
-			defer rest.Close()
-			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/hooks/api/events", body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			req.Header.Set("Authorization", asEmitter)
-			req.Header.Set("Content-Type", "application/json")
-			go func() { // the pipe is closed in the end
-				_, _ = io.WriteString(rest, `{"event_type":"group_created","event_id":"`+noID+`","data":{`)
-			}()
-			res, err := s.client.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer res.Body.Close()
-			content, err := io.ReadAll(res.Body)
-			if err != nil {
-				t.Fatal(err)
-			}
-			reply{res.StatusCode, res.Header, content}.wantProblem(t, http.StatusRequestTimeout)
+			s.begin("api/events", asEmitter, `{"event_type":"group_created","event_id":"`+noID+`","data":{`, -1).wantProblem(t, http.StatusRequestTimeout)
 			if got := <-s.refused; got != "1 408" {
 				t.Errorf("refused are %s", got)
 			}
@@ -71,28 +79,7 @@ func TestBodyIsLate(t *testing.T) {
 					{asEmitter, "api/events", `{"event_type":"group_created","event_id":"` + noID + `","data":{`},
 					{asAdmin, "api/webhooks", `{"url":"https://exam`},
 				} {
-					body, rest := io.Pipe()
-					defer rest.Close()
-					req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url+"/hooks/"+call.path, body)
-					if err != nil {
-						t.Fatal(err)
-					}
-					req.ContentLength = length
-					req.Header.Set("Authorization", call.who)
-					req.Header.Set("Content-Type", "application/json")
-					go func() { // the pipe is closed in the end
-						_, _ = io.WriteString(rest, call.body)
-					}()
-					res, err := s.client.Do(req)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer res.Body.Close()
-					content, err := io.ReadAll(res.Body)
-					if err != nil {
-						t.Fatal(err)
-					}
-					reply{res.StatusCode, res.Header, content}.wantProblem(t, http.StatusRequestTimeout)
+					s.begin(call.path, call.who, call.body, length).wantProblem(t, http.StatusRequestTimeout)
 				}
 				s.admin("GET", "api/events/"+noID, "").wantProblem(t, 404)
 				s.admin("GET", "api/webhooks", "").want(t, 200, nil)
