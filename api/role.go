@@ -26,7 +26,7 @@ func (r Role) may(op operation) bool {
 }
 
 // Refusal is the answer to a caller who has no role although there is more to say than
-// that a token is missing.
+// that a token is missing. One with 401 says beside that which credentials there are.
 type Refusal struct {
 	Status     int
 	Detail     string        // for the caller
@@ -39,7 +39,10 @@ var crossOrigin = http.NewCrossOriginProtection()
 
 // refuse is the problem of a caller whose role is not enough for an operation.
 func (c *Caller) refuse(w http.ResponseWriter, op operation) *problem {
+	detail := "This call needs a token: send it in the header \"Authorization: Bearer <token>\"."
 	switch {
+	case c.Refusal != nil && c.Refusal.Status == http.StatusUnauthorized:
+		detail = c.Refusal.Detail
 	case c.Refusal != nil:
 		return &problem{Status: c.Refusal.Status, Detail: c.Refusal.Detail, retryAfter: c.Refusal.RetryAfter}
 	case c.Role == Emitter:
@@ -51,5 +54,5 @@ func (c *Caller) refuse(w http.ResponseWriter, op operation) *problem {
 	}
 	w.Header().Add("WWW-Authenticate", "Bearer")
 	w.Header().Add("WWW-Authenticate", `Basic realm="webhooks", charset="UTF-8"`)
-	return &problem{Status: http.StatusUnauthorized, Detail: "This call needs a token: send it in the header \"Authorization: Bearer <token>\"."}
+	return &problem{Status: http.StatusUnauthorized, Detail: detail}
 }

@@ -11,7 +11,8 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/api"
 )
 
-// notLocal is why insecure_no_auth does not let a call in; nil if it does. It is for
+// notLocal is why insecure_no_auth does not let a call in; nil if it does. If there are tokens,
+// the answer asks for one. It is for
 // programs and browsers of this machine. A page of somebody else's may be shown by such a
 // browser, and may have a name that leads here (DNS rebinding): then the browser takes it
 // for ours, but names its host.
@@ -19,23 +20,39 @@ import (
 // A proxy on this machine has its address, too, whoever calls it. Those that say for whom
 // they call are not let in, not even for somebody on this machine: what they say of that
 // may be what the client said. A tunnel that says nothing is known by the host alone.
-func notLocal(r *http.Request) *api.Refusal {
+func notLocal(r *http.Request, tokens bool) *api.Refusal {
+	var why *notLetIn
 	switch {
 	case !isLoopback(r.RemoteAddr):
-		return &fromElsewhere
+		why = fromElsewhere
 	case r.Header["X-Forwarded-For"] != nil || r.Header["Forwarded"] != nil:
-		return &byProxy
+		why = byProxy
 	case !isLocalHost(r.Host) && !isHostOfSite(r):
-		return &toOtherHost
+		why = toOtherHost
 	default:
 		return nil
+	}
+	if tokens {
+		return &why.askForToken
+	}
+	return &why.forbid
+}
+
+// notLetIn are the answers to a caller whom insecure_no_auth does not let in.
+type notLetIn struct{ askForToken, forbid api.Refusal }
+
+func newNotLetIn(why, advice string) *notLetIn {
+	why = "Without a token, insecure_no_auth " + why + ": "
+	return &notLetIn{
+		api.Refusal{Status: http.StatusUnauthorized, Detail: why + "send one in the header \"Authorization: Bearer <token>\"."},
+		api.Refusal{Status: http.StatusForbidden, Detail: why + advice},
 	}
 }
 
 var (
-	fromElsewhere = api.Refusal{Status: http.StatusForbidden, Detail: "Without a token, insecure_no_auth lets in only callers on this machine: configure a token for others."}
-	byProxy       = api.Refusal{Status: http.StatusForbidden, Detail: "Without a token, insecure_no_auth does not let in what comes by a proxy: configure a token, or call this site directly."}
-	toOtherHost   = api.Refusal{Status: http.StatusForbidden, Detail: "Without a token, insecure_no_auth lets in only calls to localhost, or to a host that the address of this site names: call that, or configure a token."}
+	fromElsewhere = newNotLetIn("lets in only callers on this machine", "configure a token for others.")
+	byProxy       = newNotLetIn("does not let in what comes by a proxy", "configure a token, or call this site directly.")
+	toOtherHost   = newNotLetIn("lets in only calls to localhost, or to a host that the address of this site names", "call that, or configure a token.")
 )
 
 // isLoopback says whether a peer of a connection is on this machine.

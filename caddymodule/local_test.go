@@ -90,11 +90,15 @@ func TestNoAuthOnThisMachine(t *testing.T) {
 			}
 			want := "200"
 			if tc.refused != "" {
-				want = "403"
+				want = "401"
 			}
 			got, answer := s.statusFor(tc.from, "webhooks", head...)
 			if got != want || !strings.Contains(answer, tc.refused) {
 				t.Errorf("want %s, %q: %s", want, tc.refused, answer)
+			}
+			// A browser is to ask for the token that would do.
+			if strings.Contains(answer, "Www-Authenticate: Basic") != (want == "401") {
+				t.Errorf("what it may send: %s", answer)
 			}
 			if got, answer := s.statusFor(tc.from, "health", head...); got != "200" {
 				t.Errorf("health: %s", answer)
@@ -113,4 +117,19 @@ func TestNoAuthOnThisMachine(t *testing.T) {
 		})
 	}
 	s.do(http.MethodGet, "/hooks/api/webhooks", "").want(t, http.StatusOK, nil)
+}
+
+// TestNoAuthWithoutTokens calls a site from elsewhere that has no token that anyone could send.
+func TestNoAuthWithoutTokens(t *testing.T) {
+	s := startOpenSite(t, "insecure_no_auth")
+	for advice, call := range map[string][]string{
+		"configure a token for others":    {"192.0.2.1", "Host: localhost"},
+		"call this site directly":         {"", "Host: localhost", "Forwarded: for=192.0.2.1"},
+		"call that, or configure a token": {"", "Host: evil.example"},
+	} {
+		got, answer := s.statusFor(call[0], "webhooks", call[1:]...)
+		if got != "403" || !strings.Contains(answer, advice) || strings.Contains(answer, "Www-Authenticate") {
+			t.Errorf("want 403, %q: %s", advice, answer)
+		}
+	}
 }
