@@ -37,7 +37,7 @@ func (b bucket) get(key []byte) []byte {
 // sealed reads the value of a key with its checksum, which may be wrong.
 func (b bucket) sealed(key []byte) []byte {
 	if b.isBeside() {
-		if value, ok := b.view.pending[string(key)]; ok {
+		if value, ok := b.view.pending.changed[string(key)]; ok {
 			return value
 		}
 	}
@@ -101,8 +101,11 @@ func (c cursor) readable(key, sealed []byte, move func() (key, sealed []byte)) (
 	return nil, nil
 }
 
-// isBeside reports whether changes of the bucket are kept beside the database.
-func (b bucket) isBeside() bool { return b.number == pendingNumber && b.view.pending != nil }
+// isBeside reports whether changes of the bucket are only kept beside the database.
+func (b bucket) isBeside() bool { return b.hasChanges() && !b.view.flushed }
+
+// hasChanges reports whether changes of the bucket are kept beside the database.
+func (b bucket) hasChanges() bool { return b.number == pendingNumber && b.view.pending != nil }
 
 // journaled is a bucket whose changes are written to the journal.
 type journaled struct {
@@ -159,8 +162,10 @@ func (v *view) unjournaled(name []byte) unjournaled {
 // apply sets a key. The value must be sealed, and must stay valid until the transaction
 // ends.
 func (b unjournaled) apply(key, sealed []byte) error {
+	if b.hasChanges() {
+		b.view.pending.put(key, sealed)
+	}
 	if b.isBeside() {
-		b.view.pending[string(key)] = sealed
 		return nil
 	}
 	return b.inner.Put(key, sealed)
@@ -168,15 +173,13 @@ func (b unjournaled) apply(key, sealed []byte) error {
 
 // applyDelete deletes a key.
 func (b unjournaled) applyDelete(key []byte) error {
-	switch {
-	case !b.isBeside():
-		return b.inner.Delete(key)
-	case string(key) > b.view.last:
-		delete(b.view.pending, string(key))
-	default:
-		b.view.pending[string(key)] = nil
+	if b.hasChanges() {
+		b.view.pending.delete(key)
 	}
-	return nil
+	if b.isBeside() {
+		return nil
+	}
+	return b.inner.Delete(key)
 }
 
 // applyNumber sets the last number that the bucket gave out.

@@ -4,7 +4,6 @@ import (
 	"container/heap"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"go.uber.org/zap"
@@ -25,7 +24,7 @@ func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Cl
 	if err := c.choose(); err != nil {
 		return delivery.Claimed{}, err
 	}
-	if len(c.chosen) > 0 {
+	if len(c.chosen) > 0 && !c.readBeside() {
 		err := s.read(c.readJobs)
 		if errors.Is(err, errDamaged) {
 			err = c.readEach()
@@ -146,32 +145,53 @@ func (c *claim) findNext(q *queue) (overdue time.Duration) {
 // readJobs reads what it takes to send the chosen deliveries. It drops those whose event
 // has expired or cannot be read, and gives back those that exceed what one Claim may read.
 func (c *claim) readJobs(tx *view) error {
+	found := c.find(tx)
+	c.takeIn(&found)
+	return nil
+}
+
+// jobsFound is what was read of the chosen deliveries.
+type jobsFound struct {
+	jobs          []delivery.Job
+	read          []storedID
+	dropped, left []chosen
+	waits         bool // the key of a payload is missing: it is due again when the lease ends
+}
+
+// find reads what it takes to send the chosen deliveries.
+func (c *claim) find(tx *view) jobsFound {
 	events, pending := tx.bucket(eventsBucket), tx.bucket(pendingBucket)
 	bytes := 0
-	var dropped []chosen
-	c.claimed.Jobs = slices.Grow(c.claimed.Jobs, len(c.chosen))
-	read := make([]storedID, 0, len(c.chosen))
+	f := jobsFound{jobs: make([]delivery.Job, 0, len(c.chosen)), read: make([]storedID, 0, len(c.chosen))}
 	for i := range c.chosen {
 		if bytes >= delivery.MaxClaimBytes {
-			c.giveBack(c.chosen[i:])
+			f.left = c.chosen[i:]
 			break
 		}
 		d := &c.chosen[i]
 		job, size, waits := c.job(d, events, pending)
 		bytes += size
-		if waits {
-			continue // it is due again when the lease ends
+		switch {
+		case waits:
+			f.waits = true
+		case job == nil:
+			f.dropped = append(f.dropped, *d)
+		default:
+			f.jobs = append(f.jobs, *job)
+			f.read = append(f.read, storedID{eventID{d.webhook.tenant.number, job.Event.ID}, d.event})
 		}
-		if job == nil {
-			dropped = append(dropped, *d)
-			continue
-		}
-		c.claimed.Jobs = append(c.claimed.Jobs, *job)
-		read = append(read, storedID{eventID{d.webhook.tenant.number, job.Event.ID}, d.event})
 	}
-	c.remember(read)
-	c.drop(dropped)
-	return nil
+	return f
+}
+
+// takeIn takes in what was read.
+func (c *claim) takeIn(f *jobsFound) {
+	c.claimed.Jobs = append(c.claimed.Jobs, f.jobs...)
+	if len(f.left) > 0 {
+		c.giveBack(f.left)
+	}
+	c.remember(f.read)
+	c.drop(f.dropped)
 }
 
 // remember remembers events. It does not remember those from before the store was opened:

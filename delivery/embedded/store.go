@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -37,6 +38,9 @@ type Store struct {
 	log      *zap.Logger
 	steps    chan struct{} // has those that wait for the writer
 	stepWork int
+	commitTx func(*bolt.Tx) error
+	// beside is for Claim to read beside the writer; nil while no transaction is open.
+	beside atomic.Pointer[pendingChanges]
 
 	// The rest belongs to the writer while the store is open.
 	file         *bolt.DB
@@ -78,7 +82,7 @@ func WithKeyring(keys *encryption.Keyring) Option {
 func New(folder string, options ...Option) *Store {
 	s := &Store{
 		folder: folder, journalSize: journalSize, log: zap.NewNop(), encryption: encrypting.State{Log: zap.NewNop()},
-		steps: make(chan struct{}, stepsAtOnce), stepWork: stepWork,
+		steps: make(chan struct{}, stepsAtOnce), stepWork: stepWork, commitTx: (*bolt.Tx).Commit,
 	}
 	s.clock.read = readClock()
 	s.clock.steps.Log, s.clock.steps.Whose = s.log, "this machine's clock"

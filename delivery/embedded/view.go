@@ -14,11 +14,9 @@ type view struct {
 	tx     *bolt.Tx
 	damage *damage // notes what cannot be read
 	sealer sealer
-	// pending has the changes of that bucket: new values, nil for keys to delete. It is
-	// nil itself once the bucket has all changes.
-	pending map[string][]byte
-	// last is the last key in the bucket: keys after it are in pending alone.
-	last string
+	// pending has the changes of that bucket, flushed says that the bucket has them, too.
+	pending *pendingChanges
+	flushed bool
 	// single says that each record must have an entry of its own, as in layout 2.
 	single bool
 	// counts has what must be added to the counters.
@@ -28,22 +26,23 @@ type view struct {
 // newView makes a view for changes. A view that only reads what is committed needs nothing
 // but the transaction.
 func newView(tx *bolt.Tx, d *damage) *view {
-	last, _ := tx.Bucket(pendingBucket).Cursor().Last()
-	return &view{tx: tx, damage: d, pending: make(map[string][]byte), last: string(last), counts: newCounts()}
+	return &view{tx: tx, damage: d, pending: newPendingChanges(tx), counts: newCounts()}
 }
 
 // flush makes the changes in the database, where later ones are made directly, too: pending
 // deliveries can be read in order only there.
 func (v *view) flush() error {
-	changed := v.pending
-	v.pending = nil
-	b := v.unjournaled(pendingBucket)
-	for _, key := range slices.Sorted(maps.Keys(changed)) {
+	if v.flushed {
+		return v.flushCounts()
+	}
+	v.flushed = true
+	b := v.unjournaled(pendingBucket).inner
+	for _, key := range slices.Sorted(maps.Keys(v.pending.changed)) {
 		var err error
-		if value := changed[key]; value != nil {
-			err = b.apply([]byte(key), value)
+		if value := v.pending.changed[key]; value != nil {
+			err = b.Put([]byte(key), value)
 		} else {
-			err = b.applyDelete([]byte(key))
+			err = b.Delete([]byte(key))
 		}
 		if err != nil {
 			return err

@@ -222,6 +222,7 @@ func (s *Store) transaction() (*view, error) {
 		s.rollback()
 		return nil, err
 	}
+	s.beside.Store(s.view.pending)
 	return s.view, nil
 }
 
@@ -263,13 +264,14 @@ func (s *Store) checkpoint() error {
 		}
 	}
 	s.view = nil // whether the commit succeeds or not
+	defer s.endBeside(v)
 	committed := false
 	defer func() {
 		if !committed { // after a panic it would block the database for ever
 			_ = guarded(v.tx.Rollback)
 		}
 	}()
-	err := v.tx.Commit()
+	err := s.commitTx(v.tx)
 	committed = err == nil
 	if err != nil {
 		if s.journal.isNoted(s.file) {
@@ -289,7 +291,14 @@ func (s *Store) rollback() {
 	}
 	v := s.view
 	s.view = nil
+	s.endBeside(v)
 	_ = guarded(v.tx.Rollback) // the only error is that there is nothing to roll back
+}
+
+// endBeside ends the reading beside a transaction.
+func (s *Store) endBeside(v *view) {
+	s.beside.Store(nil)
+	v.pending.end()
 }
 
 // failure classifies an error of the database. If it happened during a write, and not for
