@@ -89,6 +89,7 @@ func wantNothingDenied(t *testing.T, servers ...*redistest.Server) {
 
 // TestReadmeUser runs the suite as the Redis user that the README shows.
 func TestReadmeUser(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	o := addReadmeUser(t, server)
 	storetest.Run(t, func(t *testing.T) delivery.Store {

@@ -67,11 +67,13 @@ func open(t testing.TB, o Options) *Store {
 }
 
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, options()) })
 }
 
 // TestConformancePartitions has several partitions, and reads by scripts that do little each.
 func TestConformancePartitions(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		o := options()
 		o.Partitions = 3

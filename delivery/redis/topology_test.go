@@ -24,6 +24,7 @@ import (
 // TestCluster runs the suite on a Cluster: a script that touched keys of two
 // slots would be refused.
 func TestCluster(t *testing.T) {
+	t.Parallel()
 	var addresses []string
 	for _, node := range redistest.StartCluster(t, 3) {
 		addresses = append(addresses, node.Addr)
