@@ -18,7 +18,7 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Backend is what an API works with. All of it must be set, but for Limits,
+// Backend is what an API works with. All of it must be set, but for Signing, Limits,
 // EventRate, Intake, Audit, EventsRefused and Throttled.
 type Backend struct {
 	Engine       *delivery.Engine
@@ -27,6 +27,7 @@ type Backend struct {
 	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
 	InForce      context.Context        // ends when this configuration is replaced
 	Log          *zap.Logger
+	Signing      Signing
 	Limits       TenantLimits
 	EventRate    *EventRate // default: one for this API alone
 	Intake       *Intake    // default: one for this API alone
@@ -72,7 +73,7 @@ func New(b Backend) *API {
 	if b.Intake == nil {
 		b.Intake = NewIntake()
 	}
-	return &API{Backend: b, openapi: newOpenAPI(b.EventTypes)}
+	return &API{Backend: b, openapi: newOpenAPI(b.EventTypes, b.Signing)}
 }
 
 // Serve answers a request, whose path is relative to the API.

@@ -48,21 +48,29 @@ func mountPath(asked *url.URL) string {
 }
 
 // newOpenAPI makes the document once, when it is first asked for.
-func newOpenAPI(types *EventTypes) func() (jsontext.Value, error) {
-	return sync.OnceValues(func() (jsontext.Value, error) { return describeAPI(types) })
+func newOpenAPI(types *EventTypes, signing Signing) func() (jsontext.Value, error) {
+	return sync.OnceValues(func() (jsontext.Value, error) { return describeAPI(types, signing) })
 }
 
 // describeAPI makes the document, without servers, out of the routes and the types of
 // requests and responses.
-func describeAPI(types *EventTypes) (jsontext.Value, error) {
-	schemas, err := newSchemas(types)
+func describeAPI(types *EventTypes, signing Signing) (jsontext.Value, error) {
+	defined, err := newSchemas(types)
+	if err != nil {
+		return nil, err
+	}
+	schemas := make(map[string]any, len(defined)) // also those that are configured
+	for name, schema := range defined {
+		schemas[name] = schema
+	}
+	webhooks, err := webhookDocs(types, signing, schemas)
 	if err != nil {
 		return nil, err
 	}
 	document := openapiDocument{
 		OpenAPI: "3.1.1",
 		Info:    openapiInfo{Title: "Caddy Webhooks", Version: moduleVersion(), Description: openapiDescription},
-		Paths:   make(map[string]map[string]openapiOperation, len(routes)),
+		Paths:   make(map[string]map[string]openapiOperation, len(routes)), Webhooks: webhooks,
 		Components: openapiComponents{
 			Schemas: schemas, Responses: problemResponses(), SecuritySchemes: securitySchemes,
 		},

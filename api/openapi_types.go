@@ -1,6 +1,9 @@
 package api
 
-import "github.com/google/jsonschema-go/jsonschema"
+import (
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/jsonschema-go/jsonschema"
+)
 
 // What of OpenAPI 3.1 the document uses (https://spec.openapis.org/oas/v3.1.1.html).
 // Members that are required there are always written, also when they are empty.
@@ -8,7 +11,8 @@ import "github.com/google/jsonschema-go/jsonschema"
 type openapiDocument struct {
 	OpenAPI    string                                 `json:"openapi"`
 	Info       openapiInfo                            `json:"info"`
-	Paths      map[string]map[string]openapiOperation `json:"paths"` // by path, then method
+	Paths      map[string]map[string]openapiOperation `json:"paths"`    // by path, then method
+	Webhooks   map[string]map[string]openapiOperation `json:"webhooks"` // by event type, then method
 	Components openapiComponents                      `json:"components"`
 }
 
@@ -55,7 +59,8 @@ type openapiRequestBody struct {
 }
 
 type openapiMedia struct {
-	Schema *jsonschema.Schema `json:"schema"`
+	Schema  any            `json:"schema"` // a *jsonschema.Schema or a *payloadSchema
+	Example jsontext.Value `json:"example,omitzero"`
 }
 
 type openapiResponse struct {
@@ -72,7 +77,7 @@ type openapiHeader struct {
 }
 
 type openapiComponents struct {
-	Schemas         map[string]*jsonschema.Schema    `json:"schemas"`
+	Schemas         map[string]any                   `json:"schemas"` // each a *jsonschema.Schema or a jsontext.Value
 	Responses       map[string]openapiResponse       `json:"responses"`
 	SecuritySchemes map[string]openapiSecurityScheme `json:"securitySchemes"`
 }

@@ -171,6 +171,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	a.api = api.New(api.Backend{
 		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
 		CheckURL: a.settings.Destinations.CheckURL,
+		Signing:  api.Signing{Header: a.settings.SignatureHeader, StandardWebhooks: a.settings.StandardWebhooks},
 		InForce:  a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
 		Limits: a.Limits.ofTenant(), EventRate: eventRate,
 		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,

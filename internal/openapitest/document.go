@@ -36,9 +36,14 @@ func Raw(names ...string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return RawOf(api.Backend{EventTypes: types})
+}
+
+// RawOf returns the document of an API that has of its backend only what the document tells.
+func RawOf(b api.Backend) ([]byte, error) {
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/api/openapi.json", nil)
-	if err := api.New(api.Backend{EventTypes: types}).Serve(w, r, api.Caller{}); err != nil {
+	if err := api.New(b).Serve(w, r, api.Caller{}); err != nil {
 		return nil, err
 	}
 	return w.Body.Bytes(), nil
