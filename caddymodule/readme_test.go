@@ -15,38 +15,61 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/internal/openapitest"
 )
 
-func readme(t *testing.T) string {
+const readmeFile = "../README.md"
+
+func document(t *testing.T, file string) string {
 	t.Helper()
-	raw, err := os.ReadFile("../README.md")
+	raw, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(raw)
 }
 
+func readme(t *testing.T) string {
+	t.Helper()
+	return document(t, readmeFile)
+}
+
+// section is what stands under a heading of a document, which begins with its number signs, up
+// to the next heading of that level or a higher one.
+func section(t *testing.T, file, heading string) string {
+	t.Helper()
+	_, text, found := strings.Cut(document(t, file), "\n"+heading+"\n")
+	if !found {
+		t.Fatalf("%s has no section %s", file, heading)
+	}
+	level := strings.Count(heading[:strings.Index(heading, " ")], "#")
+	if end := regexp.MustCompile(`\n#{2,` + strconv.Itoa(level) + `} `).FindStringIndex(text); end != nil {
+		text = text[:end[0]]
+	}
+	return text
+}
+
+// blocks are the blocks of code in a language that stand under a heading of a document.
+func blocks(t *testing.T, file, heading, language string) []string {
+	t.Helper()
+	var all []string
+	for _, block := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(section(t, file, heading), -1) {
+		all = append(all, block[1])
+	}
+	if all == nil {
+		t.Fatalf("the section %s of %s has no block of %s", heading, file, language)
+	}
+	return all
+}
+
 // readmeSection is what stands under a heading of the README.
 func readmeSection(t *testing.T, heading string) string {
 	t.Helper()
-	_, section, found := strings.Cut(readme(t), "\n## "+heading+"\n")
-	if !found {
-		t.Fatal("the README has no section " + heading)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	return section
+	return section(t, readmeFile, "## "+heading)
 }
 
 // readmeBlocks are the blocks of code in a language that stand under a heading of the
 // README.
 func readmeBlocks(t *testing.T, heading, language string) []string {
 	t.Helper()
-	var blocks []string
-	for _, block := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readmeSection(t, heading), -1) {
-		blocks = append(blocks, block[1])
-	}
-	if blocks == nil {
-		t.Fatalf("the README's section %s has no block of %s", heading, language)
-	}
-	return blocks
+	return blocks(t, readmeFile, "## "+heading, language)
 }
 
 // writeCaddyfile writes a Caddyfile of the README in which some texts, each of which
