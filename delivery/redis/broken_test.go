@@ -17,7 +17,7 @@ import (
 
 // kinds are the kinds of keys in a partition, without what varies: see keys.go.
 var kinds = []string{
-	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "changes", "events", "event", "deliveries", "requests", "bodies", "log", "types", "typesof",
+	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "changes", "events", "event", "deliveries", "requests", "bodies", "log", "types", "freetypes", "typesof",
 	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside", "audit", "audits", "auditbytes",
 }
 
@@ -152,7 +152,7 @@ func TestDeniedCommands(t *testing.T) {
 }
 
 // isShow has the kinds of keys that complete.lua writes only for show.
-var isShow = map[string]bool{"types": true, "logs": true, "log": true, "days": true, "stats": true, "ended": true}
+var isShow = map[string]bool{"types": true, "freetypes": true, "logs": true, "log": true, "days": true, "stats": true, "ended": true}
 
 // TestDeniedKeys denies each kind of key in turn, so that scripts fail in their middle.
 func TestDeniedKeys(t *testing.T) {

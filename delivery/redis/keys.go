@@ -66,7 +66,9 @@ import (
 //	log:<tenant>:<day>, log:<ref>:<day>
 //	                   zset    all scores 0; number of the event type (2), '1' or
 //	                           '0', request id (16)
-//	types              hash    event type → its number
+//	types              hash    event type → its number and, behind a point, the day on which it
+//	                           was last used; '' → the last number that was given
+//	freetypes          set     numbers that were given back, for new types
 //	typesof:<tenant>   zset    event type → the last day on which it was noted, since events
 //	                           of it came; expires when all are forgotten
 //	logs:<day>         set     the tenants and refs that have a log for this day

@@ -18,8 +18,14 @@ type partition struct {
 	// encryption is the store's.
 	encryption *encrypting.State
 
-	mu      sync.Mutex
-	audited string // the cursor of the audit that is under way
+	mu     sync.Mutex
+	looked lookedAt // how far lookFurther has come
+}
+
+// lookedAt is where to go on: with which of several things, and its cursor.
+type lookedAt struct {
+	of     int
+	cursor string
 }
 
 // at finds the partition of a tenant.

@@ -34,6 +34,7 @@ var (
 	createWebhookScript = loadScript("create_webhook")
 	updateWebhookScript = loadScript("update_webhook")
 	deleteWebhookScript = loadScript("delete_webhook")
+	dropTypesScript     = loadScript("drop_types")
 	eventScript         = loadScript("event")
 	eventRequestsScript = loadScript("event_requests")
 	lastEndedScript     = loadScript("last_ended")

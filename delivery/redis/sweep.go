@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // Sweep does one step of housekeeping in each partition. When there is nothing to remove, it
-// looks after the schedule, some webhooks in each step.
+// looks after the schedule and event types, some in each step.
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	parts, err := s.inTurn()
 	if err != nil {
@@ -22,7 +23,7 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 	for i, c := range calls {
 		again, e := len(c.reply) == 2 && c.reply[1] == int64(1), c.err
 		if e == nil && !again {
-			again, e = s.auditMore(ctx, parts[i])
+			again, e = s.lookFurther(ctx, parts[i], retention)
 		}
 		if e != nil {
 			err = e
@@ -41,17 +42,43 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 	return more || again, err
 }
 
-// auditMore continues the audit of a partition, and reports whether there is more of it.
-func (s *Store) auditMore(ctx context.Context, p *partition) (more bool, err error) {
+// lookFurther looks after what Sweep does not remove, a step of one thing after the other, and
+// reports whether there is more of it.
+func (s *Store) lookFurther(ctx context.Context, p *partition, retention time.Duration) (more bool, err error) {
+	all := []func(cursor string) (next string, err error){
+		func(cursor string) (string, error) { return s.audit(ctx, p.base, cursor) },
+		func(cursor string) (string, error) { return s.dropTypes(ctx, p.base, cursor, retention) },
+	}
 	p.mu.Lock()
-	cursor := p.audited
+	at := p.looked
 	p.mu.Unlock()
-	next, err := s.audit(ctx, p.base, cursor)
-	if next == "0" {
-		next = ""
+	next, err := all[at.of](at.cursor)
+	switch {
+	case err != nil:
+		return false, err
+	case next != "" && next != "0":
+		at.cursor = next
+	default:
+		at = lookedAt{of: (at.of + 1) % len(all)}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.audited = next
-	return next != "", err
+	p.looked = at
+	return at != lookedAt{}, nil
+}
+
+// typesPerScript is how many event types one script looks at.
+const typesPerScript = 500
+
+// dropTypes gives back the numbers of event types that are not used any more.
+func (s *Store) dropTypes(ctx context.Context, base, cursor string, retention time.Duration) (next string, err error) {
+	reply, err := s.run(ctx, dropTypesScript, base, retention.Milliseconds(), cmp.Or(cursor, "0"), typesPerScript)
+	if err != nil {
+		return "", err
+	}
+	if len(reply) != 2 {
+		return "", errUnknownReply
+	}
+	next, _ = reply[1].(string)
+	return next, nil
 }

@@ -3,6 +3,8 @@ package redis
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -138,5 +140,82 @@ func TestStrayPlaces(t *testing.T) {
 	}
 	if err := countJobs(claim(t, s), 1); err != nil {
 		t.Error(err)
+	}
+}
+
+// completeTypes has a request of each type succeed.
+func completeTypes(t *testing.T, s *Store, w *delivery.Webhook, types ...string) {
+	t.Helper()
+	call := newCall(s, w, len(types), 10, true)
+	accepted := mustAccept(t, s, call)
+	outcomes := make([]delivery.Outcome, len(types))
+	for i, name := range types {
+		outcomes[i] = success(s, w, &call.Events[i], &accepted)
+		outcomes[i].Request.EventType = name
+	}
+	if err := errors.Join(s.Complete(t.Context(), outcomes)...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestUnusedTypesAreGivenBack gives the numbers of types to others that were last used before the
+// retention. Those of an earlier version, which did not note the day, are used from now on.
+func TestUnusedTypesAreGivenBack(t *testing.T) {
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	key := s.keys.base(0) + "types"
+	today := dayOf(s.Now())
+	s.client().HSet(t.Context(), key, "earlier", 1)
+	completeTypes(t, s, w, "used", "old")
+	wantTypes := func(want map[string]string) {
+		t.Helper()
+		if got := s.client().HGetAll(t.Context(), key).Val(); !maps.Equal(got, want) {
+			t.Errorf("the types are %v, want %v", got, want)
+		}
+	}
+	used := func(number int, day int64) string { return fmt.Sprintf("%d.%06d", number, day) }
+	wantTypes(map[string]string{"": "3", "earlier": "1", "used": used(2, today), "old": used(3, today)})
+	s.client().HSet(t.Context(), key, "old", used(3, today-40), "used", used(2, today-20))
+	sweepAll(t, s) // keeps rows of 14 days
+	wantTypes(map[string]string{"": "3", "earlier": used(1, today)})
+	completeTypes(t, s, w, "a", "b", "c", "earlier")
+	got := s.client().HGetAll(t.Context(), key).Val()
+	numbers := []string{got["a"], got["b"], got["c"], got["earlier"], got[""]}
+	slices.Sort(numbers)
+	if want := []string{used(1, today), used(2, today), used(3, today), "4", used(4, today)}; !slices.Equal(numbers, want) {
+		t.Errorf("the numbers are %v, want %v", numbers, want)
+	}
+	for _, name := range []string{"a", "b", "c", "earlier"} {
+		page, err := s.Requests(t.Context(), testTenant, delivery.RequestFilter{EventType: name, Limit: 10})
+		if err != nil || len(page.Requests) != 1 || page.Requests[0].EventType != name {
+			t.Errorf("requests of %q: %+v, %v", name, page.Requests, err)
+		}
+	}
+}
+
+// TestUsedTypesStay keeps types whose rows the index still has, however long ago they were used.
+func TestUsedTypesStay(t *testing.T) {
+	s := open(t, options())
+	w := addWebhook(t, s, testTenant)
+	completeTypes(t, s, w, "used")
+	base := s.keys.base(0)
+	old := fmt.Sprintf("1.%06d", dayOf(s.Now())-40)
+	s.client().HSet(t.Context(), base+"types", "used", old)
+	s.client().ZAdd(t.Context(), base+"days", redis.Z{Score: float64(dayOf(s.Now()) - 40), Member: "40 days ago"})
+	p, err := s.at(testTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for cursor, first := "", true; first || cursor != "0"; first = false {
+		if cursor, err = s.dropTypes(t.Context(), p.base, cursor, testRetention); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := s.client().HGet(t.Context(), base+"types", "used").Val(); got != old {
+		t.Errorf("the type is %q, want %q", got, old)
+	}
+	completeTypes(t, s, w, "used")
+	if got := s.client().HGet(t.Context(), base+"types", "used").Val(); got != fmt.Sprintf("1.%06d", dayOf(s.Now())) {
+		t.Errorf("the type is %q after it was used", got)
 	}
 }

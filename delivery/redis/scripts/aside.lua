@@ -10,7 +10,7 @@
 local kinds = {
   due = 'zset', leases = 'zset', leased = 'set', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash',
   event = 'string', events = 'hash', deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset',
-  types = 'hash', typesof = 'zset', logs = 'set',
+  types = 'hash', freetypes = 'set', typesof = 'zset', logs = 'set',
   hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', changes = 'zset', aside = 'stream', audit = 'zset', audits = 'zset', auditbytes = 'hash',
 }

@@ -26,6 +26,7 @@ local function bodies_key(slot) return base .. 'bodies:' .. slot end
 local function log_key(name, day) return base .. 'log:' .. name .. ':' .. day end
 local function logs_key(day) return base .. 'logs:' .. day end
 local function types_key() return base .. 'types' end
+local function free_types_key() return base .. 'freetypes' end
 local function types_of_key(tenant) return base .. 'typesof:' .. tenant end
 local function hours_key() return base .. 'hours' end
 local function days_key() return base .. 'days' end
@@ -313,25 +314,46 @@ local function flush(command, groups)
   for key, args in pairs(groups) do in_chunks(command, key, args) end
 end
 
--- The numbers of event types, as 2 bytes. New types get new numbers; after 65,534 types,
--- all others share the last number.
-local function type_numbers(names)
-  local numbers = read_chunks('HMGET', types_key(), names)
-  local size
+-- The number of an event type and, behind its point, the day on which it was last used, 0 if an
+-- earlier version has not noted that.
+local last_type = 65535 -- which all types share that get no number
+local function read_type(value)
+  local digits, used = string.match(value or '', '^(%d+)%.?(%d*)$')
+  local number = tonumber(digits)
+  if not number or number < 1 or number > last_type or #used ~= 0 and #used ~= 6 then return nil end
+  return number, tonumber(used) or 0
+end
+local function type_value(number, day) return string.format('%d.%06d', number, day) end
+
+-- A number for a new event type: one that was given back, or the next. The field without a name
+-- has the last one that was given. If that is lost, all have one that is no more than there are.
+local function new_type_number()
+  local free = read('SRANDMEMBER', free_types_key())
+  if free and show('SREM', free_types_key(), free) == 1 and read_type(free) then return (read_type(free)) end
+  local kept = read('HGET', types_key(), '')
+  local last = tonumber(kept or nil) or
+    read('HLEN', types_key()) - (kept and 1 or 0) + read('SCARD', free_types_key())
+  if last + 1 >= last_type then return last_type end
+  show('HSET', types_key(), '', last + 1)
+  return last + 1
+end
+
+-- The numbers of event types, as 2 bytes, which are used now. New types get new numbers; when
+-- there is none left, all others share the last one.
+local function type_numbers(names, now)
+  local numbers, day, changed = read_chunks('HMGET', types_key(), names), math.floor(now / hour_ms / 24), {}
   for i, name in ipairs(names) do
-    local number = tonumber(numbers[i] or nil)
-    if not number or number < 1 or number > 65535 then
+    local number, used = read_type(numbers[i])
+    if not number then
       if numbers[i] then set_field_aside(types_key(), name, numbers[i], 'no number of an event type') end
-      size = size or read('HLEN', types_key())
-      number = 65535
-      if size < 65534 then
-        size = size + 1
-        number = size
-        show('HSET', types_key(), name, number)
-      end
+      number, used = new_type_number(), 0
+    end
+    if used < day and number < last_type then
+      changed[#changed + 1], changed[#changed + 2] = name, type_value(number, day)
     end
     numbers[i] = struct.pack('>I2', number)
   end
+  show_chunks('HSET', types_key(), changed)
   return numbers
 end
 

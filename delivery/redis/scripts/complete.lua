@@ -50,7 +50,7 @@ local types = {}
 local type_count = tonumber(ARGV[at])
 for i = 1, type_count do types[i] = ARGV[at + i] end
 at = at + 1 + type_count
-types = type_numbers(types)
+types = type_numbers(types, now)
 
 local counters, counts = at + 1, {}
 at = counters + 2 * tonumber(ARGV[at])

@@ -22,7 +22,7 @@ local states = read_states(refs)
 local types = {}
 for i = 1, tonumber(ARGV[at]) do types[i] = ARGV[at + i] end
 at = at + 1 + #types
-types = type_numbers(types)
+types = type_numbers(types, now)
 local counters, counts = at + 1, {}
 at = counters + 2 * tonumber(ARGV[at])
 

@@ -130,8 +130,8 @@ local function all_leased(ended) return read('SRANDMEMBER', leased_key(ended), 1
 
 -- The number of an event type as type_numbers gives it; '' if it has none.
 local function type_number(name)
-  local number = tonumber(read('HGET', types_key(), name) or nil)
-  return number and number >= 1 and number <= 65535 and struct.pack('>I2', number) or ''
+  local number = read_type(read('HGET', types_key(), name))
+  return number and struct.pack('>I2', number) or ''
 end
 
 -- The state of a delivery that has none and is not on the schedule: that of one that succeeded

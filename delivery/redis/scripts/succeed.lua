@@ -38,7 +38,7 @@ local function next_number() return tonumber(next_text()) end
 
 local types = {}
 for i = 1, next_number() do types[i] = next_text() end
-types = type_numbers(types)
+types = type_numbers(types, now)
 
 local groups, refs = {}, {}
 for g = 1, next_number() do
