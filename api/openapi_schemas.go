@@ -74,6 +74,9 @@ func (b *schemas) inputs() {
 		nullable(description)
 		b.set(w, "event_types", wantedTypesSchema())
 		b.texts(w)
+		timeout := b.member(w, "timeout")
+		nullable(timeout)
+		timeout.Description = "Of one request: a duration from 1s to 60s, such as \"30s\". Null for the configuration's."
 		if required != nil {
 			b.member(w, "enabled").Description = "Default: true."
 			b.member(w, "event_types").Description += " Default: [\"*\"]."

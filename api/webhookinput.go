@@ -26,6 +26,7 @@ type webhookInput struct {
 	EventTypes  optional[[]string] `json:"event_types"`
 
 	Headers  textsPatch           `json:"headers"`
+	Timeout  optional[string]     `json:"timeout"`
 	Metadata textsPatch           `json:"metadata"`
 	Retry    optional[retryInput] `json:"retry"`
 }
@@ -33,7 +34,8 @@ type webhookInput struct {
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
-		!in.Headers.Set && !in.Metadata.Set && !in.Retry.Set
+		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
+		!in.Retry.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
@@ -61,6 +63,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 		checkWanted(in.EventTypes.Value, b.EventTypes, &errs)
 	}
 	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
+	timeoutOf(&in.Timeout, &errs)
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
 	return errs.problem()
@@ -101,6 +104,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Headers.Set {
 		w.Headers = merge(w.Headers, in.Headers)
+	}
+	if in.Timeout.Set {
+		w.Timeout = timeoutOf(&in.Timeout, new(fieldErrors)) // which has none
 	}
 	if in.Metadata.Set {
 		w.Metadata = merge(w.Metadata, in.Metadata)

@@ -23,6 +23,7 @@ type webhook struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 
 	Headers  map[string]string `json:"headers"`
+	Timeout  *string           `json:"timeout"`
 	Metadata map[string]string `json:"metadata"`
 	Retry    *retry            `json:"retry"`
 }
@@ -31,7 +32,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 	return webhook{
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
-		Headers: w.Headers, Metadata: w.Metadata,
+		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
 		Retry: newRetry(w.Retry),
 	}
 }

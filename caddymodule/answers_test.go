@@ -16,6 +16,7 @@ type webhook struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 
 	Headers  map[string]string `json:"headers"`
+	Timeout  *string           `json:"timeout"`
 	Metadata map[string]string `json:"metadata"`
 	Retry    any               `json:"retry"`
 }

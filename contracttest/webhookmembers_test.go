@@ -2,6 +2,7 @@ package contracttest
 
 import (
 	"maps"
+	"net/http"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,5 +116,29 @@ func TestWebhookHeaders(t *testing.T) {
 	c.call(t, "PATCH", path, `{"headers":{"X-LOWER":"b"}}`).want(t, 422)
 	if got := c.must(t, 200, "GET", path, "")["headers"]; quote(got) != `{"X-Site":"Zürich","x-lower":"1"}` {
 		t.Errorf("the headers are %v", got)
+	}
+}
+
+func TestWebhookTimeout(t *testing.T) {
+	t.Parallel()
+	c := fast.admin()
+	r := receive(t, status(200))
+	w := c.webhook(t, r.URL, `"timeout":"1m"`)
+	path := "/api/webhooks/" + text(w["id"])
+	if w["timeout"] != "1m" {
+		t.Errorf("timeout is %v", w["timeout"])
+	}
+	patched(t, c, path, "timeout", [][2]string{{`"1s"`, `"1s"`}, {`"60s"`, `"1m"`}, {`"0.5m"`, `"30s"`}, {`null`, `null`}, {`"1500ms"`, `"1.5s"`}})
+	for _, value := range []string{`"0s"`, `"999ms"`, `"1m1s"`, `"-5s"`, `"5"`, `"five"`, `""`, `5`, `true`, `["5s"]`, `{}`} {
+		wantRefused(t, c, path, "timeout", value)
+	}
+
+	// An endpoint that never answers fails by the webhook's own timeout.
+	release := make(chan struct{})
+	defer close(release)
+	silent := receive(t, func(int, http.ResponseWriter) { <-release })
+	c.must(t, 200, "PATCH", path, `{"timeout":"1s","url":`+quote(silent.URL)+`}`)
+	if row := c.must(t, 200, "POST", path+"/test", "{}"); !strings.Contains(text(row["error"]), "within 1s") {
+		t.Errorf("error is %v", row["error"])
 	}
 }

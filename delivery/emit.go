@@ -287,16 +287,16 @@ func (e *Engine) acceptOnce(ctx context.Context, p *partition, batch []*emission
 	if len(batch) == 0 {
 		return nil, nil
 	}
-	s := e.settings()
+	a := e.active.Load()
 	calls := make([]AcceptCall, len(batch))
 	for i, m := range batch {
 		calls[i] = m.call
 	}
-	lease, began := s.lease(), time.Now()
+	lease, began := a.lease(), time.Now()
 	p.watch.accepts()
 	tried := slices.Clone(batch)
 	late := time.AfterFunc(blockAfter, func() { e.dispatcher.withdrawPlaces(tried) })
-	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: s.Retention})
+	results := e.store.Accept(ctx, AcceptBatch{Calls: calls, Lease: lease, Retention: a.settings.Retention})
 	late.Stop()
 	var failed error
 	answered := false

@@ -71,6 +71,8 @@ type active struct {
 	secrets  secretWarnings
 	refusals refusals
 	prepared preparedWebhooks
+	// longestTimeout of the webhooks for whose requests a lease was too short, in nanoseconds.
+	longestTimeout atomic.Int64
 }
 
 // state says whether the store is open.
@@ -103,7 +105,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 	}
 	e.subscriptions = newSubscriptionMemory(e.store, defaultSubscriptionLimits)
 	e.dispatcher = newDispatcher(e.store)
-	e.dispatcher.lease = func() time.Duration { return e.settings().lease() }
+	e.dispatcher.lease = func() time.Duration { return e.active.Load().lease() }
 	e.dispatcher.send = e.start
 	e.dispatcher.release = e.release
 	e.dispatcher.claimEnded = func(partition int, began time.Time, err error) {

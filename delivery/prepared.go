@@ -52,7 +52,7 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 		Target:      p.target,
 		Values:      p.headers.values(id, at, signature, standard),
 		Body:        ev.Payload,
-		Timeout:     s.Timeout,
+		Timeout:     s.timeout(p.of),
 		MaxResponse: s.MaxResponseSize,
 	}
 }
@@ -62,7 +62,7 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 func requestMembers(w *Webhook) *Webhook {
 	return &Webhook{
 		ID: w.ID, URL: w.URL, Secret: w.Secret,
-		Headers: w.Headers,
+		Headers: w.Headers, Timeout: w.Timeout,
 	}
 }
 
@@ -70,7 +70,7 @@ func requestMembers(w *Webhook) *Webhook {
 // It does not allocate, since it is called for each request.
 func sameRequests(a, b *Webhook) bool {
 	return a.URL == b.URL && a.Secret == b.Secret &&
-		maps.Equal(a.Headers, b.Headers)
+		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout
 }
 
 // maxPrepared is how many webhooks preparedWebhooks remembers, at some 1.5 KB each; what has

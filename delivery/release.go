@@ -22,7 +22,7 @@ func (e *Engine) release(l Lease) { e.at(l.Webhook.Tenant).releases.AddAsync(l) 
 // have ended by themselves or this process stops.
 func (e *Engine) giveBack(p *partition, leases []Lease) {
 	again := backoff.Backoff{First: releaseBackoff, Most: maxReleaseBackoff}
-	ends := time.Now().Add(e.settings().lease())
+	ends := time.Now().Add(e.active.Load().lease())
 	for {
 		ctx, cancel := context.WithTimeout(context.Background(), releaseTime)
 		err := e.store.Release(ctx, leases)

@@ -40,9 +40,10 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		return e.giveUp(w)
 	}
 	a := e.active.Load()
-	if time.Until(w.until) < a.settings.Timeout+startMargin {
-		// It is too late, or the timeout has been raised since: another process might
-		// lease the delivery before this request ends.
+	if timeout := a.settings.timeout(w.Webhook); time.Until(w.until) < timeout+startMargin {
+		// It is too late, or the timeout has been raised since, or is longer than that of any
+		// webhook before: another process might lease the delivery before this request ends.
+		a.lengthenLeases(timeout)
 		defer e.sends.done()
 		return e.giveUp(w)
 	}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -45,8 +46,24 @@ type Settings struct {
 	InForce func()
 }
 
-// lease is how long a delivery is held for one request.
-func (s *Settings) lease() time.Duration { return s.Timeout + leaseMargin }
+// timeout is that of one request to a webhook.
+func (s *Settings) timeout(w *Webhook) time.Duration { return cmp.Or(w.Timeout, s.Timeout) }
+
+// lease is how long a delivery is held for one request: one of the longest timeout that a webhook
+// was seen to have under this configuration, if the configured one is shorter.
+func (a *active) lease() time.Duration {
+	return max(a.settings.Timeout, time.Duration(a.longestTimeout.Load())) + leaseMargin
+}
+
+// lengthenLeases makes leases from now on long enough for requests with a timeout.
+func (a *active) lengthenLeases(timeout time.Duration) {
+	for {
+		longest := a.longestTimeout.Load()
+		if int64(timeout) <= longest || a.longestTimeout.CompareAndSwap(longest, int64(timeout)) {
+			return
+		}
+	}
+}
 
 // sender is the part of the settings that the sender of requests reads.
 func (s *Settings) sender() *sender.Config {
@@ -69,6 +86,12 @@ func DefaultSettings() Settings {
 		MaxResponseSize:       16 << 10,
 	}
 }
+
+// Bounds of a webhook's timeout.
+const (
+	MinWebhookTimeout = time.Second
+	MaxWebhookTimeout = time.Minute
+)
 
 // Bounds of settings. Beyond them a value is probably a mistake.
 const (

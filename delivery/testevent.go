@@ -35,8 +35,8 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 		}
 		audit = nil // it is written once
 		m.call.Version = version
-		s := e.settings()
-		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: s.lease(), Retention: s.Retention})[0]
+		a := e.active.Load()
+		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: a.lease(), Retention: a.settings.Retention})[0]
 		switch {
 		case result.Err == nil:
 			e.countEvents(&m.call, &result)

@@ -29,6 +29,8 @@ type Webhook struct {
 	UpdatedAt   time.Time
 	// Headers are sent along with each request: see Settings.CheckHeaderName.
 	Headers map[string]string
+	// Timeout of one request, zero for the configuration's.
+	Timeout time.Duration
 	// Metadata is the admins' own.
 	Metadata map[string]string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.

@@ -30,7 +30,7 @@ func testWebhookChanges(f *fixture) {
 	before := f.version(tenant)
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
-		w.Headers, w.Metadata = nil, map[string]string{"other": ""}
+		w.Headers, w.Metadata, w.Timeout = nil, map[string]string{"other": ""}, 0
 		w.Retry = nil
 		*made[1] = *w
 	})

@@ -72,6 +72,7 @@ type webhook struct {
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 	// What later versions added:
 	Headers  map[string]string `cbor:"headers,omitempty"`
+	Timeout  time.Duration     `cbor:"timeout,omitempty"`
 	Metadata map[string]string `cbor:"metadata,omitempty"`
 	Retry    *retry            `cbor:"retry,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
@@ -96,7 +97,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 	r := webhook{
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
-		Headers: w.Headers, Metadata: w.Metadata,
+		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
 		Retry: (*retry)(w.Retry),
 	}
 	switch hidden := (secrets{w.Secret}); {
@@ -125,7 +126,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		URL: r.URL, Secret: r.Secret, Description: r.Description,
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
-		Headers: r.Headers, Metadata: r.Metadata,
+		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Retry: (*delivery.Retry)(r.Retry),
 	}
 	if r.Encrypted == nil {

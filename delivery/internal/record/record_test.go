@@ -112,6 +112,7 @@ func TestWebhookRecord(t *testing.T) {
 		URL: "https://example.com", Secret: "s", Description: "d", EventTypes: []string{"*"},
 		CreatedAt: at, UpdatedAt: at.Add(time.Hour), DisabledAt: at.Add(time.Minute),
 		Headers: map[string]string{"X-A": "a", "X-B": ""}, Metadata: map[string]string{"a": "ü"},
+		Timeout: 1500 * time.Millisecond,
 	}
 	enabled := w
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
