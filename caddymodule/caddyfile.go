@@ -31,6 +31,7 @@ func init() {
 //			attempts <number>
 //			delay <duration> | delays <duration>...
 //			jitter <min> <max>
+//			retry_after <most>
 //		}
 //		timeout <duration>
 //		concurrency <in all> [<per webhook>]

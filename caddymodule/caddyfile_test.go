@@ -132,6 +132,8 @@ var adaptErrors = []struct{ caddyfile, want string }{
 	{global("retry {\n\t\t\tdelays 5s 8d\n\t\t}"), "retry delay must be 0 to 168h0m0s, not 192h0m0s, at Caddyfile:4"},
 	{global("retry {\n\t\t\tdelays" + strings.Repeat(" 1s", 31) + "\n\t\t}"), "retry delays must be 1 to 30, not 31, at Caddyfile:4"},
 	{global("retry {\n\t\t\tdelays 5s\n\t\t\tdelay 5s\n\t\t}"), "retry takes delay or delays, not both, at Caddyfile:5"},
+	{global("retry {\n\t\t\tretry_after 8d\n\t\t}"), "retry retry_after must be 0 to 168h0m0s, not 192h0m0s, at Caddyfile:4"},
+	{global("retry {\n\t\t\tretry_after -1s\n\t\t}"), "retry retry_after must be 0 to 168h0m0s, not -1s, at Caddyfile:4"},
 	{global("retry {\n\t\t\tbackoff 2\n\t\t}"), "unrecognized retry option 'backoff', at Caddyfile:4"},
 	{global("destinations {\n\t\t\tallow 10.0.0.0/33\n\t\t}"), "'10.0.0.0/33' is not a range of addresses such as 10.0.0.0/8, at Caddyfile:4"},
 	{global("destinations {\n\t\t\tdeny ::ffff:10.0.0.0/104\n\t\t}"), "is an IPv4 range inside IPv6: write it as an IPv4 range, at Caddyfile:4"},

@@ -58,6 +58,9 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 func (a *App) numbers() delivery.Settings {
 	s := delivery.DefaultSettings()
 	s.StandardWebhooks = a.StandardWebhooks
+	if a.StandardWebhooks {
+		s.Retry.RetryAfter = standardRetryAfter
+	}
 	a.Retry.apply(&s.Retry)
 	if a.Timeout != 0 {
 		s.Timeout = time.Duration(a.Timeout)

@@ -16,7 +16,7 @@ import (
 )
 
 func TestSettings(t *testing.T) {
-	zero, none := caddy.Duration(0), int64(0)
+	zero, week, none := caddy.Duration(0), caddy.Duration(7*24*time.Hour), int64(0)
 	for _, tc := range []struct {
 		name string
 		app  App
@@ -45,8 +45,11 @@ func TestSettings(t *testing.T) {
 			App{StandardWebhooks: true, SignatureHeader: "X-Sig", Timeout: caddy.Duration(time.Second), Retention: caddy.Duration(2 * time.Hour)},
 			func(s *delivery.Settings) {
 				s.StandardWebhooks, s.SignatureHeader, s.Timeout, s.Retention = true, "X-Sig", time.Second, 2*time.Hour
+				s.Retry.RetryAfter = 24 * time.Hour
 			},
 		},
+		{"retry_after", App{Retry: &Retry{RetryAfter: &week}}, func(s *delivery.Settings) { s.Retry.RetryAfter = 7 * 24 * time.Hour }},
+		{"no retry_after", App{StandardWebhooks: true, Retry: &Retry{RetryAfter: &zero}}, func(s *delivery.Settings) { s.StandardWebhooks = true }},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			if err := tc.app.resolve(caddy.NewReplacer()); err != nil {

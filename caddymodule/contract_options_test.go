@@ -36,7 +36,7 @@ var optionBlocks = []struct {
 	},
 	{
 		name: "retry", in: nested("retry", ""), line: 4,
-		single: []string{"attempts 3", "delay 2m", "delays 5s 5m 30m 2h", "jitter 1s 60s"},
+		single: []string{"attempts 3", "delay 2m", "delays 5s 5m 30m 2h", "jitter 1s 60s", "retry_after 24h"},
 	},
 	{
 		name: "destinations", in: nested("destinations", ""), line: 4,

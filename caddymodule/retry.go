@@ -28,7 +28,16 @@ type Retry struct {
 	// A random time that is added to each delay, so that deliveries that failed
 	// together are not all repeated together. Default: 1s to 60s.
 	Jitter *Jitter `json:"jitter,omitempty"`
+
+	// How long an endpoint can put the next attempt off by the header `Retry-After` of an
+	// answer that is no success, at the most; up to 168h, and 0 to ignore the header. An
+	// attempt never comes sooner than by `delay` and `jitter`. Default: 24h with
+	// `standard_webhooks`, and 0 without.
+	RetryAfter *caddy.Duration `json:"retry_after,omitempty"`
 }
+
+// standardRetryAfter is the default of RetryAfter where Standard Webhooks asks for it.
+const standardRetryAfter = 24 * time.Hour
 
 // Jitter bounds a random duration, drawn uniformly.
 type Jitter struct {
@@ -59,6 +68,9 @@ func (r *Retry) apply(p *delivery.RetryPolicy) {
 	if r.Jitter != nil {
 		p.JitterMin, p.JitterMax = time.Duration(r.Jitter.Min), time.Duration(r.Jitter.Max)
 	}
+	if r.RetryAfter != nil {
+		p.RetryAfter = time.Duration(*r.RetryAfter)
+	}
 }
 
 func (r *Retry) check() error {
@@ -79,6 +91,11 @@ func (a *App) parseRetry(d *caddyfile.Dispenser) error {
 		})},
 		"delays": {parse: a.checked(a.Retry.parseDelays)},
 		"jitter": {parse: a.checked(a.parseJitter)},
+		"retry_after": {parse: a.checked(func(d *caddyfile.Dispenser) error {
+			a.Retry.RetryAfter = new(caddy.Duration)
+			_, err := duration(a.Retry.RetryAfter)(d)
+			return err
+		})},
 	})
 }
 

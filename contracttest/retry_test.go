@@ -1,6 +1,7 @@
 package contracttest
 
 import (
+	"net/http"
 	"testing"
 	"time"
 )
@@ -59,6 +60,29 @@ func TestWebhookDelays(t *testing.T) {
 		if number(row["max_attempts"]) != test.attempts {
 			t.Errorf("%s: %v", test.patch, row)
 		}
+	}
+}
+
+// TestRetryAfter has an endpoint ask for more time than the schedule gives it.
+func TestRetryAfter(t *testing.T) {
+	t.Parallel()
+	later := receive(t, func(_ int, w http.ResponseWriter) {
+		w.Header().Set("Retry-After", "7200")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	for _, test := range []struct {
+		options string
+		want    time.Duration
+	}{
+		{"retry {\ndelay 1h\njitter 0 0\n}\n", time.Hour},
+		{"retry {\ndelay 1h\njitter 0 0\n}\nstandard_webhooks\n", 2 * time.Hour},
+		{"retry {\ndelay 1h\njitter 0 0\nretry_after 90m\n}\n", 90 * time.Minute},
+		{"retry {\ndelay 1h\njitter 0 0\nretry_after 0\n}\nstandard_webhooks\n", time.Hour},
+	} {
+		c := start(t, ownStore()+test.options+destinations("allow_http", "allow 127.0.0.0/8")).admin()
+		c.webhook(t, later.URL)
+		c.emit(t)
+		wantNext(t, c.awaitRequests(t, "", 1)[0], test.want, test.want)
 	}
 }
 

@@ -17,6 +17,9 @@ type RetryPolicy struct {
 	// JitterMin and JitterMax bound what is added to each delay, uniformly, so
 	// that deliveries that failed together do not come back together.
 	JitterMin, JitterMax time.Duration
+	// RetryAfter is how long an endpoint can put the next attempt off by that header, at the
+	// most; 0: not at all.
+	RetryAfter time.Duration
 }
 
 // Next is how long after the given attempt has failed the next one is due; false if
@@ -52,5 +55,6 @@ func (p RetryPolicy) validate() error {
 	}
 	check(p.JitterMin >= 0 && p.JitterMax <= MaxRetryDelay, "retry jitter must lie within 0 and %s", MaxRetryDelay)
 	check(p.JitterMin <= p.JitterMax, "retry jitter must go from the shorter duration to the longer, not from %s to %s", p.JitterMin, p.JitterMax)
+	check(p.RetryAfter >= 0 && p.RetryAfter <= MaxRetryDelay, "retry retry_after must be 0 to %s, not %s", MaxRetryDelay, p.RetryAfter)
 	return errors.Join(errs...)
 }

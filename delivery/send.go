@@ -54,7 +54,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	if !w.Due.IsZero() {
 		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
 	}
-	outcome, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
+	outcome, notBefore, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
 	if interrupted { // no attempt, but logged: something may have been sent
 		next = e.giveUp(w)
 		e.ended(&finished{outcome: outcome}, true)
@@ -65,7 +65,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	r := &outcome.Request
 	if r.Status == RequestFailed {
 		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again {
-			f.retryAt = time.Now().Add(delay)
+			f.retryAt = time.Now().Add(max(delay, notBefore))
 		} else {
 			e.observer.DeliveryFailed()
 			a.log.Warn("delivery failed for good",
@@ -102,9 +102,9 @@ func requestID(w *Webhook, ev *Event, trigger Trigger, attempt int, now, started
 	return NewID(startedAt)
 }
 
-// send makes one request and describes it. Interrupted means that it was cancelled
-// because this process is stopping.
-func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, interrupted bool) {
+// send makes one request and describes it. NotBefore is how long the endpoint asks to wait after a
+// request that failed. Interrupted means that it was cancelled because this process is stopping.
+func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, notBefore time.Duration, interrupted bool) {
 	s := &a.settings
 	now := e.store.Now()
 	startedAt := now
@@ -152,5 +152,8 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)
-	return o, ctx.Err() != nil && response.Failure != ""
+	if response.RetryAfter != "" {
+		notBefore = s.Retry.notBefore(response.RetryAfter, e.store.Now())
+	}
+	return o, notBefore, ctx.Err() != nil && response.Failure != ""
 }

@@ -44,7 +44,7 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 	f := &finished{written: make(chan struct{})}
 	go func() { // not bound to the caller: what was sent is logged
 		defer p.sendsNow.release(tenant, 1)
-		f.outcome, _ = e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
+		f.outcome, _, _ = e.send(sendCtx, e.active.Load(), w, ev, trigger, 0)
 		e.ended(f, false)
 		<-f.written
 	}()

@@ -15,7 +15,7 @@ func TestDefaultSettingsAreTheContracts(t *testing.T) {
 	switch {
 	case s.SignatureHeader != "X-Level-Signature", s.StandardWebhooks:
 		t.Errorf("signatures: %+v", s)
-	case !reflect.DeepEqual(s.Retry, RetryPolicy{3, []time.Duration{2 * time.Minute}, time.Second, 60 * time.Second}):
+	case !reflect.DeepEqual(s.Retry, RetryPolicy{3, []time.Duration{2 * time.Minute}, time.Second, 60 * time.Second, 0}):
 		t.Errorf("retry: %+v", s.Retry)
 	case s.Timeout != 15*time.Second, s.Concurrency != 512, s.ConcurrencyPerWebhook != 32:
 		t.Errorf("limits: %+v", s)
@@ -42,6 +42,8 @@ func TestValidate(t *testing.T) {
 		{"30 delays", func(s *Settings) { s.Retry.Delays = make([]time.Duration, 30) }, ""},
 		{"31 delays", func(s *Settings) { s.Retry.Delays = make([]time.Duration, 31) }, "retry delays must be 1 to 30, not 31"},
 		{"no delays", func(s *Settings) { s.Retry.Delays = nil }, "retry delays must be 1 to 30, not 0"},
+		{"retry_after before", func(s *Settings) { s.Retry.RetryAfter = -1 }, "retry retry_after must be 0 to 168h0m0s, not -1ns"},
+		{"retry_after beyond", func(s *Settings) { s.Retry.RetryAfter = 169 * time.Hour }, "retry retry_after must be 0 to 168h0m0s, not 169h0m0s"},
 		{"jitter before", func(s *Settings) { s.Retry.JitterMin = -time.Second }, "retry jitter must lie within 0 and 168h0m0s"},
 		{"jitter beyond", func(s *Settings) { s.Retry.JitterMax = 169 * time.Hour }, "retry jitter must lie within 0 and 168h0m0s"},
 		{

@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
 // change changes the only webhook.
@@ -65,6 +67,44 @@ func TestWebhookRetry(t *testing.T) {
 					if row.MaxAttempts != len(at) {
 						t.Errorf("row %+v, want %d attempts in all", row, len(at))
 					}
+				}
+			})
+		})
+	}
+}
+
+// TestRetryAfter has an endpoint ask for more time: it gets that, but no more than is configured,
+// and never less than by the schedule.
+func TestRetryAfter(t *testing.T) {
+	for name, tc := range map[string]struct {
+		most       time.Duration
+		retryAfter string
+		wait       time.Duration
+	}{
+		"off":               {0, "3600", time.Minute},
+		"seconds":           {24 * time.Hour, "3600", time.Hour},
+		"a date":            {24 * time.Hour, "Sat, 01 Jan 2000 02:00:00 GMT", 2 * time.Hour},
+		"more than allowed": {time.Hour, "7200", time.Hour},
+		"sooner":            {24 * time.Hour, "5", time.Minute},
+		"a date that was":   {24 * time.Hour, "Fri, 31 Dec 1999 23:00:00 GMT", time.Minute},
+		"nonsense":          {24 * time.Hour, "later", time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, flaky.New(), newEndpoints(func(context.Context, sender.Message) sender.Response {
+					return sender.Response{StatusCode: 503, RetryAfter: tc.retryAfter}
+				}), func(s *delivery.Settings) {
+					s.Retry = delivery.RetryPolicy{Attempts: 2, Delays: []time.Duration{time.Minute}, RetryAfter: tc.most}
+				})
+				defer r.stop()
+				w := r.webhook("https://a.example")
+				r.emit(1)
+				synctest.Wait()
+				next := r.log()[0].NextAttemptAt
+				time.Sleep(24 * time.Hour)
+				at := r.sender.to(w.URL)
+				if len(at) != 2 || at[1].Sub(at[0]) != tc.wait || !next.Equal(at[1]) {
+					t.Errorf("attempts at %v, and %v was told, want %v between", at, next, tc.wait)
 				}
 			})
 		})

@@ -123,6 +123,7 @@ func (c *http1Conn) exchange(ctx context.Context, req *request) outcome {
 	switch {
 	case err == nil:
 		o.Response = req.response(ctx, status, in)
+		o.RetryAfter = in.retryAfter
 	case status == 0:
 		o.Response = req.fail(ctx, c.line.refusal(err, !c.used), waiting)
 		if !in.hasBegun() {

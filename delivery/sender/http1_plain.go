@@ -13,7 +13,7 @@ import (
 
 // plainHeader is the header of a response that holds nothing odd: a final status of
 // HTTP/1.1, valid lines, and a body whose length is certain. It is read here, since
-// http.ReadResponse allocates a map and all strings of a header, of which we need three
+// http.ReadResponse allocates a map and all strings of a header, of which we need four
 // values. Whatever else comes is odd, and left to http.ReadResponse, which also says
 // what is wrong with it.
 type plainHeader struct {
@@ -22,6 +22,7 @@ type plainHeader struct {
 	// keepFor is how long the connection may be idle, 0 if this response ends it.
 	keepFor        time.Duration
 	connectionSeen bool
+	retryAfter     string
 	size           int // how many bytes have been parsed
 }
 
@@ -77,6 +78,10 @@ func (h *plainHeader) parseField(line []byte) (ok bool) {
 		return h.parseConnection(value)
 	case isNamed(name, "Keep-Alive"):
 		h.keepFor = min(h.keepFor, keepAliveFor(string(value)))
+	case isNamed(name, "Retry-After"):
+		if h.retryAfter == "" && h.status/100 != 2 {
+			h.retryAfter = shortRetryAfter(string(value))
+		}
 	case isNamed(name, "Transfer-Encoding"), isNamed(name, "Trailer"):
 		return false
 	}

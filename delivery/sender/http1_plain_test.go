@@ -26,6 +26,11 @@ var headers = []struct {
 	{true, "HTTP/1.1  200  OK\r\nContent-Length: 2\r\n\r\no"},
 	{true, "HTTP/1.1 999 Odd\r\nConnection: Keep-Alive\r\nKeep-Alive: timeout=5, max=100\r\nKeep-Alive: timeout=3\r\nContent-Length: 0\r\n\r\n"},
 	{true, "HTTP/1.1 500 No\r\nConnection: close\r\nKeep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nno, and more"},
+	{true, "HTTP/1.1 503 No\r\nretry-after: \t120 \r\nRetry-After: 240\r\nContent-Length: 2\r\n\r\nno"},
+	{true, "HTTP/1.1 429 No\r\nRetry-After:\r\nRetry-After: Fri, 13 Mar 2026 18:30:00 GMT\r\nContent-Length: 2\r\n\r\nno"},
+	{true, "HTTP/1.1 429 No\r\nRetry-After: " + strings.Repeat("1", 65) + "\r\nContent-Length: 2\r\n\r\nno"},
+	{true, "HTTP/1.1 200 OK\r\nRetry-After: 120\r\nContent-Length: 2\r\n\r\nok"},
+	{false, "HTTP/1.1 429 No\r\nRetry-After: 120\r\n\r\nuntil the end"},
 	{true, "HTTP/1.1 200 OK\r\nContent-Length: 6000\r\n\r\n" + strings.Repeat("long ", 1200)},
 	{false, ""},
 	{false, "\r\n" + answerOK},
@@ -132,5 +137,5 @@ func readAs(from io.Reader, readHeader func(*responseReader) (int, time.Duration
 	body, err := io.ReadAll(in)
 	drained := in.isDrained()
 	rest, _ := io.ReadAll(in.in)
-	return fmt.Sprintf("%d %s %v %t %q, then %q", status, keepFor, err, drained, body, rest)
+	return fmt.Sprintf("%d %s %v %t %q %q, then %q", status, keepFor, err, drained, in.retryAfter, body, rest)
 }

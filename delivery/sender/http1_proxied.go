@@ -47,6 +47,7 @@ func (c *proxiedConn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	}
 	defer resp.Body.Close()
 	o.Response = req.response(ctx, resp.StatusCode, resp.Body)
+	o.RetryAfter = retryAfter(resp)
 	if o.Failure == "" && !resp.Close && resp.StatusCode >= 200 {
 		o.keepFor = keepAlive(resp.Header)
 	}

@@ -24,6 +24,8 @@ type responseReader struct {
 	source limitedReader
 	body   io.Reader
 	plain  plainBody
+	// retryAfter is that of the response.
+	retryAfter string
 }
 
 // limitedReader reads up to a limit, or the first error, and notes why it ends.
@@ -60,7 +62,7 @@ func newResponseReader(from io.Reader) *responseReader {
 }
 
 func (r *responseReader) free() {
-	r.source, r.body, r.plain = limitedReader{}, nil, plainBody{}
+	r.source, r.body, r.plain, r.retryAfter = limitedReader{}, nil, plainBody{}, ""
 	responseReaders.Put(r)
 }
 
@@ -94,7 +96,7 @@ func (r *responseReader) readPlain() (h plainHeader, ok bool) {
 		case plain:
 			_, _ = r.in.Discard(h.size)
 			r.plain = plainBody{in: r.in, left: h.length}
-			r.source.left, r.body = math.MaxInt, &r.plain
+			r.source.left, r.body, r.retryAfter = math.MaxInt, &r.plain, h.retryAfter
 			return h, true
 		case odd:
 			return h, false
@@ -115,7 +117,7 @@ func (r *responseReader) readOdd() (status int, keepFor time.Duration, err error
 	if status >= 100 && status < 200 && status != http.StatusSwitchingProtocols {
 		return status, 0, nil
 	}
-	r.source.left, r.body = math.MaxInt, resp.Body
+	r.source.left, r.body, r.retryAfter = math.MaxInt, resp.Body, retryAfter(resp)
 	if resp.Close || status < 200 {
 		return status, 0, nil
 	}

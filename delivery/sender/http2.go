@@ -53,6 +53,7 @@ func (c *http2Conn) roundTrip(ctx context.Context, req *request) (o outcome) {
 	if err == nil {
 		defer resp.Body.Close()
 		o.Response = req.response(ctx, resp.StatusCode, resp.Body)
+		o.RetryAfter = retryAfter(resp)
 	} else {
 		o.Response = req.fail(ctx, c.line.refusal(err, first), waiting)
 	}

@@ -29,4 +29,7 @@ type Response struct {
 	Cause error
 	// TimedOut: the timeout passed before the whole response had come.
 	TimedOut bool
+	// RetryAfter is the header of that name (RFC 9110, 10.2.3), as it came with a status that is
+	// no success; "" if there is none, or if it is too long to be one.
+	RetryAfter string
 }
