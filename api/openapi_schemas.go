@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/expression"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
 )
 
@@ -77,6 +78,7 @@ func (b *schemas) inputs() {
 		timeout := b.member(w, "timeout")
 		nullable(timeout)
 		timeout.Description = "Of one request: a duration from 1s to 60s, such as \"30s\". Null for the configuration's."
+		b.expression(w, expression.Filter, "Events for which this is not true are not delivered; null for all.")
 		if required != nil {
 			b.member(w, "enabled").Description = "Default: true."
 			b.member(w, "event_types").Description += " Default: [\"*\"]."

@@ -77,6 +77,8 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusConflict, Detail: "Another change was being made at the same time. Try again."}
 	case errors.Is(err, delivery.ErrTooManyDeliveries):
 		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "These events would make more than " + strconv.Itoa(delivery.MaxDeliveries) + " deliveries: emit fewer in one call."}
+	case errors.Is(err, delivery.ErrFiltersTooCostly):
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The filters of the webhooks that want these events take too long together: emit fewer events in one call, or have an admin make the filters simpler."}
 	case errors.Is(err, delivery.ErrTooManyEventTypes):
 		return &problem{Status: http.StatusUnprocessableEntity, Detail: "With this call, the log of this tenant would have more than " + strconv.Itoa(delivery.MaxEventTypes) + " event types, the most that are allowed: use types that it has. One that is no longer used makes room when the log has forgotten it."}
 	case errors.Is(err, delivery.ErrBusy):

@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/expression"
 )
 
 // Limits of a webhook's members, beside sender.MaxURLLength.
@@ -29,13 +30,15 @@ type webhookInput struct {
 	Timeout  optional[string]     `json:"timeout"`
 	Metadata textsPatch           `json:"metadata"`
 	Retry    optional[retryInput] `json:"retry"`
+	Filter   optional[string]     `json:"filter"`
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
 		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
-		!in.Retry.Set
+		!in.Retry.Set &&
+		!in.Filter.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
@@ -66,7 +69,16 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	timeoutOf(&in.Timeout, &errs)
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
+	checkExpression(expression.Filter, in.Filter, &errs)
 	return errs.problem()
+}
+
+// checkExpression compiles a member that is an expression; null takes it away.
+func checkExpression(kind expression.Kind, in optional[string], errs *fieldErrors) {
+	if in.Set && !in.Null {
+		_, err := expression.Compile(kind, in.Value)
+		errs.check(kind.String(), err)
+	}
 }
 
 func checkWanted(names []string, types *EventTypes, errs *fieldErrors) {
@@ -113,6 +125,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Retry.Set {
 		w.Retry = retryOf(&in.Retry, new(fieldErrors)) // which has none
+	}
+	if in.Filter.Set {
+		w.Filter = in.Filter.Value // "" if null
 	}
 }
 

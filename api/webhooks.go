@@ -26,6 +26,7 @@ type webhook struct {
 	Timeout  *string           `json:"timeout"`
 	Metadata map[string]string `json:"metadata"`
 	Retry    *retry            `json:"retry"`
+	Filter   *string           `json:"filter"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -33,8 +34,17 @@ func newWebhook(w *delivery.Webhook) webhook {
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
-		Retry: newRetry(w.Retry),
+		Retry:  newRetry(w.Retry),
+		Filter: textOrNull(w.Filter),
 	}
+}
+
+// textOrNull is nil for no text.
+func textOrNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // webhookRef is the webhook that the path names.

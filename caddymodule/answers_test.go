@@ -19,6 +19,7 @@ type webhook struct {
 	Timeout  *string           `json:"timeout"`
 	Metadata map[string]string `json:"metadata"`
 	Retry    any               `json:"retry"`
+	Filter   *string           `json:"filter"`
 }
 
 type receipt struct {

@@ -26,6 +26,7 @@ type processMetrics struct {
 	durations           map[delivery.RequestStatus]prometheus.Observer
 	lag                 map[bool]prometheus.Observer // by whether the webhook is slow
 	failed              prometheus.Counter
+	filterErrors        prometheus.Counter
 	storeErrors         *prometheus.CounterVec
 	throttled           *prometheus.CounterVec
 	wrongTokens         *prometheus.CounterVec
@@ -76,6 +77,7 @@ func newProcessMetrics() *processMetrics {
 		m.lag[slow] = lag.WithLabelValues(strconv.FormatBool(slow))
 	}
 	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed.")
+	m.filterErrors = m.counter("filter_errors_total", "Events that did not go to a webhook because its filter could not be evaluated.")
 	m.storeErrors = m.counters("store_errors_total", "Operations of the store that failed, by operation.", "operation")
 	for _, operation := range delivery.StoreOperations() {
 		m.storeErrors.WithLabelValues(operation)
@@ -135,6 +137,9 @@ func (m *processMetrics) RequestEnded(trigger delivery.Trigger, status delivery.
 
 // DeliveryFailed implements delivery.Observer.
 func (m *processMetrics) DeliveryFailed() { m.failed.Inc() }
+
+// FilterFailed implements delivery.Observer.
+func (m *processMetrics) FilterFailed() { m.filterErrors.Inc() }
 
 // StoreFailed implements delivery.Observer.
 func (m *processMetrics) StoreFailed(operation string) {

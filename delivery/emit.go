@@ -72,7 +72,7 @@ const (
 // Emit stores the events and schedules their deliveries, all or nothing, and
 // returns once that is durable. Each event must be valid.
 //
-// Errors: ErrTooManyDeliveries, ErrTooManyEventTypes, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
+// Errors: ErrTooManyDeliveries, ErrFiltersTooCostly, ErrTooManyEventTypes, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
 // context's, after which the events may or may not be stored; or another of the store.
 func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
 	if err := e.ready(ctx); err != nil {
@@ -231,7 +231,7 @@ func (e *Engine) choose(ctx context.Context, p *partition, m *emission) error {
 	}
 	began := time.Now()
 	err := e.chooseTargets(ctx, p, m)
-	if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooManyDeliveries) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooManyDeliveries) || errors.Is(err, ErrFiltersTooCostly) {
 		return err
 	}
 	if !errors.Is(err, ErrStale) && !encryption.IsMissingKey(err) { // which are this tenant's alone
@@ -252,11 +252,17 @@ func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) e
 	m.webhooks = make([][]*subscription, len(m.call.Events))
 	m.deliveries = 0
 	for i := range m.call.Events {
-		wanting := of.wanting(m.call.Events[i].Type)
+		m.webhooks[i] = of.wanting(m.call.Events[i].Type)
+	}
+	if of.filters > 0 {
+		if err := e.filter(ctx, m); err != nil {
+			return err
+		}
+	}
+	for _, wanting := range m.webhooks {
 		if m.deliveries += len(wanting); m.deliveries > MaxDeliveries {
 			return ErrTooManyDeliveries
 		}
-		m.webhooks[i] = wanting
 	}
 	targets := make([]Target, m.deliveries)
 	for i, wanting := range m.webhooks {

@@ -42,6 +42,7 @@ type Engine struct {
 	swept      chan struct{} // of capacity 1: see sweepSoon
 
 	subscriptions *subscriptionMemory
+	expressions   *expressions
 
 	partitions atomic.Pointer[[]*partition] // nil until the store is open for the first time
 
@@ -104,6 +105,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		option(e)
 	}
 	e.subscriptions = newSubscriptionMemory(e.store, defaultSubscriptionLimits)
+	e.expressions = newExpressions()
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.active.Load().lease() }
 	e.dispatcher.send = e.start

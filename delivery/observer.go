@@ -19,6 +19,9 @@ type Observer interface {
 	RequestEnded(trigger Trigger, status RequestStatus, took time.Duration)
 	// DeliveryFailed: the last attempt of a delivery has failed.
 	DeliveryFailed()
+	// FilterFailed: the filter of a webhook could not be evaluated for an event, which does not
+	// go there.
+	FilterFailed()
 	// StoreFailed: an operation of the store, one of StoreOperations, has failed.
 	StoreFailed(operation string)
 }
@@ -41,6 +44,7 @@ func (nobody) EventsAccepted(int, int)                            {}
 func (nobody) RequestStarts(time.Duration, bool)                  {}
 func (nobody) RequestEnded(Trigger, RequestStatus, time.Duration) {}
 func (nobody) DeliveryFailed()                                    {}
+func (nobody) FilterFailed()                                      {}
 func (nobody) StoreFailed(string)                                 {}
 
 // Stats is the work that an engine has in progress.

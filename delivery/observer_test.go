@@ -52,6 +52,7 @@ func (n *notes) RequestEnded(trigger delivery.Trigger, status delivery.RequestSt
 	n.add("%s: %s after %s", trigger, status, took)
 }
 func (n *notes) DeliveryFailed()              { n.add("failed for good") }
+func (n *notes) FilterFailed()                { n.add("filter failed") }
 func (n *notes) StoreFailed(operation string) { n.add("store: %s", operation) }
 
 func (n *notes) want(t *testing.T, when string, want ...string) {

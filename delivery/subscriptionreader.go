@@ -258,7 +258,8 @@ func (r *subscriptionReader) done() *subscriptions {
 	s.size = tenantBytes
 	for _, of := range r.byID {
 		s.all = append(s.all, of)
-		s.size += subscriptionBytes + 8*len(of.mask)
+		s.size += of.bytes() + 8*len(of.mask)
+		s.filters += len(of.filter)
 	}
 	slices.SortFunc(s.all, older)
 	switch {

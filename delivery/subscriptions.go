@@ -18,6 +18,7 @@ type subscription struct {
 	enabled bool
 	types   []string // nil if not all types are kept
 	mask    []uint64 // then, which of the asked types it wants, by their numbers
+	filter  string   // "" if it has none
 	// record is the whole webhook, nil if the tenant's are too large: see recordCache.
 	record *Webhook
 }
@@ -53,6 +54,10 @@ func recordSize(w *Webhook) int {
 		mapSize(w.Headers) + mapSize(w.Metadata) + w.Retry.size()
 }
 
+// bytes is the size of a subscription without its types and its record. A filter is remembered
+// with each, since all are evaluated for each event.
+func (s *subscription) bytes() int { return subscriptionBytes + len(s.filter) }
+
 // older orders subscriptions as OldestFirst does webhooks.
 func older(a, b *subscription) int {
 	return cmp.Or(cmp.Compare(a.created, b.created), bytes.Compare(a.id[:], b.id[:]))
@@ -67,6 +72,7 @@ type subscriptions struct {
 	// many names the webhooks have.
 	asked   map[string]int
 	records bool // all have their records
+	filters int  // the size of all filters in bytes
 	size    int  // in bytes, without what wanting remembers
 
 	listed atomic.Int64 // the size of what wanting remembers
@@ -136,7 +142,7 @@ func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimit
 		changed[w.ID] = nil
 	}
 	next := &subscriptions{
-		version: changes.Version, asked: s.asked, records: s.records, size: s.size,
+		version: changes.Version, asked: s.asked, records: s.records, size: s.size, filters: s.filters,
 		all: make([]*subscription, 0, len(s.all)+len(changes.Webhooks)),
 	}
 	for _, of := range s.all {
@@ -145,7 +151,8 @@ func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimit
 			continue
 		}
 		changed[of.id] = of
-		next.size -= subscriptionBytes
+		next.size -= of.bytes()
+		next.filters -= len(of.filter)
 		if of.record != nil {
 			next.size -= recordSize(of.record)
 		}
@@ -165,18 +172,19 @@ func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimit
 		if !s.records {
 			of.record = nil
 		}
-		next.size += subscriptionBytes
+		next.size += of.bytes()
+		next.filters += len(of.filter)
 		at, _ := slices.BinarySearchFunc(next.all, of, older)
 		next.all = slices.Insert(next.all, at, of)
 	}
-	if next.size > limits.most(len(next.all)) {
+	if next.size-next.filters > limits.most(len(next.all)) {
 		return nil
 	}
 	return next
 }
 
 func newSubscription(w *Webhook) *subscription {
-	return &subscription{id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, record: w}
+	return &subscription{id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, filter: w.Filter, record: w}
 }
 
 // forgetTypes leaves only what is known of the asked types.

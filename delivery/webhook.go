@@ -33,6 +33,8 @@ type Webhook struct {
 	Timeout time.Duration
 	// Metadata is the admins' own.
 	Metadata map[string]string
+	// Filter is an expression: see expression.Filter. "" for all events.
+	Filter string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
 	// Retry is how its deliveries are tried again, nil for as the configuration says.

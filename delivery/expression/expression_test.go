@@ -71,7 +71,7 @@ func TestCompileErrors(t *testing.T) {
 		{Transform, `type(1)`, `line 1, column 1: the expression gives a value of the type type(int), but transform must give a JSON value`},
 		{Filter, `event_type.matches("(")`, "line 1, column 20: error parsing regexp: missing closing ): `(`"},
 		{Filter, `event_type.matches("(a{10}){100}")`, `line 1, column 20: the pattern is too large`},
-		{Filter, strings.Repeat(" ", 2048) + "1", "an expression for this may have at most 2048 characters"},
+		{Filter, strings.Repeat(" ", 2048) + "1", "an expression for this may have at most 2048 bytes"},
 		{Filter, strings.Repeat("(", 1000) + "true" + strings.Repeat(")", 1000), "line 1, column "},
 	} {
 		_, err := Compile(test.kind, test.source)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"unicode/utf8"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/types"
@@ -21,7 +20,7 @@ const (
 	Transform
 )
 
-// MaxLength is how many characters an expression of the kind may have. Those of filters are
+// MaxLength is how many bytes an expression of the kind may have. Those of filters are
 // remembered with the webhooks, of which a tenant may have many.
 func (k Kind) MaxLength() int {
 	if k == Transform {
@@ -51,7 +50,7 @@ func (k Kind) accepts(t *cel.Type) bool {
 func (k Kind) wanted() string { return [...]string{"a bool", "a string", "a JSON value"}[k] }
 
 // perEvaluation is the work of an evaluation that has next to nothing to do.
-const perEvaluation = WorkPerMicrosecond
+const perEvaluation = 4 * WorkPerMicrosecond
 
 // Program is a compiled expression. It never changes, and is safe for concurrent use.
 type Program struct {
@@ -65,8 +64,8 @@ func Compile(kind Kind, source string) (*Program, error) {
 	switch most := kind.MaxLength(); {
 	case source == "":
 		return nil, &Error{Reason: "an expression must not be empty; for none, use null"}
-	case len(source) > most && utf8.RuneCountInString(source) > most:
-		return nil, &Error{Reason: fmt.Sprintf("an expression for this may have at most %d characters", most)}
+	case len(source) > most:
+		return nil, &Error{Reason: fmt.Sprintf("an expression for this may have at most %d bytes", most)}
 	}
 	env, err := environment()
 	if err != nil {

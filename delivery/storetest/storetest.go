@@ -141,6 +141,7 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		Metadata: map[string]string{"team ☎": "b"},
 		Retry:    &delivery.Retry{Attempts: 5, Delays: []time.Duration{time.Second, 90 * time.Minute}, Jitter: []time.Duration{0, time.Minute}},
 		Timeout:  59*time.Second + time.Nanosecond,
+		Filter:   `data.n > 1 || tenant == "☎"`,
 	}
 }
 

@@ -75,6 +75,7 @@ type webhook struct {
 	Timeout  time.Duration     `cbor:"timeout,omitempty"`
 	Metadata map[string]string `cbor:"metadata,omitempty"`
 	Retry    *retry            `cbor:"retry,omitempty"`
+	Filter   string            `cbor:"filter,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -98,7 +99,8 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
-		Retry: (*retry)(w.Retry),
+		Retry:  (*retry)(w.Retry),
+		Filter: w.Filter,
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -127,7 +129,8 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
-		Retry: (*delivery.Retry)(r.Retry),
+		Retry:  (*delivery.Retry)(r.Retry),
+		Filter: r.Filter,
 	}
 	if r.Encrypted == nil {
 		return w, nil
