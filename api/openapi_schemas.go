@@ -79,6 +79,7 @@ func (b *schemas) inputs() {
 		nullable(timeout)
 		timeout.Description = "Of one request: a duration from 1s to 60s, such as \"30s\". Null for the configuration's."
 		b.expression(w, expression.Filter, "Events for which this is not true are not delivered; null for all.")
+		b.expression(w, expression.Transform, "What this gives is the body of requests; null for the event's envelope.")
 		if required != nil {
 			b.member(w, "enabled").Description = "Default: true."
 			b.member(w, "event_types").Description += " Default: [\"*\"]."
@@ -125,6 +126,8 @@ func (b *schemas) outputs() {
 	}
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
 	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Those that the webhook has are there unless it has changed since. Empty for requests that were sent before this was recorded."
+	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept, and if a transform could not be evaluated."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Empty for requests that were sent before this was recorded."
 	defineOutput[requestList](b, "RequestList")
 
 	b.audit()

@@ -17,11 +17,12 @@ type webhook struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
-	Headers  map[string]string `json:"headers"`
-	Timeout  *string           `json:"timeout"`
-	Metadata map[string]string `json:"metadata"`
-	Retry    any               `json:"retry"`
-	Filter   *string           `json:"filter"`
+	Headers   map[string]string `json:"headers"`
+	Timeout   *string           `json:"timeout"`
+	Metadata  map[string]string `json:"metadata"`
+	Retry     any               `json:"retry"`
+	Filter    *string           `json:"filter"`
+	Transform *string           `json:"transform"`
 }
 
 type receipt struct {

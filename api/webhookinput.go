@@ -26,11 +26,12 @@ type webhookInput struct {
 	Enabled     optional[bool]     `json:"enabled"`
 	EventTypes  optional[[]string] `json:"event_types"`
 
-	Headers  textsPatch           `json:"headers"`
-	Timeout  optional[string]     `json:"timeout"`
-	Metadata textsPatch           `json:"metadata"`
-	Retry    optional[retryInput] `json:"retry"`
-	Filter   optional[string]     `json:"filter"`
+	Headers   textsPatch           `json:"headers"`
+	Timeout   optional[string]     `json:"timeout"`
+	Metadata  textsPatch           `json:"metadata"`
+	Retry     optional[retryInput] `json:"retry"`
+	Filter    optional[string]     `json:"filter"`
+	Transform optional[string]     `json:"transform"`
 }
 
 // empty says that a patch leaves all as it is.
@@ -38,7 +39,7 @@ func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
 		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
 		!in.Retry.Set &&
-		!in.Filter.Set
+		!in.Filter.Set && !in.Transform.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
@@ -70,6 +71,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
 	checkExpression(expression.Filter, in.Filter, &errs)
+	checkExpression(expression.Transform, in.Transform, &errs)
 	return errs.problem()
 }
 
@@ -128,6 +130,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Filter.Set {
 		w.Filter = in.Filter.Value // "" if null
+	}
+	if in.Transform.Set {
+		w.Transform = in.Transform.Value // "" if null
 	}
 }
 

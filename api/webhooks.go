@@ -22,11 +22,12 @@ type webhook struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
-	Headers  map[string]string `json:"headers"`
-	Timeout  *string           `json:"timeout"`
-	Metadata map[string]string `json:"metadata"`
-	Retry    *retry            `json:"retry"`
-	Filter   *string           `json:"filter"`
+	Headers   map[string]string `json:"headers"`
+	Timeout   *string           `json:"timeout"`
+	Metadata  map[string]string `json:"metadata"`
+	Retry     *retry            `json:"retry"`
+	Filter    *string           `json:"filter"`
+	Transform *string           `json:"transform"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -35,7 +36,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
 		Retry:  newRetry(w.Retry),
-		Filter: textOrNull(w.Filter),
+		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
 	}
 }
 

@@ -18,7 +18,7 @@ func TestWebhook(t *testing.T) {
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata",
 		"retry",
-		"filter")
+		"filter", "transform")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])

@@ -34,7 +34,17 @@ type finished struct {
 	err     error
 }
 
-func limitOutcomes(waiting []*finished) int { return min(len(waiting), maxBatchOutcomes) }
+// limitOutcomes bounds a batch by its outcomes and the bytes of their bodies.
+func limitOutcomes(waiting []*finished) int {
+	bytes := 0
+	for i, f := range waiting {
+		bytes += len(f.outcome.Request.ResponseBody)
+		if i == maxBatchOutcomes || i > 0 && bytes > maxBatchBytes {
+			return i
+		}
+	}
+	return len(waiting)
+}
 
 // ended has an outcome written. Unless the caller is busy, it may return only after
 // that.

@@ -161,6 +161,7 @@ func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Req
 	if err != nil {
 		return nil, err
 	}
+	r.splitBodies()
 	w, _, err := e.store.Webhook(ctx, WebhookRef{tenant, r.WebhookID})
 	if err != nil {
 		return nil, err

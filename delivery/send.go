@@ -64,7 +64,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	f := &finished{outcome: outcome, slot: true}
 	r := &outcome.Request
 	if r.Status == RequestFailed {
-		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again {
+		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again && !r.unsent() {
 			f.retryAt = time.Now().Add(max(delay, notBefore))
 		} else {
 			e.observer.DeliveryFailed()
@@ -116,9 +116,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 	if s.StandardWebhooks {
 		a.secrets.warn(w, a.log)
 	}
-	e.sending.Add(1)
-	response := a.sender.Send(ctx, prepared.message(s, ev, startedAt))
-	e.sending.Add(-1)
+	body, response := e.exchange(ctx, a, prepared, w, ev, startedAt)
 	o = Outcome{
 		ReceivedAt: ev.ReceivedAt,
 		Slow:       response.TimedOut,
@@ -150,6 +148,9 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		r.Status = RequestFailed
 		a.refusals.tell(w, response.Cause, a.log)
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
+	}
+	if w.Transform != "" {
+		r.transformed(body)
 	}
 	e.observer.RequestEnded(trigger, r.Status, r.Duration)
 	if response.RetryAfter != "" {

@@ -56,6 +56,7 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 		r := f.outcome.Request
 		r.RequestBody = ev.Payload
 		r.WebhookHeaders = e.settings().sentHeaders(w)
+		r.splitBodies()
 		return &r, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()

@@ -16,9 +16,9 @@ import (
 
 func countStored(s *delivery.Settings) { s.CountStored = true }
 
-// emitData emits an event with as many bytes of data, and returns as many as that stores at
+// emitBytes emits an event with as many bytes of data, and returns as many as that stores at
 // least, and at most.
-func (r *running) emitData(bytes int) (least, most int64) {
+func (r *running) emitBytes(bytes int) (least, most int64) {
 	r.t.Helper()
 	data := []byte(`{"a":"` + strings.Repeat("x", bytes) + `"}`)
 	if _, err := r.Emit(r.t.Context(), tenant, []delivery.NewEvent{{Type: "alert_active", Data: data}}); err != nil {
@@ -46,7 +46,7 @@ func TestStored(t *testing.T) {
 		a, b := run(t, store, newEndpoints(ok), countStored, shortly), run(t, store, newEndpoints(ok), countStored, shortly)
 		defer a.stop()
 		b.wantStored("nothing", 0, 0)
-		least, most := a.emitData(10_000)
+		least, most := a.emitBytes(10_000)
 		a.wantStored("just stored", least, most)
 		b.wantStored("not told yet", 0, 0)
 		time.Sleep(6 * time.Second)
@@ -61,7 +61,7 @@ func TestStored(t *testing.T) {
 			return nil
 		})
 		b.webhook("https://a.example")
-		l, m := b.emitData(20_000)
+		l, m := b.emitBytes(20_000)
 		for range 4 {
 			time.Sleep(6 * time.Second)
 			b.wantStored("the store does not count", least+l, most+m)
@@ -74,7 +74,7 @@ func TestStored(t *testing.T) {
 		time.Sleep(11 * time.Second)
 		a.wantStored("told in the end", least, most)
 
-		l, m = b.emitData(5000)
+		l, m = b.emitBytes(5000)
 		least, most = least+l, most+m
 		b.stop() // which tells what was not told
 		time.Sleep(11 * time.Second)
@@ -115,7 +115,7 @@ func TestStoredIsNotCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, flaky.New(), newEndpoints(ok))
 		defer r.stop()
-		r.emitData(1000)
+		r.emitBytes(1000)
 		time.Sleep(time.Minute)
 		r.wantStored("not counted", 0, 0)
 		if n := r.store.Calls("CountStored"); n > 0 {
@@ -125,7 +125,7 @@ func TestStoredIsNotCounted(t *testing.T) {
 		s := delivery.DefaultSettings()
 		s.CountStored = true
 		detach := r.Attach(s, nopLog)
-		least, most := r.emitData(1000)
+		least, most := r.emitBytes(1000)
 		r.wantStored("counted", least, most)
 		detach()
 		time.Sleep(10 * time.Second)

@@ -51,7 +51,7 @@ func textsSize(texts []string) int {
 
 func recordSize(w *Webhook) int {
 	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
-		mapSize(w.Headers) + mapSize(w.Metadata) + w.Retry.size()
+		mapSize(w.Headers) + mapSize(w.Metadata) + w.Retry.size() + len(w.Transform)
 }
 
 // bytes is the size of a subscription without its types and its record. A filter is remembered

@@ -35,6 +35,9 @@ type Webhook struct {
 	Metadata map[string]string
 	// Filter is an expression: see expression.Filter. "" for all events.
 	Filter string
+	// Transform is an expression that makes the body of requests: see expression.Transform. "" for
+	// the envelope.
+	Transform string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
 	// Retry is how its deliveries are tried again, nil for as the configuration says.

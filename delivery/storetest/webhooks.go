@@ -32,7 +32,7 @@ func testWebhookChanges(f *fixture) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Headers, w.Metadata, w.Timeout = nil, map[string]string{"other": ""}, 0
 		w.Retry = nil
-		w.Filter = ""
+		w.Filter, w.Transform = "", ""
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

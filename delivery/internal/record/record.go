@@ -22,6 +22,9 @@ const version = 1
 // headlessVersion is in place of it in an event that is Headless.
 const headlessVersion = 2
 
+// transformedVersion is in place of it in a row of the log that is Transformed.
+const transformedVersion = 2
+
 // Overhead is enough for all of a record but its texts and its payload.
 const Overhead = 80
 
@@ -71,11 +74,12 @@ type webhook struct {
 	UpdatedAt   time.Time `cbor:"updated_at"`
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 	// What later versions added:
-	Headers  map[string]string `cbor:"headers,omitempty"`
-	Timeout  time.Duration     `cbor:"timeout,omitempty"`
-	Metadata map[string]string `cbor:"metadata,omitempty"`
-	Retry    *retry            `cbor:"retry,omitempty"`
-	Filter   string            `cbor:"filter,omitempty"`
+	Headers   map[string]string `cbor:"headers,omitempty"`
+	Timeout   time.Duration     `cbor:"timeout,omitempty"`
+	Metadata  map[string]string `cbor:"metadata,omitempty"`
+	Retry     *retry            `cbor:"retry,omitempty"`
+	Filter    string            `cbor:"filter,omitempty"`
+	Transform string            `cbor:"transform,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -100,7 +104,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
 		Retry:  (*retry)(w.Retry),
-		Filter: w.Filter,
+		Filter: w.Filter, Transform: w.Transform,
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -130,7 +134,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Retry:  (*delivery.Retry)(r.Retry),
-		Filter: r.Filter,
+		Filter: r.Filter, Transform: r.Transform,
 	}
 	if r.Encrypted == nil {
 		return w, nil
@@ -277,7 +281,11 @@ func lengthen(text, often string) string {
 // status, next attempt and bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendArray(b, requestSize)
-	b = appendInt(b, version)
+	if r.Transformed {
+		b = appendInt(b, transformedVersion)
+	} else {
+		b = appendInt(b, version)
+	}
 	b = appendText(b, r.EventType)
 	b = appendInt(b, r.OccurredAt.Unix())
 	b = appendInt(b, int64(r.OccurredAt.Nanosecond()))
@@ -321,5 +329,6 @@ func DecodeRequest(b []byte) (delivery.Request, error) {
 		},
 
 		ResponseTruncated: r.Truncated,
+		Transformed:       r.Version == transformedVersion,
 	}, nil
 }

@@ -49,11 +49,15 @@ func TestEventRecord(t *testing.T) {
 func TestRequestRecord(t *testing.T) {
 	t.Parallel()
 	for i, at := range times {
+		version := version
 		r := delivery.Request{
 			EventType: "alert_active", OccurredAt: at, Trigger: delivery.TriggerRetry,
 			Attempt: i, MaxAttempts: 30 * i, StatusCode: 200 * i, URL: "https://example.com/" + strings.Repeat("u", 100*i),
 			Error: "no: \xff", Duration: time.Duration(i*i*i) * time.Second, ResponseTruncated: i%2 == 0,
 			Headers: delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: strings.Repeat("s", i), StandardWebhooks: i%2 == 1},
+		}
+		if r.Transformed = i%3 == 2; r.Transformed {
+			version = transformedVersion
 		}
 		got := AppendRequest(nil, &r)
 		want := encode(&request{
