@@ -35,7 +35,7 @@ func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 			Status: delivery.RequestFailed, StatusCode: 500,
 			URL: job.Webhook.URL, Error: "the endpoint answered 500", Duration: 1234 * time.Microsecond,
 			Headers:      delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: "X-Signature", StandardWebhooks: true},
-			ResponseBody: "nö\x00", ResponseTruncated: true,
+			ResponseBody: "nö\x00", ResponseTruncated: true, Transformed: true,
 		},
 		ReceivedAt: job.Event.ReceivedAt,
 		LeaseEnd:   job.LeaseEnd,
@@ -46,6 +46,7 @@ func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 func succeeded(o delivery.Outcome) delivery.Outcome {
 	o.Request.Status, o.Request.StatusCode, o.Request.Error = delivery.RequestSuccess, 204, ""
 	o.Request.ResponseBody, o.Request.ResponseTruncated = "", false
+	o.Request.Transformed = false
 	o.RetryAt = time.Time{}
 	return o
 }
