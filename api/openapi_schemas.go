@@ -90,6 +90,8 @@ func (b *schemas) inputs() {
 	test.Required = nil
 	b.set(test, "event_type", schemaRef("EventTypeName"))
 	b.member(test, "event_type").Description = "One that the webhook wants. Default: the first of them."
+	b.set(test, "event_id", uuidSchema())
+	b.member(test, "event_id").Description = "In place of event_type: a stored event, whose type, time and data the test event has. Its id is new."
 	define[rerunInput](b, "Rerun")
 	b.expressions()
 }

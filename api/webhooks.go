@@ -125,9 +125,10 @@ func deleteWebhook(ctx context.Context, c *call) (response, error) {
 	return response{status: http.StatusNoContent}, nil
 }
 
-// testInput chooses the example event of a test.
+// testInput chooses the event of a test: an example, or a stored one.
 type testInput struct {
 	EventType optional[string] `json:"event_type"`
+	EventID   optional[string] `json:"event_id"`
 }
 
 // testWebhook handles POST /api/webhooks/{id}/test.
@@ -137,9 +138,12 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 		return response{}, err
 	}
 	var errs fieldErrors
-	given := errs.given("event_type", in.EventType.Set, in.EventType.Null)
-	if given {
+	if errs.given("event_type", in.EventType.Set, in.EventType.Null) {
 		errs.check("event_type", c.api.EventTypes.check(in.EventType.Value))
+	}
+	id := checkEventID(in.EventID, &errs)
+	if in.EventID.Set && in.EventType.Set {
+		errs.add("event_id", "With this, event_type must be left out: the event has a type.")
 	}
 	if err := errs.problem(); err != nil {
 		return response{}, err
@@ -152,26 +156,53 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}
-	name, ok := c.api.EventTypes.example(w.EventTypes)
-	switch {
-	case given && !slices.Contains(w.EventTypes, in.EventType.Value) && !slices.Contains(w.EventTypes, delivery.AllEventTypes):
-		return response{}, invalid(fieldError{"event_type", "The webhook does not want this event type: choose one of its own."})
-	case given:
-		name = in.EventType.Value
-	case !ok:
-		return response{}, &problem{
-			Status: http.StatusUnprocessableEntity,
-			Detail: "None of the event types that the webhook wants is configured any more, so there is no event to test it with: change its event types first.",
-		}
+	var example delivery.NewEvent
+	if in.EventID.Set {
+		example, err = c.storedExample(ctx, w, id)
+	} else {
+		example, err = c.example(w, in.EventType)
 	}
-	data, err := c.api.EventTypes.testData(name)
 	if err != nil {
 		return response{}, err
 	}
-	example := delivery.NewEvent{Type: name, Data: data}
 	sent, err := c.api.Engine.Test(ctx, ref.Tenant, ref.ID, example, c.audit(delivery.ActionWebhookTested, uuid.Nil)...)
 	if err != nil {
 		return response{}, notFound(err, "webhook")
 	}
 	return response{status: http.StatusOK, body: newRequestDetail(sent)}, nil
+}
+
+// example is an event of the type, or of one that the webhook wants.
+func (c *call) example(w *delivery.Webhook, eventType optional[string]) (delivery.NewEvent, error) {
+	name, ok := c.api.EventTypes.example(w.EventTypes)
+	switch {
+	case eventType.Set && !wantsType(w, eventType.Value):
+		return delivery.NewEvent{}, invalid(fieldError{"event_type", "The webhook does not want this event type: choose one of its own."})
+	case eventType.Set:
+		name = eventType.Value
+	case !ok:
+		return delivery.NewEvent{}, &problem{
+			Status: http.StatusUnprocessableEntity,
+			Detail: "None of the event types that the webhook wants is configured any more, so there is no event to test it with: change its event types first.",
+		}
+	}
+	data, err := c.api.EventTypes.testData(name)
+	return delivery.NewEvent{Type: name, Data: data}, err
+}
+
+// storedExample is a stored event again, as a new one: a receiver that has it already would take
+// no notice of one with the same id.
+func (c *call) storedExample(ctx context.Context, w *delivery.Webhook, id uuid.UUID) (delivery.NewEvent, error) {
+	ev, _, err := c.api.Engine.Event(ctx, c.Tenant, id)
+	if err != nil {
+		return delivery.NewEvent{}, notFound(err, "event")
+	}
+	if !wantsType(w, ev.Type) {
+		return delivery.NewEvent{}, invalid(fieldError{"event_id", "The webhook does not want events of this type: choose another event."})
+	}
+	return delivery.NewEvent{Type: ev.Type, OccurredAt: ev.OccurredAt, Data: ev.Data()}, nil
+}
+
+func wantsType(w *delivery.Webhook, eventType string) bool {
+	return slices.Contains(w.EventTypes, eventType) || slices.Contains(w.EventTypes, delivery.AllEventTypes)
 }

@@ -15,9 +15,12 @@ func ExampleEvent(tenant string, ev NewEvent, now time.Time) *Event {
 // Input is the event as expressions see it. It refers to the payload.
 func (e *Event) Input() *expression.Input {
 	return expression.NewInput(expression.Event{
-		Type: e.Type, ID: e.ID.String(), Tenant: e.Tenant, OccurredAt: e.OccurredAt, Data: dataOf(e.Payload),
+		Type: e.Type, ID: e.ID.String(), Tenant: e.Tenant, OccurredAt: e.OccurredAt, Data: e.Data(),
 	})
 }
+
+// Data are the event's data, as its emitter sent them: a part of the payload.
+func (e *Event) Data() []byte { return dataOf(e.Payload) }
 
 // beforeData is in an envelope for the first time where its data begin: in the type, quotation
 // marks are escaped.
