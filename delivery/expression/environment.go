@@ -39,6 +39,7 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		ext.Encoders(ext.EncodersVersion(0)), // whose json.encode takes integers for doubles
 		ext.Sets(),
 		each,
+		key,
 		cel.Function("json.encode", cel.Overload("json_encode_dyn", []*cel.Type{cel.DynType}, cel.StringType, cel.UnaryBinding(encodeJSON))),
 		cel.ParserRecursionLimit(maxExprNesting),
 		cel.ParserErrorRecoveryLimit(2),

@@ -24,6 +24,8 @@ func TestExpressions(t *testing.T) {
 		{Filter, `data.severity in [1, 2]`, `false`},
 		{Filter, `data.site.name == "Höfe"`, `true`},
 		{Filter, `"b" in data.site.tags`, `true`},
+		{Filter, `data[data.site.tags[0] + "x"] == 1 || data["site"].tags[data.items[0].n] == "b"`, `true`},
+		{Transform, `{data.text: {tenant: [1].map(x, [x][x - 1])}}`, `{"eu-west-1":{"acme":[1]}}`},
 		{Filter, `has(data.site.name) && !has(data.site.zip)`, `true`},
 		{Filter, `data.text.matches("^eu-")`, `true`},
 		{Filter, `data.text.matches(data.site.name)`, `false`},

@@ -34,6 +34,7 @@ const (
 // they are given.
 var guards = map[string]guard{
 	eachFunction:        guardEach,
+	keyFunction:         guardKey,
 	operators.Equals:    guardEquals,
 	operators.NotEquals: guardEquals,
 	operators.In:        guardIn,

@@ -65,6 +65,8 @@ func hostile() map[string]string {
 		"data, again and again":     "data.list.map(x, data)",
 		"a long list":               "data.text.split('a').all(x, x == '')",
 		"lists of no calls":         "data.list.all(a, data.list.all(b, true))",
+		"long keys":                 "data.list.all(x, data[data.text] == 1 || true)",
+		"long keys of a map":        "data.list.all(x, {data.text: 1}.size() == 1)",
 		"long literals":             "[" + strings.TrimSuffix(strings.Repeat("[1,2,3,4],", 500), ",") + "].all(x, x == x)",
 	}
 }

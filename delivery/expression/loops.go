@@ -3,6 +3,7 @@ package expression
 import (
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
 )
@@ -19,38 +20,73 @@ func guardEach(e *evaluation, args []ref.Val) {
 	e.do(times(size(args[0])+1, int(args[1].(types.Int))*perValue))
 }
 
-// meterLoops has all loops of a checked expression go through each.
-func meterLoops(of *ast.AST) {
-	factory := ast.NewExprFactory()
-	next := ast.MaxID(of)
+// keyFunction is what keys go through that a text of the event may be.
+const keyFunction = "@key"
+
+// key gives what it is given. Its guard takes what finding a member by that needs, which the plan
+// has no call for.
+var key = cel.Function(keyFunction, cel.Overload("key_dyn", []*cel.Type{cel.DynType}, cel.DynType,
+	cel.UnaryBinding(func(v ref.Val) ref.Val { return v })))
+
+func guardKey(e *evaluation, args []ref.Val) { e.do(textLength(args[0])) }
+
+// meterAST has all loops of a checked expression go through each, and all keys that are not
+// constant through key.
+func meterAST(of *ast.AST) {
+	w := &wrapper{of, ast.NewExprFactory(), ast.MaxID(of)}
 	ast.PostOrderVisit(of.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.ComprehensionKind {
-			return
-		}
-		loop := e.AsComprehension()
-		steps := values(loop.LoopStep()) + values(loop.LoopCondition())
-		over := loop.IterRange()
-		next += 2
-		inner := factory.CopyExpr(over)
-		inner.RenumberIDs(func(id int64) int64 {
-			if id == over.ID() {
-				return next
+		switch e.Kind() {
+		case ast.ComprehensionKind:
+			loop := e.AsComprehension()
+			w.next++
+			steps := w.factory.NewLiteral(w.next, types.Int(values(loop.LoopStep())+values(loop.LoopCondition())))
+			w.wrap(loop.IterRange(), eachFunction, steps)
+		case ast.CallKind:
+			if call := e.AsCall(); call.FunctionName() == operators.Index {
+				w.wrapKey(call.Args()[1])
 			}
-			return id
-		})
-		if place, ok := of.SourceInfo().GetOffsetRange(over.ID()); ok {
-			of.SourceInfo().SetOffsetRange(next, place)
+		case ast.MapKind:
+			for _, entry := range e.AsMap().Entries() {
+				w.wrapKey(entry.AsMapEntry().Key())
+			}
 		}
-		if t, ok := of.TypeMap()[over.ID()]; ok {
-			of.SetType(next, t)
-		}
-		if r, ok := of.ReferenceMap()[over.ID()]; ok {
-			of.SetReference(next, r)
-			delete(of.ReferenceMap(), over.ID())
-		}
-		count := factory.NewLiteral(next-1, types.Int(steps))
-		over.SetKindCase(factory.NewCall(over.ID(), eachFunction, inner, count))
 	}))
+}
+
+// wrapper puts calls around expressions.
+type wrapper struct {
+	of      *ast.AST
+	factory ast.ExprFactory
+	next    int64 // the last id that is in use
+}
+
+func (w *wrapper) wrapKey(e ast.Expr) {
+	if e.Kind() != ast.LiteralKind {
+		w.wrap(e, keyFunction)
+	}
+}
+
+// wrap makes an expression a call with what it was as the first argument, under another id.
+func (w *wrapper) wrap(e ast.Expr, function string, more ...ast.Expr) {
+	w.next++
+	inner := w.factory.CopyExpr(e)
+	inner.RenumberIDs(func(id int64) int64 {
+		if id == e.ID() {
+			return w.next
+		}
+		return id
+	})
+	if place, ok := w.of.SourceInfo().GetOffsetRange(e.ID()); ok {
+		w.of.SourceInfo().SetOffsetRange(w.next, place)
+	}
+	if t, ok := w.of.TypeMap()[e.ID()]; ok {
+		w.of.SetType(w.next, t)
+	}
+	if r, ok := w.of.ReferenceMap()[e.ID()]; ok {
+		w.of.SetReference(w.next, r)
+		delete(w.of.ReferenceMap(), e.ID())
+	}
+	e.SetKindCase(w.factory.NewCall(e.ID(), function, append([]ast.Expr{inner}, more...)...))
 }
 
 // values counts the values that an expression evaluates, if its loops have no steps: those are

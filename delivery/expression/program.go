@@ -78,7 +78,7 @@ func Compile(kind Kind, source string) (*Program, error) {
 	if !kind.accepts(ast.OutputType()) {
 		return nil, &Error{Line: 1, Column: 1, Reason: fmt.Sprintf("the expression gives %s, but %s must give %s", typeName(ast.OutputType()), kind, kind.wanted())}
 	}
-	meterLoops(ast.NativeRep())
+	meterAST(ast.NativeRep())
 	program, err := env.Program(ast, programOptions...)
 	if err != nil {
 		return nil, programError(ast, err)
