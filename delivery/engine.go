@@ -327,6 +327,9 @@ var (
 	ErrEventGone = errors.New("the event has expired")
 	// ErrTooManyDeliveries: an emit would make more than MaxDeliveries deliveries.
 	ErrTooManyDeliveries = fmt.Errorf("more than %d deliveries from one call", MaxDeliveries)
+	// ErrFiltersTooCostly: the filters of the webhooks that want these events take too long
+	// together; nothing was written.
+	ErrFiltersTooCostly = errors.New("the filters of the webhooks that want these events take too long")
 	// ErrOutcomeUnknown: the store did not say whether it did as asked.
 	ErrOutcomeUnknown = errors.New("the store did not say whether it did as asked")
 	// ErrBusy: too many operations of this kind are in progress; try again later.

@@ -2,7 +2,6 @@ package delivery
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -19,10 +18,6 @@ const (
 	// maxPrograms is how many bytes compiled expressions take.
 	maxPrograms = 64 << 20
 )
-
-// ErrFiltersTooCostly: the filters of the webhooks that want these events take too long together.
-// Nothing was written.
-var ErrFiltersTooCostly = errors.New("the filters of the webhooks that want these events take too long")
 
 // expressions evaluates what webhooks have of them.
 type expressions struct {

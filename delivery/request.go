@@ -60,12 +60,12 @@ type Request struct {
 	// WebhookHeaders are those that were sent because the webhook has them. No row has them:
 	// the engine adds them to one request, unless the webhook has changed since.
 	WebhookHeaders map[string]string
-	// RequestBody is the bytes that were sent: those of the event's payload, unless a transform
-	// made them. It is nil in lists, and once the event has expired.
-	RequestBody []byte
 	// Transformed: the webhook had a transform. Stores have both bodies as ResponseBody then, which
 	// the engine joins and splits, and the payload as RequestBody, while there is an event.
 	Transformed bool
+	// RequestBody is the bytes that were sent: those of the event's payload, unless a transform
+	// made them. It is nil in lists, and once the event has expired.
+	RequestBody []byte
 }
 
 // StartedAt is when the request began, to the millisecond, by the store's clock.
