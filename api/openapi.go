@@ -124,6 +124,9 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 		if meaning := doc.parameters[name]; meaning != "" {
 			parameter.Description = meaning
 		}
+		if schema := doc.values[name]; schema != nil {
+			parameter.Schema = schema
+		}
 		described.Parameters = append(described.Parameters, parameter)
 	}
 	if doc.stream {

@@ -28,6 +28,8 @@ type operationDoc struct {
 	refusals    []int  // beside those that all of its kind have
 	// parameters has what query parameters mean here, in place of the usual.
 	parameters map[string]string
+	// values has the schemas of those that take other values here.
+	values map[string]*jsonschema.Schema
 }
 
 // operationDocs has each operation by method and path of its route.
@@ -87,6 +89,21 @@ var operationDocs = map[string]operationDoc{
 		id: "rerunRequest", summary: "Send the payload of a request again now",
 		description: " Refused with 409 if the webhook is disabled, or the event is no longer kept.",
 		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
+	},
+	"GET api/deliveries": {
+		id: "listDeliveries", summary: "List deliveries by how they stand",
+		description: "\n\nFirst those that have not been attempted, by their webhooks, then the others, those with the newest last request first. " +
+			fmt.Sprintf("A call looks through up to %d requests, and reads pending deliveries in steps: a page may be short or empty, and have a next_cursor that goes on.", delivery.MaxLook),
+		status: http.StatusOK, output: "DeliveryList",
+		parameters: map[string]string{
+			"webhook_id": "Only deliveries to this webhook.",
+			"event_type": "Only deliveries of events of this type, which may be one that is no longer configured.",
+			"status":     "Only deliveries that stand like this. A pending one has not been attempted; one that is retrying has failed, and has attempts left.",
+			"since":      "Only deliveries whose last request started at this time or later; if there is none, whose event was received then.",
+			"until":      "Only deliveries whose last request started before this time; if there is none, whose event was received then.",
+			"limit":      "How many deliveries a page may have.",
+		},
+		values: map[string]*jsonschema.Schema{"status": enumSchema(deliveryStatuses...)},
 	},
 	"GET api/stats": {
 		id: "getStats", summary: "Count the requests of the last hour, day or week, and what is pending now",

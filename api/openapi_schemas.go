@@ -105,6 +105,12 @@ func (b *schemas) outputs() {
 	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
 	b.atLeast(d, 0, "attempts")
 	defineOutput[eventDetail](b, "Event")
+	d = defineOutput[listedDelivery](b, "ListedDelivery")
+	b.set(d, "status", enumSchema(deliveryStatuses...))
+	b.atLeast(d, 0, "attempts")
+	b.member(d, "url").Description = "The webhook's URL now."
+	b.member(d, "last_request_id").Description = "Null before the first one, as last_error is."
+	defineOutput[deliveryList](b, "DeliveryList")
 
 	t := defineOutput[eventType](b, "EventType")
 	nullable(b.member(t, "schema"))

@@ -68,6 +68,9 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/requests/*/rerun", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: emptyBody, limit: limitSends, serve: rerunRequest},
 	}},
+	{path: "api/deliveries", operations: []operation{
+		{method: http.MethodGet, who: Admin, query: deliveryParameters, serve: listDeliveries},
+	}},
 	{path: "api/audit", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: auditParameters, serve: listAudit},
 	}},

@@ -29,6 +29,8 @@ const (
 	opRequest       = "request"
 	opRequests      = "requests"
 	opResend        = "resend"
+	opStanding      = "standing"
+	opUntried       = "untried"
 	opFollow        = "follow"
 	opPending       = "pending"
 
@@ -50,6 +52,9 @@ func StoreOperations() []string {
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
 		opResend,
+		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
+		opResend, opStanding, opUntried, opFollow, opPending,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
 	}
 }
 
@@ -200,6 +205,18 @@ func (s *observedStore) Resend(ctx context.Context, tenant string, requestID uui
 	w, ev, err := s.Store.Resend(ctx, tenant, requestID)
 	s.note(ctx, opResend, err)
 	return w, ev, err
+}
+
+func (s *observedStore) Standing(ctx context.Context, tenant string, rows []Request) ([]Delivery, error) {
+	all, err := s.Store.Standing(ctx, tenant, rows)
+	s.note(ctx, opStanding, err)
+	return all, err
+}
+
+func (s *observedStore) Untried(ctx context.Context, ref WebhookRef, after string) (UntriedPage, error) {
+	page, err := s.Store.Untried(ctx, ref, after)
+	s.note(ctx, opUntried, err)
+	return page, err
 }
 
 func (s *observedStore) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {

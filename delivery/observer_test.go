@@ -187,6 +187,8 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.Request(ctx, tenant, w.ID)
 		_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
 		_, _, _ = s.Resend(ctx, tenant, w.ID)
+		_, _ = s.Standing(ctx, tenant, nil)
+		_, _ = s.Untried(ctx, w.Ref(), "")
 		if f, err := s.Follow(ctx, tenant, ""); err == nil {
 			f.Close()
 		}

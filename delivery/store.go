@@ -133,6 +133,15 @@ type Store interface {
 	Resend(ctx context.Context, tenant string, requestID uuid.UUID) (*Webhook, *Event, error)
 	// Requests reads a page of the log.
 	Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error)
+	// Standing says how the deliveries stand whose last requests are among some rows of the
+	// log, in the order of the rows: a delivery without a status for a row that is not the last
+	// one. It is asked for MaxPage of them at most.
+	Standing(ctx context.Context, tenant string, rows []Request) ([]Delivery, error)
+	// Untried reads some of the pending deliveries of a webhook that have not been attempted,
+	// in an order of the store's own: the first ones if after is empty, else those behind a
+	// place of an earlier page. It looks at a bounded number of pending ones. A delivery that
+	// waits all the while is in one of the pages, or in more.
+	Untried(ctx context.Context, ref WebhookRef, after string) (UntriedPage, error)
 	// Follow follows a tenant's log: behind a position, or from now on if that is
 	// empty. A position that is not known any more, or never was, is no error: the
 	// follower says so.
@@ -183,6 +192,22 @@ type WebhookPage struct {
 	Version int64
 	// Next is where the next page begins, empty if this is the last one.
 	Next string
+}
+
+// UntriedPage is some of a webhook's deliveries that have not been attempted.
+type UntriedPage struct {
+	Deliveries []Untried
+	// Next is the place behind which the next page begins, empty if this is the last one.
+	Next string
+}
+
+// Untried is a pending delivery that has not been attempted.
+type Untried struct {
+	EventID    uuid.UUID
+	EventType  string
+	ReceivedAt time.Time
+	// Place is that of the delivery among its webhook's.
+	Place string
 }
 
 // WebhookChanges is how a tenant's webhooks differ from those of an earlier version.

@@ -37,6 +37,7 @@ type Store struct {
 	keyless  bool // secrets may stay encrypted: nothing is sent
 	log      *zap.Logger
 	steps    chan struct{} // has those that wait for the writer
+	copies   sync.Mutex    // is held by who copies a schedule
 	stepWork int
 	commitTx func(*bolt.Tx) error
 	// beside is for Claim to read beside the writer; nil while no transaction is open.

@@ -29,6 +29,7 @@ func (s *Store) complete(o *delivery.Outcome) {
 	r.NextAttemptAt, r.RequestBody = time.Time{}, nil
 	if e := s.event(eventKey{r.Tenant, r.EventID}); e != nil && e.deliveries[r.WebhookID] != nil {
 		r.NextAttemptAt = end(w, e, e.deliveries[r.WebhookID], o)
+		e.deliveries[r.WebhookID].last = r.ID
 	}
 	s.requests[r.ID] = &r
 	s.count(&r)

@@ -71,7 +71,8 @@ type event struct {
 type scheduled struct {
 	delivery.Delivery
 
-	due int64
+	due  int64
+	last uuid.UUID // request
 }
 
 // New makes an empty store.

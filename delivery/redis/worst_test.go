@@ -54,6 +54,7 @@ func BenchmarkWorst(b *testing.B) {
 			return err
 		})
 	})
+	b.Run("Deliveries", func(b *testing.B) { watch.deliveries(b, types.webhook.Tenant) })
 	b.Run("Requests/event", func(b *testing.B) { watch.reruns(b) })
 	b.Run("Requests/deleted", func(b *testing.B) {
 		if err := s.DeleteWebhook(b.Context(), types.webhook.Ref()); err != nil {

@@ -39,7 +39,8 @@ type modelEvent struct {
 // one of the values below.
 type modelDelivery struct {
 	delivery.Delivery
-	due int64
+	due  int64
+	last uuid.UUID // request
 }
 
 const (
@@ -185,6 +186,7 @@ func (m *model) complete(o *delivery.Outcome) {
 	}
 	row := o.Request
 	_, d := m.delivery(ref, o.Request.EventID)
+	d.last = row.ID
 	switch holds := d.due == o.LeaseEnd && o.LeaseEnd != 0; {
 	case holds && success:
 		d.end(delivery.DeliverySuccess)

@@ -248,9 +248,11 @@ func (r *randomRun) compareRows(tenant string, filter delivery.RequestFilter) {
 			r.Fatalf("the row is %+v, want %+v", got[i], row)
 		}
 	}
+	r.compareStanding(tenant, got)
 }
 
 func (r *randomRun) comparePending() {
+	r.compareUntried()
 	got, err := r.store.Pending(r.Context())
 	r.must(err)
 	if want := r.model.pending(); got != want {

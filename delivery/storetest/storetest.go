@@ -91,6 +91,8 @@ var suite = []struct {
 	{"Requests/Look", testLook},
 	{"Requests/Unknown", testUnknown},
 	{"Requests/Resend", testResend},
+	{"Deliveries/Untried", testUntried},
+	{"Deliveries/Standing", testStanding},
 	{"Follow/Rows", testFollow},
 	{"Follow/Repeat", testFollowRepeated},
 	{"Follow/Resume", testFollowResume},

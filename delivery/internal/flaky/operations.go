@@ -157,6 +157,20 @@ func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (w *del
 	return s.Store.Resend(ctx, tenant, id)
 }
 
+func (s *Store) Standing(ctx context.Context, tenant string, rows []delivery.Request) (all []delivery.Delivery, err error) {
+	if err = s.enter("Standing"); err != nil {
+		return all, err
+	}
+	return s.Store.Standing(ctx, tenant, rows)
+}
+
+func (s *Store) Untried(ctx context.Context, ref delivery.WebhookRef, after string) (page delivery.UntriedPage, err error) {
+	if err = s.enter("Untried"); err != nil {
+		return page, err
+	}
+	return s.Store.Untried(ctx, ref, after)
+}
+
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {
 	if err = s.enter("Request"); err != nil {
 		return r, err

@@ -71,6 +71,9 @@ func (d *Delivery) Of(e *delivery.Event, test bool, webhook uuid.UUID) delivery.
 	return described
 }
 
+// Attempted describes a delivery of which there is a request.
+func (d *Delivery) Attempted(webhook uuid.UUID) delivery.Delivery { return d.Of(nil, true, webhook) }
+
 // Stored is the delivery as Export gives it, without when it falls due.
 func (d *Delivery) Stored(webhook uuid.UUID) (delivery.StoredDelivery, error) {
 	status := deliveryStatuses[d.Status]

@@ -189,6 +189,24 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
   end
 end
 
+-- Reads the state of a delivery without its event; nil if it has none. An event in the hash of a
+-- span was received at most 5 minutes before the time in its id, and 10 after, and a span is 10
+-- seconds.
+local function read_attempted(tenant, event, raw)
+  local received = tonumber(read('GETRANGE', event_key(tenant, event), 0, 12))
+  local earliest, latest = received, received
+  if not received then
+    local ms = struct.unpack('>I6', event)
+    earliest, latest = ms - 310000, ms + 610000
+  end
+  for hour = math.floor(earliest / hour_ms), math.floor(latest / hour_ms) do
+    local key = deliveries_key(bucket(hour, event))
+    local state = read('HGET', key, event .. raw)
+    if state and is_delivery(state) then return state end
+    if state then set_field_aside(key, event .. raw, state, 'no state of a delivery') end
+  end
+end
+
 -- Returns a function that tells whether a row of a tenant may be seen: the rows of deleted
 -- webhooks are removed step by step, but hidden at once.
 local function seen_by(tenant)
