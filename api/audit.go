@@ -23,6 +23,7 @@ type auditEntry struct {
 	Action    string         `json:"action"`
 	WebhookID *uuid.UUID     `json:"webhook_id,omitzero"`
 	RequestID *uuid.UUID     `json:"request_id,omitzero"`
+	EventID   *uuid.UUID     `json:"event_id,omitzero"`
 	Before    jsontext.Value `json:"before,omitzero"`
 	After     jsontext.Value `json:"after,omitzero"`
 }
@@ -35,7 +36,7 @@ type auditList struct {
 func newAuditEntry(a *delivery.AuditEntry) auditEntry {
 	return auditEntry{
 		At: a.At(), By: a.By, Address: a.Address, Action: string(a.Action),
-		WebhookID: idOrNone(a.WebhookID), RequestID: idOrNone(a.RequestID), Before: a.Before, After: a.After,
+		WebhookID: idOrNone(a.WebhookID), RequestID: idOrNone(a.RequestID), EventID: idOrNone(a.EventID), Before: a.Before, After: a.After,
 	}
 }
 

@@ -89,7 +89,7 @@ func describeAPI(types *EventTypes, signing Signing) (jsontext.Value, error) {
 			}
 			described[strings.ToLower(op.method)] = one
 		}
-		document.Paths["/"+strings.ReplaceAll(r.path, "*", "{id}")] = described
+		document.Paths["/"+strings.ReplaceAll(strings.Replace(r.path, "*", "{id}", 1), "*", "{webhook_id}")] = described
 	}
 	return json.Marshal(&document, json.Deterministic(true))
 }
@@ -111,6 +111,9 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 	hasID := strings.Contains(r.path, "*")
 	if hasID {
 		described.Parameters = append(described.Parameters, openapiParameter{Name: "id", In: "path", Required: true, Schema: uuidSchema()})
+	}
+	if strings.Count(r.path, "*") > 1 {
+		described.Parameters = append(described.Parameters, openapiParameter{Name: "webhook_id", In: "path", Required: true, Schema: uuidSchema()})
 	}
 	for _, name := range op.query {
 		parameter, ok := queryParameters()[name]

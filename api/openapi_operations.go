@@ -90,6 +90,16 @@ var operationDocs = map[string]operationDoc{
 		description: " Refused with 409 if the webhook is disabled, or the event is no longer kept.",
 		input:       "Rerun", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
+	"DELETE api/events/*/deliveries/*": {
+		id: "cancelDelivery", summary: "Cancel a pending delivery of an event to a webhook",
+		description: " It has failed then: a request that was not sent stands for its next attempt, with an error that says so. Refused with 409 if it is not pending, or a request of it is in flight.",
+		status:      http.StatusNoContent, refusals: []int{http.StatusConflict},
+	},
+	"POST api/events/*/deliveries/*/send": {
+		id: "sendDelivery", summary: "Attempt a pending delivery now",
+		description: " The attempt is made as soon as there is room for it, in place of the next one. Refused with 409 if the delivery is not pending, a request of it is in flight, or the webhook is disabled.",
+		input:       "Rerun", status: http.StatusNoContent, refusals: []int{http.StatusConflict},
+	},
 	"GET api/deliveries": {
 		id: "listDeliveries", summary: "List deliveries by how they stand",
 		description: "\n\nFirst those that have not been attempted, by their webhooks, then the others, those with the newest last request first. " +

@@ -69,6 +69,10 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusNotFound, Detail: "There is nothing with this id."}
 	case errors.Is(err, delivery.ErrWebhookDisabled):
 		return &problem{Status: http.StatusConflict, Detail: "The webhook is disabled: enable it first."}
+	case errors.Is(err, delivery.ErrDeliveryEnded):
+		return &problem{Status: http.StatusConflict, Detail: "The delivery is not pending any more: it has succeeded, failed or been canceled."}
+	case errors.Is(err, delivery.ErrInFlight):
+		return &problem{Status: http.StatusConflict, Detail: "A request of this delivery is in flight. Try again when it has ended."}
 	case errors.Is(err, delivery.ErrEventGone):
 		return &problem{Status: http.StatusConflict, Detail: "The event of this request is no longer kept, so it cannot be sent again."}
 	case errors.Is(err, delivery.ErrTooManyWebhooks):

@@ -68,6 +68,12 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/requests/*/rerun", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: emptyBody, limit: limitSends, serve: rerunRequest},
 	}},
+	{path: "api/events/*/deliveries/*", operations: []operation{
+		{method: http.MethodDelete, who: Admin, serve: cancelDelivery},
+	}},
+	{path: "api/events/*/deliveries/*/send", operations: []operation{
+		{method: http.MethodPost, who: Admin, body: emptyBody, serve: sendDelivery},
+	}},
 	{path: "api/deliveries", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: deliveryParameters, serve: listDeliveries},
 	}},

@@ -132,6 +132,10 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
 		},
 		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
+		"DELETE api/events/*/deliveries/*": {
+			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, nobody.webhook}, {"api/events/%s/deliveries/" + one.webhook, "", onlyOnes, nobody.event},
+		},
+		"POST api/events/*/deliveries/*/send": {{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, nobody.webhook}},
 		"GET api/deliveries": {
 			{"api/deliveries", "", "", ""}, {"api/deliveries?status=success", "", "", ""}, {"api/deliveries?webhook_id=%s", "", one.webhook, nobody.webhook},
 		},

@@ -27,6 +27,9 @@ const (
 	ActionWebhookDeleted Action = "webhook_deleted"
 	ActionWebhookTested  Action = "webhook_tested"
 	ActionRequestRerun   Action = "request_rerun"
+
+	ActionDeliveryCanceled Action = "delivery_canceled"
+	ActionDeliverySent     Action = "delivery_sent"
 )
 
 // AuditEntry says who did what, and when. It has no secrets.
@@ -40,6 +43,7 @@ type AuditEntry struct {
 	Action    Action
 	WebhookID uuid.UUID
 	RequestID uuid.UUID // the request that was run again; otherwise uuid.Nil
+	EventID   uuid.UUID // of the delivery to which something was done; otherwise uuid.Nil
 	// Before and After are JSON objects that say what has changed, nil for none.
 	Before, After []byte
 	// Changed names the members that have changed. It is for Caddy's log, and not stored.
@@ -94,6 +98,9 @@ func (e *Engine) tellAudit(entries []*AuditEntry, err error) {
 		}
 		if a.RequestID != uuid.Nil {
 			fields = append(fields, zap.Stringer("request_id", a.RequestID))
+		}
+		if a.EventID != uuid.Nil {
+			fields = append(fields, zap.Stringer("event_id", a.EventID))
 		}
 		if len(a.Changed) > 0 {
 			fields = append(fields, zap.Strings("changed", a.Changed))

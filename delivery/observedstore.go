@@ -31,6 +31,7 @@ const (
 	opResend        = "resend"
 	opStanding      = "standing"
 	opUntried       = "untried"
+	opTake          = "take"
 	opFollow        = "follow"
 	opPending       = "pending"
 
@@ -53,7 +54,7 @@ func StoreOperations() []string {
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
 		opResend,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
-		opResend, opStanding, opUntried, opFollow, opPending,
+		opResend, opStanding, opUntried, opTake, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
 	}
 }
@@ -75,7 +76,8 @@ func (s *observedStore) note(ctx context.Context, operation string, err error) {
 func storeFailed(ctx context.Context, err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
-		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes):
+		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes),
+		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight):
 		return false
 	default:
 		return !errors.Is(ctx.Err(), context.Canceled)
@@ -217,6 +219,12 @@ func (s *observedStore) Untried(ctx context.Context, ref WebhookRef, after strin
 	page, err := s.Store.Untried(ctx, ref, after)
 	s.note(ctx, opUntried, err)
 	return page, err
+}
+
+func (s *observedStore) Take(ctx context.Context, ref WebhookRef, event uuid.UUID, lease time.Duration) (Job, error) {
+	job, err := s.Store.Take(ctx, ref, event, lease)
+	s.note(ctx, opTake, err)
+	return job, err
 }
 
 func (s *observedStore) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {

@@ -189,6 +189,7 @@ func TestStoreFailures(t *testing.T) {
 		_, _, _ = s.Resend(ctx, tenant, w.ID)
 		_, _ = s.Standing(ctx, tenant, nil)
 		_, _ = s.Untried(ctx, w.Ref(), "")
+		_, _ = s.Take(ctx, w.Ref(), w.ID, time.Second)
 		if f, err := s.Follow(ctx, tenant, ""); err == nil {
 			f.Close()
 		}
@@ -204,7 +205,7 @@ func TestStoreFailures(t *testing.T) {
 	}
 	all(t.Context())
 	told.want(t, "what is not there is no failure")
-	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes} {
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight} {
 		inner.Fail(func(string) error { return err })
 		all(t.Context())
 		told.want(t, err.Error())

@@ -88,6 +88,10 @@ type Store interface {
 	// order of the outcomes; none at all means that there are none. The slice of outcomes
 	// is the engine's, and has others after that.
 	Complete(ctx context.Context, outcomes []Outcome) []error
+	// Take leases one pending delivery of an enabled or disabled webhook, whenever it is due, and
+	// gives it without its payload. ErrInFlight if it has a lease; ErrDeliveryEnded if it is not
+	// pending.
+	Take(ctx context.Context, ref WebhookRef, event uuid.UUID, lease time.Duration) (Job, error)
 	// Release hands back deliveries whose send did not start or did not end:
 	// they are due at once, their attempts unchanged.
 	Release(ctx context.Context, leases []Lease) error

@@ -5,6 +5,9 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
@@ -48,4 +51,31 @@ func (s *Store) Untried(_ context.Context, ref delivery.WebhookRef, after string
 		}
 	}
 	return page, nil
+}
+
+// Take leases one pending delivery.
+func (s *Store) Take(_ context.Context, ref delivery.WebhookRef, id uuid.UUID, lease time.Duration) (delivery.Job, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, w := s.event(eventKey{ref.Tenant, id}), s.webhooks[ref]
+	if e == nil || w == nil || e.deliveries[ref.ID] == nil {
+		return delivery.Job{}, delivery.ErrNotFound
+	}
+	d := w.pending[e]
+	if d == nil {
+		return delivery.Job{}, delivery.ErrDeliveryEnded
+	}
+	// A time in the future that is not that of the next attempt is the end of a lease.
+	now := s.Now()
+	if waits := d.Attempts > 0 && d.NextAttemptAt.UnixMilli() == d.due; d.due > now.UnixMilli() && !waits {
+		return delivery.Job{}, delivery.ErrInFlight
+	}
+	leaseEnd := now.Add(lease).UnixMilli()
+	if leaseEnd == d.due {
+		leaseEnd++ // or it would look like the next attempt
+	}
+	d.due = leaseEnd
+	hook, taken := w.Webhook, e.Event
+	taken.Payload = nil
+	return delivery.Job{Webhook: &hook, Event: &taken, Attempt: d.Attempts + 1, LeaseEnd: d.due}, nil
 }

@@ -91,7 +91,7 @@ func testAuditChanges(f *fixture) {
 	f.must(f.store.DeleteWebhook(f.Context(), w.Ref(), deleted))
 	f.wantAudits(tenant, created, changed, deleted)
 
-	rerun := &delivery.AuditEntry{Tenant: "other", ID: delivery.NewID(f.store.Now()), Action: delivery.ActionRequestRerun, WebhookID: w.ID, RequestID: uuid.New()}
+	rerun := &delivery.AuditEntry{Tenant: "other", ID: delivery.NewID(f.store.Now()), Action: delivery.ActionRequestRerun, WebhookID: w.ID, RequestID: uuid.New(), EventID: uuid.New()}
 	f.writeAudit(rerun, rerun) // the second changes nothing
 	f.wantAudits("other", rerun)
 	f.wantAudits(tenant, created, changed, deleted)

@@ -91,6 +91,7 @@ var suite = []struct {
 	{"Requests/Look", testLook},
 	{"Requests/Unknown", testUnknown},
 	{"Requests/Resend", testResend},
+	{"Deliveries/Take", testTake},
 	{"Deliveries/Untried", testUntried},
 	{"Deliveries/Standing", testStanding},
 	{"Follow/Rows", testFollow},

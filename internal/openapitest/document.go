@@ -85,7 +85,7 @@ func Operations() ([]string, error) {
 	for path := range paths {
 		methods, _ := paths[path].(map[string]any)
 		for method := range methods {
-			operations = append(operations, strings.ToUpper(method)+" "+strings.ReplaceAll(path[1:], "{id}", "*"))
+			operations = append(operations, strings.ToUpper(method)+" "+strings.NewReplacer("{id}", "*", "{webhook_id}", "*").Replace(path[1:]))
 		}
 	}
 	slices.Sort(operations)
@@ -190,7 +190,7 @@ func (d *Document) Compile(place string) (*jsonschema.Schema, error) {
 	if schema := d.schemas[place]; schema != nil {
 		return schema, nil
 	}
-	schema, err := d.compiler.Compile("openapi.json#" + strings.ReplaceAll(place, "{id}", "%7Bid%7D"))
+	schema, err := d.compiler.Compile("openapi.json#" + strings.NewReplacer("{", "%7B", "}", "%7D").Replace(place))
 	if err == nil {
 		d.schemas[place] = schema
 	}

@@ -68,7 +68,7 @@ func (d *Document) findPath(path string) string {
 		want := strings.Split(template, "/")
 		ok := len(want) == len(parts)
 		for i := 0; ok && i < len(want); i++ {
-			ok = want[i] == parts[i] || want[i] == "{id}" && parts[i] != ""
+			ok = want[i] == parts[i] || strings.HasPrefix(want[i], "{") && parts[i] != ""
 		}
 		if ok {
 			return template

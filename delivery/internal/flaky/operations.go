@@ -171,6 +171,13 @@ func (s *Store) Untried(ctx context.Context, ref delivery.WebhookRef, after stri
 	return s.Store.Untried(ctx, ref, after)
 }
 
+func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, event uuid.UUID, lease time.Duration) (job delivery.Job, err error) {
+	if err = s.enter("Take"); err != nil {
+		return job, err
+	}
+	return s.Store.Take(ctx, ref, event, lease)
+}
+
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {
 	if err = s.enter("Request"); err != nil {
 		return r, err

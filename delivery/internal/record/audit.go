@@ -15,11 +15,12 @@ type audit struct {
 	RequestID []byte          `cbor:"request_id,omitempty"`
 	Before    []byte          `cbor:"before,omitempty"`
 	After     []byte          `cbor:"after,omitempty"`
+	EventID   []byte          `cbor:"event_id,omitempty"`
 }
 
 // EncodeAudit encodes an entry of the audit log, without its tenant and id.
 func EncodeAudit(a *delivery.AuditEntry) []byte {
-	return encode(audit{a.By, a.Address, a.Action, idBytes(a.WebhookID), idBytes(a.RequestID), a.Before, a.After})
+	return encode(audit{a.By, a.Address, a.Action, idBytes(a.WebhookID), idBytes(a.RequestID), a.Before, a.After, idBytes(a.EventID)})
 }
 
 // DecodeAudit decodes an entry of the audit log. The caller must fill in its tenant and id.
@@ -33,7 +34,10 @@ func DecodeAudit(b []byte) (a delivery.AuditEntry, err error) {
 	if a.WebhookID, err = idOf(r.WebhookID); err != nil {
 		return a, err
 	}
-	a.RequestID, err = idOf(r.RequestID)
+	if a.RequestID, err = idOf(r.RequestID); err != nil {
+		return a, err
+	}
+	a.EventID, err = idOf(r.EventID)
 	return a, err
 }
 

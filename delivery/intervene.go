@@ -1,0 +1,101 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Errors of what is done to one delivery.
+var (
+	// ErrDeliveryEnded: the delivery is not pending.
+	ErrDeliveryEnded = errors.New("the delivery has ended")
+	// ErrInFlight: a request of the delivery is in flight.
+	ErrInFlight = errors.New("a request of the delivery is in flight")
+)
+
+// canceled is the error of the request that stands for what is not sent any more.
+const canceled = "an admin canceled the delivery, so this request was not sent"
+
+// interveneTime is for how long a delivery is held while something is done to it.
+const interveneTime = 30 * time.Second
+
+// CancelDelivery ends a pending delivery: it has failed. The log has a request that was not sent,
+// with an error that says so, in place of its next attempt.
+//
+// Errors: ErrNotFound, ErrDeliveryEnded, ErrInFlight, or those of the store. An entry of the audit
+// log, if one is wanted, is written before anything is changed.
+func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID, audit ...Audit) error {
+	job, err := e.take(ctx, ref, event, audit)
+	if err != nil {
+		return err
+	}
+	trigger := TriggerRetry
+	if job.Attempt == 1 {
+		trigger = TriggerEvent
+	}
+	at := e.store.Now()
+	if at.Before(job.Event.ReceivedAt) { // as send does
+		at = job.Event.ReceivedAt
+	}
+	f := &finished{written: make(chan struct{}), outcome: Outcome{
+		ReceivedAt: job.Event.ReceivedAt, LeaseEnd: job.LeaseEnd,
+		Request: Request{
+			Tenant: ref.Tenant, ID: NewID(at), WebhookID: ref.ID,
+			EventID: event, EventType: job.Event.Type, OccurredAt: job.Event.OccurredAt, Trigger: trigger, Attempt: job.Attempt,
+			MaxAttempts: max(job.Attempt, e.settings().Retry.Attempts), Status: RequestFailed, URL: job.Webhook.URL, Error: canceled,
+		},
+	}}
+	e.ended(f, true)
+	select {
+	case <-f.written:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// SendDelivery has a pending delivery attempted now, in place of when its next attempt is due.
+//
+// Errors: ErrNotFound, ErrWebhookDisabled, ErrDeliveryEnded, ErrInFlight, or those of the store. An
+// entry of the audit log, if one is wanted, is written before anything is changed.
+func (e *Engine) SendDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID, audit ...Audit) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	if _, _, err := e.enabledWebhook(ctx, ref); err != nil {
+		return err
+	}
+	job, err := e.take(ctx, ref, event, audit)
+	if err != nil {
+		return err
+	}
+	if err := e.store.Release(ctx, []Lease{job.lease()}); err != nil {
+		return err
+	}
+	e.dispatcher.lock()
+	e.dispatcher.claimFor(ref)
+	e.dispatcher.unlock()
+	return nil
+}
+
+// take holds a delivery, and writes that something is done to it.
+func (e *Engine) take(ctx context.Context, ref WebhookRef, event uuid.UUID, audit []Audit) (Job, error) {
+	if err := e.ready(ctx); err != nil {
+		return Job{}, err
+	}
+	if err := e.at(ref.Tenant).watch.refusal(completing); err != nil {
+		return Job{}, err
+	}
+	job, err := e.store.Take(ctx, ref, event, interveneTime)
+	if err != nil {
+		return Job{}, err
+	}
+	if err := e.auditSending(ctx, job.Webhook, audit); err != nil {
+		_ = e.store.Release(ctx, []Lease{job.lease()}) // otherwise the lease ends by itself
+		return Job{}, err
+	}
+	return job, nil
+}
