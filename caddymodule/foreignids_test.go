@@ -53,6 +53,18 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, webhook},
 			{"api/requests?cursor=%s", "", one.cursor, nobodysCursor(one.cursor)},
 		},
+		"GET api/deliveries": {
+			{"api/deliveries", "", "", ""}, {"api/deliveries?status=success", "", "", ""},
+			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},
+		},
+		"DELETE api/events/*/deliveries/*": {
+			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, webhook},
+			{"api/events/%s/deliveries/" + one.webhook, "", onlyOnes, event},
+		},
+		"POST api/events/*/deliveries/*/send": {
+			{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, webhook},
+			{"api/events/%s/deliveries/" + one.webhook + "/send", "", onlyOnes, event},
+		},
 		"GET api/audit":          {{"api/audit", "", "", ""}, {"api/audit?cursor=%s", "", one.auditCursor, nobodysCursor(one.auditCursor)}},
 		"GET api/stats":          {{"api/stats", "", "", ""}},
 		"GET api/stats/webhooks": {{"api/stats/webhooks", "", "", ""}, {"api/stats/webhooks?webhook_ids=%s", "", one.webhook, webhook}},

@@ -101,49 +101,6 @@ func (n *tenant) readCursors() {
 			n.t.Fatalf("no cursor of %s: %v", list, err)
 		}
 		*cursor = page.NextCursor
-// foreignCall is a call that one tenant makes with something of another's. If the path has
-// a %s, it is made with an id that the other tenant has, and with one that nobody has.
-type foreignCall struct{ path, body, id, none string }
-
-// foreignCalls are the calls to try of each operation. onlyOnes is an event that two does
-// not have.
-func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
-	nobody := &tenant{webhook: noID[:35] + "0", event: noID[:35] + "1", request: noID[:35] + "2"}
-	return map[string][]foreignCall{
-		"POST api/events":     {{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"}}`, "", ""}},
-		"GET api/events/*":    {{"api/events/%s", "", onlyOnes, nobody.event}},
-		"GET api/event-types": {{"api/event-types", "", "", ""}},
-		"GET api/webhooks":    {{"api/webhooks", "", "", ""}},
-		"POST api/webhooks":   {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},
-		"GET api/webhooks/*":  {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
-		"PATCH api/webhooks/*": {
-			{"api/webhooks/%s", `{"enabled":false}`, one.webhook, nobody.webhook},
-			{"api/webhooks/%s", `{}`, one.webhook, nobody.webhook},
-		},
-		"DELETE api/webhooks/*":     {{"api/webhooks/%s", "", one.webhook, nobody.webhook}},
-		"POST api/webhooks/*/test":  {{"api/webhooks/%s/test", "{}", one.webhook, nobody.webhook}},
-		"GET api/requests/*":        {{"api/requests/%s", "", one.request, nobody.request}},
-		"POST api/requests/*/rerun": {{"api/requests/%s/rerun", "", one.request, nobody.request}},
-		"GET api/requests": {
-			{"api/requests", "", "", ""},
-			{"api/requests?webhook_id=%s", "", one.webhook, nobody.webhook},
-			{"api/requests?webhook_id=%s&status=success&event_type=group_created", "", one.webhook, nobody.webhook},
-			{"api/requests?event_id=%s", "", onlyOnes, nobody.event},
-			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, nobody.webhook},
-		},
-		"GET api/requests/stream": {{"api/requests/stream", "", "", ""}, {"api/requests/stream?last_event_id=0-0", "", "", ""}},
-		"DELETE api/events/*/deliveries/*": {
-			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, nobody.webhook}, {"api/events/%s/deliveries/" + one.webhook, "", onlyOnes, nobody.event},
-		},
-		"POST api/events/*/deliveries/*/send": {{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, nobody.webhook}},
-		"GET api/deliveries": {
-			{"api/deliveries", "", "", ""}, {"api/deliveries?status=success", "", "", ""}, {"api/deliveries?webhook_id=%s", "", one.webhook, nobody.webhook},
-		},
-		"GET api/audit":          {{"api/audit", "", "", ""}},
-		"GET api/stats":          {{"api/stats", "", "", ""}},
-		"GET api/stats/webhooks": {{"api/stats/webhooks", "", "", ""}},
-		"GET api/health":         {{"api/health", "", "", ""}},
-		"GET api/openapi.json":   {{"api/openapi.json", "", "", ""}},
 	}
 }
 
