@@ -24,8 +24,14 @@ const (
 // is delivered all the same: by the same Caddy, started again, or after the last crash by
 // another one on the same store.
 func TestCrash(t *testing.T) {
-	t.Run("redis", func(t *testing.T) { testCrash(t, "redis redis://"+redistest.Start(t).Addr) })
-	t.Run("embedded", func(t *testing.T) { testCrash(t, "embedded "+t.TempDir()) })
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		testCrash(t, "redis redis://"+redistest.Start(t).Addr)
+	})
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		testCrash(t, "embedded "+t.TempDir())
+	})
 }
 
 func testCrash(t *testing.T, store string) {
