@@ -79,6 +79,7 @@ func TestClaimNewInCommit(t *testing.T) {
 // TestClaimsBesideWriter tries events again and again, of which new ones come all the time, beside
 // commits and sweeps: each claim has the attempt after the one before.
 func TestClaimsBesideWriter(t *testing.T) {
+	t.Parallel()
 	const rounds, batch, tries = 15, 10, 4
 	s := New(t.TempDir())
 	s.journalSize = 16 << 10

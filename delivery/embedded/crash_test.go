@@ -170,6 +170,7 @@ func (a *acknowledged) add(said string) {
 // TestKill kills a process that works on the store, again and again, at random moments:
 // everything that was acknowledged must be there.
 func TestKill(t *testing.T) {
+	t.Parallel()
 	const kills = 25
 	folder := t.TempDir()
 	said := newAcknowledged()

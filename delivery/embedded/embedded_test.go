@@ -8,12 +8,14 @@ import (
 )
 
 func TestStore(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) delivery.Store { return open(t, t.TempDir()) })
 }
 
 // TestSmallJournal uses a small journal, so that the database is committed again and again, and
 // reads in small steps.
 func TestSmallJournal(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T) delivery.Store {
 		s := New(t.TempDir())
 		s.journalSize, s.stepWork = 64<<10, 50

@@ -43,7 +43,10 @@ const limited = "WEBHOOKS_TEST_LIMITED"
 
 // TestFull runs in its own process, since the limit applies to all files of a process,
 // including those of the testing package.
-func TestFull(t *testing.T) { inOwnProcess(t, testFull) }
+func TestFull(t *testing.T) {
+	t.Parallel()
+	inOwnProcess(t, testFull)
+}
 
 func inOwnProcess(t *testing.T, test func(*testing.T)) {
 	t.Helper()

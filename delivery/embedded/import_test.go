@@ -12,6 +12,7 @@ import (
 )
 
 func TestCopy(t *testing.T) {
+	t.Parallel()
 	empty := func(t *testing.T) delivery.Copyable { return open(t, t.TempDir()) }
 	storetest.RunCopy(t, empty, empty)
 }

@@ -22,6 +22,7 @@ import (
 // moment: what was synced, and any part of the rest. All that was acknowledged by then
 // must be there.
 func TestPowerCut(t *testing.T) {
+	t.Parallel()
 	const runs, cuts = 12, 8
 	folder, err := filepath.EvalSymlinks(t.TempDir()) // as strace names it
 	if err != nil {
