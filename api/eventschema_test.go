@@ -1,11 +1,17 @@
 package api
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 // TestSchemasThatAreRefused has files that are no schema, or none that could be used.
@@ -165,6 +171,37 @@ func TestMisfitsAreBounded(t *testing.T) {
 	}
 }
 
+// TestLargeDataWait checks large data while as many are checked as may be: they wait, and those
+// whose caller has gone are given up.
+func TestLargeDataWait(t *testing.T) {
+	types, err := NewEventTypes(nil, DeclaredType{Name: "a", Schema: TypeFile{"a.json", []byte(`{}`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range cap(checking) {
+		checking <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error)
+	large := []delivery.NewEvent{{Type: "a", Data: jsontext.Value(`{"x":"` + strings.Repeat("x", largeData) + `"}`)}}
+	go func() { done <- types.checkSchemas(ctx, large, false) }()
+	small := []delivery.NewEvent{{Type: "a", Data: jsontext.Value(`{}`)}}
+	if err := types.checkSchemas(t.Context(), small, false); err != nil {
+		t.Error(err)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	go func() { done <- types.checkSchemas(t.Context(), large, false) }()
+	for range cap(checking) {
+		<-checking
+	}
+	if err := <-done; err != nil || len(checking) != 0 {
+		t.Errorf("got %v, and %d are checked", err, len(checking))
+	}
+}
+
 // FuzzEventSchema checks whatever is an object against a schema with most keywords: nothing
 // panics, and what does not fit is said in sentences.
 func FuzzEventSchema(f *testing.F) {
@@ -182,6 +219,13 @@ func FuzzEventSchema(f *testing.F) {
 		}
 		var errs fieldErrors
 		schema.check(value, &errs)
+		decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w := (weight{}); w.add(decoded) && (schema.whole.Validate(decoded) == nil) != (len(errs.errs) == 0) {
+			t.Errorf("%s: the library says %v, and check %v", data, schema.whole.Validate(decoded), errs.errs)
+		}
 		for _, e := range errs.errs {
 			if !strings.HasPrefix(e.Field, "data") || !strings.HasSuffix(e.Detail, ".") {
 				t.Errorf("%s: got %+v", data, e)
