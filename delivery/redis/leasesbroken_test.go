@@ -137,3 +137,29 @@ func TestBornLeasedBrokenOff(t *testing.T) {
 		})
 	}
 }
+
+// TestBornLeasedForgotten has another program remove the key of all leases, or one of them: Sweep
+// finds the sets, also those of leases that ended since it last looked.
+func TestBornLeasedForgotten(t *testing.T) {
+	t.Parallel()
+	s := open(t, options())
+	leases := s.keys.base(0) + "leases"
+	b := newBorn(t, s, 3, time.Millisecond)
+	find := func(n int) {
+		t.Helper()
+		eventually(t, "the lease has ended", func() error {
+			sweepAll(t, s)
+			if s.client().ZCard(t.Context(), leases).Val() == 0 {
+				return errors.New("it is not found")
+			}
+			return nil
+		})
+		b.claimAll(n)
+		b.wantNoLeases()
+	}
+	s.client().Del(t.Context(), leases)
+	find(3)
+	b.accept(2, time.Millisecond)
+	s.client().ZRem(t.Context(), leases, fmt.Sprint(b.accepted.LeaseEnd))
+	find(2)
+}

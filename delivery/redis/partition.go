@@ -20,6 +20,8 @@ type partition struct {
 
 	mu     sync.Mutex
 	looked lookedAt // how far lookFurther has come
+	// leasesFrom is the first end of leases that findLeased has not looked at.
+	leasesFrom string
 }
 
 // lookedAt is where to go on: with which of several things, and its cursor.

@@ -30,6 +30,7 @@ var (
 	claimScript         = loadScript("claim")
 	completeScript      = loadScript("complete")
 	pendingScript       = loadScript("pending")
+	findLeasedScript    = loadScript("find_leased")
 	releaseScript       = loadScript("release")
 	createWebhookScript = loadScript("create_webhook")
 	updateWebhookScript = loadScript("update_webhook")

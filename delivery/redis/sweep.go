@@ -5,11 +5,13 @@ import (
 	"context"
 	"time"
 
+	"go.uber.org/zap"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // Sweep does one step of housekeeping in each partition. When there is nothing to remove, it
-// looks after the schedule and event types, some in each step.
+// looks after the schedule, event types and leases, some in each step.
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	parts, err := s.inTurn()
 	if err != nil {
@@ -48,6 +50,7 @@ func (s *Store) lookFurther(ctx context.Context, p *partition, retention time.Du
 	all := []func(cursor string) (next string, err error){
 		func(cursor string) (string, error) { return s.audit(ctx, p.base, cursor) },
 		func(cursor string) (string, error) { return s.dropTypes(ctx, p.base, cursor, retention) },
+		func(string) (string, error) { return s.findLeased(ctx, p) },
 	}
 	p.mu.Lock()
 	at := p.looked
@@ -81,4 +84,37 @@ func (s *Store) dropTypes(ctx context.Context, base, cursor string, retention ti
 	}
 	next, _ = reply[1].(string)
 	return next, nil
+}
+
+const (
+	// leasesLookedBack is for which time before now leases are looked for. Later, only those are
+	// that have ended since.
+	leasesLookedBack = time.Hour
+	// leasesPerScript is how many ends of leases one script looks at.
+	leasesPerScript = 2000
+)
+
+// findLeased puts leases back that are lost, and returns where to go on, "" for nowhere.
+func (s *Store) findLeased(ctx context.Context, p *partition) (next string, err error) {
+	p.mu.Lock()
+	from := p.leasesFrom
+	p.mu.Unlock()
+	reply, err := s.run(ctx, findLeasedScript, p.base, from, leasesLookedBack.Milliseconds(), leasesPerScript)
+	if err != nil {
+		return "", err
+	}
+	if len(reply) != 4 {
+		return "", errUnknownReply
+	}
+	from, _ = reply[1].(string)
+	if n, _ := reply[3].(int64); n > 0 {
+		s.log.Warn("leases were lost, and what was sent under them may be sent again", zap.Int64("leases", n))
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.leasesFrom = from
+	if reply[2] != int64(1) {
+		return "", nil
+	}
+	return from, nil
 }
