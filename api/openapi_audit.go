@@ -6,11 +6,12 @@ import "github.com/caddy-webhooks/caddy-webhooks/delivery"
 func (b *schemas) audit() {
 	a := defineOutput[auditEntry](b, "AuditEntry")
 	b.enum(a, "action", delivery.ActionWebhookCreated, delivery.ActionWebhookChanged, delivery.ActionWebhookDeleted,
-		delivery.ActionWebhookTested, delivery.ActionRequestRerun, delivery.ActionDeliveryCanceled, delivery.ActionDeliverySent)
+		delivery.ActionWebhookTested, delivery.ActionWebhookDisabled, delivery.ActionRequestRerun,
+		delivery.ActionDeliveryCanceled, delivery.ActionDeliverySent)
 	for _, name := range []string{"webhook_id", "request_id", "event_id"} {
 		b.set(a, name, uuidSchema()) // left out rather than null
 	}
-	b.member(a, "by").Description = "Who it was: admin_token and its place in the configuration, such as \"admin_token 1\", or the user whom the site authenticated."
+	b.member(a, "by").Description = "Who it was: admin_token and its place in the configuration, such as \"admin_token 1\", or the user whom the site authenticated. system for a webhook_disabled, which is about what an endpoint answered."
 	b.member(a, "address").Description = "The client's address."
 	b.member(a, "request_id").Description = "The request that was run again."
 	b.member(a, "event_id").Description = "The event whose delivery was canceled, or sent."

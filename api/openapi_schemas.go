@@ -119,6 +119,9 @@ func (b *schemas) outputs() {
 	b.member(t, "example").Description = "The data of a test event; null if none were chosen."
 	defineOutput[list[eventType]](b, "EventTypeList")
 	b.sentTexts(defineOutput[webhook](b, "Webhook"))
+	w := defineOutput[webhook](b, "Webhook")
+	b.enum(w, "disabled_reason", delivery.DisabledByAdmin, delivery.DisabledGone, delivery.DisabledFailing, delivery.DisabledByConfig, nil)
+	b.member(w, "disabled_reason").Description = "Null if the webhook is enabled. gone: its endpoint responded with 410; failing: nothing but failures for long."
 	defineOutput[webhookList](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.

@@ -23,6 +23,8 @@ type webhook struct {
 	Retry     any               `json:"retry"`
 	Filter    *string           `json:"filter"`
 	Transform *string           `json:"transform"`
+
+	DisabledReason *string `json:"disabled_reason"`
 }
 
 type receipt struct {

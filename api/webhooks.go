@@ -28,6 +28,8 @@ type webhook struct {
 	Retry     *retry            `json:"retry"`
 	Filter    *string           `json:"filter"`
 	Transform *string           `json:"transform"`
+
+	DisabledReason *delivery.DisabledReason `json:"disabled_reason"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -37,7 +39,16 @@ func newWebhook(w *delivery.Webhook) webhook {
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
 		Retry:  newRetry(w.Retry),
 		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
+		DisabledReason: reasonOrNull(w.WhyDisabled()),
 	}
+}
+
+// reasonOrNull is nil for none.
+func reasonOrNull(reason delivery.DisabledReason) *delivery.DisabledReason {
+	if reason == "" {
+		return nil
+	}
+	return &reason
 }
 
 // textOrNull is nil for no text.

@@ -106,6 +106,15 @@ type App struct {
 	// What each tenant may have at most. Default: only the limits that always hold.
 	Limits *Limits `json:"limits,omitempty"`
 
+	// Whether a webhook is disabled whose endpoint responds with 410 Gone. Its pending
+	// deliveries wait until somebody enables it again. Default: false.
+	DisableOnGone bool `json:"disable_on_gone,omitempty"`
+
+	// After how long a webhook is disabled that has had ten requests or more, and nothing but
+	// failures for so long, each counted from its last change; at least 1s, and no longer
+	// than `retention`. It is judged when a request fails. Default: never.
+	DisableAfter caddy.Duration `json:"disable_after,omitempty"`
+
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64

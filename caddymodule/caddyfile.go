@@ -56,6 +56,8 @@ func init() {
 //		encryption_key <key>...
 //		encrypt_payloads
 //		audit
+//		disable_on_gone
+//		disable_after <duration>
 //	}
 //
 // Values without placeholders are checked here, where the file and the line are
@@ -99,6 +101,8 @@ func (a *App) options() map[string]option {
 		"audit":          {parse: bare(&a.Audit)},
 
 		"encrypt_payloads": {parse: bare(&a.EncryptPayloads)},
+		"disable_on_gone":  {parse: bare(&a.DisableOnGone)},
+		"disable_after":    {parse: a.checked(nonZero(duration(&a.DisableAfter)))},
 	}
 }
 

@@ -73,6 +73,8 @@ var adaptErrors = []struct{ caddyfile, want string }{
 	{global("timeout"), "wrong argument count or unexpected line ending after 'timeout', at Caddyfile:3"},
 	{global("timeout 15s 16s"), "wrong argument count or unexpected line ending after '15s', at Caddyfile:3"},
 	{global("timeout -1s"), "timeout must be more than 0 and at most 10m0s, not -1s, at Caddyfile:3"},
+	{global("disable_after 0"), "disable_after must be more than 0, at Caddyfile:3"},
+	{global("disable_after 100ms"), "disable_after must be 1s to 43920h0m0s, not 100ms, at Caddyfile:3"},
 	{global("timeout 0"), "timeout must be more than 0, at Caddyfile:3"},
 	{global("timeout soon"), "'soon' is not a duration such as 15s, 2m or 14d, at Caddyfile:3"},
 	{global("timeout {env.WEBHOOKS_TEST_EMPTY}"), "the value is empty: {env.WEBHOOKS_TEST_EMPTY} has no value (is the environment variable set?), at Caddyfile:3"},

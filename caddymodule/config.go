@@ -50,6 +50,12 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if a.EncryptPayloads && a.keyring == nil {
 		return errors.New("encrypt_payloads needs an encryption_key")
 	}
+	if a.settings.DisableAfter > a.settings.Retention {
+		return fmt.Errorf("disable_after (%s) must not be longer than the retention (%s), since it is judged from the log", a.settings.DisableAfter, a.settings.Retention)
+	}
+	if a.Audit {
+		a.settings.AuditDisabled = api.AuditDisabled
+	}
 	a.maxEventSize, err = a.eventSize()
 	return err
 }
@@ -58,6 +64,7 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 func (a *App) numbers() delivery.Settings {
 	s := delivery.DefaultSettings()
 	s.StandardWebhooks = a.StandardWebhooks
+	s.DisableOnGone, s.DisableAfter = a.DisableOnGone, time.Duration(a.DisableAfter)
 	if a.StandardWebhooks {
 		s.Retry.RetryAfter = standardRetryAfter
 	}

@@ -48,6 +48,7 @@ func TestSettings(t *testing.T) {
 				s.Retry.RetryAfter = 24 * time.Hour
 			},
 		},
+		{"disabling", App{DisableOnGone: true, DisableAfter: week}, func(s *delivery.Settings) { s.DisableOnGone, s.DisableAfter = true, 7*24*time.Hour }},
 		{"retry_after", App{Retry: &Retry{RetryAfter: &week}}, func(s *delivery.Settings) { s.Retry.RetryAfter = 7 * 24 * time.Hour }},
 		{"no retry_after", App{StandardWebhooks: true, Retry: &Retry{RetryAfter: &zero}}, func(s *delivery.Settings) { s.StandardWebhooks = true }},
 	} {
@@ -61,7 +62,8 @@ func TestSettings(t *testing.T) {
 			if !reflect.DeepEqual(got.Retry, want.Retry) || got.Timeout != want.Timeout || got.Concurrency != want.Concurrency ||
 				got.ConcurrencyPerWebhook != want.ConcurrencyPerWebhook || got.Retention != want.Retention ||
 				got.MaxResponseSize != want.MaxResponseSize || got.StandardWebhooks != want.StandardWebhooks ||
-				got.SignatureHeader != want.SignatureHeader || got.AnyEventType != want.AnyEventType {
+				got.SignatureHeader != want.SignatureHeader || got.AnyEventType != want.AnyEventType ||
+				got.DisableOnGone != want.DisableOnGone || got.DisableAfter != want.DisableAfter {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
@@ -76,27 +78,28 @@ func TestSettingsErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, app := range map[string]App{
-		"retry attempts must be":                         {Retry: &Retry{Attempts: -1}},
-		"retry takes delay or delays, not both":          {Retry: &Retry{Delay: new(caddy.Duration), Delays: []caddy.Duration{1}}},
-		"retry delays must be 1 to 30, not 31":           {Retry: &Retry{Delays: make([]caddy.Duration, 31)}},
-		"timeout must be":                                {Timeout: -1},
-		"max_event_size must be":                         {MaxEventSize: -1},
-		"signature_header is empty":                      {SignatureHeader: "{env.WEBHOOKS_TEST_EMPTY}"},
-		"signature_header must be the name":              {SignatureHeader: "a:b"},
-		"event_types: one is empty":                      {EventTypes: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
-		"event_types: 'a' is given twice":                {EventTypes: []string{"a", "a"}},
-		"destinations: allow: '10.0.0.0/99' is not":      {Destinations: &Destinations{Allow: []string{"{env.WEBHOOKS_TEST_CIDR}"}}},
-		"destinations: deny: a range is empty":           {Destinations: &Destinations{Deny: []string{""}}},
-		"destinations: nat64: a prefix is empty":         {Destinations: &Destinations{NAT64: []string{""}}},
-		"destinations: nat64: '2001:db8::/96' overlaps":  {Destinations: &Destinations{NAT64: []string{"2001:db8::/64", "2001:db8::/96"}}},
-		"destinations: proxy is empty":                   {Destinations: &Destinations{Proxy: "{env.WEBHOOKS_TEST_EMPTY}"}},
-		"destinations: proxy is not a URL":               {Destinations: &Destinations{Proxy: "http://:hush@proxy:x"}},
-		"destinations: trusted_ca: open /does/not/exist": {Destinations: &Destinations{TrustedCA: []string{"/does/not/exist"}}},
-		"encryption_key: a key is empty":                 {EncryptionKeys: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
-		"encryption_key: a key must be 32 bytes":         {EncryptionKeys: []string{"hush"}},
-		"encrypt_payloads needs an encryption_key":       {EncryptPayloads: true},
-		"encryption_key: the same key is given twice":    {EncryptionKeys: []string{strings.Repeat("ab", 32), strings.Repeat("AB", 32)}},
-		"there is no certificate (PEM) in":               {Destinations: &Destinations{TrustedCA: []string{notPEM}}},
+		"retry attempts must be":                                                    {Retry: &Retry{Attempts: -1}},
+		"retry takes delay or delays, not both":                                     {Retry: &Retry{Delay: new(caddy.Duration), Delays: []caddy.Duration{1}}},
+		"retry delays must be 1 to 30, not 31":                                      {Retry: &Retry{Delays: make([]caddy.Duration, 31)}},
+		"disable_after (336h0m1s) must not be longer than the retention (336h0m0s)": {DisableAfter: caddy.Duration(14*24*time.Hour + time.Second)},
+		"timeout must be":                                                           {Timeout: -1},
+		"max_event_size must be":                                                    {MaxEventSize: -1},
+		"signature_header is empty":                                                 {SignatureHeader: "{env.WEBHOOKS_TEST_EMPTY}"},
+		"signature_header must be the name":                                         {SignatureHeader: "a:b"},
+		"event_types: one is empty":                                                 {EventTypes: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
+		"event_types: 'a' is given twice":                                           {EventTypes: []string{"a", "a"}},
+		"destinations: allow: '10.0.0.0/99' is not":                                 {Destinations: &Destinations{Allow: []string{"{env.WEBHOOKS_TEST_CIDR}"}}},
+		"destinations: deny: a range is empty":                                      {Destinations: &Destinations{Deny: []string{""}}},
+		"destinations: nat64: a prefix is empty":                                    {Destinations: &Destinations{NAT64: []string{""}}},
+		"destinations: nat64: '2001:db8::/96' overlaps":                             {Destinations: &Destinations{NAT64: []string{"2001:db8::/64", "2001:db8::/96"}}},
+		"destinations: proxy is empty":                                              {Destinations: &Destinations{Proxy: "{env.WEBHOOKS_TEST_EMPTY}"}},
+		"destinations: proxy is not a URL":                                          {Destinations: &Destinations{Proxy: "http://:hush@proxy:x"}},
+		"destinations: trusted_ca: open /does/not/exist":                            {Destinations: &Destinations{TrustedCA: []string{"/does/not/exist"}}},
+		"encryption_key: a key is empty":                                            {EncryptionKeys: []string{"{env.WEBHOOKS_TEST_EMPTY}"}},
+		"encryption_key: a key must be 32 bytes":                                    {EncryptionKeys: []string{"hush"}},
+		"encrypt_payloads needs an encryption_key":                                  {EncryptPayloads: true},
+		"encryption_key: the same key is given twice":                               {EncryptionKeys: []string{strings.Repeat("ab", 32), strings.Repeat("AB", 32)}},
+		"there is no certificate (PEM) in":                                          {Destinations: &Destinations{TrustedCA: []string{notPEM}}},
 	} {
 		err := app.resolve(caddy.NewReplacer())
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hush") {

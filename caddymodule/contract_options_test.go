@@ -27,10 +27,10 @@ var optionBlocks = []struct {
 }{
 	{
 		name: "webhooks", in: global, line: 3,
-		bare: []string{"standard_webhooks", "encrypt_payloads"},
+		bare: []string{"standard_webhooks", "encrypt_payloads", "disable_on_gone"},
 		single: []string{
 			"store redis redis://a:1", "event_types a b", "signature_header X-A", "retry {\n\t\t\tattempts 3\n\t\t}", "timeout 15s",
-			"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "destinations {\n\t\t\tallow_http\n\t\t}",
+			"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "disable_after 5d", "destinations {\n\t\t\tallow_http\n\t\t}",
 		},
 		repeated: []string{"encryption_key {env.A} {env.B}"},
 	},

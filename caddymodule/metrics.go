@@ -27,6 +27,7 @@ type processMetrics struct {
 	lag                 map[bool]prometheus.Observer // by whether the webhook is slow
 	failed              prometheus.Counter
 	filterErrors        prometheus.Counter
+	disabled            *prometheus.CounterVec
 	storeErrors         *prometheus.CounterVec
 	throttled           *prometheus.CounterVec
 	wrongTokens         *prometheus.CounterVec
@@ -78,6 +79,10 @@ func newProcessMetrics() *processMetrics {
 	}
 	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed.")
 	m.filterErrors = m.counter("filter_errors_total", "Events that did not go to a webhook because its filter could not be evaluated.")
+	m.disabled = m.counters("webhooks_disabled_total", "Webhooks that were disabled because of what their endpoints answered, by reason.", "reason")
+	for _, reason := range []delivery.DisabledReason{delivery.DisabledGone, delivery.DisabledFailing} {
+		m.disabled.WithLabelValues(string(reason))
+	}
 	m.storeErrors = m.counters("store_errors_total", "Operations of the store that failed, by operation.", "operation")
 	for _, operation := range delivery.StoreOperations() {
 		m.storeErrors.WithLabelValues(operation)
@@ -140,6 +145,11 @@ func (m *processMetrics) DeliveryFailed() { m.failed.Inc() }
 
 // FilterFailed implements delivery.Observer.
 func (m *processMetrics) FilterFailed() { m.filterErrors.Inc() }
+
+// WebhookDisabled implements delivery.Observer.
+func (m *processMetrics) WebhookDisabled(reason delivery.DisabledReason) {
+	m.disabled.WithLabelValues(string(reason)).Inc()
+}
 
 // StoreFailed implements delivery.Observer.
 func (m *processMetrics) StoreFailed(operation string) {

@@ -86,6 +86,72 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
+func (c client) awaitDisabled(t *testing.T, id any) (w object) {
+	t.Helper()
+	eventually(t, "the webhook to be disabled", func() bool {
+		w = c.must(t, 200, "GET", "/api/webhooks/"+text(id), "")
+		return w["enabled"] == false
+	})
+	return w
+}
+
+// TestDisableOnGone has an endpoint say that it is gone, and come back.
+func TestDisableOnGone(t *testing.T) {
+	t.Parallel()
+	c := start(t, ownStore()+"audit\ndisable_on_gone\nretry {\ndelay 10ms\njitter 0 0\n}\n"+destinations("allow_http", "allow 127.0.0.0/8")).admin()
+	r := receive(t, func(n int, w http.ResponseWriter) {
+		if n == 1 {
+			w.WriteHeader(http.StatusGone)
+		}
+	})
+	id := c.webhook(t, r.URL)["id"]
+	event := c.emit(t)["event_id"]
+	if w := c.awaitDisabled(t, id); w["disabled_reason"] != "gone" {
+		t.Errorf("%v", w)
+	}
+	entries := list(c.must(t, 200, "GET", "/api/audit", "")["data"])
+	want := `{"disabled_reason":"gone","enabled":false}`
+	if e := entries[0]; e["action"] != "webhook_disabled" || e["by"] != "system" || e["address"] != "" || e["webhook_id"] != id || quote(e["after"]) != want {
+		t.Errorf("audited as %v", e)
+	}
+	if d := c.delivery(t, event); d["status"] != "pending" || number(d["attempts"]) != 1 {
+		t.Errorf("the delivery is %v", d)
+	}
+	path := "/api/webhooks/" + text(id)
+	if w := c.must(t, 200, "PATCH", path, `{"enabled":true}`); w["disabled_reason"] != nil {
+		t.Errorf("enabled again: %v", w)
+	}
+	c.awaitDelivery(t, event, "success")
+	if w := c.must(t, 200, "PATCH", path, `{"enabled":false}`); w["disabled_reason"] != "admin" {
+		t.Errorf("disabled by an admin: %v", w)
+	}
+}
+
+// TestDisableAfter has an endpoint fail for longer than it may.
+func TestDisableAfter(t *testing.T) {
+	t.Parallel()
+	c := start(t, ownStore()+"disable_after 2s\nretry {\nattempts 1\n}\n"+destinations("allow_http", "allow 127.0.0.0/8")).admin()
+	id := c.webhook(t, receive(t, status(500)).URL)["id"]
+	well := c.webhook(t, receive(t, nil).URL)["id"]
+	for began := time.Now(); ; time.Sleep(pollEvery) {
+		c.emit(t)
+		w := c.must(t, 200, "GET", "/api/webhooks/"+text(id), "")
+		if w["enabled"] == true {
+			if time.Since(began) > deadline {
+				t.Fatal("the webhook stays enabled")
+			}
+			continue
+		}
+		if w["disabled_reason"] != "failing" {
+			t.Errorf("%v", w)
+		}
+		break
+	}
+	if w := c.must(t, 200, "GET", "/api/webhooks/"+text(well), ""); w["enabled"] != true || w["disabled_reason"] != nil {
+		t.Errorf("one that answers well: %v", w)
+	}
+}
+
 // wantNext checks how long after a failed attempt the next one is due.
 func wantNext(t *testing.T, row object, least, most time.Duration) {
 	t.Helper()

@@ -17,8 +17,8 @@ func TestWebhook(t *testing.T) {
 	}
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata",
-		"retry",
-		"filter", "transform")
+		"filter", "transform",
+		"retry", "disabled_reason")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
@@ -139,7 +139,7 @@ var badMembers = []string{
 	`"retry":3`, `"retry":{"attempts":0}`, `"retry":{"attempts":101}`, `"retry":{"delays":[]}`, `"retry":{"delays":["soon"]}`, `"retry":{"delays":["-1s"]}`,
 	`"retry":{"delays":["1s"` + strings.Repeat(`,"1s"`, 30) + `]}`, `"retry":{"jitter":["60s","1s"]}`, `"retry":{"jitter":["1s"]}`, `"retry":{"delay":"1s"}`,
 	`"nothing":1`, `"URL":"http://127.0.0.1/"`, `"Enabled":true`,
-	`"id":"` + unknownID + `"`, `"has_secret":true`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
+	`"id":"` + unknownID + `"`, `"has_secret":true`, `"disabled_reason":null`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
 }
 
 func TestBadWebhooks(t *testing.T) {

@@ -26,7 +26,9 @@ const (
 	ActionWebhookChanged Action = "webhook_changed"
 	ActionWebhookDeleted Action = "webhook_deleted"
 	ActionWebhookTested  Action = "webhook_tested"
-	ActionRequestRerun   Action = "request_rerun"
+	// ActionWebhookDisabled is the engine's own, and nobody's.
+	ActionWebhookDisabled Action = "webhook_disabled"
+	ActionRequestRerun    Action = "request_rerun"
 
 	ActionDeliveryCanceled Action = "delivery_canceled"
 	ActionDeliverySent     Action = "delivery_sent"

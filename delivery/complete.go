@@ -170,6 +170,9 @@ func firstError(errs []error) error {
 // written frees what outcomes have held until they were in the log, or given up.
 func (e *Engine) written(p *partition, batch []*finished, err error) {
 	e.unwritten.Add(-int64(len(batch)))
+	if err == nil {
+		e.noteFailures(batch)
+	}
 	slots := 0
 	for _, f := range batch {
 		if f.slot {

@@ -40,6 +40,7 @@ type Engine struct {
 	intake     *quota        // emits in progress, by partition and their weight
 	followers  *shares       // who follows a log
 	swept      chan struct{} // of capacity 1: see sweepSoon
+	judge      *judge
 
 	subscriptions *subscriptionMemory
 	expressions   *expressions
@@ -93,6 +94,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		newSender: func(c *sender.Config) Sender { return sender.New(c) },
 		followers: newShares(maxFollowers, MaxTenantFollowers, maxFollowers),
 		swept:     make(chan struct{}, 1),
+		judge:     newJudge(),
 		tried:     make(chan struct{}),
 
 		sends: newInFlight(),
@@ -189,6 +191,7 @@ func (e *Engine) run() (stop func()) {
 			workers.Go(func() { e.probe(ctx, p) })
 			workers.Go(func() { e.countStored(ctx, p) })
 		}
+		workers.Go(func() { e.judgeFailures(ctx) })
 		e.sweep(ctx)
 	})
 	return func() {

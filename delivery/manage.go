@@ -36,8 +36,8 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	now := e.store.Now()
 	w.ID = NewID(now)
 	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
-	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
-	w.DisabledAt = w.DisabledSince()
+	w.UpdatedAt, w.DisabledAt, w.DisabledReason = w.CreatedAt, time.Time{}, ""
+	w.noteDisabled()
 	entries := e.auditEntries(audit, nil, &w)
 	err := e.store.CreateWebhook(ctx, &w, e.TenantWebhooks(), entries...)
 	e.tellAudit(entries, err)
@@ -56,6 +56,15 @@ func (e *Engine) TenantWebhooks() int { return cmp.Or(e.settings().TenantWebhook
 // there is none. The change must leave each member valid, replace what it changes, and may
 // be called more than once. InvalidWebhookError is as for CreateWebhook, and so is the audit log.
 func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (*Webhook, error) {
+	return e.changeIf(ctx, ref, func(w *Webhook) bool {
+		change(w)
+		return true
+	}, audit)
+}
+
+// changeIf is ChangeWebhook for a change that may turn out not to be wanted: then it returns
+// false, and there is no result.
+func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webhook) bool, audit []Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -67,14 +76,16 @@ func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(
 		if err != nil {
 			return nil, err
 		}
-		w.DisabledAt = w.DisabledSince()
+		w.noteDisabled()
 		before := *w
-		change(w)
+		if !change(w) {
+			return nil, nil
+		}
 		if err := w.check(); err != nil {
 			return nil, err
 		}
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
-		w.DisabledAt = w.DisabledSince()
+		w.noteDisabled()
 		entries := e.auditEntries(audit, &before, w)
 		err = e.store.UpdateWebhook(ctx, w, version, entries...)
 		e.tellAudit(entries, err)

@@ -22,6 +22,8 @@ type Observer interface {
 	// FilterFailed: the filter of a webhook could not be evaluated for an event, which does not
 	// go there.
 	FilterFailed()
+	// WebhookDisabled: a webhook was disabled, and not by an admin.
+	WebhookDisabled(reason DisabledReason)
 	// StoreFailed: an operation of the store, one of StoreOperations, has failed.
 	StoreFailed(operation string)
 }
@@ -45,6 +47,7 @@ func (nobody) RequestStarts(time.Duration, bool)                  {}
 func (nobody) RequestEnded(Trigger, RequestStatus, time.Duration) {}
 func (nobody) DeliveryFailed()                                    {}
 func (nobody) FilterFailed()                                      {}
+func (nobody) WebhookDisabled(DisabledReason)                     {}
 func (nobody) StoreFailed(string)                                 {}
 
 // Stats is the work that an engine has in progress.

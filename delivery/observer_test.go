@@ -51,9 +51,10 @@ func (n *notes) RequestStarts(late time.Duration, slow bool) {
 func (n *notes) RequestEnded(trigger delivery.Trigger, status delivery.RequestStatus, took time.Duration) {
 	n.add("%s: %s after %s", trigger, status, took)
 }
-func (n *notes) DeliveryFailed()              { n.add("failed for good") }
-func (n *notes) FilterFailed()                { n.add("filter failed") }
-func (n *notes) StoreFailed(operation string) { n.add("store: %s", operation) }
+func (n *notes) DeliveryFailed()                                { n.add("failed for good") }
+func (n *notes) FilterFailed()                                  { n.add("filter failed") }
+func (n *notes) StoreFailed(operation string)                   { n.add("store: %s", operation) }
+func (n *notes) WebhookDisabled(reason delivery.DisabledReason) { n.add("disabled: %s", reason) }
 
 func (n *notes) want(t *testing.T, when string, want ...string) {
 	t.Helper()

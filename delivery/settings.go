@@ -40,6 +40,14 @@ type Settings struct {
 	TenantWebhooks int
 	// CountStored counts what tenants store: see Engine.Stored.
 	CountStored bool
+	// DisableOnGone has a webhook disabled whose endpoint responds with 410.
+	DisableOnGone bool
+	// DisableAfter has a webhook disabled that has had ten requests or more, and nothing but
+	// failures for so long, neither of it before its last change; 0: never. It is judged when a
+	// request fails, from the log, so it should not be longer than Retention.
+	DisableAfter time.Duration
+	// AuditDisabled, if not nil, makes the entry of the audit log for that.
+	AuditDisabled Audit
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.
@@ -100,6 +108,8 @@ const (
 	minRetention   = time.Hour
 	maxRetention   = 5 * 366 * 24 * time.Hour
 	maxResponse    = 16 << 20
+
+	minDisableAfter = time.Second
 )
 
 // Validate returns an error that says what in the settings makes no sense, naming the
@@ -121,5 +131,6 @@ func (s *Settings) Validate() error {
 	check(s.ConcurrencyPerWebhook <= s.Concurrency, "concurrency per webhook (%d) must not be more than in all (%d)", s.ConcurrencyPerWebhook, s.Concurrency)
 	check(s.Retention >= minRetention && s.Retention <= maxRetention, "retention must be %s to %s, not %s", minRetention, maxRetention, s.Retention)
 	check(s.MaxResponseSize >= 0 && s.MaxResponseSize <= maxResponse, "max_response_size must be 0 to %d bytes, not %d", maxResponse, s.MaxResponseSize)
+	check(s.DisableAfter == 0 || s.DisableAfter >= minDisableAfter && s.DisableAfter <= maxRetention, "disable_after must be %s to %s, not %s", minDisableAfter, maxRetention, s.DisableAfter)
 	return errors.Join(append(errs, s.sender().Validate())...)
 }

@@ -40,6 +40,8 @@ type Webhook struct {
 	Transform string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
+	// DisabledReason is why it was disabled, "" while it is enabled: see WhyDisabled.
+	DisabledReason DisabledReason
 	// Retry is how its deliveries are tried again, nil for as the configuration says.
 	Retry *Retry
 }

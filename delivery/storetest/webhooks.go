@@ -31,8 +31,8 @@ func testWebhookChanges(f *fixture) {
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Headers, w.Metadata, w.Timeout = nil, map[string]string{"other": ""}, 0
-		w.Retry = nil
 		w.Filter, w.Transform = "", ""
+		w.Retry, w.DisabledReason = nil, delivery.DisabledGone
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

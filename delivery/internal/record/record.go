@@ -80,6 +80,8 @@ type webhook struct {
 	Retry     *retry            `cbor:"retry,omitempty"`
 	Filter    string            `cbor:"filter,omitempty"`
 	Transform string            `cbor:"transform,omitempty"`
+
+	DisabledReason delivery.DisabledReason `cbor:"disabled_reason,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -103,8 +105,8 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
-		Retry:  (*retry)(w.Retry),
 		Filter: w.Filter, Transform: w.Transform,
+		Retry: (*retry)(w.Retry), DisabledReason: w.DisabledReason,
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -133,8 +135,8 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
-		Retry:  (*delivery.Retry)(r.Retry),
 		Filter: r.Filter, Transform: r.Transform,
+		Retry: (*delivery.Retry)(r.Retry), DisabledReason: r.DisabledReason,
 	}
 	if r.Encrypted == nil {
 		return w, nil
