@@ -38,6 +38,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 			reflect.TypeFor[textsPatch]():               textsSchema(),
 			reflect.TypeFor[optional[retryInput]]():     retrySchema(),
+			reflect.TypeFor[optional[int]]():            concurrencySchema(),
 		},
 		defined: map[string]*jsonschema.Schema{
 			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,

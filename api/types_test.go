@@ -24,6 +24,8 @@ type webhook struct {
 	Filter    *string           `json:"filter"`
 	Transform *string           `json:"transform"`
 
+	Concurrency *int `json:"concurrency"`
+
 	DisabledReason *string `json:"disabled_reason"`
 }
 

@@ -26,20 +26,21 @@ type webhookInput struct {
 	Enabled     optional[bool]     `json:"enabled"`
 	EventTypes  optional[[]string] `json:"event_types"`
 
-	Headers   textsPatch           `json:"headers"`
-	Timeout   optional[string]     `json:"timeout"`
-	Metadata  textsPatch           `json:"metadata"`
-	Retry     optional[retryInput] `json:"retry"`
-	Filter    optional[string]     `json:"filter"`
-	Transform optional[string]     `json:"transform"`
+	Headers     textsPatch           `json:"headers"`
+	Timeout     optional[string]     `json:"timeout"`
+	Metadata    textsPatch           `json:"metadata"`
+	Retry       optional[retryInput] `json:"retry"`
+	Filter      optional[string]     `json:"filter"`
+	Transform   optional[string]     `json:"transform"`
+	Concurrency optional[int]        `json:"concurrency"`
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
 		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
-		!in.Retry.Set &&
-		!in.Filter.Set && !in.Transform.Set
+		!in.Filter.Set && !in.Transform.Set &&
+		!in.Retry.Set && !in.Concurrency.Set
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be
@@ -72,6 +73,9 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	retryOf(&in.Retry, &errs)
 	checkExpression(expression.Filter, in.Filter, &errs)
 	checkExpression(expression.Transform, in.Transform, &errs)
+	if n := in.Concurrency; n.Set && !n.Null && (n.Value < 1 || n.Value > delivery.MaxConcurrency) {
+		errs.add("concurrency", fmt.Sprintf("This must be 1 to %d; for as many as the server's configuration says, send null.", delivery.MaxConcurrency))
+	}
 	return errs.problem()
 }
 
@@ -133,6 +137,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Transform.Set {
 		w.Transform = in.Transform.Value // "" if null
+	}
+	if in.Concurrency.Set {
+		w.Concurrency = in.Concurrency.Value // 0 if null
 	}
 }
 

@@ -105,3 +105,11 @@ func retrySchema() *jsonschema.Schema {
 		},
 	}
 }
+
+// concurrencySchema is that of a webhook's concurrency, as it is given.
+func concurrencySchema() *jsonschema.Schema {
+	return &jsonschema.Schema{
+		Types: []string{"null", "integer"}, Minimum: new(1.0), Maximum: new(float64(delivery.MaxConcurrency)),
+		Description: "Requests in flight to this webhook, in each process; null for as many as the server's configuration says. That of all webhooks together stays.",
+	}
+}

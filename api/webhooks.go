@@ -22,12 +22,13 @@ type webhook struct {
 	CreatedAt   time.Time `json:"created_at"`
 	UpdatedAt   time.Time `json:"updated_at"`
 
-	Headers   map[string]string `json:"headers"`
-	Timeout   *string           `json:"timeout"`
-	Metadata  map[string]string `json:"metadata"`
-	Retry     *retry            `json:"retry"`
-	Filter    *string           `json:"filter"`
-	Transform *string           `json:"transform"`
+	Headers     map[string]string `json:"headers"`
+	Timeout     *string           `json:"timeout"`
+	Metadata    map[string]string `json:"metadata"`
+	Retry       *retry            `json:"retry"`
+	Concurrency *int              `json:"concurrency"`
+	Filter      *string           `json:"filter"`
+	Transform   *string           `json:"transform"`
 
 	DisabledReason *delivery.DisabledReason `json:"disabled_reason"`
 }
@@ -37,10 +38,18 @@ func newWebhook(w *delivery.Webhook) webhook {
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
-		Retry:  newRetry(w.Retry),
+		Retry: newRetry(w.Retry), Concurrency: numberOrNull(w.Concurrency),
 		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
 		DisabledReason: reasonOrNull(w.WhyDisabled()),
 	}
+}
+
+// numberOrNull is nil for 0.
+func numberOrNull(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
 }
 
 // reasonOrNull is nil for none.

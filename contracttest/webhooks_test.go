@@ -18,7 +18,7 @@ func TestWebhook(t *testing.T) {
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata",
 		"filter", "transform",
-		"retry", "disabled_reason")
+		"retry", "concurrency", "disabled_reason")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
@@ -96,6 +96,8 @@ func TestPatchWebhook(t *testing.T) {
 		{`{"retry":{"attempts":5,"delays":["90m"]}}`, "retry", `{"attempts":5,"delays":["1h30m"]}`},
 		{`{"retry":{"delays":["0.5d","14m"]}}`, "retry", `{"delays":["12h","14m"]}`},
 		{`{"retry":null}`, "retry", `null`},
+		{`{"concurrency":7}`, "concurrency", `7`},
+		{`{"concurrency":null}`, "concurrency", `null`},
 	} {
 		for _, contentType := range []string{"application/json", "application/merge-patch+json", "application/json; charset=utf-8"} {
 			t.Run(test.patch+" "+contentType, func(t *testing.T) {
@@ -138,6 +140,7 @@ var badMembers = []string{
 	`"event_types":["alert_active",""]`, `"enabled":null`, `"enabled":"true"`, `"enabled":1`, `"secret":1`, `"description":1`,
 	`"retry":3`, `"retry":{"attempts":0}`, `"retry":{"attempts":101}`, `"retry":{"delays":[]}`, `"retry":{"delays":["soon"]}`, `"retry":{"delays":["-1s"]}`,
 	`"retry":{"delays":["1s"` + strings.Repeat(`,"1s"`, 30) + `]}`, `"retry":{"jitter":["60s","1s"]}`, `"retry":{"jitter":["1s"]}`, `"retry":{"delay":"1s"}`,
+	`"concurrency":0`, `"concurrency":1001`, `"concurrency":"1"`, `"concurrency":1.5`,
 	`"nothing":1`, `"URL":"http://127.0.0.1/"`, `"Enabled":true`,
 	`"id":"` + unknownID + `"`, `"has_secret":true`, `"disabled_reason":null`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
 }

@@ -186,7 +186,7 @@ func (d *dispatcher) admit(room *promise, jobs []Job, until time.Time) (admitted
 	for i := range jobs {
 		w := &sending{Job: jobs[i], until: until}
 		ref := w.Webhook.Ref()
-		if !d.slots.admit(ref, w.Slow, len(w.Event.Payload)) {
+		if !d.slots.admit(ref, w.Webhook.Concurrency, w.Slow, len(w.Event.Payload)) {
 			d.returning = append(d.returning, w)
 			continue
 		}

@@ -140,7 +140,8 @@ func (d *dispatcher) reserve(m *emission) {
 		ev := &call.Events[i]
 		for j := range ev.Targets {
 			t := &ev.Targets[j]
-			t.Lease = m.record(i, j) != nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, len(ev.Payload))
+			w := m.record(i, j)
+			t.Lease = w != nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, w.Concurrency, len(ev.Payload))
 		}
 	}
 }
@@ -220,7 +221,7 @@ func (d *dispatcher) cancelAll(m *emission) {
 // are any; the others go back to the store. The caller has the lock.
 func (d *dispatcher) admitLate(leased []*sending) (admitted []*sending) {
 	for _, w := range leased {
-		if d.slots.admit(w.Webhook.Ref(), false, len(w.Event.Payload)) {
+		if d.slots.admit(w.Webhook.Ref(), w.Webhook.Concurrency, false, len(w.Event.Payload)) {
 			admitted = append(admitted, w)
 		} else {
 			d.returning = append(d.returning, w)

@@ -43,7 +43,7 @@ const (
 // checkInvariants, in the tests, states what always holds between the counters.
 type slots struct {
 	total      int // slots in all
-	perWebhook int // the same for each webhook
+	perWebhook int // the same for each webhook that has no number of its own
 
 	within   int                        // places that are slots, or will be as soon as their work is there
 	over     int                        // places in queues
@@ -76,7 +76,8 @@ type lane struct {
 	held      int // places: reserved, waiting and in flight
 	inFlight  int
 	claiming  int
-	window    int        // slots at most; grows up to perWebhook
+	own       int        // the webhook's Concurrency: slots in place of perWebhook, 0 for none
+	window    int        // slots at most; grows up to most
 	pace      pace       // of its requests
 	slow      bool       // one slot, until a success
 	waiting   []*sending // for a slot, the first first
@@ -151,12 +152,28 @@ func (s *slots) freeAhead() int {
 	return max(0, aheadPerSlot*s.total-s.over-s.claiming.ahead)
 }
 
+// most is how many slots the lane may ever have.
+func (s *slots) most(l *lane) int {
+	if l.own > 0 {
+		return l.own
+	}
+	return s.perWebhook
+}
+
+// setOwn notes the Concurrency of the lane's webhook as it is now.
+func (s *slots) setOwn(l *lane, own int) {
+	if l.own != own {
+		l.own = own
+		s.recount(l)
+	}
+}
+
 // limit is how many slots the lane may have.
 func (s *slots) limit(l *lane) int {
 	if l.slow {
 		return 1
 	}
-	return min(l.window, s.perWebhook)
+	return min(l.window, s.most(l))
 }
 
 // ahead is how long the lane's queue may be.
@@ -227,9 +244,9 @@ func (s *slots) recount(l *lane) {
 	l.within, l.over = within, l.held-within
 }
 
-// reserve takes a place for a fresh delivery. When it returns false, the lane
-// remembers that a delivery waits in the store.
-func (s *slots) reserve(ref WebhookRef, bytes int) bool {
+// reserve takes a place for a fresh delivery to a webhook with a Concurrency of its own, or 0.
+// When it returns false, the lane remembers that a delivery waits in the store.
+func (s *slots) reserve(ref WebhookRef, own, bytes int) bool {
 	l := s.lane(ref)
 	if l == nil {
 		if s.free() <= 0 {
@@ -237,6 +254,7 @@ func (s *slots) reserve(ref WebhookRef, bytes int) bool {
 		}
 		l = s.open(ref)
 	}
+	s.setOwn(l, own)
 	if places, slots := s.room(l); places == 0 || slots > 0 && s.free() <= 0 {
 		l.backlog = true
 		return false
@@ -259,12 +277,13 @@ func (s *slots) open(ref WebhookRef) *lane {
 
 // admit takes a place for a claimed delivery, false if its webhook has had its
 // places taken since the claim.
-func (s *slots) admit(ref WebhookRef, slow bool, bytes int) bool {
+func (s *slots) admit(ref WebhookRef, own int, slow bool, bytes int) bool {
 	l := s.lane(ref)
 	if l == nil {
 		l = s.open(ref)
 	}
-	if places, _ := s.room(l); places == 0 && l.held >= s.perWebhook || s.free() <= 0 {
+	s.setOwn(l, own)
+	if places, _ := s.room(l); places == 0 && l.held >= s.most(l) || s.free() <= 0 {
 		l.backlog = true
 		s.closeIfIdle(l)
 		return false
@@ -327,7 +346,7 @@ func (s *slots) finish(w *sending, success bool, now time.Time) {
 		case used && s.isCrowded(l):
 			l.window = max(min(l.window, firstWindow), l.window-1)
 		case used && s.free() > 0:
-			l.window = min(l.window+1, s.perWebhook)
+			l.window = min(l.window+1, s.most(l))
 		}
 	}
 	s.abandon(w)

@@ -13,8 +13,8 @@ func (s *slots) checkInvariants(t *rapid.T) {
 			t.Fatalf("a lane has a negative count: %+v", *l)
 		case l.inFlight+len(l.waiting) > l.held:
 			t.Fatalf("%d in flight and %d waiting have only %d places", l.inFlight, len(l.waiting), l.held)
-		case l.inFlight > s.perWebhook:
-			t.Fatalf("a webhook has %d in flight, more than %d", l.inFlight, s.perWebhook)
+		case l.inFlight > s.most(l):
+			t.Fatalf("a webhook has %d in flight, more than %d", l.inFlight, s.most(l))
 		case l.within != max(l.inFlight, min(l.held, s.limit(l))):
 			t.Fatalf("a lane counts %d places within its limit of %d: %+v", l.within, s.limit(l), *l)
 		case l.within+l.over != l.held:

@@ -14,6 +14,7 @@ import (
 type slotsModel struct {
 	slots *slots
 	refs  []WebhookRef
+	own   map[WebhookRef]int // their Concurrency
 	now   time.Time
 
 	taken   []taken // places reserved or admitted, and not in a queue yet
@@ -49,12 +50,15 @@ func drawSlots(t *rapid.T) *slotsModel {
 	partitions := rapid.IntRange(1, 3).Draw(t, "partitions")
 	m := &slotsModel{
 		slots:  newSlots(total, rapid.IntRange(1, total).Draw(t, "per webhook")),
+		own:    make(map[WebhookRef]int),
 		now:    time.Unix(0, 0),
 		claims: make([]modelClaim, partitions),
 	}
 	m.slots.setPartitions(partitions, func(tenant string) int { return int(tenant[0] - 'a') })
 	for i := range 6 {
-		m.refs = append(m.refs, WebhookRef{string(rune('a' + i%partitions)), uuid.UUID{byte(i)}})
+		ref := WebhookRef{string(rune('a' + i%partitions)), uuid.UUID{byte(i)}}
+		m.refs = append(m.refs, ref)
+		m.own[ref] = max(0, rapid.IntRange(-8, 2*total).Draw(t, "concurrency of its own"))
 	}
 	return m
 }
@@ -66,15 +70,23 @@ func (m *slotsModel) draw(t *rapid.T) taken {
 	}
 }
 
+// most is how many slots a webhook may have.
+func (m *slotsModel) most(ref WebhookRef) int {
+	if own := m.own[ref]; own > 0 {
+		return own
+	}
+	return m.slots.perWebhook
+}
+
 func (m *slotsModel) reserve(t *rapid.T) {
 	place := m.draw(t)
 	free, lane := m.slots.free(), m.slots.lane(place.ref)
-	slots := min(firstWindow, m.slots.perWebhook)
+	slots := min(firstWindow, m.most(place.ref))
 	places := slots
 	if lane != nil {
 		places, slots = m.slots.room(lane)
 	}
-	got := m.slots.reserve(place.ref, place.bytes)
+	got := m.slots.reserve(place.ref, m.own[place.ref], place.bytes)
 	want := slots > 0 && free > 0 || slots == 0 && places > 0
 	if got != want {
 		t.Fatalf("reserve is %t with %d slots free and room for %d in slots, %d in all", got, free, slots, places)
@@ -158,9 +170,9 @@ func (m *slotsModel) finish(t *rapid.T) {
 		t.Fatalf("the window shrank from %d to %d", before.window, lane.window)
 	case !success && (lane.slow != before.slow || lane.window != before.window):
 		t.Fatalf("a failure made %+v of %+v", *lane, before)
-	case lane.window > max(before.window, m.slots.perWebhook) || lane.window > before.window+1:
+	case lane.window > max(before.window, m.most(lane.ref)) || lane.window > before.window+1:
 		t.Fatalf("the window grew from %d to %d", before.window, lane.window)
-	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.slots.perWebhook && lane.window == before.window && !crowded:
+	case success && free > 0 && !before.slow && before.inFlight > before.window/2 && before.window < m.most(lane.ref) && lane.window == before.window && !crowded:
 		t.Fatalf("a window in use stayed at %d", lane.window)
 	case (free <= 0 || before.inFlight <= before.window/2) && lane.window > before.window:
 		t.Fatalf("a window of %d grew with %d in flight", before.window, before.inFlight)
@@ -304,12 +316,12 @@ func (m *slotsModel) takeBack(t *rapid.T) {
 		*left--
 		given[place.ref]++
 		free := m.slots.free()
-		if m.slots.admit(place.ref, place.slow, place.bytes) {
+		if m.slots.admit(place.ref, m.own[place.ref], place.slow, place.bytes) {
 			m.taken = append(m.taken, place)
 			if place.slow && !m.slots.lane(place.ref).slow {
 				t.Fatal("a slow job has not made its lane slow")
 			}
-		} else if lane := m.slots.lane(place.ref); free > 0 && (lane == nil || lane.held < m.slots.perWebhook) {
+		} else if lane := m.slots.lane(place.ref); free > 0 && (lane == nil || lane.held < m.most(place.ref)) {
 			t.Fatalf("a job within its room was turned away: %+v", lane)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // fill takes all places that a webhook can have, and starts the sends that have a slot.
 func fill(s *slots, ref WebhookRef, now time.Time) (begun []*sending) {
-	for s.reserve(ref, 0) {
+	for s.reserve(ref, 0, 0) {
 		s.enqueue(&sending{Job: Job{Webhook: &Webhook{Tenant: ref.Tenant, ID: ref.ID}, Event: &Event{}}})
 		if w := s.start(s.lane(ref), now); w != nil {
 			begun = append(begun, w)
@@ -29,7 +29,7 @@ func TestSlotsWithLowerLimits(t *testing.T) {
 	}
 	s.setLimits(2, 1)
 	for _, w := range sends {
-		if s.reserve(ref, 0) || s.inFlight > 2 && s.reserve(other, 0) {
+		if s.reserve(ref, 0, 0) || s.inFlight > 2 && s.reserve(other, 0, 0) {
 			t.Fatalf("there is a place although %d are in flight, of 2", s.inFlight)
 		}
 		s.finish(w, false, now.Add(slowAfter))
@@ -107,7 +107,7 @@ func TestNoQueueWithoutFreeSlots(t *testing.T) {
 		t.Fatalf("%d slots are free", s.free())
 	}
 	before := s.over
-	if s.reserve(ref, 0) || s.over != before {
+	if s.reserve(ref, 0, 0) || s.over != before {
 		t.Error("a delivery was leased ahead although all slots are taken")
 	}
 }
@@ -172,10 +172,10 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 	if !next.IsZero() || !l.slow || len(waited) != waiting || len(l.waiting) != 0 {
 		t.Fatalf("after %s slow is %t, and %d of %d gave up their places", slowAfter, l.slow, len(waited), waiting)
 	}
-	if s.reserve(ref, 0) {
+	if s.reserve(ref, 0, 0) {
 		t.Error("a slow webhook has a second request")
 	}
-	if !s.reserve(other, 0) {
+	if !s.reserve(other, 0, 0) {
 		t.Error("another webhook was held up")
 	}
 	if p := s.promise(0, true, new(turns)); p.Webhooks[ref] != 0 || p.Webhooks[other] != half(firstWindow-1) {
@@ -187,12 +187,12 @@ func TestSlowLaneGoesOneAtATime(t *testing.T) {
 		s.finish(sends[0], false, began.Add(slowAfter))
 		sends = sends[1:]
 	}
-	if s.reserve(ref, 0) {
+	if s.reserve(ref, 0, 0) {
 		t.Error("a slow webhook has a second request after failures")
 	}
 	s.finish(sends[0], true, began.Add(slowAfter))
 	for range 2 {
-		if !s.reserve(ref, 0) {
+		if !s.reserve(ref, 0, 0) {
 			t.Error("the webhook is still slow after a success")
 		}
 	}
@@ -207,7 +207,7 @@ func TestSlowShareHalfOfTheSlots(t *testing.T) {
 		s.takeBack(p)
 		for range p.Slow {
 			webhook++
-			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, true, 0) {
+			if !s.admit(WebhookRef{"t", uuid.UUID{webhook}}, 0, true, 0) {
 				t.Fatalf("a delivery was turned away with %d slots free", s.free())
 			}
 		}

@@ -44,7 +44,13 @@ type Webhook struct {
 	DisabledReason DisabledReason
 	// Retry is how its deliveries are tried again, nil for as the configuration says.
 	Retry *Retry
+	// Concurrency is how many requests to it are in flight in each process; 0: as many as the
+	// configuration says.
+	Concurrency int
 }
+
+// MaxConcurrency is the largest Concurrency of a webhook.
+const MaxConcurrency = 1000
 
 // DisabledSince is when the webhook was disabled, zero if it is enabled. For webhooks
 // that were disabled before DisabledAt was kept it is their last change.

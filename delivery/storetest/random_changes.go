@@ -85,7 +85,7 @@ func (r *randomRun) createOne() {
 	}
 	w := r.newWebhook(r.tenant())
 	w.Enabled = r.chance(90)
-	w.Retry = r.someRetry()
+	w.Retry, w.Concurrency = r.someRetry(), r.rand.IntN(3)
 	audit := r.someAudit(w.Ref())
 	r.must(r.store.CreateWebhook(r.Context(), w, delivery.MaxWebhooks, audit...))
 	r.model.audit(w.Tenant, audit)
@@ -125,7 +125,7 @@ func (r *randomRun) updateOne() {
 	changed := *w
 	changed.Enabled = r.chance(60)
 	changed.URL += "x"
-	changed.Retry = r.someRetry()
+	changed.Retry, changed.Concurrency = r.someRetry(), r.rand.IntN(3)
 	version, audit := r.model.versions[w.Tenant], r.someAudit(w.Ref())
 	if r.chance(10) {
 		if err := r.store.UpdateWebhook(r.Context(), &changed, version-1, audit...); !errors.Is(err, delivery.ErrConflict) {

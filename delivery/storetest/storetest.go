@@ -140,12 +140,13 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		Enabled:     true,
 		EventTypes:  []string{delivery.AllEventTypes},
 		CreatedAt:   at, UpdatedAt: at,
-		Headers:   map[string]string{"X-Site": "für alle", "X-Empty": ""},
-		Metadata:  map[string]string{"team ☎": "b"},
-		Retry:     &delivery.Retry{Attempts: 5, Delays: []time.Duration{time.Second, 90 * time.Minute}, Jitter: []time.Duration{0, time.Minute}},
-		Timeout:   59*time.Second + time.Nanosecond,
-		Filter:    `data.n > 1 || tenant == "☎"`,
-		Transform: `{"text": "für " + data.name}`,
+		Headers:     map[string]string{"X-Site": "für alle", "X-Empty": ""},
+		Metadata:    map[string]string{"team ☎": "b"},
+		Retry:       &delivery.Retry{Attempts: 5, Delays: []time.Duration{time.Second, 90 * time.Minute}, Jitter: []time.Duration{0, time.Minute}},
+		Timeout:     59*time.Second + time.Nanosecond,
+		Filter:      `data.n > 1 || tenant == "☎"`,
+		Transform:   `{"text": "für " + data.name}`,
+		Concurrency: 7,
 	}
 }
 

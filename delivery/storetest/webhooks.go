@@ -32,7 +32,7 @@ func testWebhookChanges(f *fixture) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Headers, w.Metadata, w.Timeout = nil, map[string]string{"other": ""}, 0
 		w.Filter, w.Transform = "", ""
-		w.Retry, w.DisabledReason = nil, delivery.DisabledGone
+		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

@@ -74,12 +74,13 @@ type webhook struct {
 	UpdatedAt   time.Time `cbor:"updated_at"`
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 	// What later versions added:
-	Headers   map[string]string `cbor:"headers,omitempty"`
-	Timeout   time.Duration     `cbor:"timeout,omitempty"`
-	Metadata  map[string]string `cbor:"metadata,omitempty"`
-	Retry     *retry            `cbor:"retry,omitempty"`
-	Filter    string            `cbor:"filter,omitempty"`
-	Transform string            `cbor:"transform,omitempty"`
+	Headers     map[string]string `cbor:"headers,omitempty"`
+	Timeout     time.Duration     `cbor:"timeout,omitempty"`
+	Metadata    map[string]string `cbor:"metadata,omitempty"`
+	Retry       *retry            `cbor:"retry,omitempty"`
+	Filter      string            `cbor:"filter,omitempty"`
+	Transform   string            `cbor:"transform,omitempty"`
+	Concurrency int               `cbor:"concurrency,omitempty"`
 
 	DisabledReason delivery.DisabledReason `cbor:"disabled_reason,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
@@ -106,7 +107,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
 		Filter: w.Filter, Transform: w.Transform,
-		Retry: (*retry)(w.Retry), DisabledReason: w.DisabledReason,
+		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
 	}
 	switch hidden := (secrets{w.Secret}); {
 	case keys == nil:
@@ -136,7 +137,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Filter: r.Filter, Transform: r.Transform,
-		Retry: (*delivery.Retry)(r.Retry), DisabledReason: r.DisabledReason,
+		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
 	}
 	if r.Encrypted == nil {
 		return w, nil

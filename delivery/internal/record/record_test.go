@@ -122,7 +122,7 @@ func TestWebhookRecord(t *testing.T) {
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
 	more := w
 	more.Retry = &delivery.Retry{Attempts: 4, Delays: []time.Duration{0, time.Hour}, Jitter: []time.Duration{0, 1}}
-	more.DisabledReason = delivery.DisabledFailing
+	more.DisabledReason, more.Concurrency = delivery.DisabledFailing, 300
 	empty := w
 	empty.Retry = &delivery.Retry{}
 	for _, w := range []delivery.Webhook{w, enabled, more, empty} {
