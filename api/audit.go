@@ -95,8 +95,9 @@ func describeChange(entry *delivery.AuditEntry, before, after *delivery.Webhook)
 	if before != nil && after != nil {
 		delete(old, "updated_at")
 		delete(changed, "updated_at")
+		replaced := replacedCredentials(before.Credentials(), after.Credentials())
 		for name, value := range old {
-			if bytes.Equal(value, changed[name]) && (name != "has_secret" || before.Secret == after.Secret) {
+			if bytes.Equal(value, changed[name]) && !replaced[name] {
 				delete(old, name)
 				delete(changed, name)
 			}
@@ -109,6 +110,15 @@ func describeChange(entry *delivery.AuditEntry, before, after *delivery.Webhook)
 		}
 	}
 	entry.Before, entry.After = objectOf(old), objectOf(changed)
+}
+
+// replacedCredentials are the members that seem to be as they were although their credential is
+// another one.
+func replacedCredentials(before, after delivery.Credentials) map[string]bool {
+	return map[string]bool{
+		"has_secret":    before.Secret != after.Secret,
+		"authorization": before.Authorization != after.Authorization,
+	}
 }
 
 // membersOf are the members of a webhook in answers, nil if there is no webhook.

@@ -109,6 +109,30 @@ func TestAudit(t *testing.T) {
 	}
 }
 
+// TestAuditOfCredentials replaces credentials by others, and tells from the audit log that they were.
+func TestAuditOfCredentials(t *testing.T) {
+	s := audited(t, nil)
+	var hook webhook
+	s.admin("POST", "api/webhooks", `{"url":"http://127.0.0.1/","authorization":{"type":"bearer","token":"hush"}}`).want(t, 201, &hook)
+	for _, change := range []struct{ body, want string }{
+		{`{"authorization":{"type":"bearer","token":"hush"}}`, "map[] map[]"},
+		{`{"authorization":{"type":"bearer","token":"hush again"}}`, "map[authorization:map[type:bearer]] map[authorization:map[type:bearer]]"},
+		{`{"authorization":{"type":"basic","username":"u","password":"hush again"}}`, "map[authorization:map[type:bearer]] map[authorization:map[type:basic username:u]]"},
+		{`{"authorization":null}`, "map[authorization:map[type:basic username:u]] map[authorization:<nil>]"},
+	} {
+		s.admin("PATCH", "api/webhooks/"+hook.ID, change.body).want(t, 200, nil)
+		read := s.admin("GET", "api/audit?limit=1", "")
+		var page auditList
+		read.want(t, 200, &page)
+		if got := fmt.Sprint(page.Data[0].Before, page.Data[0].After); got != change.want || strings.Contains(string(read.body), "hush") {
+			t.Errorf("%s is audited as %s", change.body, read.body)
+		}
+	}
+	if all := fmt.Sprint(s.log.All()); strings.Contains(all, "hush") {
+		t.Errorf("there is a credential in the log: %s", all)
+	}
+}
+
 // wantAudits checks the audit log. Of a webhook that was deleted, some of the members suffice.
 func wantAudits(t *testing.T, s *site, webhook string, began time.Time, want []auditEntry) {
 	t.Helper()

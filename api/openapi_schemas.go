@@ -29,16 +29,17 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 	object := &jsonschema.Schema{Type: "object", AdditionalProperties: new(jsonschema.Schema)}
 	b := &schemas{
 		known: map[reflect.Type]*jsonschema.Schema{
-			reflect.TypeFor[uuid.UUID]():                uuidSchema(),
-			reflect.TypeFor[time.Time]():                timeSchema(),
-			reflect.TypeFor[jsontext.Value]():           object, // an event's data
-			reflect.TypeFor[optional[jsontext.Value]](): object,
-			reflect.TypeFor[optional[string]]():         {Type: "string"},
-			reflect.TypeFor[optional[bool]]():           {Type: "boolean"},
-			reflect.TypeFor[optional[[]string]]():       {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
-			reflect.TypeFor[textsPatch]():               textsSchema(),
-			reflect.TypeFor[optional[retryInput]]():     retrySchema(),
-			reflect.TypeFor[optional[int]]():            concurrencySchema(),
+			reflect.TypeFor[uuid.UUID]():                    uuidSchema(),
+			reflect.TypeFor[time.Time]():                    timeSchema(),
+			reflect.TypeFor[jsontext.Value]():               object, // an event's data
+			reflect.TypeFor[optional[jsontext.Value]]():     object,
+			reflect.TypeFor[optional[string]]():             {Type: "string"},
+			reflect.TypeFor[optional[bool]]():               {Type: "boolean"},
+			reflect.TypeFor[optional[[]string]]():           {Type: "array", Items: &jsonschema.Schema{Type: "string"}},
+			reflect.TypeFor[textsPatch]():                   textsSchema(),
+			reflect.TypeFor[optional[retryInput]]():         retrySchema(),
+			reflect.TypeFor[optional[int]]():                concurrencySchema(),
+			reflect.TypeFor[optional[authorizationInput]](): authorizationSchema(),
 		},
 		defined: map[string]*jsonschema.Schema{
 			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,
@@ -76,6 +77,7 @@ func (b *schemas) inputs() {
 		nullable(description)
 		b.set(w, "event_types", wantedTypesSchema())
 		b.texts(w)
+		b.authorization(w)
 		timeout := b.member(w, "timeout")
 		nullable(timeout)
 		timeout.Description = "Of one request: a duration from 1s to 60s, such as \"30s\". Null for the configuration's."
@@ -119,8 +121,9 @@ func (b *schemas) outputs() {
 	b.member(t, "schema").Description = "The JSON Schema (2020-12) of the data of events of this type; null for none."
 	b.member(t, "example").Description = "The data of a test event; null if none were chosen."
 	defineOutput[list[eventType]](b, "EventTypeList")
-	b.sentTexts(defineOutput[webhook](b, "Webhook"))
 	w := defineOutput[webhook](b, "Webhook")
+	b.sentTexts(w)
+	b.sentAuthorization(w)
 	b.enum(w, "disabled_reason", delivery.DisabledByAdmin, delivery.DisabledGone, delivery.DisabledFailing, delivery.DisabledByConfig, nil)
 	b.member(w, "disabled_reason").Description = "Null if the webhook is enabled. gone: its endpoint responded with 410; failing: nothing but failures for long."
 	defineOutput[webhookList](b, "WebhookList")
@@ -136,10 +139,8 @@ func (b *schemas) outputs() {
 		b.member(r, "error").Description = "What went wrong, as a sentence; empty on success."
 		b.member(r, "next_attempt_at").Description = "Null if there is none."
 	}
-	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept."
-	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Those that the webhook has are there unless it has changed since. Empty for requests that were sent before this was recorded."
+	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures and credentials are masked. Those that the webhook has are there unless it has changed since. Empty for requests that were sent before this was recorded."
 	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept, and if a transform could not be evaluated."
-	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures are masked. Empty for requests that were sent before this was recorded."
 	defineOutput[requestList](b, "RequestList")
 
 	b.audit()

@@ -33,12 +33,15 @@ type webhookInput struct {
 	Filter      optional[string]     `json:"filter"`
 	Transform   optional[string]     `json:"transform"`
 	Concurrency optional[int]        `json:"concurrency"`
+
+	Authorization optional[authorizationInput] `json:"authorization"`
+	authorization *delivery.Authorization      // what check makes of it
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
-		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
+		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set && !in.Authorization.Set &&
 		!in.Filter.Set && !in.Transform.Set &&
 		!in.Retry.Set && !in.Concurrency.Set
 }
@@ -69,6 +72,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	}
 	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
 	timeoutOf(&in.Timeout, &errs)
+	in.authorization = authorizationOf(&in.Authorization, b, &errs)
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
 	checkExpression(expression.Filter, in.Filter, &errs)
@@ -125,6 +129,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Timeout.Set {
 		w.Timeout = timeoutOf(&in.Timeout, new(fieldErrors)) // which has none
+	}
+	if in.Authorization.Set {
+		w.Authorization = in.authorization
 	}
 	if in.Metadata.Set {
 		w.Metadata = merge(w.Metadata, in.Metadata)

@@ -31,6 +31,8 @@ type webhook struct {
 	Transform   *string           `json:"transform"`
 
 	DisabledReason *delivery.DisabledReason `json:"disabled_reason"`
+
+	Authorization *authorization `json:"authorization"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -41,6 +43,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		Retry: newRetry(w.Retry), Concurrency: numberOrNull(w.Concurrency),
 		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
 		DisabledReason: reasonOrNull(w.WhyDisabled()),
+		Authorization:  newAuthorization(w.Authorization),
 	}
 }
 

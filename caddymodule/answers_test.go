@@ -25,6 +25,8 @@ type webhook struct {
 	Concurrency *int `json:"concurrency"`
 
 	DisabledReason *string `json:"disabled_reason"`
+
+	Authorization map[string]string `json:"authorization"`
 }
 
 type receipt struct {

@@ -1,78 +1,64 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"testing"
-
-	goredis "github.com/redis/go-redis/v9"
-
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
-// TestChangedCredentials changes Redis's password and tells Caddy by a reload:
-// the engine goes on, with what it has in memory and in flight.
-func TestChangedCredentials(t *testing.T) {
-	redis := redistest.Start(t, "--requirepass", "first")
-	endpoint := newReceiver(t)
-	config := func(password string) siteConfig {
-		return siteConfig{webhooks: endpoint.config(":" + password + "@" + redis.Addr)}
-	}
-	s := startSite(t, config("first"))
-	s.subscribe(endpoint)
+// Credentials of webhooks, for TestSecretsStayIn and TestNothingInClear.
+const (
+	bearerToken   = "hush-bearer-token"
+	basicPassword = "hush-basic-password"
+	headerValue   = "hush-header-value"
+	clientSecret  = "hush-client-secret"
+	accessToken   = "hush-access-token"
+)
 
-	admin := goredis.NewClient(&goredis.Options{Addr: redis.Addr, Password: "first"})
-	defer admin.Close()
-	if err := admin.ConfigSet(t.Context(), "requirepass", "second").Err(); err != nil {
-		t.Fatal(err)
-	}
-	if err := admin.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes").Err(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the old password to be refused", func() bool {
-		return s.emit(`{"event_type":"group_created","data":{}}`).status == http.StatusServiceUnavailable
-	})
-	if err := s.load(config("second")); err != nil {
-		t.Fatal(err)
-	}
-	s.ready()
-	s.emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
-	endpoint.next(t)
-
-	// A reload that is rolled back takes its password away with it.
-	s.loadInVain(config("wrong"))
-	s.emit(`{"event_type":"group_created","data":{}}`).want(t, http.StatusAccepted, nil)
-	endpoint.next(t)
+// echoingTokenServer is a token server that answers with a status, and with all that it was given.
+func echoingTokenServer(t *testing.T, status int) *httptest.Server {
+	t.Helper()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, password, _ := r.BasicAuth()
+		_ = r.ParseForm()
+		w.WriteHeader(status)
+		said := fmt.Sprint(password, r.PostForm, r.Header)
+		_, _ = fmt.Fprintf(w, `{"access_token":%q,"error_description":%q,"error_uri":%q}`, accessToken, said, said)
+	}))
+	t.Cleanup(server.Close)
+	return server
 }
 
-// TestRotatedCredentials goes from one Redis user to the next and back under
-// load, while both are good: nobody notices.
-func TestRotatedCredentials(t *testing.T) {
-	redis := redistest.Start(t)
-	admin := goredis.NewClient(&goredis.Options{Addr: redis.Addr})
-	defer admin.Close()
-	users := []string{"first", "second"}
-	for _, user := range users {
-		if err := admin.ACLSetUser(t.Context(), user, "on", ">pass", "~*", "&*", "+@all").Err(); err != nil {
-			t.Fatal(err)
-		}
+// credentials are all kinds of them, by token servers that succeed and fail.
+func credentials(t *testing.T) []string {
+	t.Helper()
+	oauth2 := func(status int) string {
+		return `{"type":"oauth2","token_url":"` + echoingTokenServer(t, status).URL + `","client_id":"me","client_secret":"` + clientSecret + `"}`
 	}
-	endpoint := newReceiver(t)
-	tally := count(t, endpoint)
-	config := func(i int) siteConfig {
-		return siteConfig{webhooks: endpoint.config(users[i%len(users)] + ":pass@" + redis.Addr)}
+	return []string{
+		`{"type":"bearer","token":"` + bearerToken + `"}`,
+		`{"type":"basic","username":"bob","password":"` + basicPassword + `"}`,
+		`{"type":"header","name":"X-Api-Key","value":"` + headerValue + `"}`,
+		oauth2(http.StatusOK), oauth2(http.StatusUnauthorized), oauth2(http.StatusInternalServerError), oauth2(http.StatusFound),
+		`{"type":"oauth2","token_url":"https://` + freeAddr(t) + `","client_id":"me","client_secret":"` + clientSecret + `"}`,
 	}
-	s := startSite(t, config(0))
-	s.subscribe(endpoint)
+}
 
-	l := s.startLoad(nil)
-	for i := range 10 {
-		if err := s.load(config(i + 1)); err != nil {
-			t.Fatal(err)
+// useCredentials gives a webhook each of them, and sends with it.
+func (s *spied) useCredentials(path string, endpoint *receiver) {
+	t := s.caddySite.t
+	for _, status := range []int{http.StatusOK, http.StatusUnauthorized} {
+		endpoint.answer(status)
+		for _, each := range credentials(t) {
+			s.call("PATCH", path, `{"authorization":`+each+`}`).want(t, 200, nil)
+			var row request
+			s.call("POST", path+"/test", `{}`).want(t, 200, &row)
+			s.call("GET", "api/requests/"+row.ID, "").want(t, 200, nil)
+			s.call("POST", "api/requests/"+row.ID+"/rerun", "").want(t, 200, nil)
+			s.call("GET", "api/webhooks", "").want(t, 200, nil)
 		}
-		l.some(t, 5)
 	}
-	events := l.stop()
-	tally.wantAll(events)
-	tally.wantOnce()
-	s.wantOneRowEach(events)
+	endpoint.answer(http.StatusOK)
+	s.call("PATCH", path, `{"authorization":null}`).want(t, 200, nil)
 }

@@ -99,7 +99,7 @@ func useEncrypted(t *testing.T, store string) {
 	endpoint.answer(http.StatusInternalServerError)
 	var kept, deleted webhook
 	for _, hook := range []*webhook{&kept, &deleted} {
-		s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`","secret":"`+plainSecret+`"}`).want(t, http.StatusCreated, hook)
+		s.admin(http.MethodPost, "api/webhooks", `{"url":"`+endpoint.URL+`","secret":"`+plainSecret+`","authorization":{"type":"bearer","token":"`+bearerToken+`"}}`).want(t, http.StatusCreated, hook)
 	}
 	var emitted receipt
 	s.emit(`{"event_type":"group_created","data":{"name":"`+clearPayload+`"}}`).want(t, http.StatusAccepted, &emitted)

@@ -39,7 +39,7 @@ func whsec(text string) string { return "whsec_" + base64.StdEncoding.EncodeToSt
 // outcries are all forms in which secrets could come out.
 func outcries() []string {
 	forms := []string{"hush", whsec(decodedSecret), strings.TrimPrefix(whsec(decodedSecret), "whsec_")}
-	for _, credentials := range []string{"bob:" + callerPassword, "bob:" + hiddenAdminToken, "proxy:" + proxyPassword} {
+	for _, credentials := range []string{"bob:" + basicPassword, "me:" + clientSecret, "bob:" + callerPassword, "bob:" + hiddenAdminToken, "proxy:" + proxyPassword} {
 		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(credentials)))
 	}
 	return forms
@@ -201,6 +201,7 @@ func (s *spied) useAPI(endpoint *receiver) {
 	for _, read := range []string{path, "api/webhooks", "api/event-types", "api/events/" + failed.EventID, "api/requests", "api/health", "api/openapi.json"} {
 		s.call("GET", read, "").want(t, 200, nil)
 	}
+	s.useCredentials(path, endpoint)
 	s.call("PATCH", path, `{"secret":null}`).want(t, 200, nil)
 	s.call("DELETE", path, "").want(t, 204, nil)
 	s.call("GET", "api/audit", "").want(t, 200, nil)
@@ -246,6 +247,13 @@ func (s *spied) badCalls() {
 		`{` + ok + `,"event_types":["` + secret + `"]}`,
 		`{` + ok + `,"event_types":["*","` + secret + `"]}`,
 		`{` + ok + `,"description":["` + secret + `"]}`,
+		`{` + ok + `,"authorization":"` + secret + `"}`,
+		`{` + ok + `,"authorization":{"type":"` + secret + `"}}`,
+		`{` + ok + `,"authorization":{"type":"bearer","token":["` + secret + `"]}}`,
+		`{` + ok + `,"authorization":{"type":"bearer","token":"` + secret + "\\n" + `"}}`,
+		`{` + ok + `,"authorization":{"type":"basic","username":"` + secret + `:","password":"` + secret + `"}}`,
+		`{` + ok + `,"authorization":{"type":"header","name":"` + secret + `: ","value":"` + secret + `\n"}}`,
+		`{` + ok + `,"authorization":{"type":"oauth2","token_url":"` + secret + `","client_id":"a","client_secret":"` + secret + `"}}`,
 		`["` + secret + `"]`, `"` + secret + `"`, secret,
 	} {
 		for _, got := range []reply{s.call("POST", "api/webhooks", body), s.call("PATCH", path, body), s.call("POST", "api/events", body), s.call("POST", path+"/test", body)} {

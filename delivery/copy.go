@@ -221,7 +221,7 @@ func (c *counter) add(b *Batch) {
 	}
 	for i := range b.Webhooks {
 		c.tenants[b.Webhooks[i].Tenant] = true
-		if b.Webhooks[i].Secret != "" {
+		if b.Webhooks[i].Credentials() != (Credentials{}) {
 			c.sum.Secrets++
 		}
 	}

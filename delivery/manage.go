@@ -178,7 +178,7 @@ func (e *Engine) Request(ctx context.Context, tenant string, id uuid.UUID) (*Req
 		return nil, err
 	}
 	if !w.UpdatedAt.After(r.StartedAt()) {
-		r.WebhookHeaders = e.settings().sentHeaders(w)
+		r.WebhookHeaders = e.settings().shownHeaders(w)
 	}
 	return r, nil
 }

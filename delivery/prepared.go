@@ -18,15 +18,21 @@ type prepared struct {
 	target   *sender.Target
 	signer   *signer // nil if the webhook has no secret
 	standard *signer // of Standard Webhooks, nil if there is to be no such signature
+	tokens   *tokens // nil if the requests have none that has to be fetched
 }
 
 func prepare(s *Settings, w *Webhook) *prepared {
 	p := &prepared{of: requestMembers(w), headers: newRequestHeaders(s, w.Secret)}
-	common := p.headers.common()
-	for name, value := range s.sentHeaders(w) {
-		common[name] = []string{value}
+	common, names := p.headers.common(), p.headers.names()
+	maps.Copy(common, s.sentHeaders(w))
+	switch a := w.Authorization; {
+	case a != nil && a.Type == OAuth2Authorization:
+		p.tokens = &tokens{of: a, userAgent: s.UserAgent}
+		names = append(names, authorizationHeader)
+	case a != nil:
+		s.authorize(common, a, a.Credential)
 	}
-	p.target = sender.NewTarget(w.URL, common, p.headers.names()...)
+	p.target = sender.NewTarget(w.URL, common, names...)
 	if w.Secret != "" {
 		p.signer = newSigner([]byte(w.Secret))
 		if s.StandardWebhooks {
@@ -62,7 +68,7 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 func requestMembers(w *Webhook) *Webhook {
 	return &Webhook{
 		ID: w.ID, URL: w.URL, Secret: w.Secret,
-		Headers: w.Headers, Timeout: w.Timeout,
+		Headers: w.Headers, Timeout: w.Timeout, Authorization: w.Authorization,
 	}
 }
 
@@ -70,8 +76,10 @@ func requestMembers(w *Webhook) *Webhook {
 // It does not allocate, since it is called for each request.
 func sameRequests(a, b *Webhook) bool {
 	return a.URL == b.URL && a.Secret == b.Secret &&
-		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout
+		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout && equal(a.Authorization, b.Authorization)
 }
+
+func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
 // maxPrepared is how many webhooks preparedWebhooks remembers, at some 1.5 KB each; what has
 // more to it counts for several. Beyond that it drops them all.
@@ -80,9 +88,11 @@ const (
 	preparedBytes = 1500
 )
 
-// weight is for how many webhooks this one counts. Headers are there three times: as they came,
+// weight is for how many webhooks this one counts. Headers and credentials are there three times: as they came,
 // for HTTP/1.1, and for HTTP/2.
-func (p *prepared) weight() int { return 1 + 3*mapSize(p.of.Headers)/preparedBytes }
+func (p *prepared) weight() int {
+	return 1 + 3*(mapSize(p.of.Headers)+p.of.Authorization.size())/preparedBytes
+}
 
 // preparedWebhooks remembers what was prepared under one configuration.
 type preparedWebhooks struct {
@@ -103,6 +113,9 @@ func (c *preparedWebhooks) get(s *Settings, w *Webhook) *prepared {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.byID[w.ID]; old != nil {
+		if sameRequests(old.of, w) { // made meanwhile: it may have a token already
+			return old
+		}
 		c.weight -= old.weight()
 		delete(c.byID, w.ID)
 	}

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"net/http"
 	"time"
 
 	"github.com/google/uuid"
@@ -57,9 +58,10 @@ type Request struct {
 	// ResponseBody is UTF-8 text. Lists leave it out.
 	ResponseBody      string
 	ResponseTruncated bool
-	// WebhookHeaders are those that were sent because the webhook has them. No row has them:
-	// the engine adds them to one request, unless the webhook has changed since.
-	WebhookHeaders map[string]string
+	// WebhookHeaders are those that were sent because the webhook has them, with its credential
+	// masked. No row has them: the engine adds them to one request, unless the webhook has
+	// changed since.
+	WebhookHeaders http.Header
 	// Transformed: the webhook had a transform. Stores have both bodies as ResponseBody then, which
 	// the engine joins and splits, and the payload as RequestBody, while there is an event.
 	Transformed bool

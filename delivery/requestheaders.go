@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"maps"
 	"net/http"
 	"strconv"
 	"time"
@@ -35,9 +36,7 @@ func (r *Request) SentHeader() http.Header {
 		return nil
 	}
 	all := r.Headers.common()
-	for name, value := range r.WebhookHeaders {
-		all[name] = []string{value}
-	}
+	maps.Copy(all, r.WebhookHeaders)
 	values := r.Headers.values(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
 	for i, name := range r.Headers.names() {
 		all.Set(name, values[i])

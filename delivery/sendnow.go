@@ -55,7 +55,7 @@ func (e *Engine) sendNow(ctx context.Context, tenant string, trigger Trigger, pr
 		}
 		r := f.outcome.Request
 		r.RequestBody = ev.Payload
-		r.WebhookHeaders = e.settings().sentHeaders(w)
+		r.WebhookHeaders = e.settings().shownHeaders(w)
 		r.splitBodies()
 		return &r, nil
 	case <-ctx.Done():

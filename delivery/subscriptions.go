@@ -51,7 +51,15 @@ func textsSize(texts []string) int {
 
 func recordSize(w *Webhook) int {
 	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
-		mapSize(w.Headers) + mapSize(w.Metadata) + w.Retry.size() + len(w.Transform)
+		mapSize(w.Headers) + mapSize(w.Metadata) + w.Authorization.size() + w.Retry.size() + len(w.Transform)
+}
+
+// size is that in memory.
+func (a *Authorization) size() int {
+	if a == nil {
+		return 0
+	}
+	return 7*textBytes + len(a.Credential) + len(a.Username) + len(a.Name) + len(a.TokenURL) + len(a.ClientID) + len(a.Scope)
 }
 
 // bytes is the size of a subscription without its types and its record. A filter is remembered

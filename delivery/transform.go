@@ -43,7 +43,7 @@ func (e *Engine) exchange(ctx context.Context, a *active, p *prepared, w *Webhoo
 		ev = &sent
 	}
 	e.sending.Add(1)
-	response := a.sender.Send(ctx, p.message(&a.settings, ev, at))
+	response := p.send(ctx, a.sender, p.message(&a.settings, ev, at))
 	e.sending.Add(-1)
 	return body, response
 }

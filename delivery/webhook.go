@@ -29,6 +29,8 @@ type Webhook struct {
 	UpdatedAt   time.Time
 	// Headers are sent along with each request: see Settings.CheckHeaderName.
 	Headers map[string]string
+	// Authorization is how requests authenticate, nil if they do not.
+	Authorization *Authorization
 	// Timeout of one request, zero for the configuration's.
 	Timeout time.Duration
 	// Metadata is the admins' own.
@@ -63,6 +65,18 @@ func (w *Webhook) DisabledSince() time.Time {
 	default:
 		return w.DisabledAt
 	}
+}
+
+// Credentials are what of the webhook may be seen by nobody but its requests and the store.
+type Credentials struct{ Secret, Authorization string }
+
+// Credentials of the webhook.
+func (w *Webhook) Credentials() Credentials {
+	c := Credentials{Secret: w.Secret}
+	if w.Authorization != nil {
+		c.Authorization = w.Authorization.Credential
+	}
+	return c
 }
 
 // OldestFirst orders a tenant's webhooks as Store.Webhooks gives them.

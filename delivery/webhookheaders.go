@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -37,6 +38,11 @@ func (w *Webhook) check() error {
 			return &InvalidWebhookError{"headers", fmt.Sprintf("%s and %s are the same header: remove one of them", other, name)}
 		}
 		byName[lower] = name
+	}
+	if w.Authorization != nil {
+		if name, ok := byName[strings.ToLower(w.Authorization.header())]; ok {
+			return &InvalidWebhookError{"authorization", fmt.Sprintf("%s is among headers, too: remove it there", name)}
+		}
 	}
 	return nil
 }
@@ -73,19 +79,32 @@ const previousSuffix = "-previous"
 // of this name from a webhook.
 func (s *Settings) CheckHeaderName(name string) error {
 	lower := strings.ToLower(name)
-	signature := strings.ToLower(s.SignatureHeader)
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
 		return errors.New("this is not the name of a header: use letters, digits and hyphens")
 	case lower == "authorization":
 		return errors.New("this header is for credentials, which headers are not")
-	case lower == signature, lower == signature+previousSuffix, strings.HasPrefix(lower, "webhook-"):
+	case s.isForSignatures(name):
 		return errors.New("this header is for signatures: choose another name")
 	case slices.Contains(ownHeaders, lower),
 		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
 		return errors.New("this header is set by the sender of requests: choose another name")
 	}
 	return nil
+}
+
+// CheckCredentialHeader does the same for a header that has a credential.
+func (e *Engine) CheckCredentialHeader(name string) error {
+	if strings.EqualFold(name, authorizationHeader) {
+		return nil
+	}
+	return e.CheckHeaderName(name)
+}
+
+// isForSignatures reports whether a header is for signatures, or is kept for those.
+func (s *Settings) isForSignatures(name string) bool {
+	name, signature := strings.ToLower(name), strings.ToLower(s.SignatureHeader)
+	return name == signature || name == signature+previousSuffix || strings.HasPrefix(name, "webhook-")
 }
 
 // CheckHeaderValue does the same for a value.
@@ -104,8 +123,19 @@ func (e *Engine) CheckHeaderName(name string) error { return e.settings().CheckH
 
 // sentHeaders are those of a webhook's headers that are sent: signature_header may have got the
 // name of one since it was set.
-func (s *Settings) sentHeaders(w *Webhook) map[string]string {
-	sent := maps.Clone(w.Headers)
-	maps.DeleteFunc(sent, func(name, _ string) bool { return s.CheckHeaderName(name) != nil })
+func (s *Settings) sentHeaders(w *Webhook) http.Header {
+	sent := make(http.Header, len(w.Headers)+1)
+	for name, value := range w.Headers {
+		if s.CheckHeaderName(name) == nil {
+			sent[name] = []string{value}
+		}
+	}
 	return sent
+}
+
+// shownHeaders are what is shown of the headers that a webhook's requests have because it has them.
+func (s *Settings) shownHeaders(w *Webhook) http.Header {
+	shown := s.sentHeaders(w)
+	s.authorize(shown, w.Authorization, masked)
+	return shown
 }

@@ -75,6 +75,7 @@ func TestCheckWebhook(t *testing.T) {
 		{Webhook{Headers: longer}, "headers"},
 		{Webhook{Metadata: longer}, "metadata"},
 		{Webhook{Headers: map[string]string{"X-A": "", "x-a": ""}}, "headers"},
+		{Webhook{Headers: map[string]string{"X-A": ""}, Authorization: &Authorization{Type: HeaderAuthorization, Name: "x-a"}}, "authorization"},
 	} {
 		err := tc.w.check()
 		invalid, _ := errors.AsType[*InvalidWebhookError](err)

@@ -101,7 +101,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 			w.record = changed
 			s.state.reschedule(w, t.at.schedule, false)
 		})
-		if w.record.Secret != changed.Secret {
+		if w.record.Credentials() != changed.Credentials() {
 			if err := s.mustWipe(t); err != nil {
 				return err
 			}

@@ -41,6 +41,9 @@ func failed(sentence string, cause error) Response {
 	return Response{Failure: shorten(sentence, maxFailure), Cause: cause}
 }
 
+// Failed is the Response of a request that was not made, since something before it failed.
+func Failed(sentence string, cause error) Response { return failed(sentence, cause) }
+
 // shorten cuts a text to at most limit bytes, between characters, the ellipsis included.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {

@@ -10,6 +10,8 @@ type Message struct {
 	Body   []byte
 	// Timeout is from connecting to the last byte of the response.
 	Timeout time.Duration
+	// Deadline is when that has passed; if it is zero, it begins now.
+	Deadline time.Time
 	// MaxResponse is how many bytes of the response body are kept.
 	MaxResponse int
 }

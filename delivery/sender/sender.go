@@ -94,7 +94,10 @@ type request struct {
 // Send makes one POST and reads the whole response. It returns no error: whatever
 // came of it is in the response. When the context ends, the request is cancelled.
 func (s *Sender) Send(ctx context.Context, m Message) Response {
-	req := &request{Message: m, deadline: time.Now().Add(m.Timeout)}
+	req := &request{Message: m, deadline: m.Deadline}
+	if req.deadline.IsZero() {
+		req.deadline = time.Now().Add(m.Timeout)
+	}
 	switch {
 	case req.urlErr != nil || req.url.Host == "" || req.url.Scheme != "https" && req.url.Scheme != "http":
 		return failed("the webhook's URL is not a valid http or https URL: change it", req.urlErr)

@@ -147,6 +147,9 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		Filter:      `data.n > 1 || tenant == "☎"`,
 		Transform:   `{"text": "für " + data.name}`,
 		Concurrency: 7,
+		Authorization: &delivery.Authorization{
+			Type: delivery.OAuth2Authorization, Credential: "☎", Username: "u", Name: "n", TokenURL: "https://a.example", ClientID: "i", Scope: "s",
+		},
 	}
 }
 

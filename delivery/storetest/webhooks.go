@@ -30,9 +30,9 @@ func testWebhookChanges(f *fixture) {
 	before := f.version(tenant)
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
-		w.Headers, w.Metadata, w.Timeout = nil, map[string]string{"other": ""}, 0
 		w.Filter, w.Transform = "", ""
 		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
+		w.Headers, w.Metadata, w.Timeout, w.Authorization = nil, map[string]string{"other": ""}, 0, nil
 		*made[1] = *w
 	})
 	if after := f.version(tenant); after <= before {

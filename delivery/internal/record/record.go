@@ -74,14 +74,15 @@ type webhook struct {
 	UpdatedAt   time.Time `cbor:"updated_at"`
 	DisabledAt  time.Time `cbor:"disabled_at,omitzero"`
 	// What later versions added:
-	Headers     map[string]string `cbor:"headers,omitempty"`
-	Timeout     time.Duration     `cbor:"timeout,omitempty"`
-	Metadata    map[string]string `cbor:"metadata,omitempty"`
-	Retry       *retry            `cbor:"retry,omitempty"`
-	Filter      string            `cbor:"filter,omitempty"`
-	Transform   string            `cbor:"transform,omitempty"`
-	Concurrency int               `cbor:"concurrency,omitempty"`
-
+	Headers map[string]string `cbor:"headers,omitempty"`
+	Timeout time.Duration     `cbor:"timeout,omitempty"`
+	// Of the authorization, Credential is its credential while that is not encrypted.
+	Authorization  *authorization          `cbor:"authorization,omitempty"`
+	Metadata       map[string]string       `cbor:"metadata,omitempty"`
+	Retry          *retry                  `cbor:"retry,omitempty"`
+	Concurrency    int                     `cbor:"concurrency,omitempty"`
+	Filter         string                  `cbor:"filter,omitempty"`
+	Transform      string                  `cbor:"transform,omitempty"`
 	DisabledReason delivery.DisabledReason `cbor:"disabled_reason,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
@@ -94,9 +95,38 @@ type retry struct {
 	Jitter   []time.Duration `cbor:"jitter,omitempty"`
 }
 
+// authorization is a delivery.Authorization.
+type authorization struct {
+	Type       delivery.AuthorizationType `cbor:"type"`
+	Credential string                     `cbor:"credential,omitempty"`
+	Username   string                     `cbor:"username,omitempty"`
+	Name       string                     `cbor:"name,omitempty"`
+	TokenURL   string                     `cbor:"token_url,omitempty"`
+	ClientID   string                     `cbor:"client_id,omitempty"`
+	Scope      string                     `cbor:"scope,omitempty"`
+}
+
 // secrets are what is encrypted of a webhook.
 type secrets struct {
-	Secret string `cbor:"secret,omitempty"`
+	Secret     string `cbor:"secret,omitempty"`
+	Credential string `cbor:"credential,omitempty"` // of the authorization
+}
+
+// put puts secrets where they are in clear.
+func (r *webhook) put(s secrets) {
+	r.Secret = s.Secret
+	if r.Authorization != nil {
+		r.Authorization.Credential = s.Credential
+	}
+}
+
+// clear are the secrets that are in clear.
+func (r *webhook) clear() (s secrets) {
+	s.Secret = r.Secret
+	if r.Authorization != nil {
+		s.Credential = r.Authorization.Credential
+	}
+	return s
 }
 
 // EncodeWebhook encodes a webhook, without its tenant and id. Its secrets are encrypted if there
@@ -109,11 +139,16 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		Filter: w.Filter, Transform: w.Transform,
 		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
 	}
-	switch hidden := (secrets{w.Secret}); {
-	case keys == nil:
-		r.Secret = w.Secret
-	case hidden != secrets{}:
-		r.Encrypted = keys.Encrypt(nil, placeOf(w.Ref()), encode(hidden))
+	if w.Authorization != nil {
+		copied := authorization(*w.Authorization)
+		r.Authorization = &copied
+	}
+	r.Secret = w.Secret
+	if hidden := r.clear(); keys != nil {
+		r.put(secrets{})
+		if hidden != (secrets{}) {
+			r.Encrypted = keys.Encrypt(nil, placeOf(w.Ref()), encode(hidden))
+		}
 	}
 	return encode(r)
 }
@@ -130,7 +165,16 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 	if err := decode(b, &r); err != nil {
 		return nil, err
 	}
-	w := &delivery.Webhook{
+	var missing error
+	if r.Encrypted != nil {
+		hidden, err := decryptSecrets(r.Encrypted, of, keys)
+		if err != nil && !encryption.IsMissingKey(err) {
+			return nil, err
+		}
+		r.put(hidden)
+		missing = err
+	}
+	return &delivery.Webhook{
 		Tenant: of.Tenant, ID: of.ID,
 		URL: r.URL, Secret: r.Secret, Description: r.Description,
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
@@ -138,16 +182,8 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Filter: r.Filter, Transform: r.Transform,
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
-	}
-	if r.Encrypted == nil {
-		return w, nil
-	}
-	hidden, err := decryptSecrets(r.Encrypted, of, keys)
-	if err != nil && !encryption.IsMissingKey(err) {
-		return nil, err
-	}
-	w.Secret = hidden.Secret
-	return w, err
+		Authorization: (*delivery.Authorization)(r.Authorization),
+	}, missing
 }
 
 // decryptSecrets opens the secrets of a webhook. Without them it must not be sent anything.
@@ -176,7 +212,7 @@ func IsAsConfigured(b []byte, keys *encryption.Keyring) bool {
 	if keys == nil {
 		return !encrypted
 	}
-	return r.Secret == "" && (!encrypted || by == keys.First())
+	return r.clear() == secrets{} && (!encrypted || by == keys.First())
 }
 
 // Event is an event without its tenant, its id and when it was received.

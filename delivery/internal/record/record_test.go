@@ -117,6 +117,9 @@ func TestWebhookRecord(t *testing.T) {
 		CreatedAt: at, UpdatedAt: at.Add(time.Hour), DisabledAt: at.Add(time.Minute),
 		Headers: map[string]string{"X-A": "a", "X-B": ""}, Metadata: map[string]string{"a": "ü"},
 		Timeout: 1500 * time.Millisecond,
+		Authorization: &delivery.Authorization{
+			Type: delivery.OAuth2Authorization, Credential: "c", Username: "u", Name: "n", TokenURL: "https://a.example", ClientID: "i", Scope: "s",
+		},
 	}
 	enabled := w
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}

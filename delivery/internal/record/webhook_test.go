@@ -1,12 +1,14 @@
 package record
 
 import (
+	"bytes"
 	"encoding/hex"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 )
 
 // earlierWebhook is a webhook as a version wrote it that knew none of headers, metadata and the
@@ -30,5 +32,34 @@ func TestEarlierWebhookRecord(t *testing.T) {
 	}
 	if got := hex.EncodeToString(EncodeWebhook(&want, nil)); got != earlierWebhook {
 		t.Errorf("written as %s", got)
+	}
+}
+
+// TestSecretsAreEncrypted looks for each credential in a record that is encrypted, and finds out
+// that one in clear is not as configured.
+func TestSecretsAreEncrypted(t *testing.T) {
+	t.Parallel()
+	keys, err := encryption.New([][]byte{make([]byte, encryption.KeySize)}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []delivery.Webhook{
+		{Secret: "hush"},
+		{Authorization: &delivery.Authorization{Type: delivery.BearerAuthorization, Credential: "hush"}},
+	} {
+		inClear, encrypted := EncodeWebhook(&w, nil), EncodeWebhook(&w, keys)
+		if !bytes.Contains(inClear, []byte("hush")) || bytes.Contains(encrypted, []byte("hush")) {
+			t.Errorf("%+v is written as %q and %q", w, inClear, encrypted)
+		}
+		if IsAsConfigured(inClear, keys) || !IsAsConfigured(inClear, nil) || !IsAsConfigured(encrypted, keys) || IsAsConfigured(encrypted, nil) {
+			t.Errorf("what is encrypted of %+v is not told from what is not", w)
+		}
+		got, err := DecodeWebhook(encrypted, w.Ref(), keys)
+		if err != nil || got.Credentials() != w.Credentials() {
+			t.Errorf("read as %+v, %v, want %+v", got, err, w)
+		}
+		if _, err := DecodeWebhook(encrypted, w.Ref(), nil); !encryption.IsMissingKey(err) {
+			t.Errorf("without a key: %v", err)
+		}
 	}
 }
