@@ -116,8 +116,9 @@ func describeChange(entry *delivery.AuditEntry, before, after *delivery.Webhook)
 // another one.
 func replacedCredentials(before, after delivery.Credentials) map[string]bool {
 	return map[string]bool{
-		"has_secret":    before.Secret != after.Secret,
-		"authorization": before.Authorization != after.Authorization,
+		"has_secret":         before.Secret != after.Secret,
+		"authorization":      before.Authorization != after.Authorization,
+		"client_certificate": before.PrivateKey != after.PrivateKey,
 	}
 }
 

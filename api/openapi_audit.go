@@ -16,7 +16,7 @@ func (b *schemas) audit() {
 	b.member(a, "request_id").Description = "The request that was run again."
 	b.member(a, "event_id").Description = "The event whose delivery was canceled, or sent."
 	b.member(a, "before").Description = "The webhook that was deleted, as answers have it. Of a webhook that was changed, the members that differ, without updated_at; " +
-		"a has_secret that is true in both means that the secret was replaced, and an authorization that is the same in both that its credential was."
+		"a has_secret that is true in both means that the secret was replaced, and an authorization or a client_certificate that is the same in both that its credential was."
 	b.member(a, "after").Description = "The webhook that was created, or the same members after the change."
 	defineOutput[auditList](b, "AuditList")
 }

@@ -40,6 +40,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[optional[retryInput]]():         retrySchema(),
 			reflect.TypeFor[optional[int]]():                concurrencySchema(),
 			reflect.TypeFor[optional[authorizationInput]](): authorizationSchema(),
+			reflect.TypeFor[optional[certificateInput]]():   certificateSchema(),
 		},
 		defined: map[string]*jsonschema.Schema{
 			"EventTypeName": types.schema(), "WantedEventType": types.wantedSchema(), "OpenAPI": object,

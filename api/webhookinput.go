@@ -36,12 +36,16 @@ type webhookInput struct {
 
 	Authorization optional[authorizationInput] `json:"authorization"`
 	authorization *delivery.Authorization      // what check makes of it
+
+	ClientCertificate optional[certificateInput]  `json:"client_certificate"`
+	clientCertificate *delivery.ClientCertificate // what check makes of it
 }
 
 // empty says that a patch leaves all as it is.
 func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
-		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set && !in.Authorization.Set &&
+		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
+		!in.Authorization.Set && !in.ClientCertificate.Set &&
 		!in.Filter.Set && !in.Transform.Set &&
 		!in.Retry.Set && !in.Concurrency.Set
 }
@@ -72,6 +76,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	}
 	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
 	timeoutOf(&in.Timeout, &errs)
+	in.clientCertificate = certificateOf(&in.ClientCertificate, &errs)
 	in.authorization = authorizationOf(&in.Authorization, b, &errs)
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
@@ -129,6 +134,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Timeout.Set {
 		w.Timeout = timeoutOf(&in.Timeout, new(fieldErrors)) // which has none
+	}
+	if in.ClientCertificate.Set {
+		w.ClientCertificate = in.clientCertificate
 	}
 	if in.Authorization.Set {
 		w.Authorization = in.authorization

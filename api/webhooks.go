@@ -32,7 +32,8 @@ type webhook struct {
 
 	DisabledReason *delivery.DisabledReason `json:"disabled_reason"`
 
-	Authorization *authorization `json:"authorization"`
+	Authorization     *authorization `json:"authorization"`
+	ClientCertificate *certificate   `json:"client_certificate"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -43,7 +44,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		Retry: newRetry(w.Retry), Concurrency: numberOrNull(w.Concurrency),
 		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
 		DisabledReason: reasonOrNull(w.WhyDisabled()),
-		Authorization:  newAuthorization(w.Authorization),
+		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
 	}
 }
 

@@ -26,7 +26,8 @@ type webhook struct {
 
 	DisabledReason *string `json:"disabled_reason"`
 
-	Authorization map[string]string `json:"authorization"`
+	Authorization     map[string]string `json:"authorization"`
+	ClientCertificate map[string]string `json:"client_certificate"`
 }
 
 type receipt struct {

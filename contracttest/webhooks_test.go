@@ -16,14 +16,14 @@ func TestWebhook(t *testing.T) {
 		t.Errorf("Location: %q", got)
 	}
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
-		"headers", "timeout", "metadata", "authorization",
+		"headers", "timeout", "metadata", "authorization", "client_certificate",
 		"filter", "transform",
 		"retry", "concurrency", "disabled_reason")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
 	if w["url"] != "http://127.0.0.1:1/" || w["enabled"] != true || w["has_secret"] != false || w["description"] != "" || quote(w["event_types"]) != `["*"]` ||
-		quote(w["headers"]) != "{}" || quote(w["metadata"]) != "{}" || w["timeout"] != nil || w["authorization"] != nil {
+		quote(w["headers"]) != "{}" || quote(w["metadata"]) != "{}" || w["timeout"] != nil || w["authorization"] != nil || w["client_certificate"] != nil {
 		t.Errorf("defaults: %v", w)
 	}
 	if got := c.must(t, 200, "GET", "/api/webhooks/"+id, ""); quote(got) != quote(w) {

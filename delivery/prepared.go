@@ -33,6 +33,11 @@ func prepare(s *Settings, w *Webhook) *prepared {
 		s.authorize(common, a, a.Credential)
 	}
 	p.target = sender.NewTarget(w.URL, common, names...)
+	if c := w.ClientCertificate; c != nil {
+		if identity, err := sender.NewIdentity(c.Certificate, c.PrivateKey); err == nil { // it was checked
+			p.target.As(identity)
+		}
+	}
 	if w.Secret != "" {
 		p.signer = newSigner([]byte(w.Secret))
 		if s.StandardWebhooks {
@@ -68,7 +73,7 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 func requestMembers(w *Webhook) *Webhook {
 	return &Webhook{
 		ID: w.ID, URL: w.URL, Secret: w.Secret,
-		Headers: w.Headers, Timeout: w.Timeout, Authorization: w.Authorization,
+		Headers: w.Headers, Timeout: w.Timeout, Authorization: w.Authorization, ClientCertificate: w.ClientCertificate,
 	}
 }
 
@@ -76,7 +81,8 @@ func requestMembers(w *Webhook) *Webhook {
 // It does not allocate, since it is called for each request.
 func sameRequests(a, b *Webhook) bool {
 	return a.URL == b.URL && a.Secret == b.Secret &&
-		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout && equal(a.Authorization, b.Authorization)
+		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout && equal(a.Authorization, b.Authorization) &&
+		equal(a.ClientCertificate, b.ClientCertificate)
 }
 
 func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -91,7 +97,7 @@ const (
 // weight is for how many webhooks this one counts. Headers and credentials are there three times: as they came,
 // for HTTP/1.1, and for HTTP/2.
 func (p *prepared) weight() int {
-	return 1 + 3*(mapSize(p.of.Headers)+p.of.Authorization.size())/preparedBytes
+	return 1 + 3*(mapSize(p.of.Headers)+p.of.Authorization.size()+p.of.ClientCertificate.size())/preparedBytes
 }
 
 // preparedWebhooks remembers what was prepared under one configuration.

@@ -51,7 +51,15 @@ func textsSize(texts []string) int {
 
 func recordSize(w *Webhook) int {
 	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
-		mapSize(w.Headers) + mapSize(w.Metadata) + w.Authorization.size() + w.Retry.size() + len(w.Transform)
+		mapSize(w.Headers) + mapSize(w.Metadata) + w.Authorization.size() + w.ClientCertificate.size() +
+		w.Retry.size() + len(w.Transform)
+}
+
+func (c *ClientCertificate) size() int {
+	if c == nil {
+		return 0
+	}
+	return 2*textBytes + len(c.Certificate) + len(c.PrivateKey)
 }
 
 // size is that in memory.

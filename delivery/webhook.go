@@ -31,6 +31,8 @@ type Webhook struct {
 	Headers map[string]string
 	// Authorization is how requests authenticate, nil if they do not.
 	Authorization *Authorization
+	// ClientCertificate is for mutual TLS, nil for none.
+	ClientCertificate *ClientCertificate
 	// Timeout of one request, zero for the configuration's.
 	Timeout time.Duration
 	// Metadata is the admins' own.
@@ -68,13 +70,19 @@ func (w *Webhook) DisabledSince() time.Time {
 }
 
 // Credentials are what of the webhook may be seen by nobody but its requests and the store.
-type Credentials struct{ Secret, Authorization string }
+type Credentials struct{ Secret, Authorization, PrivateKey string }
+
+// ClientCertificate is what requests tell the endpoint in TLS, PEM. It never changes.
+type ClientCertificate struct{ Certificate, PrivateKey string }
 
 // Credentials of the webhook.
 func (w *Webhook) Credentials() Credentials {
 	c := Credentials{Secret: w.Secret}
 	if w.Authorization != nil {
 		c.Authorization = w.Authorization.Credential
+	}
+	if w.ClientCertificate != nil {
+		c.PrivateKey = w.ClientCertificate.PrivateKey
 	}
 	return c
 }

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"sync/atomic"
 	"time"
 )
 
@@ -33,6 +32,7 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 		return nil, err
 	}
 	line, err := newLine(conn)
+	line.identity = req.identity
 	if err == nil {
 		err = line.SetDeadline(req.deadline)
 	}
@@ -43,10 +43,10 @@ func (s *Sender) dial(ctx context.Context, req *request) (connection, error) {
 	if req.url.Scheme == "http" {
 		return newHTTP1Conn(line, line), nil
 	}
-	secure := tls.Client(line, s.tlsConfig(host, &line.clientCertWanted))
+	secure := tls.Client(line, s.tlsConfig(host, line))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = line.Close()
-		return nil, s.handshakeError(err, &line.clientCertWanted)
+		return nil, s.handshakeError(err, line)
 	}
 	if secure.ConnectionState().NegotiatedProtocol != "h2" {
 		return newHTTP1Conn(secure, line), nil
@@ -85,20 +85,24 @@ func (s *Sender) dialTCP(ctx context.Context, req *request, port string) (net.Co
 	)
 }
 
-// tlsConfig is for one connection to a host. It notes whether the endpoint asks for a
-// client certificate, and sends none.
-func (s *Sender) tlsConfig(host string, clientCertWanted *atomic.Bool) *tls.Config {
+// tlsConfig is for one connection to a host. It notes whether the endpoint asks for a client
+// certificate, and sends that of the line's identity, if there is one.
+func (s *Sender) tlsConfig(host string, line *line) *tls.Config {
 	config := s.tls.Clone()
 	config.ServerName = host
+	cert := new(tls.Certificate)
+	if line.identity != nil {
+		cert, config.ClientSessionCache = &line.identity.cert, line.identity.sessions
+	}
 	config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		clientCertWanted.Store(true)
-		return new(tls.Certificate), nil
+		line.clientCertWanted.Store(true)
+		return cert, nil
 	}
 	return config
 }
 
-func (s *Sender) handshakeError(err error, clientCertWanted *atomic.Bool) error {
-	return &tlsError{err: err, ownCAs: s.destinations.TrustedCAs != nil, clientCertWanted: clientCertWanted.Load()}
+func (s *Sender) handshakeError(err error, line *line) error {
+	return &tlsError{err: err, ownCAs: s.destinations.TrustedCAs != nil, clientCertWanted: line.clientCertWanted.Load(), identity: line.identity}
 }
 
 // establishedKey is where the context of NewClientConn has the connection that is

@@ -126,7 +126,7 @@ func (f *failure) timeoutSentence() string {
 // closedSentence is for connections that ended, and for what nobody has explained.
 func (f *failure) closedSentence() string {
 	switch e := f.tls(); {
-	case e != nil && e.clientCertWanted:
+	case e != nil && e.clientCertWanted && e.identity == nil:
 		return noClientCert
 	case f.at == reading:
 		return "the connection was closed before the response was complete"

@@ -16,9 +16,10 @@ type tlsError struct {
 	err error
 	// ownCAs says that the configuration names the authorities to trust.
 	ownCAs bool
-	// clientCertWanted says that the endpoint asked for a client certificate, of which
-	// there is none.
+	// clientCertWanted says that the endpoint asked for a client certificate.
 	clientCertWanted bool
+	// identity is what it was given then, nil if there is none.
+	identity *Identity
 }
 
 func (e *tlsError) Error() string { return e.err.Error() }
@@ -64,12 +65,14 @@ func (f *failure) explainTLS() string {
 const (
 	noAuthorities = "this server has no certificates of authorities to trust: install the package ca-certificates, or set trusted_ca"
 	oldTLS        = "the endpoint supports neither TLS 1.2 nor TLS 1.3"
-	noClientCert  = "the endpoint wants a client certificate, which webhooks do not have: it must accept requests without one"
+	noClientCert  = "the endpoint wants a client certificate, which the webhook does not have: add one as its client_certificate"
 )
 
 // explainAlert explains an alert, by which the endpoint ended the connection.
 func (f *failure) explainAlert(alert string) string {
 	switch e := f.tls(); {
+	case e != nil && e.clientCertWanted && e.identity != nil:
+		return e.identity.refused() + " (" + alert + ")"
 	case e != nil && e.clientCertWanted:
 		return noClientCert
 	case alert == "protocol version not supported":

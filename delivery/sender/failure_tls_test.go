@@ -217,7 +217,7 @@ func TestClientCertificates(t *testing.T) {
 						})
 						want := Response{StatusCode: 200, Body: protocol}
 						if auth == tls.RequireAnyClientCert {
-							want = Response{Failure: "the endpoint wants a client certificate, which webhooks do not have: it must accept requests without one"}
+							want = Response{Failure: "the endpoint wants a client certificate, which the webhook does not have: add one as its client_certificate"}
 						}
 						for range 2 {
 							s.Send(t.Context(), message(server.URL)).want(t, want)

@@ -104,7 +104,7 @@ func TestSettingsThatDoNotCome(t *testing.T) {
 	m.Timeout = 300 * time.Millisecond
 	s := newSender(t, trusting(ca))
 	s.transport.HTTP2.SendPingTimeout = 0 // none
-	other := endpoint{"https", strings.TrimPrefix(m.URL, "https://")}
+	other := endpoint{scheme: "https", host: strings.TrimPrefix(m.URL, "https://")}
 	s.pool.begin(other)
 	if r := s.Send(t.Context(), m); !r.TimedOut {
 		t.Errorf("got %+v", r)

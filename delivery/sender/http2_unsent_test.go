@@ -33,7 +33,7 @@ func (c *heldConn) Close() error {
 // held makes a connection for the pool that can be held.
 func held(t *testing.T, s *Sender, url string) (*gatheredConn, *heldConn) {
 	t.Helper()
-	to := endpoint{"https", strings.TrimPrefix(url, "https://")}
+	to := endpoint{scheme: "https", host: strings.TrimPrefix(url, "https://")}
 	tcp, err := s.dialer.DialContext(t.Context(), "tcp", to.host)
 	if err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func held(t *testing.T, s *Sender, url string) (*gatheredConn, *heldConn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secure := tls.Client(line, s.tlsConfig("127.0.0.1", &line.clientCertWanted))
+	secure := tls.Client(line, s.tlsConfig("127.0.0.1", line))
 	if err := secure.HandshakeContext(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,7 @@ type line struct {
 	peeker  peeker
 	// clientCertWanted says that the endpoint asked for a client certificate.
 	clientCertWanted atomic.Bool
+	identity         *Identity // what it is told then, or nil
 }
 
 func newLine(conn net.Conn) (*line, error) {
@@ -36,7 +37,7 @@ func (l *line) init(conn net.Conn) error {
 // the endpoint may want a client certificate, and say so only after the handshake.
 func (l *line) refusal(err error, first bool) error {
 	if first && l.clientCertWanted.Load() {
-		return &tlsError{err: err, clientCertWanted: true}
+		return &tlsError{err: err, clientCertWanted: true, identity: l.identity}
 	}
 	return err
 }

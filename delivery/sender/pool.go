@@ -33,7 +33,10 @@ type pool struct {
 }
 
 // endpoint is what a connection leads to, as the URL has it.
-type endpoint struct{ scheme, host string }
+type endpoint struct {
+	scheme, host string
+	identity     *Identity // of who leads it there, nil if nobody in particular does
+}
 
 // endpointConns are the connections to one endpoint.
 type endpointConns struct {

@@ -20,7 +20,7 @@ func (p *pool) waitFor(t *testing.T, url string, requests int) {
 	eventually(t, "requests wait for a connection", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		siblings := p.endpoints[endpoint{"https", strings.TrimPrefix(url, "https://")}]
+		siblings := p.endpoints[endpoint{scheme: "https", host: strings.TrimPrefix(url, "https://")}]
 		return siblings != nil && siblings.dialling != nil && siblings.dialling.waiting == requests
 	})
 }
@@ -168,7 +168,7 @@ func TestPatienceIsForAllConnections(t *testing.T) {
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				_, d := p.getOrBegin(t.Context(), endpoint{"https", "a.example"}, began.Add(time.Minute))
+				_, d := p.getOrBegin(t.Context(), endpoint{scheme: "https", host: "a.example"}, began.Add(time.Minute))
 				if waited := time.Since(began); waited > dialPatience {
 					t.Errorf("a request waited for %s", waited)
 				}
@@ -185,7 +185,7 @@ func TestNoMoreWaitThanThereIsRoomFor(t *testing.T) {
 	t.Parallel()
 	var p pool
 	p.init(10)
-	to := endpoint{"https", "a.example"}
+	to := endpoint{scheme: "https", host: "a.example"}
 	first, _ := p.joinOrBegin(to, true)
 	p.settled(first, 3)
 	var began []*dialling

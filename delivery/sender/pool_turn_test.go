@@ -42,7 +42,7 @@ func newSlowTLS(t *testing.T, ca *authority) *slowTLS {
 func (p *pool) turnsAt(url string) (making, waiting int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	siblings := p.endpoints[endpoint{"https", strings.TrimPrefix(url, "https://")}]
+	siblings := p.endpoints[endpoint{scheme: "https", host: strings.TrimPrefix(url, "https://")}]
 	if siblings == nil {
 		return 0, 0
 	}
@@ -96,7 +96,7 @@ func TestFewConnectionsAreMadeAtATime(t *testing.T) {
 func TestTurnsAreNotLost(t *testing.T) {
 	var p pool
 	p.init(1)
-	to := endpoint{"https", "a.example"}
+	to := endpoint{scheme: "https", host: "a.example"}
 	p.begin(to)
 	var first []*endpointConns
 	for range maxMaking {

@@ -41,23 +41,24 @@ func (s *Sender) proxyLooksUp(req *request) bool {
 func (s *Sender) dialThroughProxy(ctx context.Context, req *request) (connection, error) {
 	host, port := hostPort(req.url)
 	if s.proxyLooksUp(req) {
-		return s.connectThroughProxy(ctx, "http", host, net.JoinHostPort(host, port))
+		return s.connectThroughProxy(ctx, req, host, net.JoinHostPort(host, port))
 	}
 	return dialAny(ctx, req.resolved, share(req.deadline, len(req.resolved)),
 		func(ctx context.Context, addr netip.Addr) (connection, error) {
-			return s.connectThroughProxy(ctx, req.url.Scheme, host, net.JoinHostPort(addr.String(), port))
+			return s.connectThroughProxy(ctx, req, host, net.JoinHostPort(addr.String(), port))
 		},
 		connection.close,
 	)
 }
 
 // connectThroughProxy asks the proxy for an address, where the host is.
-func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address string) (connection, error) {
+func (s *Sender) connectThroughProxy(ctx context.Context, req *request, host, address string) (connection, error) {
 	var (
 		line        line
 		http2       bool
 		handshaking atomic.Bool
 	)
+	line.identity = req.identity
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		TLSHandshakeStart: func() { handshaking.Store(true) },
 		TLSHandshakeDone: func(state tls.ConnectionState, _ error) {
@@ -66,10 +67,10 @@ func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address 
 			}
 		},
 	})
-	client, err := s.throughProxy(host, &line).NewClientConn(ctx, scheme, address)
+	client, err := s.throughProxy(host, &line).NewClientConn(ctx, req.url.Scheme, address)
 	switch {
 	case err != nil && handshaking.Load():
-		return nil, s.handshakeError(err, &line.clientCertWanted)
+		return nil, s.handshakeError(err, &line)
 	case err != nil:
 		return nil, err
 	case http2:
@@ -82,7 +83,7 @@ func (s *Sender) connectThroughProxy(ctx context.Context, scheme, host, address 
 // connect through one, by a new line, to an endpoint whose certificate is for the host.
 func (s *Sender) throughProxy(host string, line *line) *http.Transport {
 	t := s.newTransport()
-	t.TLSClientConfig = s.tlsConfig(host, &line.clientCertWanted)
+	t.TLSClientConfig = s.tlsConfig(host, line)
 	t.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := s.dialer.DialContext(ctx, network, address)
 		if err != nil {

@@ -132,7 +132,7 @@ func (s *Sender) try(ctx context.Context, req *request, alone bool) outcome {
 
 // getConn takes a connection from the pool, or makes one.
 func (s *Sender) getConn(ctx context.Context, req *request, alone bool) (*pooledConn, error) {
-	to := endpoint{req.url.Scheme, req.url.Host}
+	to := endpoint{req.url.Scheme, req.url.Host, req.identity}
 	if alone {
 		s.pool.begin(to)
 		return s.makeConn(ctx, req, to, nil)

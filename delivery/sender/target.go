@@ -19,6 +19,8 @@ type Target struct {
 	url    *url.URL // as it goes over the wire, nil if it is not valid
 	urlErr error
 
+	identity *Identity // nil if requests have none
+
 	common http.Header
 	names  []string // of the headers whose values come with each message
 

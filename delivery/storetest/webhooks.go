@@ -32,6 +32,7 @@ func testWebhookChanges(f *fixture) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Filter, w.Transform = "", ""
 		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
+		w.ClientCertificate = nil
 		w.Headers, w.Metadata, w.Timeout, w.Authorization = nil, map[string]string{"other": ""}, 0, nil
 		*made[1] = *w
 	})

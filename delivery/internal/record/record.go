@@ -84,6 +84,9 @@ type webhook struct {
 	Filter         string                  `cbor:"filter,omitempty"`
 	Transform      string                  `cbor:"transform,omitempty"`
 	DisabledReason delivery.DisabledReason `cbor:"disabled_reason,omitempty"`
+	// The private key of the certificate is as the credential.
+	Certificate string `cbor:"certificate,omitempty"`
+	PrivateKey  string `cbor:"private_key,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -110,19 +113,27 @@ type authorization struct {
 type secrets struct {
 	Secret     string `cbor:"secret,omitempty"`
 	Credential string `cbor:"credential,omitempty"` // of the authorization
+	PrivateKey string `cbor:"private_key,omitempty"`
 }
 
 // put puts secrets where they are in clear.
 func (r *webhook) put(s secrets) {
-	r.Secret = s.Secret
+	r.Secret, r.PrivateKey = s.Secret, s.PrivateKey
 	if r.Authorization != nil {
 		r.Authorization.Credential = s.Credential
 	}
 }
 
+func (r *webhook) clientCertificate() *delivery.ClientCertificate {
+	if r.Certificate == "" {
+		return nil
+	}
+	return &delivery.ClientCertificate{Certificate: r.Certificate, PrivateKey: r.PrivateKey}
+}
+
 // clear are the secrets that are in clear.
 func (r *webhook) clear() (s secrets) {
-	s.Secret = r.Secret
+	s.Secret, s.PrivateKey = r.Secret, r.PrivateKey
 	if r.Authorization != nil {
 		s.Credential = r.Authorization.Credential
 	}
@@ -144,6 +155,9 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		r.Authorization = &copied
 	}
 	r.Secret = w.Secret
+	if c := w.ClientCertificate; c != nil {
+		r.Certificate, r.PrivateKey = c.Certificate, c.PrivateKey
+	}
 	if hidden := r.clear(); keys != nil {
 		r.put(secrets{})
 		if hidden != (secrets{}) {
@@ -182,7 +196,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Filter: r.Filter, Transform: r.Transform,
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
-		Authorization: (*delivery.Authorization)(r.Authorization),
+		Authorization: (*delivery.Authorization)(r.Authorization), ClientCertificate: r.clientCertificate(),
 	}, missing
 }
 

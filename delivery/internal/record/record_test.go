@@ -116,7 +116,7 @@ func TestWebhookRecord(t *testing.T) {
 		URL: "https://example.com", Secret: "s", Description: "d", EventTypes: []string{"*"},
 		CreatedAt: at, UpdatedAt: at.Add(time.Hour), DisabledAt: at.Add(time.Minute),
 		Headers: map[string]string{"X-A": "a", "X-B": ""}, Metadata: map[string]string{"a": "ü"},
-		Timeout: 1500 * time.Millisecond,
+		Timeout: 1500 * time.Millisecond, ClientCertificate: &delivery.ClientCertificate{Certificate: "c", PrivateKey: "k"},
 		Authorization: &delivery.Authorization{
 			Type: delivery.OAuth2Authorization, Credential: "c", Username: "u", Name: "n", TokenURL: "https://a.example", ClientID: "i", Scope: "s",
 		},
