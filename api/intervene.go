@@ -28,7 +28,7 @@ func intervene(ctx context.Context, c *call, action delivery.Action, do func(con
 	event, known := parseID(c.ids[0])
 	webhook, ok := parseID(c.ids[1])
 	if !known || !ok {
-		return response{}, noDelivery
+		return response{}, errNoDelivery
 	}
 	audit := c.audit(action, uuid.Nil)
 	for i, entry := range audit {
@@ -40,7 +40,7 @@ func intervene(ctx context.Context, c *call, action delivery.Action, do func(con
 	}
 	err := do(ctx, delivery.WebhookRef{Tenant: c.Tenant, ID: webhook}, event, audit...)
 	if errors.Is(err, delivery.ErrNotFound) {
-		err = noDelivery
+		err = errNoDelivery
 	}
 	if err != nil {
 		return response{}, err
@@ -48,4 +48,5 @@ func intervene(ctx context.Context, c *call, action delivery.Action, do func(con
 	return response{status: http.StatusNoContent}, nil
 }
 
-var noDelivery = &problem{Status: http.StatusNotFound, Detail: "There is no delivery of an event with this id to a webhook with that id."}
+// errNoDelivery is for a delivery that does not exist.
+var errNoDelivery = &problem{Status: http.StatusNotFound, Detail: "There is no delivery of an event with this id to a webhook with that id."}

@@ -33,7 +33,7 @@ func filterOf(query url.Values) (f delivery.RequestFilter, none bool, err error)
 
 // setFilter sets one query parameter, unless it is no filter.
 func setFilter(f *delivery.RequestFilter, name, value string) error {
-	ok := true
+	var ok bool
 	detail := "This must be a UUID of 36 characters."
 	switch name {
 	case "webhook_id":

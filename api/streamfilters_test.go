@@ -25,7 +25,7 @@ func TestStreamFilters(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer res.Body.Close()
+		t.Cleanup(func() { _ = res.Body.Close() })
 		events := bufio.NewReader(res.Body)
 		if _, err := openapitest.ReadEvent(events); err != nil { // start
 			t.Fatal(err)

@@ -54,7 +54,8 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/requests?cursor=%s", "", one.cursor, nobodysCursor(one.cursor)},
 		},
 		"GET api/deliveries": {
-			{"api/deliveries", "", "", ""}, {"api/deliveries?status=success", "", "", ""},
+			{"api/deliveries", "", "", ""},
+			{"api/deliveries?status=success", "", "", ""},
 			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},
 		},
 		"DELETE api/events/*/deliveries/*": {

@@ -55,34 +55,39 @@ func testFilters(f *fixture) {
 	job := &delivery.Job{Webhook: other, Event: &delivery.Event{Tenant: "other", ID: e.ID, Type: types[0], ReceivedAt: result.At}}
 	f.complete(manual(f.outcome(job), delivery.TriggerRerun))
 
-	pick := func(ids ...uuid.UUID) uuid.UUID { return ids[random.IntN(len(ids))] }
 	for range 300 {
-		row := &rows[random.IntN(len(rows))]
-		filter := delivery.RequestFilter{
-			WebhookID: pick(uuid.Nil, uuid.Nil, row.WebhookID),
-			EventID:   pick(uuid.Nil, uuid.Nil, uuid.Nil, row.EventID),
-			Before:    pick(uuid.Nil, uuid.Nil, row.ID),
-			EventType: append(types, "", "", "")[random.IntN(len(types)+3)],
-			Status:    []delivery.RequestStatus{"", "", delivery.RequestSuccess, delivery.RequestFailed}[random.IntN(4)],
-			Limit:     []int{1, 7, 50, 200}[random.IntN(4)],
-		}
-		if random.IntN(3) == 0 {
-			filter.Since = rows[random.IntN(len(rows))].StartedAt()
-		}
-		if random.IntN(3) == 0 {
-			filter.Until = rows[random.IntN(len(rows))].StartedAt().Add(time.Duration(random.IntN(2)) * time.Microsecond)
-		}
-		if filter.Limit == 1 {
-			filter.Limit = 1 + random.IntN(20)
-		}
-		if random.IntN(2) == 0 {
-			filter.StatusCodes = []delivery.StatusCodes{{}, {}, {First: 500, Last: 599}, {First: 501, Last: 501}, {First: 200, Last: 299}}[random.IntN(5)]
-			filter.Trigger = []delivery.Trigger{"", delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerRetry}[random.IntN(4)]
-			filter.URLPrefix = []string{"", "", "https://host-1.example/", "https://HOST-1"}[random.IntN(4)]
-			filter.Text = []string{"", "", "HOST-2", "with 502", "ünder", "%", row.EventID.String()[20:], row.ID.String()[:18]}[random.IntN(8)]
-		}
-		f.comparePages(rows, filter)
+		f.comparePages(rows, randomFilter(random, rows, types))
 	}
+}
+
+// randomFilter selects some rows, or none.
+func randomFilter(random *rand.Rand, rows []delivery.Request, types []string) delivery.RequestFilter {
+	pick := func(ids ...uuid.UUID) uuid.UUID { return ids[random.IntN(len(ids))] }
+	row := &rows[random.IntN(len(rows))]
+	filter := delivery.RequestFilter{
+		WebhookID: pick(uuid.Nil, uuid.Nil, row.WebhookID),
+		EventID:   pick(uuid.Nil, uuid.Nil, uuid.Nil, row.EventID),
+		Before:    pick(uuid.Nil, uuid.Nil, row.ID),
+		EventType: append(types, "", "", "")[random.IntN(len(types)+3)],
+		Status:    []delivery.RequestStatus{"", "", delivery.RequestSuccess, delivery.RequestFailed}[random.IntN(4)],
+		Limit:     []int{1, 7, 50, 200}[random.IntN(4)],
+	}
+	if random.IntN(3) == 0 {
+		filter.Since = rows[random.IntN(len(rows))].StartedAt()
+	}
+	if random.IntN(3) == 0 {
+		filter.Until = rows[random.IntN(len(rows))].StartedAt().Add(time.Duration(random.IntN(2)) * time.Microsecond)
+	}
+	if filter.Limit == 1 {
+		filter.Limit = 1 + random.IntN(20)
+	}
+	if random.IntN(2) == 0 {
+		filter.StatusCodes = []delivery.StatusCodes{{}, {}, {First: 500, Last: 599}, {First: 501, Last: 501}, {First: 200, Last: 299}}[random.IntN(5)]
+		filter.Trigger = []delivery.Trigger{"", delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerRetry}[random.IntN(4)]
+		filter.URLPrefix = []string{"", "", "https://host-1.example/", "https://HOST-1"}[random.IntN(4)]
+		filter.Text = []string{"", "", "HOST-2", "with 502", "ünder", "%", row.EventID.String()[20:], row.ID.String()[:18]}[random.IntN(8)]
+	}
+	return filter
 }
 
 // comparePages reads all pages and compares them with what the filter selects from all rows.
