@@ -15,7 +15,7 @@ func TestCancelAndSendDelivery(t *testing.T) {
 	ids := make(map[string]string)
 	for _, path := range []string{"succeeds", "fails", "hangs"} {
 		var hook webhook
-		s.admin("POST", "api/webhooks", fmt.Sprintf(`{"url":"%s/%s"}`, url, path)).want(t, 201, &hook)
+		s.admin("POST", "api/webhooks", fmt.Sprintf(`{"url":"%s/%s","retry":{"attempts":7}}`, url, path)).want(t, 201, &hook)
 		ids[path] = hook.ID
 	}
 	var first, second receipt
@@ -33,7 +33,7 @@ func TestCancelAndSendDelivery(t *testing.T) {
 	}
 	s.admin("DELETE", path(second, "fails"), "").want(t, 204, nil)
 	row := s.requests("event_id="+second.EventID+"&webhook_id="+ids["fails"], 2)[0]
-	if row.Status != "failed" || row.StatusCode != nil || row.NextAttemptAt != nil || !strings.Contains(row.Error, "canceled") || *row.Attempt != 2 {
+	if row.Status != "failed" || row.StatusCode != nil || row.NextAttemptAt != nil || !strings.Contains(row.Error, "canceled") || *row.Attempt != 2 || row.MaxAttempts != 7 {
 		t.Errorf("the request that was not sent is %+v", row)
 	}
 	if all := s.deliveries("status=failed"); len(all) != 1 || all[0].EventID != second.EventID || *all[0].LastRequestID != row.ID || *all[0].LastError != row.Error {

@@ -45,7 +45,7 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 		Request: Request{
 			Tenant: ref.Tenant, ID: NewID(at), WebhookID: ref.ID,
 			EventID: event, EventType: job.Event.Type, OccurredAt: job.Event.OccurredAt, Trigger: trigger, Attempt: job.Attempt,
-			MaxAttempts: max(job.Attempt, e.settings().Retry.Attempts), Status: RequestFailed, URL: job.Webhook.URL, Error: canceled,
+			MaxAttempts: max(job.Attempt, e.settings().retry(job.Webhook).Attempts), Status: RequestFailed, URL: job.Webhook.URL, Error: canceled,
 		},
 	}}
 	e.ended(f, true)
