@@ -71,6 +71,15 @@ type judged struct {
 	gone bool
 }
 
+// outweighs says which of two requests to a webhook is looked at: one that says that the endpoint
+// is gone, and otherwise the later one. They may have gone to different endpoints.
+func (of judged) outweighs(other judged) bool {
+	if of.gone != other.gone {
+		return of.gone
+	}
+	return !of.at.Before(other.at)
+}
+
 func newJudge() *judge {
 	return &judge{wake: make(chan struct{}, 1), cases: make(map[WebhookRef]judged), next: make(map[WebhookRef]time.Time)}
 }
@@ -83,8 +92,11 @@ func (j *judge) note(r *Request, gone bool, now time.Time) {
 	if !gone && now.Before(j.next[ref]) || len(j.cases) >= maxJudged {
 		return
 	}
-	gone = gone || j.cases[ref].gone
-	j.cases[ref] = judged{r.URL, r.StartedAt(), gone}
+	of := judged{r.URL, r.StartedAt(), gone}
+	if other, ok := j.cases[ref]; ok && !of.outweighs(other) {
+		return
+	}
+	j.cases[ref] = of
 	select {
 	case j.wake <- struct{}{}:
 	default:
