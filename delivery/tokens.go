@@ -73,8 +73,18 @@ func (t *tokens) send(ctx context.Context, s Sender, m sender.Message) sender.Re
 	return s.Send(ctx, m)
 }
 
-// get returns a token that is not the refused one.
+// get returns a token that is not the refused one. If another request has fetched none within the
+// time that it had left, this one tries in its own.
 func (t *tokens) get(ctx context.Context, s Sender, m *sender.Message, refused string) (token string, failed sender.Response) {
+	for {
+		token, failed = t.getOnce(ctx, s, m, refused)
+		if token != "" || !failed.TimedOut || ctx.Err() != nil || !time.Now().Before(m.Deadline) {
+			return token, failed
+		}
+	}
+}
+
+func (t *tokens) getOnce(ctx context.Context, s Sender, m *sender.Message, refused string) (token string, failed sender.Response) {
 	t.mu.Lock()
 	if t.token != "" && t.token != refused && (t.until.IsZero() || time.Now().Before(t.until)) {
 		defer t.mu.Unlock()
