@@ -22,6 +22,10 @@ type single struct {
 	record *Webhook
 }
 
+// singleSize is what a webhook takes here. Its filter is not the subscription's text: each was read
+// by itself.
+func singleSize(w *Webhook) int { return recordSize(w) + len(w.Filter) }
+
 // get returns a webhook, nil if it is not remembered.
 func (c *recordCache) get(of *subscription) *Webhook {
 	c.mu.Lock()
@@ -45,11 +49,11 @@ func (c *recordCache) put(of *subscription, record *Webhook) {
 		return
 	}
 	c.of[of] = c.used.PushFront(single{of, record})
-	c.size += recordSize(record)
+	c.size += singleSize(record)
 	for c.size > c.most {
 		last := c.used.Back()
 		forgotten := c.used.Remove(last).(single)
-		c.size -= recordSize(forgotten.record)
+		c.size -= singleSize(forgotten.record)
 		delete(c.of, forgotten.of)
 	}
 }
