@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,8 +29,15 @@ const interveneTime = 30 * time.Second
 // Errors: ErrNotFound, ErrDeliveryEnded, ErrInFlight, or those of the store. An entry of the audit
 // log, if one is wanted, is written before anything is changed.
 func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID, audit ...Audit) error {
+	if err := e.ready(ctx); err != nil {
+		return err
+	}
+	if _, ok := e.sends.add(); !ok { // until the outcome is written
+		return fmt.Errorf("%w: this process is stopping", ErrUnavailable)
+	}
 	job, err := e.take(ctx, ref, event, audit)
 	if err != nil {
+		e.sends.done()
 		return err
 	}
 	trigger := TriggerRetry
