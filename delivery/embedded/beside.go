@@ -64,8 +64,8 @@ func (p *pendingChanges) end() {
 	p.ended = true
 }
 
-// errNotBeside says that something must be read by the writer.
-var errNotBeside = errors.New("not to be read beside the writer")
+// errNotBeside, which nobody is told, says that something must be read by the writer.
+var errNotBeside = errors.New("not beside")
 
 // begin begins to read the last commit, with what has changed since of the given keys.
 func (p *pendingChanges) begin(keys [][]byte) (*view, error) {
