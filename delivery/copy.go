@@ -98,7 +98,7 @@ const (
 // AddWebhook adds a webhook to the batch.
 func (b *Batch) AddWebhook(w StoredWebhook) {
 	b.Webhooks = append(b.Webhooks, w)
-	b.bytes += itemBytes + len(w.URL) + len(w.Description) + len(w.Filter) + len(w.Transform)
+	b.bytes += itemBytes + recordSize(&w.Webhook) + len(w.Filter)
 }
 
 // AddEvent adds an event to the batch.
