@@ -255,7 +255,7 @@ func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) e
 		m.webhooks[i] = of.wanting(m.call.Events[i].Type)
 	}
 	if of.filters > 0 {
-		if err := e.filter(ctx, m); err != nil {
+		if err := e.filter(ctx, m, of); err != nil {
 			return err
 		}
 	}

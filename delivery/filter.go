@@ -17,6 +17,11 @@ const (
 	maxFilterWork = 1_000_000 * expression.WorkPerMicrosecond
 	// maxPrograms is how many bytes compiled expressions take.
 	maxPrograms = 64 << 20
+	// Filters of one emit that take up to maxEmitPrograms find each other compiled there the
+	// next time, whatever the tenant has; others count with the work of compiling them, of which
+	// each byte takes about compileWork.
+	maxEmitPrograms = maxPrograms / 2
+	compileWork     = 10 * expression.WorkPerMicrosecond
 )
 
 // expressions evaluates what webhooks have of them.
@@ -35,12 +40,19 @@ type filtering struct {
 	ctx    context.Context
 	tenant string
 	work   int
-	leave  func() // nil until it has its turn
+	// compiled are the filters that were evaluated, nil if all fit into maxEmitPrograms, and
+	// programs is what they take there.
+	compiled map[string]bool
+	programs int
+	leave    func() // nil until it has its turn
 }
 
 // filter leaves out of an emission's targets the webhooks whose filter is not true.
-func (e *Engine) filter(ctx context.Context, m *emission) error {
+func (e *Engine) filter(ctx context.Context, m *emission, of *subscriptions) error {
 	f := filtering{Engine: e, ctx: ctx, tenant: m.call.Tenant}
+	if expression.Size(of.filters)+len(of.all)*expression.Size(0) > maxEmitPrograms {
+		f.compiled = make(map[string]bool)
+	}
 	defer f.done()
 	for i, wanting := range m.webhooks {
 		kept, err := f.keep(&m.call.Events[i], wanting)
@@ -83,6 +95,9 @@ func (f *filtering) keep(ev *AcceptEvent, wanting []*subscription) ([]*subscript
 
 // passes says whether a filter is true. What it cannot evaluate is not.
 func (f *filtering) passes(w *subscription, input *expression.Input) (bool, error) {
+	if f.countPrograms(w.filter); f.work > maxFilterWork {
+		return false, ErrFiltersTooCostly
+	}
 	program, err := f.expressions.programs.Compile(expression.Filter, w.filter)
 	passes, work := false, 0
 	if err == nil {
@@ -100,6 +115,17 @@ func (f *filtering) passes(w *subscription, input *expression.Input) (bool, erro
 			zap.String("tenant", f.tenant), zap.Stringer("webhook_id", w.id), zap.Error(err))
 	}
 	return passes, nil
+}
+
+// countPrograms counts a filter, which is evaluated next, among those that are compiled.
+func (f *filtering) countPrograms(filter string) {
+	if f.compiled == nil || f.compiled[filter] {
+		return
+	}
+	f.compiled[filter] = true
+	if f.programs += expression.Size(len(filter)); f.programs > maxEmitPrograms {
+		f.work += compileWork * len(filter)
+	}
 }
 
 // wait waits until the tenant may have one more emit's filters evaluated.

@@ -107,3 +107,33 @@ func TestCostlyFilters(t *testing.T) {
 		}
 	})
 }
+
+// TestManyFilters has a tenant with more long filters than can be kept compiled: so many of
+// them would be compiled for each emit.
+func TestManyFilters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, flaky.New(), newEndpoints(ok))
+		defer r.stop()
+		long := "'" + strings.Repeat("x", 1900) + "%d' == data.text"
+		for i := range 200 {
+			r.filtered(fmt.Sprintf("https://%d.example", i), fmt.Sprintf(long, i))
+		}
+		if _, err := r.emitData(`{"text":""}`); err != nil {
+			t.Errorf("some: %v", err)
+		}
+		for i := range 400 {
+			r.filtered(fmt.Sprintf("https://same%d.example", i), fmt.Sprintf(long, 0))
+		}
+		if _, err := r.emitData(`{"text":""}`); err != nil {
+			t.Errorf("the same ones: %v", err)
+		}
+		for i := range 200 {
+			r.filtered(fmt.Sprintf("https://more%d.example", i), fmt.Sprintf(long, 200+i))
+		}
+		for range 2 {
+			if _, err := r.emitData(`{"text":""}`); !errors.Is(err, delivery.ErrFiltersTooCostly) {
+				t.Errorf("too many: %v", err)
+			}
+		}
+	})
+}

@@ -37,8 +37,11 @@ func (c *cached) size() int {
 	if c.err != nil {
 		return programBytes/8 + len(c.source)
 	}
-	return programBytes + programPerByte*len(c.source)
+	return Size(len(c.source))
 }
+
+// Size is what a compiled expression takes in a Cache, by the length of its source.
+func Size(length int) int { return programBytes + programPerByte*length }
 
 // Compile is as the function of this name, unless it is remembered what that gave.
 func (c *Cache) Compile(kind Kind, source string) (*Program, error) {
