@@ -55,10 +55,11 @@ type Engine struct {
 
 	sending, unwritten atomic.Int64 // see Stats
 
-	sends *inFlight       // requests in flight, until their outcomes are written
-	calls *inFlight       // calls being served
-	alive context.Context // until Close has waited long enough
-	die   context.CancelFunc
+	sends  *inFlight       // requests in flight, until their outcomes are written
+	starts *inFlight       // goroutines that send
+	calls  *inFlight       // calls being served
+	alive  context.Context // until Close has waited long enough
+	die    context.CancelFunc
 
 	mu       sync.Mutex
 	attached []*active // the newest last
@@ -97,7 +98,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		judge:     newJudge(),
 		tried:     make(chan struct{}),
 
-		sends: newInFlight(),
+		sends: newInFlight(), starts: newInFlight(),
 		calls: newInFlight(),
 	}
 	e.encrypter, _ = store.(Encrypter)
@@ -272,6 +273,7 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 	e.sends.abort()
 	e.die()
+	e.starts.wait(ctx) // they may give deliveries back
 	for _, p := range e.allPartitions() {
 		p.accepts.Wait()
 		p.outcomes.Wait()

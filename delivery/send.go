@@ -25,7 +25,9 @@ type Sender interface {
 // start sends a delivery in a goroutine of its own, and then whatever waits for its
 // slot, until nothing does.
 func (e *Engine) start(w *sending) {
+	e.starts.add()
 	go func() {
+		defer e.starts.done()
 		for w != nil {
 			w = e.deliver(w)
 		}
