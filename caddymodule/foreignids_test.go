@@ -20,8 +20,8 @@ func (c *foreignCall) with(id string) (path, body string) {
 }
 
 // foreignCalls are the calls to try of each operation. onlyOnes is an event that two does
-// not have.
-func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
+// not have until it emits it, another one that it never has.
+func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]foreignCall {
 	webhook, event, request := nobodys(one.webhook), nobodys(onlyOnes), nobodys(one.request)
 	calls := map[string][]foreignCall{
 		"POST api/events": {
@@ -41,6 +41,7 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 		"POST api/webhooks/*/test": {
 			{"api/webhooks/%s/test", "{}", one.webhook, webhook},
 			{"api/webhooks/%s/test", `{"event_type":"group_created"}`, one.webhook, webhook},
+			{"api/webhooks/" + two.webhook + "/test", `{"event_id":"%s"}`, another, nobodys(another)},
 		},
 		"POST api/expressions":      {{"api/expressions", `{"filter":"true","event_id":"%s"}`, onlyOnes, event}},
 		"GET api/requests/*":        {{"api/requests/%s", "", one.request, request}},
@@ -57,6 +58,7 @@ func foreignCalls(one, two *tenant, onlyOnes string) map[string][]foreignCall {
 			{"api/deliveries", "", "", ""},
 			{"api/deliveries?status=success", "", "", ""},
 			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},
+			{"api/deliveries?cursor=%s", "", one.deliveryCursor, nobodysCursor(one.deliveryCursor)},
 		},
 		"DELETE api/events/*/deliveries/*": {
 			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, webhook},

@@ -25,6 +25,7 @@ type tenant struct {
 
 	webhook, event, request, cursor string
 	webhookCursor, auditCursor      string
+	deliveryCursor                  string
 }
 
 func (n *tenant) call(method, path, body string) reply {
@@ -93,7 +94,7 @@ func (n *tenant) snapshot() string {
 func (n *tenant) readCursors() {
 	n.t.Helper()
 	n.call("POST", "api/webhooks", `{"url":"`+n.endpoint.URL+`/of/`+n.name+`","description":"of/`+n.name+`","enabled":false}`).want(n.t, 201, nil)
-	for list, cursor := range map[string]*string{"webhooks": &n.webhookCursor, "audit": &n.auditCursor} {
+	for list, cursor := range map[string]*string{"webhooks": &n.webhookCursor, "audit": &n.auditCursor, "deliveries": &n.deliveryCursor} {
 		var page struct {
 			NextCursor string `json:"next_cursor"`
 		}
@@ -130,16 +131,20 @@ func testTenantsAreIsolated(t *testing.T, store delivery.Store) {
 	both := tenants(t, "observed", "one", "two")
 	one, two := both[0], both[1]
 	one.readCursors()
+	var another receipt // of one, and which two does not emit
+	one.call("POST", "api/events", `{"event_type":"group_created","data":{"of":"of/one"}}`).want(t, 202, &another)
+	one.endpoint.next(t)
+	eventually(t, "its request", func() bool { return strings.Count(one.snapshot(), another.EventID) > 0 })
 	before := one.snapshot()
 
 	var events requestList
-	one.call("GET", "api/requests?limit=1", "").want(t, 200, &events)
-	onlyOnes := events.Data[0].EventID // both tenants have the other event
-	calls := foreignCalls(one, two, onlyOnes)
+	one.call("GET", "api/requests?limit=2", "").want(t, 200, &events)
+	onlyOnes := events.Data[1].EventID // both tenants have the event before it
+	calls := foreignCalls(one, two, onlyOnes, another.EventID)
 	wantIDsTried(t, calls)
 	for _, name := range slices.Sorted(maps.Keys(calls)) {
 		for _, c := range calls[name] {
-			two.callForeign(name, c, "of/one", one.webhook, one.request, onlyOnes)
+			two.callForeign(name, c, "of/one", one.webhook, one.request, onlyOnes, another.EventID)
 		}
 	}
 	// Each event that was emitted went to its own tenant's webhook only.

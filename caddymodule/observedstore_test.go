@@ -186,3 +186,23 @@ func (s *observedStore) WebhookPending(ctx context.Context, tenant string, webho
 	s.note(fmt.Sprint("WebhookPending ", len(webhooks)))
 	return s.Store.WebhookPending(ctx, tenant, webhooks)
 }
+
+func (s *observedStore) Resend(ctx context.Context, tenant string, id uuid.UUID) (*delivery.Webhook, *delivery.Event, error) {
+	s.note("Resend")
+	return s.Store.Resend(ctx, tenant, id)
+}
+
+func (s *observedStore) Standing(ctx context.Context, tenant string, rows []delivery.Request) ([]delivery.Delivery, error) {
+	s.note(fmt.Sprint("Standing ", len(rows)))
+	return s.Store.Standing(ctx, tenant, rows)
+}
+
+func (s *observedStore) Untried(ctx context.Context, ref delivery.WebhookRef, after string) (delivery.UntriedPage, error) {
+	s.note("Untried")
+	return s.Store.Untried(ctx, ref, after)
+}
+
+func (s *observedStore) Take(ctx context.Context, ref delivery.WebhookRef, event uuid.UUID, lease time.Duration) (delivery.Job, error) {
+	s.note("Take")
+	return s.Store.Take(ctx, ref, event, lease)
+}

@@ -33,6 +33,9 @@ func TestReadmeCurls(t *testing.T) {
 		"POST api/events":       http.StatusAccepted,
 		"POST api/webhooks":     http.StatusCreated,
 		"DELETE api/webhooks/*": http.StatusNoContent,
+		// This delivery has ended.
+		"DELETE api/events/*/deliveries/*":    http.StatusConflict,
+		"POST api/events/*/deliveries/*/send": http.StatusConflict,
 	}
 	var calls []string
 	for _, args := range curls(t, commands, ids) {

@@ -148,7 +148,7 @@ func TestStreamRefused(t *testing.T) {
 
 // TestStreamTenants has each tenant see its own requests.
 func TestStreamTenants(t *testing.T) {
-	both := tenants(t, "one", "two")
+	both := tenants(t, "embedded", "one", "two")
 	streams := make([]*eventStream, len(both))
 	for i, n := range both {
 		streams[i] = n.follow("", "X-Tenant", n.name)

@@ -183,3 +183,6 @@ var (
 	errTwoRoles           = errors.New("the same token is an emit_token and a viewer_token: make a token for each")
 	errTwoTenants         = errors.New("the same token is given with two tenants, or with and without one: make a token for each")
 )
+
+// hasTokens says whether anybody can be let in by a token.
+func (a *access) hasTokens() bool { return len(a.tokens) > 0 }

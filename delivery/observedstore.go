@@ -50,12 +50,9 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
-		opResend,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opSweep,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
 	}
 }
 

@@ -43,7 +43,7 @@ func TestPreparedFollowsWebhook(t *testing.T) {
 // among them must, so that no member that is added can be forgotten.
 var notSent = []string{
 	"Tenant", "Description", "Enabled", "EventTypes", "CreatedAt", "UpdatedAt", "DisabledAt",
-	"Metadata", "Retry", "Concurrency", "DisabledReason",
+	"Metadata", "Retry", "Concurrency", "Filter", "Transform", "DisabledReason",
 }
 
 func TestPreparedFollowsEachMember(t *testing.T) {

@@ -73,6 +73,18 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 			return foreignPage(f, as, delivery.RequestFilter{Before: x.request})
 		},
 	},
+	"Resend": {func(f *fixture, as string, x things) []any {
+		w, e, err := f.store.Resend(f.Context(), as, x.request)
+		return []any{w, e, err}
+	}},
+	"Take": {func(f *fixture, as string, x things) []any {
+		job, err := f.store.Take(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook}, x.pending, held)
+		return []any{job, err}
+	}},
+	"Untried": {func(f *fixture, as string, x things) []any {
+		page, err := f.store.Untried(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook}, "")
+		return []any{page, err}
+	}},
 	"AuditEntries": {func(f *fixture, as string, x things) []any {
 		page, err := f.store.AuditEntries(f.Context(), as, delivery.AuditFilter{Before: x.request, Limit: 10})
 		return []any{len(page.Entries), page.Next, err}
@@ -104,12 +116,12 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 	return []any{len(page.Requests), page.Next, err}
 }
 
-// nobodysCalls take no ids of things that exist. Follow is given a position, of which Follow/Unknown
+// nobodysCalls take no ids of things that exist. Standing is given rows that its tenant has read. Follow is given a position, of which Follow/Unknown
 // and the followers' own tests say what becomes.
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
 	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "WriteAuditEntry", "Follow",
-	"Pending", "RequestCounts", "CountStored", "Sweep",
+	"Pending", "RequestCounts", "CountStored", "Standing", "Sweep",
 }
 
 // RunForeign asks a store for things of another tenant, and for things that nobody has. The

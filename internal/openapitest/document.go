@@ -135,6 +135,9 @@ func (d *Document) addIDs(names map[string]bool, from any, path ...string) {
 }
 
 func isID(name string) bool {
+	if name == "client_id" { // of OAuth 2.0, and nothing of ours
+		return false
+	}
 	return name == "cursor" || strings.HasSuffix(name, "_id") || strings.HasSuffix(name, "_ids")
 }
 
