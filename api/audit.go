@@ -89,12 +89,14 @@ func (c *call) audit(action delivery.Action, request uuid.UUID) []delivery.Audit
 
 // describeChange describes a webhook that is created or deleted, and otherwise the members that
 // differ, as answers have them: without what is secret. It leaves out when the webhook was
-// updated, which the entry says itself.
+// updated, or its secret changed, which the entry says itself.
 func describeChange(entry *delivery.AuditEntry, before, after *delivery.Webhook) {
 	old, changed := membersOf(before), membersOf(after)
 	if before != nil && after != nil {
-		delete(old, "updated_at")
-		delete(changed, "updated_at")
+		for _, at := range []string{"updated_at", "secret_changed_at"} {
+			delete(old, at)
+			delete(changed, at)
+		}
 		replaced := replacedCredentials(before.Credentials(), after.Credentials())
 		for name, value := range old {
 			if bytes.Equal(value, changed[name]) && !replaced[name] {

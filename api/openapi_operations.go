@@ -67,6 +67,12 @@ var operationDocs = map[string]operationDoc{
 		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
 	},
+	"POST api/webhooks/*/rotate-secret": {
+		id: "rotateSecret", summary: "Give a webhook another secret, with a time in which both sign",
+		description: " Until the grace ends, webhook-signature has both signatures, the signature header the new one, and the one with -Previous behind its name the old one. " +
+			"A second rotation keeps only the secret just before it. With the secret that the webhook has already, only the end of the grace changes.",
+		input: "SecretRotation", status: http.StatusOK, output: "RotatedWebhook", refusals: []int{http.StatusConflict},
+	},
 	"POST api/expressions": {
 		id: "tryExpression", summary: "Evaluate an expression of a webhook for an event",
 		description: " The body has one expression, and a stored event's id or an event. Nothing is stored or sent. Refused with 422 if the expression is wrong or cannot be evaluated; the error says where.",

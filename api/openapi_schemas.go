@@ -97,6 +97,7 @@ func (b *schemas) inputs() {
 	b.set(test, "event_id", uuidSchema())
 	b.member(test, "event_id").Description = "In place of event_type: a stored event, whose type, time and data the test event has. Its id is new."
 	define[rerunInput](b, "Rerun")
+	b.rotation()
 	b.expressions()
 }
 
@@ -122,11 +123,15 @@ func (b *schemas) outputs() {
 	b.member(t, "schema").Description = "The JSON Schema (2020-12) of the data of events of this type; null for none."
 	b.member(t, "example").Description = "The data of a test event; null if none were chosen."
 	defineOutput[list[eventType]](b, "EventTypeList")
-	w := defineOutput[webhook](b, "Webhook")
-	b.sentTexts(w)
-	b.sentAuthorization(w)
-	b.enum(w, "disabled_reason", delivery.DisabledByAdmin, delivery.DisabledGone, delivery.DisabledFailing, delivery.DisabledByConfig, nil)
-	b.member(w, "disabled_reason").Description = "Null if the webhook is enabled. gone: its endpoint responded with 410; failing: nothing but failures for long."
+	// The one with the secret first: it embeds the other, to which it cannot refer.
+	for _, w := range []*jsonschema.Schema{defineOutput[rotatedWebhook](b, "RotatedWebhook"), defineOutput[webhook](b, "Webhook")} {
+		b.sentTexts(w)
+		b.sentAuthorization(w)
+		b.sentSecret(w)
+		b.enum(w, "disabled_reason", delivery.DisabledByAdmin, delivery.DisabledGone, delivery.DisabledFailing, delivery.DisabledByConfig, nil)
+		b.member(w, "disabled_reason").Description = "Null if the webhook is enabled. gone: its endpoint responded with 410; failing: nothing but failures for long."
+	}
+	b.member(b.defined["RotatedWebhook"], "secret").Description = "Only if it was made here: no other response contains it."
 	defineOutput[webhookList](b, "WebhookList")
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.

@@ -101,9 +101,11 @@ func (s Signing) parameters() []openapiParameter {
 	if s.Header == "" {
 		s.Header = delivery.DefaultSettings().SignatureHeader
 	}
-	all := []openapiParameter{header(s.Header,
-		"sha256= and the HMAC-SHA256 of the body in hex, by the whole text of the secret. Only if the webhook has one.",
-		&jsonschema.Schema{Type: "string", Pattern: "^sha256=[0-9a-f]{64}$"})}
+	signature := &jsonschema.Schema{Type: "string", Pattern: "^sha256=[0-9a-f]{64}$"}
+	all := []openapiParameter{
+		header(s.Header, "sha256= and the HMAC-SHA256 of the body in hex, by the whole text of the secret. Only if the webhook has one.", signature),
+		header(s.Header+"-Previous", "The same by the secret before, for some time after a secret was rotated.", signature),
+	}
 	if !s.StandardWebhooks {
 		return all
 	}
@@ -111,7 +113,7 @@ func (s Signing) parameters() []openapiParameter {
 	timestamp := header("webhook-timestamp", "When this attempt was made, in seconds since 1970.", &jsonschema.Schema{Type: "integer"})
 	id.Required, timestamp.Required = true, true
 	return append(all, id, timestamp, header("webhook-signature",
-		"Signatures by Standard Webhooks, with spaces between them. Only if the webhook has a secret.", &jsonschema.Schema{Type: "string"}))
+		"Signatures by Standard Webhooks, with spaces between them: for some time after a secret was rotated, the second is by the one before. Only if the webhook has a secret.", &jsonschema.Schema{Type: "string"}))
 }
 
 // identifier makes a name out of any text that all programs can use, and that is not used yet.

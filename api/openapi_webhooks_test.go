@@ -97,8 +97,8 @@ func TestOpenAPIDeliveries(t *testing.T) {
 func TestOpenAPISignatures(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
-		"standard": "X-Level-Signature",
-		"any":      "X-Sig webhook-id! webhook-timestamp! webhook-signature",
+		"standard": "X-Level-Signature X-Level-Signature-Previous",
+		"any":      "X-Sig X-Sig-Previous webhook-id! webhook-timestamp! webhook-signature",
 	} {
 		o, err := openapitest.New(describedTypes(t)[name])
 		if err != nil {

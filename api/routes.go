@@ -53,6 +53,9 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/webhooks/*/test", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: optionalBody, limit: limitSends, serve: testWebhook},
 	}},
+	{path: "api/webhooks/*/rotate-secret", operations: []operation{
+		{method: http.MethodPost, who: Admin, body: optionalBody, serve: rotateSecret},
+	}},
 	{path: "api/expressions", operations: []operation{
 		{method: http.MethodPost, who: Admin, body: jsonBody, serve: tryExpression},
 	}},

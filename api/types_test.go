@@ -30,6 +30,9 @@ type webhook struct {
 
 	Authorization     map[string]string `json:"authorization"`
 	ClientCertificate map[string]string `json:"client_certificate"`
+
+	SecretChangedAt     *time.Time `json:"secret_changed_at"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 }
 
 type receipt struct {

@@ -61,11 +61,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 		errs.check("url", b.CheckURL(in.URL.Value))
 	}
 	if in.Secret.Set && !in.Secret.Null {
-		if n := len(in.Secret.Value); n == 0 || n > maxSecretLength {
-			errs.add("secret", fmt.Sprintf("This must have 1 to %d bytes; for no secret, send null or leave it out.", maxSecretLength))
-		} else {
-			errs.check("secret", delivery.CheckSecret(in.Secret.Value))
-		}
+		checkSecret(in.Secret.Value, "for no secret, send null or leave it out", &errs)
 	}
 	if utf8.RuneCountInString(in.Description.Value) > maxDescriptionLength {
 		errs.add("description", fmt.Sprintf("This must have at most %d characters.", maxDescriptionLength))
@@ -118,7 +114,7 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 		w.URL = in.URL.Value
 	}
 	if in.Secret.Set {
-		w.Secret = in.Secret.Value // "" if null
+		w.SetSecret(in.Secret.Value) // "" if null
 	}
 	if in.Description.Set {
 		w.Description = in.Description.Value // "" if null

@@ -34,6 +34,9 @@ type webhook struct {
 
 	Authorization     *authorization `json:"authorization"`
 	ClientCertificate *certificate   `json:"client_certificate"`
+
+	SecretChangedAt     *time.Time `json:"secret_changed_at"`
+	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -45,6 +48,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
 		DisabledReason: reasonOrNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
+		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: graceEnd(w),
 	}
 }
 

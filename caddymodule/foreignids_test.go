@@ -43,6 +43,10 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 			{"api/webhooks/%s/test", `{"event_type":"group_created"}`, one.webhook, webhook},
 			{"api/webhooks/" + two.webhook + "/test", `{"event_id":"%s"}`, another, nobodys(another)},
 		},
+		"POST api/webhooks/*/rotate-secret": {
+			{"api/webhooks/%s/rotate-secret", "{}", one.webhook, webhook},
+			{"api/webhooks/%s/rotate-secret", `{"grace":"0s"}`, one.webhook, webhook},
+		},
 		"POST api/expressions":      {{"api/expressions", `{"filter":"true","event_id":"%s"}`, onlyOnes, event}},
 		"GET api/requests/*":        {{"api/requests/%s", "", one.request, request}},
 		"POST api/requests/*/rerun": {{"api/requests/%s/rerun", "", one.request, request}},

@@ -115,6 +115,7 @@ func useEncrypted(t *testing.T, store string) {
 	})
 	endpoint.answer(http.StatusOK)
 	s.admin(http.MethodPatch, "api/webhooks/"+kept.ID, `{"secret":"`+changedSecret+`"}`).want(t, http.StatusOK, nil)
+	s.admin(http.MethodPost, "api/webhooks/"+kept.ID+"/rotate-secret", `{"secret":"`+rotatedSecret+`"}`).want(t, http.StatusOK, nil)
 	s.admin(http.MethodPost, "api/webhooks/"+kept.ID+"/test", `{}`).want(t, http.StatusOK, nil)
 	var one request
 	for _, row := range list.Data {

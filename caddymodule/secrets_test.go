@@ -22,6 +22,7 @@ import (
 const (
 	plainSecret      = "hush-plain-webhook"
 	changedSecret    = "hush-changed-webhook"
+	rotatedSecret    = "hush-rotated-webhook"
 	misplacedSecret  = "hush-misplaced-webhook"
 	decodedSecret    = "hush-whsec-webhook"
 	hiddenEmitToken  = "hush-emit-token"
@@ -191,6 +192,8 @@ func (s *spied) useAPI(endpoint *receiver) {
 	rows := append(s.awaitRows("webhook_id="+dead.ID, 1)[:1], s.awaitRows("event_id="+failed.EventID, 1)...)
 
 	s.call("PATCH", path, `{"secret":"`+changedSecret+`"}`).want(t, 200, nil)
+	s.call("POST", path+"/rotate-secret", `{"secret":"`+rotatedSecret+`"}`).want(t, 200, nil)
+	s.call("POST", path+"/rotate-secret", `{"secret":" `+rotatedSecret+`","grace":"31d"}`).wantProblem(t, 422)
 	s.call("POST", path+"/test", `{}`).want(t, 200, nil)
 	for _, row := range rows[:2] {
 		s.call("POST", "api/requests/"+row.ID+"/rerun", "")

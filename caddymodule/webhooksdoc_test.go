@@ -20,7 +20,8 @@ import (
 //     name as code, such as "## `url`". Each member that can only be read is named somewhere.
 //   - Each section of a member has blocks of json, each the body of a call that succeeds: one
 //     with a url is a POST, which creates a webhook, and one without is a PATCH of the webhook
-//     that was created last. At least one of them has the member.
+//     that was created last. At least one of them has the member. A block of json rotate-secret is
+//     a POST to that path of the webhook.
 //   - The answer has what was given, as far as it has the members; null stands for anything.
 //
 // Caddy runs with the options of webhooksDocConfig; a member that needs one more adds it there.
@@ -85,24 +86,27 @@ func TestWebhooksDocExamples(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			shown := false
 			path := ""
-			for _, block := range regexp.MustCompile("(?ms)^```json\n(.*?)^```$").FindAllStringSubmatch(sections[name], -1) {
+			for _, block := range regexp.MustCompile("(?ms)^```json(?: ([a-z-]+))?\n(.*?)^```$").FindAllStringSubmatch(sections[name], -1) {
 				var given, answer map[string]any
-				if err := json.Unmarshal([]byte(block[1]), &given); err != nil {
-					t.Fatalf("%v: %s", err, block[1])
+				if err := json.Unmarshal([]byte(block[2]), &given); err != nil {
+					t.Fatalf("%v: %s", err, block[2])
 				}
 				_, has := given[name]
 				shown = shown || has
 				var got reply
-				if _, create := given["url"]; create {
-					got = s.admin(http.MethodPost, "api/webhooks", block[1])
+				if _, create := given["url"]; block[1] != "" {
+					got = s.admin(http.MethodPost, path+"/"+block[1], block[2])
+					got.want(t, http.StatusOK, &answer)
+				} else if create {
+					got = s.admin(http.MethodPost, "api/webhooks", block[2])
 					got.want(t, http.StatusCreated, &answer)
 					path = "api/" + got.header.Get("Location")
 				} else {
-					got = s.admin(http.MethodPatch, path, block[1])
+					got = s.admin(http.MethodPatch, path, block[2])
 					got.want(t, http.StatusOK, &answer)
 				}
 				if !hasGiven(answer, given) {
-					t.Errorf("%s\nis answered with\n%s", block[1], got.body)
+					t.Errorf("%s\nis answered with\n%s", block[2], got.body)
 				}
 			}
 			if !shown {

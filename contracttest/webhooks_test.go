@@ -18,7 +18,8 @@ func TestWebhook(t *testing.T) {
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata", "authorization", "client_certificate",
 		"filter", "transform",
-		"retry", "concurrency", "disabled_reason")
+		"retry", "concurrency", "disabled_reason",
+		"secret_changed_at", "previous_secret_until")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
@@ -112,6 +113,9 @@ func TestPatchWebhook(t *testing.T) {
 				delete(before, test.member)
 				delete(before, "updated_at")
 				delete(before, "disabled_reason") // which goes with enabled
+				if test.member == "has_secret" {
+					delete(before, "secret_changed_at")
+				}
 				for name, value := range before {
 					if quote(w[name]) != quote(value) {
 						t.Errorf("%s changed from %v to %v", name, value, w[name])

@@ -30,6 +30,8 @@ const (
 	ActionWebhookDisabled Action = "webhook_disabled"
 	ActionRequestRerun    Action = "request_rerun"
 
+	ActionWebhookSecretRotated Action = "webhook_secret_rotated"
+
 	ActionDeliveryCanceled Action = "delivery_canceled"
 	ActionDeliverySent     Action = "delivery_sent"
 )

@@ -33,7 +33,7 @@ func localSender(t *testing.T) *sender.Sender {
 func sendTo(t *testing.T, s Sender, c *preparedWebhooks, settings *Settings, w *Webhook) sender.Response {
 	t.Helper()
 	ev := &Event{ID: uuid.New(), Payload: []byte(`{"n":1}`)}
-	p := c.get(settings, w)
+	p := c.get(settings, w, time.Now())
 	return p.send(t.Context(), s, p.message(settings, ev, time.Now()))
 }
 
@@ -203,7 +203,7 @@ func TestTokenEnds(t *testing.T) {
 	}
 	send(1)
 	send(1)
-	tokens := c.get(&settings, w).tokens
+	tokens := c.get(&settings, w, time.Now()).tokens
 	if left := time.Until(tokens.until); left > time.Hour-tokenMargin || left < time.Hour-10*time.Minute {
 		t.Errorf("a token of an hour is used for %s", left)
 	}
@@ -286,7 +286,7 @@ func TestTokenIsSlow(t *testing.T) {
 	all.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	p := c.get(&settings, w)
+	p := c.get(&settings, w, time.Now())
 	if r := p.send(ctx, s, p.message(&settings, &Event{}, time.Now())); r.Failure == "" {
 		t.Errorf("got %+v after the end", r)
 	}

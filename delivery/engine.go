@@ -41,6 +41,7 @@ type Engine struct {
 	followers  *shares       // who follows a log
 	swept      chan struct{} // of capacity 1: see sweepSoon
 	judge      *judge
+	graces     chan WebhookRef // whose grace has ended: see noteGrace
 
 	subscriptions *subscriptionMemory
 	expressions   *expressions
@@ -96,6 +97,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		followers: newShares(maxFollowers, MaxTenantFollowers, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		judge:     newJudge(),
+		graces:    make(chan WebhookRef, maxGraces),
 		tried:     make(chan struct{}),
 
 		sends: newInFlight(), starts: newInFlight(),
@@ -193,6 +195,7 @@ func (e *Engine) run() (stop func()) {
 			workers.Go(func() { e.countStored(ctx, p) })
 		}
 		workers.Go(func() { e.judgeFailures(ctx) })
+		workers.Go(func() { e.endGraces(ctx) })
 		e.sweep(ctx)
 	})
 	return func() {

@@ -38,6 +38,9 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
 	w.UpdatedAt, w.DisabledAt, w.DisabledReason = w.CreatedAt, time.Time{}, ""
 	w.noteDisabled()
+	if w.Secret != "" {
+		w.SecretChangedAt = w.CreatedAt
+	}
 	entries := e.auditEntries(audit, nil, &w)
 	err := e.store.CreateWebhook(ctx, &w, e.TenantWebhooks(), entries...)
 	e.tellAudit(entries, err)
@@ -77,6 +80,7 @@ func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webh
 			return nil, err
 		}
 		w.noteDisabled()
+		w.endGrace(e.store.Now())
 		before := *w
 		if !change(w) {
 			return nil, nil
@@ -86,6 +90,9 @@ func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webh
 		}
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
 		w.noteDisabled()
+		if w.Secret != before.Secret {
+			w.SecretChangedAt = w.UpdatedAt
+		}
 		entries := e.auditEntries(audit, &before, w)
 		err = e.store.UpdateWebhook(ctx, w, version, entries...)
 		e.tellAudit(entries, err)

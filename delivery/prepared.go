@@ -18,11 +18,18 @@ type prepared struct {
 	target   *sender.Target
 	signer   *signer // nil if the webhook has no secret
 	standard *signer // of Standard Webhooks, nil if there is to be no such signature
-	tokens   *tokens // nil if the requests have none that has to be fetched
+	// previous has the signers of the secret before, which sign until it ends.
+	previous struct {
+		signer, standard *signer
+		ends             time.Time // zero if there are none
+	}
+	tokens *tokens // nil if the requests have none that has to be fetched
 }
 
-func prepare(s *Settings, w *Webhook) *prepared {
-	p := &prepared{of: requestMembers(w), headers: newRequestHeaders(s, w.Secret)}
+// prepare prepares requests as they are made at a time.
+func prepare(s *Settings, w *Webhook, at time.Time) *prepared {
+	previous := w.previousSecret(at)
+	p := &prepared{of: requestMembers(w), headers: newRequestHeaders(s, w.Secret, previous)}
 	common, names := p.headers.common(), p.headers.names()
 	maps.Copy(common, s.sentHeaders(w))
 	switch a := w.Authorization; {
@@ -44,12 +51,23 @@ func prepare(s *Settings, w *Webhook) *prepared {
 			p.standard = newSigner(standardKey(w.Secret))
 		}
 	}
+	if p.headers.Previous {
+		p.previous.signer, p.previous.ends = newSigner([]byte(previous)), w.PreviousSecretUntil
+		if s.StandardWebhooks {
+			p.previous.standard = newSigner(standardKey(previous))
+		}
+	}
 	return p
+}
+
+// isFor reports whether requests to the webhook are made like this at a time.
+func (p *prepared) isFor(w *Webhook, at time.Time) bool {
+	return sameRequests(p.of, w) && (p.previous.ends.IsZero() || at.Before(p.previous.ends))
 }
 
 // message is the request of an event at a time.
 func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message {
-	var id, signature, standard string
+	var id, signature, previous, standard string
 	if p.headers.StandardWebhooks {
 		id = ev.ID.String()
 	}
@@ -59,9 +77,15 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 	if p.standard != nil {
 		standard = p.standard.standardSignature(id, at, ev.Payload)
 	}
+	if p.headers.Previous {
+		previous = p.previous.signer.signature(ev.Payload)
+		if p.previous.standard != nil {
+			standard += " " + p.previous.standard.standardSignature(id, at, ev.Payload)
+		}
+	}
 	return sender.Message{
 		Target:      p.target,
-		Values:      p.headers.values(id, at, signature, standard),
+		Values:      p.headers.values(id, at, signature, previous, standard),
 		Body:        ev.Payload,
 		Timeout:     s.timeout(p.of),
 		MaxResponse: s.MaxResponseSize,
@@ -72,7 +96,7 @@ func (p *prepared) message(s *Settings, ev *Event, at time.Time) sender.Message 
 // compares these; a test has it compare whatever a webhook gets one day.
 func requestMembers(w *Webhook) *Webhook {
 	return &Webhook{
-		ID: w.ID, URL: w.URL, Secret: w.Secret,
+		ID: w.ID, URL: w.URL, Secret: w.Secret, PreviousSecret: w.PreviousSecret, PreviousSecretUntil: w.PreviousSecretUntil,
 		Headers: w.Headers, Timeout: w.Timeout, Authorization: w.Authorization, ClientCertificate: w.ClientCertificate,
 	}
 }
@@ -82,7 +106,8 @@ func requestMembers(w *Webhook) *Webhook {
 func sameRequests(a, b *Webhook) bool {
 	return a.URL == b.URL && a.Secret == b.Secret &&
 		maps.Equal(a.Headers, b.Headers) && a.Timeout == b.Timeout && equal(a.Authorization, b.Authorization) &&
-		equal(a.ClientCertificate, b.ClientCertificate)
+		equal(a.ClientCertificate, b.ClientCertificate) &&
+		a.PreviousSecret == b.PreviousSecret && a.PreviousSecretUntil.Equal(b.PreviousSecretUntil)
 }
 
 func equal[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
@@ -107,19 +132,19 @@ type preparedWebhooks struct {
 	weight int // of all of them
 }
 
-// get prepares requests to a webhook, unless that has been done for this version of it.
-func (c *preparedWebhooks) get(s *Settings, w *Webhook) *prepared {
+// get prepares requests to a webhook at a time, unless that has been done for this version of it.
+func (c *preparedWebhooks) get(s *Settings, w *Webhook, at time.Time) *prepared {
 	c.mu.Lock()
 	p := c.byID[w.ID]
 	c.mu.Unlock()
-	if p != nil && sameRequests(p.of, w) {
+	if p != nil && p.isFor(w, at) {
 		return p
 	}
-	p = prepare(s, w)
+	p = prepare(s, w, at)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.byID[w.ID]; old != nil {
-		if sameRequests(old.of, w) { // made meanwhile: it may have a token already
+		if old.isFor(w, at) { // made meanwhile: it may have a token already
 			return old
 		}
 		c.weight -= old.weight()

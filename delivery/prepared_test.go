@@ -26,13 +26,13 @@ func TestPreparedFollowsWebhook(t *testing.T) {
 	}
 	for _, w := range versions {
 		for range 2 {
-			p := c.get(&settings, &w)
+			p := c.get(&settings, &w, time.Now())
 			m := p.message(&settings, ev, time.Now())
 			signed := len(m.Values) == 1 && m.Values[0] == Signature(w.Secret, ev.Payload)
 			if m.URL != w.URL || signed != (w.Secret != "") || (p.headers.SignatureHeader != "") != signed {
 				t.Errorf("%+v: got %+v of %+v", w, m, p)
 			}
-			if c.get(&settings, &w) != p {
+			if c.get(&settings, &w, time.Now()) != p {
 				t.Errorf("%+v was prepared twice", w)
 			}
 		}
@@ -44,6 +44,7 @@ func TestPreparedFollowsWebhook(t *testing.T) {
 var notSent = []string{
 	"Tenant", "Description", "Enabled", "EventTypes", "CreatedAt", "UpdatedAt", "DisabledAt",
 	"Metadata", "Retry", "Concurrency", "Filter", "Transform", "DisabledReason",
+	"Metadata", "Retry", "Concurrency", "DisabledReason", "Filter", "Transform", "SecretChangedAt",
 }
 
 func TestPreparedFollowsEachMember(t *testing.T) {
@@ -58,11 +59,11 @@ func TestPreparedFollowsEachMember(t *testing.T) {
 			continue // by which webhooks are remembered
 		}
 		setAny(t, reflect.ValueOf(&changed).Elem().Field(i))
-		before := c.get(&settings, &w)
-		if again := c.get(&settings, &changed) != before; again == slices.Contains(notSent, name) {
+		before := c.get(&settings, &w, time.Now())
+		if again := c.get(&settings, &changed, time.Now()) != before; again == slices.Contains(notSent, name) {
 			t.Errorf("after a change of %s requests were prepared anew: %t", name, again)
 		}
-		if after := c.get(&settings, &changed); c.get(&settings, &changed) != after {
+		if after := c.get(&settings, &changed, time.Now()); c.get(&settings, &changed, time.Now()) != after {
 			t.Errorf("requests were prepared twice with %s", name)
 		}
 	}
@@ -109,8 +110,8 @@ func TestPreparedIsBounded(t *testing.T) {
 		for i := range ids {
 			ids[i] = uuid.New()
 			for range 1 + i%2 { // again, with another URL
-				c.get(&settings, &Webhook{ID: ids[i], URL: "https://a.example" + strings.Repeat("/", i%2), Headers: headers})
-				c.get(&settings, &Webhook{ID: ids[i], URL: "https://b.example", Headers: headers})
+				c.get(&settings, &Webhook{ID: ids[i], URL: "https://a.example" + strings.Repeat("/", i%2), Headers: headers}, time.Now())
+				c.get(&settings, &Webhook{ID: ids[i], URL: "https://b.example", Headers: headers}, time.Now())
 			}
 		}
 		weight := 0
@@ -138,7 +139,7 @@ func BenchmarkMessage(b *testing.B) {
 			at := time.Unix(1_773_426_600, 0)
 			b.ReportAllocs()
 			for b.Loop() {
-				c.get(&settings, w).message(&settings, ev, at)
+				c.get(&settings, w, at).message(&settings, ev, at)
 			}
 		})
 	}

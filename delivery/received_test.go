@@ -30,25 +30,38 @@ func TestWhatAnEndpointReceives(t *testing.T) {
 		name   string
 		change func(*Settings)
 		secret string
+		before string // the previous secret
 		want   []string
 	}{
-		{"without a secret", func(*Settings) {}, "", nil},
-		{"with a secret", func(*Settings) {}, secret, []string{signature}},
+		{"without a secret", func(*Settings) {}, "", "", nil},
+		{"with a secret", func(*Settings) {}, secret, "", []string{signature}},
 		{
-			"with a header of another name", func(s *Settings) { s.SignatureHeader = "x-hub-signature-256" }, secret,
+			"with a header of another name", func(s *Settings) { s.SignatureHeader = "x-hub-signature-256" }, secret, "",
 			[]string{"X-Hub-Signature-256: " + Signature(secret, ev.Payload)},
 		},
-		{"standard, without a secret", func(s *Settings) { s.StandardWebhooks = true }, "", standard},
+		{"standard, without a secret", func(s *Settings) { s.StandardWebhooks = true }, "", "", standard},
 		{
-			"standard, with a secret", func(s *Settings) { s.StandardWebhooks = true }, secret,
+			"standard, with a secret", func(s *Settings) { s.StandardWebhooks = true }, secret, "",
 			append([]string{signature, "Webhook-Signature: " + StandardSignature(secret, ev.ID.String(), at, ev.Payload)}, standard...),
+		},
+		{
+			"with a previous secret", func(s *Settings) { s.SignatureHeader = "x-sig" }, secret, "old",
+			[]string{"X-Sig: " + Signature(secret, ev.Payload), "X-Sig-Previous: " + Signature("old", ev.Payload)},
+		},
+		{
+			"standard, with a previous secret", func(s *Settings) { s.StandardWebhooks = true }, secret, "old",
+			append([]string{
+				signature, "X-Level-Signature-Previous: " + Signature("old", ev.Payload),
+				"Webhook-Signature: " + StandardSignature(secret, ev.ID.String(), at, ev.Payload) + " " + StandardSignature("old", ev.ID.String(), at, ev.Payload),
+			}, standard...),
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			settings := DefaultSettings()
 			tc.change(&settings)
 			to := func(url string) sender.Message {
-				return prepare(&settings, &Webhook{URL: url, Secret: tc.secret}).message(&settings, ev, at)
+				w := &Webhook{URL: url, Secret: tc.secret, PreviousSecret: tc.before, PreviousSecretUntil: at.Add(1)}
+				return prepare(&settings, w, at).message(&settings, ev, at)
 			}
 			want := append(slices.Clone(always), tc.want...)
 

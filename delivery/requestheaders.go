@@ -16,12 +16,14 @@ type RequestHeaders struct {
 	SignatureHeader string
 	// StandardWebhooks says that those of Standard Webhooks were there, too.
 	StandardWebhooks bool
+	// Previous says that there were signatures by the secret before, too: see RotateSecret.
+	Previous bool
 }
 
-func newRequestHeaders(s *Settings, secret string) RequestHeaders {
+func newRequestHeaders(s *Settings, secret, previous string) RequestHeaders {
 	h := RequestHeaders{UserAgent: s.UserAgent, StandardWebhooks: s.StandardWebhooks}
 	if secret != "" {
-		h.SignatureHeader = s.SignatureHeader
+		h.SignatureHeader, h.Previous = s.SignatureHeader, previous != ""
 	}
 	return h
 }
@@ -37,7 +39,11 @@ func (r *Request) SentHeader() http.Header {
 	}
 	all := r.Headers.common()
 	maps.Copy(all, r.WebhookHeaders)
-	values := r.Headers.values(r.EventID.String(), r.StartedAt(), signaturePrefix+masked, standardSignaturePrefix+masked)
+	signature, standard := signaturePrefix+masked, standardSignaturePrefix+masked
+	if r.Headers.Previous {
+		standard += " " + standard
+	}
+	values := r.Headers.values(r.EventID.String(), r.StartedAt(), signature, signature, standard)
 	for i, name := range r.Headers.names() {
 		all.Set(name, values[i])
 	}
@@ -55,6 +61,9 @@ func (h *RequestHeaders) names() []string {
 	if h.SignatureHeader != "" {
 		names = append(names, http.CanonicalHeaderKey(h.SignatureHeader))
 	}
+	if h.Previous {
+		names = append(names, http.CanonicalHeaderKey(h.SignatureHeader+previousSuffix))
+	}
 	if h.StandardWebhooks {
 		names = append(names, "Webhook-Id", "Webhook-Timestamp")
 		if h.SignatureHeader != "" {
@@ -65,7 +74,14 @@ func (h *RequestHeaders) names() []string {
 }
 
 // values are those of the headers in names, in the same order.
-func (h *RequestHeaders) values(id string, at time.Time, signature, standard string) []string {
+func (h *RequestHeaders) values(id string, at time.Time, signature, previous, standard string) []string {
+	if h.Previous {
+		values := []string{signature, previous}
+		if h.StandardWebhooks {
+			values = append(values, id, strconv.FormatInt(at.Unix(), 10), standard)
+		}
+		return values
+	}
 	switch signed := h.SignatureHeader != ""; {
 	case !h.StandardWebhooks && !signed:
 		return nil

@@ -114,7 +114,8 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		startedAt = ev.ReceivedAt
 	}
 	began := time.Now()
-	prepared := a.prepared.get(s, w)
+	prepared := a.prepared.get(s, w, now)
+	e.noteGrace(w, now)
 	if s.StandardWebhooks {
 		a.secrets.warn(w, a.log)
 	}

@@ -50,7 +50,7 @@ func textsSize(texts []string) int {
 }
 
 func recordSize(w *Webhook) int {
-	return recordBytes + len(w.URL) + len(w.Secret) + len(w.Description) + textsSize(w.EventTypes) +
+	return recordBytes + len(w.URL) + len(w.Secret) + len(w.PreviousSecret) + len(w.Description) + textsSize(w.EventTypes) +
 		mapSize(w.Headers) + mapSize(w.Metadata) + w.Authorization.size() + w.ClientCertificate.size() +
 		w.Retry.size() + len(w.Transform)
 }

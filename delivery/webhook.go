@@ -51,6 +51,11 @@ type Webhook struct {
 	// Concurrency is how many requests to it are in flight in each process; 0: as many as the
 	// configuration says.
 	Concurrency int
+	// SecretChangedAt is when Secret was given its present value, zero if that is not known.
+	SecretChangedAt time.Time
+	// PreviousSecret signs, too, until PreviousSecretUntil: see RotateSecret. "" for none.
+	PreviousSecret      string
+	PreviousSecretUntil time.Time
 }
 
 // MaxConcurrency is the largest Concurrency of a webhook.
@@ -70,14 +75,14 @@ func (w *Webhook) DisabledSince() time.Time {
 }
 
 // Credentials are what of the webhook may be seen by nobody but its requests and the store.
-type Credentials struct{ Secret, Authorization, PrivateKey string }
+type Credentials struct{ Secret, PreviousSecret, Authorization, PrivateKey string }
 
 // ClientCertificate is what requests tell the endpoint in TLS, PEM. It never changes.
 type ClientCertificate struct{ Certificate, PrivateKey string }
 
 // Credentials of the webhook.
 func (w *Webhook) Credentials() Credentials {
-	c := Credentials{Secret: w.Secret}
+	c := Credentials{Secret: w.Secret, PreviousSecret: w.PreviousSecret}
 	if w.Authorization != nil {
 		c.Authorization = w.Authorization.Credential
 	}

@@ -34,7 +34,7 @@ func (f *fixture) outcome(job *delivery.Job) delivery.Outcome {
 			Attempt: job.Attempt, MaxAttempts: 3,
 			Status: delivery.RequestFailed, StatusCode: 500,
 			URL: job.Webhook.URL, Error: "the endpoint answered 500", Duration: 1234 * time.Microsecond,
-			Headers:      delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: "X-Signature", StandardWebhooks: true},
+			Headers:      delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: "X-Signature", StandardWebhooks: true, Previous: true},
 			ResponseBody: "nö\x00", ResponseTruncated: true, Transformed: true,
 		},
 		ReceivedAt: job.Event.ReceivedAt,

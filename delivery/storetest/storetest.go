@@ -148,6 +148,7 @@ func (f *fixture) newWebhook(tenant string) *delivery.Webhook {
 		Transform:         `{"text": "für " + data.name}`,
 		Concurrency:       7,
 		ClientCertificate: &delivery.ClientCertificate{Certificate: "c", PrivateKey: "☎"},
+		SecretChangedAt:   at.Add(-time.Hour), PreviousSecret: "before ☎", PreviousSecretUntil: at.Add(time.Hour),
 		Authorization: &delivery.Authorization{
 			Type: delivery.OAuth2Authorization, Credential: "☎", Username: "u", Name: "n", TokenURL: "https://a.example", ClientID: "i", Scope: "s",
 		},

@@ -33,6 +33,7 @@ func testWebhookChanges(f *fixture) {
 		w.Filter, w.Transform = "", ""
 		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
 		w.ClientCertificate = nil
+		w.SecretChangedAt, w.PreviousSecret, w.PreviousSecretUntil = time.Time{}, "", time.Time{}
 		w.Headers, w.Metadata, w.Timeout, w.Authorization = nil, map[string]string{"other": ""}, 0, nil
 		*made[1] = *w
 	})

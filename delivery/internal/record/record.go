@@ -22,8 +22,12 @@ const version = 1
 // headlessVersion is in place of it in an event that is Headless.
 const headlessVersion = 2
 
-// transformedVersion is in place of it in a row of the log that is Transformed.
-const transformedVersion = 2
+// What version is raised by in a row of the log that is Transformed, and in one with a signature
+// by the previous secret.
+const (
+	transformedBit = 1 << iota
+	previousBit
+)
 
 // Overhead is enough for all of a record but its texts and its payload.
 const Overhead = 80
@@ -87,6 +91,10 @@ type webhook struct {
 	// The private key of the certificate is as the credential.
 	Certificate string `cbor:"certificate,omitempty"`
 	PrivateKey  string `cbor:"private_key,omitempty"`
+	// So is the previous secret.
+	SecretChangedAt     time.Time `cbor:"secret_changed_at,omitzero"`
+	PreviousSecret      string    `cbor:"previous_secret,omitempty"`
+	PreviousSecretUntil time.Time `cbor:"previous_secret_until,omitzero"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -114,11 +122,12 @@ type secrets struct {
 	Secret     string `cbor:"secret,omitempty"`
 	Credential string `cbor:"credential,omitempty"` // of the authorization
 	PrivateKey string `cbor:"private_key,omitempty"`
+	Previous   string `cbor:"previous_secret,omitempty"`
 }
 
 // put puts secrets where they are in clear.
 func (r *webhook) put(s secrets) {
-	r.Secret, r.PrivateKey = s.Secret, s.PrivateKey
+	r.Secret, r.PreviousSecret, r.PrivateKey = s.Secret, s.Previous, s.PrivateKey
 	if r.Authorization != nil {
 		r.Authorization.Credential = s.Credential
 	}
@@ -133,7 +142,7 @@ func (r *webhook) clientCertificate() *delivery.ClientCertificate {
 
 // clear are the secrets that are in clear.
 func (r *webhook) clear() (s secrets) {
-	s.Secret, s.PrivateKey = r.Secret, r.PrivateKey
+	s.Secret, s.Previous, s.PrivateKey = r.Secret, r.PreviousSecret, r.PrivateKey
 	if r.Authorization != nil {
 		s.Credential = r.Authorization.Credential
 	}
@@ -149,12 +158,13 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
 		Filter: w.Filter, Transform: w.Transform,
 		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
+		SecretChangedAt: w.SecretChangedAt, PreviousSecretUntil: w.PreviousSecretUntil,
 	}
 	if w.Authorization != nil {
 		copied := authorization(*w.Authorization)
 		r.Authorization = &copied
 	}
-	r.Secret = w.Secret
+	r.Secret, r.PreviousSecret = w.Secret, w.PreviousSecret
 	if c := w.ClientCertificate; c != nil {
 		r.Certificate, r.PrivateKey = c.Certificate, c.PrivateKey
 	}
@@ -197,6 +207,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Filter: r.Filter, Transform: r.Transform,
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
 		Authorization: (*delivery.Authorization)(r.Authorization), ClientCertificate: r.clientCertificate(),
+		SecretChangedAt: r.SecretChangedAt.UTC(), PreviousSecret: r.PreviousSecret, PreviousSecretUntil: r.PreviousSecretUntil.UTC(),
 	}, missing
 }
 
@@ -334,11 +345,7 @@ func lengthen(text, often string) string {
 // status, next attempt and bodies.
 func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendArray(b, requestSize)
-	if r.Transformed {
-		b = appendInt(b, transformedVersion)
-	} else {
-		b = appendInt(b, version)
-	}
+	b = appendInt(b, requestVersion(r))
 	b = appendText(b, r.EventType)
 	b = appendInt(b, r.OccurredAt.Unix())
 	b = appendInt(b, int64(r.OccurredAt.Nanosecond()))
@@ -353,6 +360,17 @@ func AppendRequest(b []byte, r *delivery.Request) []byte {
 	b = appendText(b, shorten(r.Headers.UserAgent, usualAgent))
 	b = appendText(b, shorten(r.Headers.SignatureHeader, usualSignature))
 	return appendBool(b, r.Headers.StandardWebhooks)
+}
+
+func requestVersion(r *delivery.Request) int64 {
+	bits := 0
+	if r.Transformed {
+		bits |= transformedBit
+	}
+	if r.Headers.Previous {
+		bits |= previousBit
+	}
+	return int64(version + bits)
 }
 
 // DecodeRequest decodes a row of the log. The caller must fill in what AppendRequest leaves
@@ -378,10 +396,10 @@ func DecodeRequest(b []byte) (delivery.Request, error) {
 		Duration:    time.Duration(r.Duration) * time.Microsecond,
 		Headers: delivery.RequestHeaders{
 			UserAgent: lengthen(r.UserAgent, usualAgent), SignatureHeader: lengthen(r.SignatureHeader, usualSignature),
-			StandardWebhooks: r.Standard,
+			StandardWebhooks: r.Standard, Previous: (r.Version-version)&previousBit != 0,
 		},
 
 		ResponseTruncated: r.Truncated,
-		Transformed:       r.Version == transformedVersion,
+		Transformed:       (r.Version-version)&transformedBit != 0,
 	}, nil
 }

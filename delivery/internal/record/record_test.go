@@ -57,7 +57,10 @@ func TestRequestRecord(t *testing.T) {
 			Headers: delivery.RequestHeaders{UserAgent: "agent", SignatureHeader: strings.Repeat("s", i), StandardWebhooks: i%2 == 1},
 		}
 		if r.Transformed = i%3 == 2; r.Transformed {
-			version = transformedVersion
+			version++
+		}
+		if r.Headers.Previous = i%4 > 1; r.Headers.Previous {
+			version += 2
 		}
 		got := AppendRequest(nil, &r)
 		want := encode(&request{
@@ -125,6 +128,7 @@ func TestWebhookRecord(t *testing.T) {
 	enabled.Enabled, enabled.DisabledAt = true, time.Time{}
 	more := w
 	more.Retry = &delivery.Retry{Attempts: 4, Delays: []time.Duration{0, time.Hour}, Jitter: []time.Duration{0, 1}}
+	more.SecretChangedAt, more.PreviousSecret, more.PreviousSecretUntil = at, "p", at.Add(2*time.Hour)
 	more.DisabledReason, more.Concurrency = delivery.DisabledFailing, 300
 	empty := w
 	empty.Retry = &delivery.Retry{}

@@ -45,6 +45,7 @@ func TestSecretsAreEncrypted(t *testing.T) {
 	}
 	for _, w := range []delivery.Webhook{
 		{Secret: "hush"},
+		{PreviousSecret: "hush"},
 		{ClientCertificate: &delivery.ClientCertificate{Certificate: "c", PrivateKey: "hush"}},
 		{Authorization: &delivery.Authorization{Type: delivery.BearerAuthorization, Credential: "hush"}},
 	} {
