@@ -58,19 +58,6 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 			{"api/requests?event_id=" + noID + "&webhook_id=%s", "", one.webhook, webhook},
 			{"api/requests?cursor=%s", "", one.cursor, nobodysCursor(one.cursor)},
 		},
-		"GET api/deliveries": {
-			{"api/deliveries?status=success", "", "", ""},
-			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},
-			{"api/deliveries?cursor=%s", "", one.deliveryCursor, nobodysCursor(one.deliveryCursor)},
-		},
-		"DELETE api/events/*/deliveries/*": {
-			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, webhook},
-			{"api/events/%s/deliveries/" + one.webhook, "", onlyOnes, event},
-		},
-		"POST api/events/*/deliveries/*/send": {
-			{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, webhook},
-			{"api/events/%s/deliveries/" + one.webhook + "/send", "", onlyOnes, event},
-		},
 		"GET api/audit":          {{"api/audit", "", "", ""}, {"api/audit?cursor=%s", "", one.auditCursor, nobodysCursor(one.auditCursor)}},
 		"GET api/stats":          {{"api/stats", "", "", ""}},
 		"GET api/stats/webhooks": {{"api/stats/webhooks", "", "", ""}, {"api/stats/webhooks?webhook_ids=%s", "", one.webhook, webhook}},
@@ -85,7 +72,28 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 		{"api/requests/stream?webhook_id=%s", "", one.webhook, webhook},
 		{"api/requests/stream?event_id=%s", "", onlyOnes, event},
 	}
+	maps.Copy(calls, foreignDeliveries(one, onlyOnes))
 	return calls
+}
+
+// foreignDeliveries are those of foreignCalls that are about deliveries.
+func foreignDeliveries(one *tenant, onlyOnes string) map[string][]foreignCall {
+	webhook, event := nobodys(one.webhook), nobodys(onlyOnes)
+	return map[string][]foreignCall{
+		"GET api/deliveries": {
+			{"api/deliveries?status=success", "", "", ""},
+			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},
+			{"api/deliveries?cursor=%s", "", one.deliveryCursor, nobodysCursor(one.deliveryCursor)},
+		},
+		"DELETE api/events/*/deliveries/*": {
+			{"api/events/" + onlyOnes + "/deliveries/%s", "", one.webhook, webhook},
+			{"api/events/%s/deliveries/" + one.webhook, "", onlyOnes, event},
+		},
+		"POST api/events/*/deliveries/*/send": {
+			{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, webhook},
+			{"api/events/%s/deliveries/" + one.webhook + "/send", "", onlyOnes, event},
+		},
+	}
 }
 
 // nobodys is an id that differs from another one only in what is random, so that it would be in the
