@@ -32,8 +32,13 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		}
 		more = more || again
 	}
-	if !more && err == nil {
-		err = s.keepRecord(ctx, len(parts))
+	if !more {
+		for _, p := range parts {
+			p.beginLooking()
+		}
+		if err == nil {
+			err = s.keepRecord(ctx, len(parts))
+		}
 	}
 	if err != nil {
 		return more, err
@@ -44,10 +49,14 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 	return more || again, err
 }
 
-// lookFurther looks after what Sweep does not remove, a step of one thing after the other, and
-// reports whether there is more of it.
+// lookedAfter is how many things lookFurther looks after.
+const lookedAfter = 3
+
+// lookFurther looks after what Sweep does not remove, one thing after the other, until one of them
+// has more to do, which it reports. A partition that has seen to all waits for the others: some
+// would be on their way at any time, and no sweep would end.
 func (s *Store) lookFurther(ctx context.Context, p *partition, retention time.Duration) (more bool, err error) {
-	all := []func(cursor string) (next string, err error){
+	all := [lookedAfter]func(cursor string) (next string, err error){
 		func(cursor string) (string, error) { return s.audit(ctx, p.base, cursor) },
 		func(cursor string) (string, error) { return s.dropTypes(ctx, p.base, cursor, retention) },
 		func(string) (string, error) { return s.findLeased(ctx, p) },
@@ -55,19 +64,25 @@ func (s *Store) lookFurther(ctx context.Context, p *partition, retention time.Du
 	p.mu.Lock()
 	at := p.looked
 	p.mu.Unlock()
-	next, err := all[at.of](at.cursor)
-	switch {
-	case err != nil:
-		return false, err
-	case next != "" && next != "0":
-		at.cursor = next
-	default:
-		at = lookedAt{of: (at.of + 1) % len(all)}
+	for at.of < lookedAfter && !more && err == nil {
+		at.cursor, err = all[at.of](at.cursor)
+		if more = err == nil && at.cursor != "" && at.cursor != "0"; !more {
+			at = lookedAt{of: at.of + 1} // what fails keeps the others from nothing
+		}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.looked = at
-	return at != lookedAt{}, nil
+	return more, err
+}
+
+// beginLooking has lookFurther begin again if it has seen to all.
+func (p *partition) beginLooking() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.looked.of == lookedAfter {
+		p.looked = lookedAt{}
+	}
 }
 
 // typesPerScript is how many event types one script looks at.
@@ -94,27 +109,28 @@ const (
 	leasesPerScript = 2000
 )
 
-// findLeased puts leases back that are lost, and returns where to go on, "" for nowhere.
+// findLeased puts leases back that are lost. It looks at little for each lease that can have ended,
+// so that one step has all of them, in scripts that are short.
 func (s *Store) findLeased(ctx context.Context, p *partition) (next string, err error) {
 	p.mu.Lock()
 	from := p.leasesFrom
 	p.mu.Unlock()
-	reply, err := s.run(ctx, findLeasedScript, p.base, from, leasesLookedBack.Milliseconds(), leasesPerScript)
-	if err != nil {
-		return "", err
+	for more := true; more; {
+		reply, err := s.run(ctx, findLeasedScript, p.base, from, leasesLookedBack.Milliseconds(), leasesPerScript)
+		if err != nil {
+			return "", err
+		}
+		if len(reply) != 4 {
+			return "", errUnknownReply
+		}
+		from, _ = reply[1].(string)
+		more = reply[2] == int64(1)
+		if n, _ := reply[3].(int64); n > 0 {
+			s.log.Warn("leases were lost, and what was sent under them may be sent again", zap.Int64("leases", n))
+		}
+		p.mu.Lock()
+		p.leasesFrom = from
+		p.mu.Unlock()
 	}
-	if len(reply) != 4 {
-		return "", errUnknownReply
-	}
-	from, _ = reply[1].(string)
-	if n, _ := reply[3].(int64); n > 0 {
-		s.log.Warn("leases were lost, and what was sent under them may be sent again", zap.Int64("leases", n))
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.leasesFrom = from
-	if reply[2] != int64(1) {
-		return "", nil
-	}
-	return from, nil
+	return "", nil
 }

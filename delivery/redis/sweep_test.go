@@ -14,6 +14,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
 // TestNothingStaysOfDeleted checks that nothing is left of a deleted webhook, beside another
@@ -217,5 +218,32 @@ func TestUsedTypesStay(t *testing.T) {
 	completeTypes(t, s, w, "used")
 	if got := s.client().HGet(t.Context(), base+"types", "used").Val(); got != fmt.Sprintf("1.%06d", dayOf(s.Now())) {
 		t.Errorf("the type is %q after it was used", got)
+	}
+}
+
+// TestSweepOfPartitionsEnds sweeps partitions that are not equally far: some are always on their
+// way, unless those that are done wait for the others.
+func TestSweepOfPartitionsEnds(t *testing.T) {
+	s := open(t, Options{Addresses: []string{redistest.Start(t).Addr}, Partitions: 4})
+	large := (*s.partitions.Load())[:2]
+	for i, p := range large { // so that it takes several steps to look at all
+		for n := range 3000 * (i + 1) {
+			if err := s.client().HSet(t.Context(), p.base+"types", fmt.Sprintf("type_%d", n), n+1).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for i, p := range large {
+		p.looked = lookedAt{of: i}
+	}
+	steps, more := 0, true
+	for ; more && steps < 50; steps++ {
+		var err error
+		if more, err = s.Sweep(t.Context(), time.Hour); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if more || steps < 3 {
+		t.Errorf("swept in %d steps, and more: %t", steps, more)
 	}
 }
