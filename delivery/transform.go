@@ -19,14 +19,14 @@ func (e *Engine) body(w *Webhook, ev *Event) ([]byte, error) {
 	if w.Transform == "" {
 		return ev.Payload, nil
 	}
-	program, err := e.expressions.programs.Compile(expression.Transform, w.Transform)
-	if err != nil {
-		return nil, err
-	}
 	patience, cancel := context.WithTimeout(context.Background(), turnPatience)
 	defer cancel()
 	if leave, err := e.expressions.turns.wait(patience, w.Tenant); err == nil {
 		defer leave()
+	}
+	program, err := e.expressions.programs.Compile(expression.Transform, w.Transform)
+	if err != nil {
+		return nil, err
 	}
 	return program.JSON(context.Background(), ev.Input())
 }
