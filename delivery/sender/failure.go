@@ -128,6 +128,8 @@ func (f *failure) closedSentence() string {
 	switch e := f.tls(); {
 	case e != nil && e.clientCertWanted && e.identity == nil:
 		return noClientCert
+	case e != nil && e.clientCertWanted && e.identity.hasEnded(): // HTTP/2 may lose what the endpoint said
+		return e.identity.refused()
 	case f.at == reading:
 		return "the connection was closed before the response was complete"
 	case f.at == waiting:

@@ -61,10 +61,12 @@ func (t *Target) As(identity *Identity) *Target {
 	return t
 }
 
+func (i *Identity) hasEnded() bool { return time.Now().After(i.cert.Leaf.NotAfter) }
+
 // refused says that the endpoint did not take the certificate.
 func (i *Identity) refused() string {
-	if end := i.cert.Leaf.NotAfter; time.Now().After(end) {
-		return "the endpoint refused the webhook's client certificate, which expired on " + end.UTC().Format(time.RFC3339) + ": replace it"
+	if i.hasEnded() {
+		return "the endpoint refused the webhook's client certificate, which expired on " + i.cert.Leaf.NotAfter.UTC().Format(time.RFC3339) + ": replace it"
 	}
 	return "the endpoint refused the webhook's client certificate"
 }
