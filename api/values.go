@@ -35,6 +35,15 @@ func parseTime(s string) (time.Time, bool) {
 	return t, t.Year() > 1 && t.Year() <= 9999
 }
 
+// orNull is nil for a zero value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
 // timeOrNull is nil for the zero time.
 func timeOrNull(t time.Time) *time.Time {
 	if t.IsZero() {

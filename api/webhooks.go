@@ -44,36 +44,12 @@ func newWebhook(w *delivery.Webhook) webhook {
 		ID: w.ID, URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
-		Retry: newRetry(w.Retry), Concurrency: numberOrNull(w.Concurrency),
-		Filter: textOrNull(w.Filter), Transform: textOrNull(w.Transform),
-		DisabledReason: reasonOrNull(w.WhyDisabled()),
+		Retry: newRetry(w.Retry), Concurrency: orNull(w.Concurrency),
+		Filter: orNull(w.Filter), Transform: orNull(w.Transform),
+		DisabledReason: orNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
 		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: graceEnd(w),
 	}
-}
-
-// numberOrNull is nil for 0.
-func numberOrNull(n int) *int {
-	if n == 0 {
-		return nil
-	}
-	return &n
-}
-
-// reasonOrNull is nil for none.
-func reasonOrNull(reason delivery.DisabledReason) *delivery.DisabledReason {
-	if reason == "" {
-		return nil
-	}
-	return &reason
-}
-
-// textOrNull is nil for no text.
-func textOrNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 // webhookRef is the webhook that the path names.
