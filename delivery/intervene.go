@@ -40,10 +40,6 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 		e.sends.done()
 		return err
 	}
-	trigger := TriggerRetry
-	if job.Attempt == 1 {
-		trigger = TriggerEvent
-	}
 	at := e.store.Now()
 	if at.Before(job.Event.ReceivedAt) { // as send does
 		at = job.Event.ReceivedAt
@@ -52,7 +48,7 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 		ReceivedAt: job.Event.ReceivedAt, LeaseEnd: job.LeaseEnd,
 		Request: Request{
 			Tenant: ref.Tenant, ID: NewID(at), WebhookID: ref.ID,
-			EventID: event, EventType: job.Event.Type, OccurredAt: job.Event.OccurredAt, Trigger: trigger, Attempt: job.Attempt,
+			EventID: event, EventType: job.Event.Type, OccurredAt: job.Event.OccurredAt, Trigger: job.trigger(), Attempt: job.Attempt,
 			MaxAttempts: max(job.Attempt, e.settings().retry(job.Webhook).Attempts), Status: RequestFailed, URL: job.Webhook.URL, Error: canceled,
 		},
 	}}

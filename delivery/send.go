@@ -49,14 +49,10 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		defer e.sends.done()
 		return e.giveUp(w)
 	}
-	trigger := TriggerEvent
-	if w.Attempt > 1 {
-		trigger = TriggerRetry
-	}
 	if !w.Due.IsZero() {
 		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
 	}
-	outcome, notBefore, interrupted := e.send(ctx, a, w.Webhook, w.Event, trigger, w.Attempt)
+	outcome, notBefore, interrupted := e.send(ctx, a, w.Webhook, w.Event, w.trigger(), w.Attempt)
 	if interrupted { // no attempt, but logged: something may have been sent
 		next = e.giveUp(w)
 		e.ended(&finished{outcome: outcome}, true)

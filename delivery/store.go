@@ -357,6 +357,14 @@ type Job struct {
 
 func (j *Job) lease() Lease { return Lease{j.Webhook.Ref(), j.Event.ID, j.LeaseEnd} }
 
+// trigger is that of the attempt.
+func (j *Job) trigger() Trigger {
+	if j.Attempt > 1 {
+		return TriggerRetry
+	}
+	return TriggerEvent
+}
+
 // Lease names a held delivery.
 type Lease struct {
 	Webhook  WebhookRef
