@@ -5,8 +5,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/embedded"
 )
 
 // TestFindWebhooks finds webhooks and sorts them, in pages and all at once.
@@ -56,11 +54,7 @@ func TestFindWebhooks(t *testing.T) {
 // TestLongFindWebhooks finds the last of many webhooks, whether others are sent before it or not.
 func TestLongFindWebhooks(t *testing.T) {
 	const n = 3000
-	folder := t.TempDir()
-	fillWithWebhooks(t, embedded.New(folder), "full", n)
-	c := newConfig()
-	c.store = embedded.New(folder)
-	s := start(t, c)
+	s := startFull(t, n)
 	var last webhook
 	s.admin("POST", "api/webhooks", `{"url":"https://last.example"}`, "X-Tenant", "full").want(t, 201, &last)
 	for query, want := range map[string]int{"q=LAST.": 1, "q=example": n + 1, "enabled=false": 0} {

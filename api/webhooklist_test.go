@@ -69,15 +69,21 @@ func TestWebhookPages(t *testing.T) {
 	}
 }
 
-// TestLongWebhookList reads a list that is sent in many pieces: whole, its head alone, and by
-// a client that goes away.
-func TestLongWebhookList(t *testing.T) {
-	const n = 3000
+// startFull starts a site whose tenant full has so many webhooks.
+func startFull(t *testing.T, n int) *site {
+	t.Helper()
 	folder := t.TempDir()
 	fillWithWebhooks(t, embedded.New(folder), "full", n)
 	c := newConfig()
 	c.store = embedded.New(folder)
-	s := start(t, c)
+	return start(t, c)
+}
+
+// TestLongWebhookList reads a list that is sent in many pieces: whole, its head alone, and by
+// a client that goes away.
+func TestLongWebhookList(t *testing.T) {
+	const n = 3000
+	s := startFull(t, n)
 	var list webhookList
 	got := s.admin("GET", "api/webhooks", "", "X-Tenant", "full")
 	got.want(t, 200, &list)

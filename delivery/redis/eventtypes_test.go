@@ -26,16 +26,7 @@ func TestTypesInLogAreNoted(t *testing.T) {
 	if err := errors.Join(s.Complete(t.Context(), outcomes)...); err != nil {
 		t.Fatal(err)
 	}
-	names := make([]string, delivery.MaxEventTypes)
-	for i := range names {
-		names[i] = fmt.Sprint(i)
-	}
-	note := func(names ...string) error {
-		return s.NoteEventTypes(t.Context(), testTenant, names, testRetention)
-	}
-	if err := note(names...); err != nil {
-		t.Fatal(err)
-	}
+	_, note := noteMost(t, s)
 	if err := note("old 1", "0", "old 0"); err != nil {
 		t.Errorf("types of the log: %v", err)
 	}
@@ -56,16 +47,7 @@ func TestRefusedTypesAreLookedForSeldom(t *testing.T) {
 	if err := errors.Join(s.Complete(t.Context(), []delivery.Outcome{success(s, w, &call.Events[0], &accepted)})...); err != nil {
 		t.Fatal(err)
 	}
-	names := make([]string, delivery.MaxEventTypes)
-	for i := range names {
-		names[i] = fmt.Sprint(i)
-	}
-	note := func(names ...string) error {
-		return s.NoteEventTypes(t.Context(), testTenant, names, testRetention)
-	}
-	if err := note(names...); err != nil {
-		t.Fatal(err)
-	}
+	names, note := noteMost(t, s)
 	before := calls(t, s, "hget")
 	for i := range 20 {
 		for j := range names {
@@ -113,4 +95,20 @@ func TestLookUps(t *testing.T) {
 			t.Errorf("%d tenants are known", n)
 		}
 	})
+}
+
+// noteMost notes as many types as a tenant may have, and returns them and what notes others.
+func noteMost(t *testing.T, s *Store) (names []string, note func(names ...string) error) {
+	t.Helper()
+	names = make([]string, delivery.MaxEventTypes)
+	for i := range names {
+		names[i] = fmt.Sprint(i)
+	}
+	note = func(names ...string) error {
+		return s.NoteEventTypes(t.Context(), testTenant, names, testRetention)
+	}
+	if err := note(names...); err != nil {
+		t.Fatal(err)
+	}
+	return names, note
 }
