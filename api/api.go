@@ -23,9 +23,9 @@ import (
 type Backend struct {
 	Engine       *delivery.Engine
 	EventTypes   *EventTypes
-	MaxEventSize int64                  // in bytes, at most MaxArraySize
-	CheckURL     func(url string) error // says what keeps a URL from being a webhook's
-	InForce      context.Context        // ends when this configuration is replaced
+	Settings     *delivery.Settings // say what a webhook may be
+	MaxEventSize int64              // in bytes, at most MaxArraySize
+	InForce      context.Context    // ends when this configuration is replaced
 	Log          *zap.Logger
 	Signing      Signing
 	Limits       TenantLimits

@@ -92,8 +92,8 @@ func FuzzWebhookInput(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	var public sender.Destinations
-	b := &Backend{EventTypes: types, CheckURL: public.CheckURL}
+	settings := delivery.DefaultSettings()
+	b := &Backend{EventTypes: types, Settings: &settings}
 	f.Fuzz(func(t *testing.T, body []byte, create bool) {
 		var in webhookInput
 		err := decode(body, &in)
@@ -109,7 +109,7 @@ func FuzzWebhookInput(f *testing.F) {
 		if len(w.URL) > sender.MaxURLLength || len(w.Secret) > maxSecretLength || len(w.EventTypes) > maxWebhookTypes {
 			t.Errorf("beyond its limits: %+v", w)
 		}
-		if create && (w.URL == "" || public.CheckURL(w.URL) != nil) {
+		if create && (w.URL == "" || settings.Destinations.CheckURL(w.URL) != nil) {
 			t.Errorf("the URL %q was let through", w.URL)
 		}
 	})
@@ -152,7 +152,7 @@ func FuzzCall(f *testing.F) {
 		}
 	})
 	a := New(Backend{
-		Engine: engine, EventTypes: types, MaxEventSize: 1 << 20, CheckURL: settings.Destinations.CheckURL,
+		Engine: engine, EventTypes: types, Settings: &settings, MaxEventSize: 1 << 20,
 		InForce: context.Background(), Log: zap.NewNop(),
 	})
 	f.Fuzz(func(t *testing.T, method, path, query, tenant, mediaType string, body []byte) {

@@ -111,7 +111,7 @@ func start(t *testing.T, c config) *site {
 	throttled := make(chan string, 10_000)
 	inForce, replace := context.WithCancel(t.Context())
 	a := api.New(api.Backend{
-		Engine: engine, EventTypes: types, MaxEventSize: c.maxEvent, CheckURL: c.settings.Destinations.CheckURL,
+		Engine: engine, EventTypes: types, Settings: &c.settings, MaxEventSize: c.maxEvent,
 		InForce: inForce, Log: zap.New(core), Intake: c.intake, Audit: c.audit, Limits: c.limits,
 		Throttled:     func(limit string) { throttled <- limit },
 		EventsRefused: func(n, status int) { refused <- fmt.Sprint(n, " ", status) },

@@ -59,10 +59,10 @@ var operationDocs = map[string]operationDoc{
 	},
 	"GET api/webhooks/*": {id: "getWebhook", summary: "Read a webhook", status: http.StatusOK, output: "Webhook"},
 	"PATCH api/webhooks/*": {
-		id: "changeWebhook", summary: "Change members of a webhook", description: " The body is a merge patch (RFC 7396); what it leaves out stays as it is.",
+		id: "changeWebhook", summary: "Change members of a webhook", description: " The body is a merge patch (RFC 7396); what it leaves out stays as it is." + ofConfiguration,
 		input: "WebhookPatch", status: http.StatusOK, output: "Webhook", refusals: []int{http.StatusConflict},
 	},
-	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", status: http.StatusNoContent},
+	"DELETE api/webhooks/*": {id: "deleteWebhook", summary: "Delete a webhook, its pending deliveries and its requests", description: ofConfiguration, status: http.StatusNoContent, refusals: []int{http.StatusConflict}},
 	"POST api/webhooks/*/test": {
 		id: "testWebhook", summary: "Send a test event to a webhook now", description: " Refused with 409 if the webhook is disabled, and with 422 if it wants none of the configured event types.",
 		input: "Test", status: http.StatusOK, output: "Request", refusals: []int{http.StatusConflict},
@@ -70,7 +70,7 @@ var operationDocs = map[string]operationDoc{
 	"POST api/webhooks/*/rotate-secret": {
 		id: "rotateSecret", summary: "Give a webhook another secret, with a time in which both sign",
 		description: " Until the grace ends, webhook-signature has both signatures, the signature header the new one, and the one with -Previous behind its name the old one. " +
-			"A second rotation keeps only the secret just before it. With the secret that the webhook has already, only the end of the grace changes.",
+			"A second rotation keeps only the secret just before it. With the secret that the webhook has already, only the end of the grace changes." + ofConfiguration,
 		input: "SecretRotation", status: http.StatusOK, output: "RotatedWebhook", refusals: []int{http.StatusConflict},
 	},
 	"POST api/expressions": {

@@ -128,8 +128,7 @@ func (b *schemas) outputs() {
 		b.sentTexts(w)
 		b.sentAuthorization(w)
 		b.sentSecret(w)
-		b.enum(w, "disabled_reason", delivery.DisabledByAdmin, delivery.DisabledGone, delivery.DisabledFailing, delivery.DisabledByConfig, nil)
-		b.member(w, "disabled_reason").Description = "Null if the webhook is enabled. gone: its endpoint responded with 410; failing: nothing but failures for long."
+		b.origin(w)
 	}
 	b.member(b.defined["RotatedWebhook"], "secret").Description = "Only if it was made here: no other response contains it."
 	defineOutput[webhookList](b, "WebhookList")

@@ -69,6 +69,8 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusNotFound, Detail: "There is nothing with this id."}
 	case errors.Is(err, delivery.ErrWebhookDisabled):
 		return &problem{Status: http.StatusConflict, Detail: "The webhook is disabled: enable it first."}
+	case errors.Is(err, delivery.ErrDeclared):
+		return &problem{Status: http.StatusConflict, Detail: "The server's configuration made this webhook, and it alone changes it: change it there."}
 	case errors.Is(err, delivery.ErrDeliveryEnded):
 		return &problem{Status: http.StatusConflict, Detail: "The delivery is not pending any more: it has succeeded, failed or been canceled."}
 	case errors.Is(err, delivery.ErrInFlight):

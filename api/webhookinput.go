@@ -58,7 +58,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 		errs.add("url", "This member is required.")
 	}
 	if errs.given("url", in.URL.Set, in.URL.Null) {
-		errs.check("url", b.CheckURL(in.URL.Value))
+		errs.check("url", b.Settings.Destinations.CheckURL(in.URL.Value))
 	}
 	if in.Secret.Set && !in.Secret.Null {
 		checkSecret(in.Secret.Value, "for no secret, send null or leave it out", &errs)
@@ -70,7 +70,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	if errs.given("event_types", in.EventTypes.Set, in.EventTypes.Null) {
 		checkWanted(in.EventTypes.Value, b.EventTypes, &errs)
 	}
-	checkTexts("headers", in.Headers, &errs, checkHeader(b.Engine))
+	checkTexts("headers", in.Headers, &errs, checkHeader(b))
 	timeoutOf(&in.Timeout, &errs)
 	in.clientCertificate = certificateOf(&in.ClientCertificate, &errs)
 	in.authorization = authorizationOf(&in.Authorization, b, &errs)

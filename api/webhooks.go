@@ -37,6 +37,8 @@ type webhook struct {
 
 	SecretChangedAt     *time.Time `json:"secret_changed_at"`
 	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	Source webhookSource `json:"source"`
 }
 
 func newWebhook(w *delivery.Webhook) webhook {
@@ -49,6 +51,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		DisabledReason: orNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
 		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: graceEnd(w),
+		Source: sourceOf(w),
 	}
 }
 
@@ -70,7 +73,8 @@ func createWebhook(ctx context.Context, c *call) (response, error) {
 	if err := in.check(&c.api.Backend, true); err != nil {
 		return response{}, err
 	}
-	w := delivery.Webhook{Tenant: c.Tenant, Enabled: true, EventTypes: []string{delivery.AllEventTypes}}
+	w := newDefaultWebhook()
+	w.Tenant = c.Tenant
 	in.apply(&w)
 	created, err := c.api.Engine.CreateWebhook(ctx, w, c.audit(delivery.ActionWebhookCreated, uuid.Nil)...)
 	if err != nil {

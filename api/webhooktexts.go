@@ -55,9 +55,9 @@ func checkTexts(member string, patch textsPatch, errs *fieldErrors, check func(n
 	}
 }
 
-func checkHeader(engine *delivery.Engine) func(name, text string) error {
+func checkHeader(b *Backend) func(name, text string) error {
 	return func(name, text string) error {
-		if err := engine.CheckHeaderName(name); err != nil {
+		if err := b.Settings.CheckHeaderName(name); err != nil {
 			return err
 		}
 		return delivery.CheckHeaderValue(text)

@@ -31,6 +31,8 @@ type webhook struct {
 
 	SecretChangedAt     *time.Time `json:"secret_changed_at"`
 	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
+
+	Source string `json:"source"`
 }
 
 type receipt struct {

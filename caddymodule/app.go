@@ -44,6 +44,11 @@ type App struct {
 	// or in place of `event_types`. Default: none.
 	DeclaredEventTypes []EventType `json:"declared_event_types,omitempty"`
 
+	// Webhooks that are declared here, beside those that are made by the API; up to 1,000.
+	// All Caddys on a store should declare the same ones: what the one that was started last
+	// does not declare is disabled. Default: none.
+	Webhooks []Webhook `json:"webhooks,omitempty"`
+
 	// The header with the signature, which is `sha256=` and the hex HMAC-SHA256 of
 	// the body. Only requests to webhooks with a secret have it. It must not be a
 	// header that means something else in a request. Default: `X-Level-Signature`.
@@ -178,10 +183,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	a.api = api.New(api.Backend{
-		Engine: a.engine.Engine, EventTypes: a.types, MaxEventSize: a.maxEventSize,
-		CheckURL: a.settings.Destinations.CheckURL,
-		Signing:  api.Signing{Header: a.settings.SignatureHeader, StandardWebhooks: a.settings.StandardWebhooks},
-		InForce:  a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
+		Engine: a.engine.Engine, EventTypes: a.types, Settings: &a.settings, MaxEventSize: a.maxEventSize,
+		Signing: api.Signing{Header: a.settings.SignatureHeader, StandardWebhooks: a.settings.StandardWebhooks},
+		InForce: a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
 		Limits: a.Limits.ofTenant(), EventRate: eventRate,
 		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,
 	})

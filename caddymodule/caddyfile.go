@@ -25,6 +25,10 @@ func init() {
 //			schema <file>
 //			example <file>
 //		}
+//		webhook <name> {
+//			url <URL>
+//			...
+//		}
 //		signature_header <name>
 //		standard_webhooks
 //		retry {
@@ -83,6 +87,7 @@ func (a *App) options() map[string]option {
 		"store":             {parse: a.parseStore},
 		"event_types":       {parse: a.parseEventTypes},
 		"event_type":        {parse: a.parseEventType, repeat: true},
+		"webhook":           {parse: a.parseWebhook, repeat: true},
 		"signature_header":  {parse: a.parseSignatureHeader},
 		"standard_webhooks": {parse: bare(&a.StandardWebhooks)},
 		"retry":             {parse: a.parseRetry},

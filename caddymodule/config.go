@@ -54,10 +54,12 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 		return fmt.Errorf("disable_after (%s) must not be longer than the retention (%s), since it is judged from the log", a.settings.DisableAfter, a.settings.Retention)
 	}
 	if a.Audit {
-		a.settings.AuditDisabled = api.AuditDisabled
+		a.settings.AuditOwn = api.AuditOwn
 	}
-	a.maxEventSize, err = a.eventSize()
-	return err
+	if a.maxEventSize, err = a.eventSize(); err != nil {
+		return err
+	}
+	return a.resolveWebhooks(repl)
 }
 
 // numbers are the settings that need nothing replaced.

@@ -89,41 +89,12 @@ func (a *App) parseRetry(d *caddyfile.Dispenser) error {
 			_, err := duration(a.Retry.Delay)(d)
 			return err
 		})},
-		"delays": {parse: a.checked(a.Retry.parseDelays)},
-		"jitter": {parse: a.checked(a.parseJitter)},
+		"delays": {parse: a.checked(durations(&a.Retry.Delays))},
+		"jitter": {parse: a.checked(jitter(&a.Retry.Jitter))},
 		"retry_after": {parse: a.checked(func(d *caddyfile.Dispenser) error {
 			a.Retry.RetryAfter = new(caddy.Duration)
 			_, err := duration(a.Retry.RetryAfter)(d)
 			return err
 		})},
 	})
-}
-
-func (r *Retry) parseDelays(d *caddyfile.Dispenser) error {
-	values, err := list(d)
-	if err != nil {
-		return err
-	}
-	for _, value := range values {
-		delay, err := parseDuration(d, value)
-		if err != nil {
-			return err
-		}
-		r.Delays = append(r.Delays, delay)
-	}
-	return nil
-}
-
-func (a *App) parseJitter(d *caddyfile.Dispenser) error {
-	var least, most string
-	if !d.AllArgs(&least, &most) {
-		return d.ArgErr()
-	}
-	a.Retry.Jitter = new(Jitter)
-	var err error
-	if a.Retry.Jitter.Min, err = parseDuration(d, least); err != nil {
-		return err
-	}
-	a.Retry.Jitter.Max, err = parseDuration(d, most)
-	return err
 }

@@ -19,12 +19,12 @@ func TestWebhook(t *testing.T) {
 		"headers", "timeout", "metadata", "authorization", "client_certificate",
 		"filter", "transform",
 		"retry", "concurrency", "disabled_reason",
-		"secret_changed_at", "previous_secret_until")
+		"secret_changed_at", "previous_secret_until", "source")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
 	wantTime(t, w["updated_at"])
 	if w["url"] != "http://127.0.0.1:1/" || w["enabled"] != true || w["has_secret"] != false || w["description"] != "" || quote(w["event_types"]) != `["*"]` ||
-		quote(w["headers"]) != "{}" || quote(w["metadata"]) != "{}" || w["timeout"] != nil || w["authorization"] != nil || w["client_certificate"] != nil {
+		quote(w["headers"]) != "{}" || quote(w["metadata"]) != "{}" || w["timeout"] != nil || w["authorization"] != nil || w["source"] != "api" || w["client_certificate"] != nil {
 		t.Errorf("defaults: %v", w)
 	}
 	if got := c.must(t, 200, "GET", "/api/webhooks/"+id, ""); quote(got) != quote(w) {
@@ -147,7 +147,7 @@ var badMembers = []string{
 	`"retry":{"delays":["1s"` + strings.Repeat(`,"1s"`, 30) + `]}`, `"retry":{"jitter":["60s","1s"]}`, `"retry":{"jitter":["1s"]}`, `"retry":{"delay":"1s"}`,
 	`"concurrency":0`, `"concurrency":1001`, `"concurrency":"1"`, `"concurrency":1.5`,
 	`"nothing":1`, `"URL":"http://127.0.0.1/"`, `"Enabled":true`,
-	`"id":"` + unknownID + `"`, `"has_secret":true`, `"disabled_reason":null`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
+	`"id":"` + unknownID + `"`, `"has_secret":true`, `"disabled_reason":null`, `"source":"api"`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
 }
 
 func TestBadWebhooks(t *testing.T) {

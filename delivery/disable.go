@@ -24,6 +24,9 @@ const (
 	DisabledByConfig DisabledReason = "config"
 )
 
+// bySystem is who does in the audit log what nobody asked for.
+const bySystem = "system"
+
 const (
 	// leastRequests is how many requests a webhook must have had, all failed, before it is
 	// disabled for that.
@@ -246,15 +249,15 @@ func (e *Engine) someRequests(ctx context.Context, tenant string, filter Request
 func (e *Engine) disable(ctx context.Context, ref WebhookRef, of judged, reason DisabledReason) error {
 	s := e.settings()
 	var audit []Audit
-	if s.AuditDisabled != nil {
-		audit = append(audit, s.AuditDisabled)
+	if s.AuditOwn != nil {
+		audit = append(audit, s.AuditOwn(bySystem, ActionWebhookDisabled))
 	}
-	w, err := e.changeIf(ctx, ref, func(w *Webhook) bool {
+	w, err := e.changeIf(ctx, ref, func(w *Webhook) (bool, error) {
 		if !w.Enabled || w.URL != of.url || w.UpdatedAt.After(of.at) {
-			return false
+			return false, nil
 		}
 		w.Enabled, w.DisabledReason = false, reason
-		return true
+		return true, nil
 	}, audit)
 	if w == nil || err != nil {
 		return err

@@ -249,11 +249,13 @@ func TestOneDisables(t *testing.T) {
 		told, store, endpoints := new(notes), flaky.New(), newEndpoints(status(410))
 		set := func(s *delivery.Settings) {
 			s.DisableOnGone = true
-			s.AuditDisabled = func(before, after *delivery.Webhook) *delivery.AuditEntry {
-				if !before.Enabled || after.Enabled || after.DisabledReason != delivery.DisabledGone {
-					t.Errorf("audited as %+v to %+v", before, after)
+			s.AuditOwn = func(by string, action delivery.Action) delivery.Audit {
+				return func(before, after *delivery.Webhook) *delivery.AuditEntry {
+					if !before.Enabled || after.Enabled || after.DisabledReason != delivery.DisabledGone {
+						t.Errorf("audited as %+v to %+v", before, after)
+					}
+					return &delivery.AuditEntry{By: by, Action: action}
 				}
-				return &delivery.AuditEntry{By: "system", Action: delivery.ActionWebhookDisabled}
 			}
 		}
 		a, b := runObserved(t, told, store, endpoints, set), runObserved(t, told, store, endpoints, set)

@@ -41,6 +41,7 @@ type Engine struct {
 	followers  *shares       // who follows a log
 	swept      chan struct{} // of capacity 1: see sweepSoon
 	judge      *judge
+	declaring  *declaring
 	graces     chan WebhookRef // whose grace has ended: see noteGrace
 
 	subscriptions *subscriptionMemory
@@ -97,6 +98,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		followers: newShares(maxFollowers, MaxTenantFollowers, maxFollowers),
 		swept:     make(chan struct{}, 1),
 		judge:     newJudge(),
+		declaring: newDeclaring(),
 		graces:    make(chan WebhookRef, maxGraces),
 		tried:     make(chan struct{}),
 
@@ -157,6 +159,7 @@ func (e *Engine) activate(a *active) {
 		e.sweepSoon()
 	}
 	e.active.Store(a)
+	e.declaring.soon()
 	e.dispatcher.setLimits(a.settings.Concurrency, a.settings.ConcurrencyPerWebhook)
 }
 
@@ -196,6 +199,7 @@ func (e *Engine) run() (stop func()) {
 		}
 		workers.Go(func() { e.judgeFailures(ctx) })
 		workers.Go(func() { e.endGraces(ctx) })
+		workers.Go(func() { e.declare(ctx) })
 		e.sweep(ctx)
 	})
 	return func() {
@@ -330,6 +334,8 @@ func (e *Engine) log() *zap.Logger {
 var (
 	// ErrWebhookDisabled: nothing is sent to a disabled webhook.
 	ErrWebhookDisabled = errors.New("the webhook is disabled")
+	// ErrDeclared: the configuration made the webhook, and it alone changes it.
+	ErrDeclared = errors.New("the configuration made this webhook, and it alone changes it")
 	// ErrEventGone: the request is still in the log, but its event, which has the
 	// payload, has expired.
 	ErrEventGone = errors.New("the event has expired")

@@ -29,6 +29,9 @@ func (e *Engine) Health(context.Context) error {
 			all = append(all, err)
 		}
 	}
+	if err := e.declaring.health(); err != nil && len(all) == 0 { // the store may be why
+		return err
+	}
 	switch len(all) {
 	case 0:
 		return e.Encryption().Err

@@ -30,44 +30,51 @@ func (e *Engine) CreateWebhook(ctx context.Context, w Webhook, audit ...Audit) (
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
-	if err := w.check(); err != nil {
+	if err := w.Check(); err != nil {
 		return nil, err
 	}
-	now := e.store.Now()
-	w.ID = NewID(now)
-	w.CreatedAt = now.UTC().Truncate(time.Millisecond)
-	w.UpdatedAt, w.DisabledAt, w.DisabledReason = w.CreatedAt, time.Time{}, ""
+	w.ID, w.DisabledReason = NewID(e.store.Now()), ""
+	return e.create(ctx, &w, audit)
+}
+
+// create stores a webhook that is valid, and returns it with its times.
+func (e *Engine) create(ctx context.Context, w *Webhook, audit []Audit) (*Webhook, error) {
+	w.CreatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
+	w.UpdatedAt, w.DisabledAt = w.CreatedAt, time.Time{}
 	w.noteDisabled()
 	if w.Secret != "" {
 		w.SecretChangedAt = w.CreatedAt
 	}
-	entries := e.auditEntries(audit, nil, &w)
-	err := e.store.CreateWebhook(ctx, &w, e.TenantWebhooks(), entries...)
+	entries := e.auditEntries(audit, nil, w)
+	err := e.store.CreateWebhook(ctx, w, e.TenantWebhooks(), entries...)
 	e.tellAudit(entries, err)
 	if err != nil {
 		return nil, err
 	}
 	e.subscriptions.changed(w.Tenant)
-	e.warnOfSecret(&w)
-	return &w, nil
+	e.warnOfSecret(w)
+	return w, nil
 }
 
 // TenantWebhooks is how many webhooks a tenant may have.
 func (e *Engine) TenantWebhooks() int { return cmp.Or(e.settings().TenantWebhooks, MaxWebhooks) }
 
 // ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
-// there is none. The change must leave each member valid, replace what it changes, and may
+// there is none, ErrDeclared if the configuration made it. The change must leave each member valid, replace what it changes, and may
 // be called more than once. InvalidWebhookError is as for CreateWebhook, and so is the audit log.
 func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (*Webhook, error) {
-	return e.changeIf(ctx, ref, func(w *Webhook) bool {
+	return e.changeIf(ctx, ref, func(w *Webhook) (bool, error) {
+		if w.Declared {
+			return false, ErrDeclared
+		}
 		change(w)
-		return true
+		return true, nil
 	}, audit)
 }
 
 // changeIf is ChangeWebhook for a change that may turn out not to be wanted: then it returns
-// false, and there is no result.
-func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webhook) bool, audit []Audit) (*Webhook, error) {
+// false, and there is no result; nor is there one if it returns an error.
+func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webhook) (bool, error), audit []Audit) (*Webhook, error) {
 	if err := e.ready(ctx); err != nil {
 		return nil, err
 	}
@@ -82,10 +89,10 @@ func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webh
 		w.noteDisabled()
 		w.endGrace(e.store.Now())
 		before := *w
-		if !change(w) {
-			return nil, nil
+		if wanted, err := change(w); err != nil || !wanted {
+			return nil, err
 		}
-		if err := w.check(); err != nil {
+		if err := w.Check(); err != nil {
 			return nil, err
 		}
 		w.UpdatedAt = e.store.Now().UTC().Truncate(time.Millisecond)
@@ -116,11 +123,24 @@ func (e *Engine) changeIf(ctx context.Context, ref WebhookRef, change func(*Webh
 }
 
 // DeleteWebhook removes a webhook with its pending deliveries and its requests;
-// ErrNotFound if there is none. The audit log is as for CreateWebhook.
+// ErrNotFound if there is none, ErrDeclared if the configuration made it. The audit log is as for
+// CreateWebhook.
 func (e *Engine) DeleteWebhook(ctx context.Context, ref WebhookRef, audit ...Audit) error {
 	if err := e.ready(ctx); err != nil {
 		return err
 	}
+	w, _, err := e.store.Webhook(ctx, ref)
+	switch {
+	case err != nil:
+		return err
+	case w.Declared:
+		return ErrDeclared
+	}
+	return e.deleteWebhook(ctx, ref, audit)
+}
+
+// deleteWebhook is DeleteWebhook, also for those that the configuration made.
+func (e *Engine) deleteWebhook(ctx context.Context, ref WebhookRef, audit []Audit) error {
 	if err := e.remove(ctx, ref, audit); err != nil {
 		return err
 	}

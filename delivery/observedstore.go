@@ -41,6 +41,7 @@ const (
 	opWebhookPage     = "webhook_page"
 	opWebhookChanges  = "webhook_changes"
 	opWebhooksOf      = "webhooks_of"
+	opDeclared        = "declared_webhooks"
 
 	opCountStored = "count_stored"
 	opSweep       = "sweep"
@@ -52,7 +53,7 @@ func StoreOperations() []string {
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opCountStored, opSweep,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared, opCountStored, opSweep,
 	}
 }
 
@@ -156,6 +157,12 @@ func (s *observedStore) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, 
 	w, version, err := s.Store.Webhook(ctx, ref)
 	s.note(ctx, opWebhook, err)
 	return w, version, err
+}
+
+func (s *observedStore) DeclaredWebhooks(ctx context.Context) ([]WebhookRef, error) {
+	all, err := s.Store.DeclaredWebhooks(ctx)
+	s.note(ctx, opDeclared, err)
+	return all, err
 }
 
 func (s *observedStore) CreateWebhook(ctx context.Context, w *Webhook, most int, audit ...*AuditEntry) error {

@@ -201,6 +201,7 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.WebhookPage(ctx, tenant, "")
 		_, _ = s.WebhookChanges(ctx, tenant, 0)
 		_, _, _ = s.WebhooksOf(ctx, tenant, nil)
+		_, _ = s.DeclaredWebhooks(ctx)
 		_, _ = s.CountStored(ctx, []delivery.StoredBytes{{Tenant: tenant}}, 1, 1)
 		_, _ = s.Sweep(ctx, time.Hour)
 	}

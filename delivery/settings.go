@@ -46,8 +46,13 @@ type Settings struct {
 	// failures for so long, neither of it before its last change; 0: never. It is judged when a
 	// request fails, from the log, so it should not be longer than Retention.
 	DisableAfter time.Duration
-	// AuditDisabled, if not nil, makes the entry of the audit log for that.
-	AuditDisabled Audit
+	// Webhooks are declared by the configuration: each with its tenant, an id that is always the
+	// same, and Declared. When these settings come into force, they are made as they are here,
+	// and others that were declared before are disabled.
+	Webhooks []Webhook
+	// AuditOwn, if not nil, makes entries of the audit log for what the engine does to webhooks
+	// by itself.
+	AuditOwn func(by string, action Action) Audit
 	// InForce, if not nil, is called whenever these settings come into force,
 	// also when those that replaced them are taken away again: for what belongs
 	// to the configuration and not to the engine, as the store's credentials do.

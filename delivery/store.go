@@ -110,6 +110,8 @@ type Store interface {
 	WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) (webhooks []*Webhook, version int64, err error)
 	// Webhook reads one webhook and the version of its tenant's set.
 	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
+	// DeclaredWebhooks names the webhooks of all tenants that the configuration made.
+	DeclaredWebhooks(ctx context.Context) ([]WebhookRef, error)
 	// CreateWebhook adds a webhook; ErrTooManyWebhooks if the tenant has the most that it
 	// may have. This and the next two write entries of the audit log in the same
 	// step as the change, and none if they return an error that is an answer.

@@ -56,6 +56,9 @@ type Webhook struct {
 	// PreviousSecret signs, too, until PreviousSecretUntil: see RotateSecret. "" for none.
 	PreviousSecret      string
 	PreviousSecretUntil time.Time
+	// Declared says that the configuration made it, which alone changes it: see
+	// Settings.Webhooks.
+	Declared bool
 }
 
 // MaxConcurrency is the largest Concurrency of a webhook.

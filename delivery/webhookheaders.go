@@ -23,8 +23,9 @@ type InvalidWebhookError struct{ Member, Reason string }
 
 func (e *InvalidWebhookError) Error() string { return e.Member + ": " + e.Reason }
 
-// check finds what only the whole webhook shows: a change may add to what there is.
-func (w *Webhook) check() error {
+// Check finds what only the whole webhook shows: a change may add to what there is. What it
+// finds is an InvalidWebhookError.
+func (w *Webhook) Check() error {
 	if reason := checkTexts(w.Headers); reason != "" {
 		return &InvalidWebhookError{"headers", reason}
 	}
@@ -94,11 +95,11 @@ func (s *Settings) CheckHeaderName(name string) error {
 }
 
 // CheckCredentialHeader does the same for a header that has a credential.
-func (e *Engine) CheckCredentialHeader(name string) error {
+func (s *Settings) CheckCredentialHeader(name string) error {
 	if strings.EqualFold(name, authorizationHeader) {
 		return nil
 	}
-	return e.CheckHeaderName(name)
+	return s.CheckHeaderName(name)
 }
 
 // isForSignatures reports whether a header is for signatures, or is kept for those.
@@ -117,9 +118,6 @@ func CheckHeaderValue(value string) error {
 	}
 	return nil
 }
-
-// CheckHeaderName is that of the settings in force.
-func (e *Engine) CheckHeaderName(name string) error { return e.settings().CheckHeaderName(name) }
 
 // sentHeaders are those of a webhook's headers that are sent: signature_header may have got the
 // name of one since it was set.

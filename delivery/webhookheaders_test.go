@@ -77,7 +77,7 @@ func TestCheckWebhook(t *testing.T) {
 		{Webhook{Headers: map[string]string{"X-A": "", "x-a": ""}}, "headers"},
 		{Webhook{Headers: map[string]string{"X-A": ""}, Authorization: &Authorization{Type: HeaderAuthorization, Name: "x-a"}}, "authorization"},
 	} {
-		err := tc.w.check()
+		err := tc.w.Check()
 		invalid, _ := errors.AsType[*InvalidWebhookError](err)
 		if err != nil && invalid.Member != tc.want || (err == nil) != (tc.want == "") {
 			t.Errorf("%v, want one about %q", err, tc.want)

@@ -40,6 +40,22 @@ func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.W
 	return clone(w.record), w.tenant.version, nil
 }
 
+// DeclaredWebhooks names the webhooks that the configuration made.
+func (s *Store) DeclaredWebhooks(context.Context) ([]delivery.WebhookRef, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.db == nil {
+		return nil, errNotOpen
+	}
+	var all []delivery.WebhookRef
+	for _, w := range s.state.byNumber {
+		if w.record.Declared {
+			all = append(all, w.record.Ref())
+		}
+	}
+	return all, nil
+}
+
 // clone copies a webhook, so that the copy may be changed.
 func clone(w *delivery.Webhook) *delivery.Webhook {
 	c := *w

@@ -37,6 +37,19 @@ func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.W
 	return &found, s.versions[ref.Tenant], nil
 }
 
+// DeclaredWebhooks names the webhooks that the configuration made.
+func (s *Store) DeclaredWebhooks(context.Context) ([]delivery.WebhookRef, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []delivery.WebhookRef
+	for ref, w := range s.webhooks {
+		if w.Declared {
+			all = append(all, ref)
+		}
+	}
+	return all, nil
+}
+
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(_ context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
 	s.mu.Lock()

@@ -33,6 +33,7 @@ import (
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
 //	                           each change of the tenant's webhooks raises, to the time
 //	                           in microseconds if that is higher
+//	declared           set     refs of webhooks that the configuration made
 //	changes:<tenant>   zset    "<version>:<webhook id as text>" → version: which webhook
 //	                           changed to which version of the tenant's webhooks. The
 //	                           last 64, without a gap; the oldest may lack the id
@@ -122,6 +123,8 @@ func baseOf(key string) string {
 }
 
 func waitedKey(base string) string { return base + "waited" }
+
+func declaredKey(base string) string { return base + "declared" }
 
 func webhooksKey(base, tenant string) string { return base + "webhooks:" + tenant }
 

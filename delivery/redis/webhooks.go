@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -180,7 +181,7 @@ const (
 
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), most)
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), most, declaredMark(w))
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}
@@ -189,7 +190,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
 func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
-	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version)
+	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version, declaredMark(w))
 	switch {
 	case err != nil:
 		return err
@@ -208,6 +209,37 @@ func (s *Store) DeleteWebhook(ctx context.Context, ref delivery.WebhookRef, audi
 		return delivery.ErrNotFound
 	}
 	return err
+}
+
+// DeclaredWebhooks names the webhooks that the configuration made.
+func (s *Store) DeclaredWebhooks(ctx context.Context) ([]delivery.WebhookRef, error) {
+	parts, err := s.inTurn()
+	if err != nil {
+		return nil, err
+	}
+	var all []delivery.WebhookRef
+	for _, p := range parts {
+		key := declaredKey(p.base)
+		refs := s.client().SScan(ctx, key, 0, "", commandsPerPipeline).Iterator()
+		for refs.Next(ctx) {
+			tenant, id, _ := strings.Cut(refs.Val(), ":")
+			if parsed, err := uuid.Parse(id); err == nil {
+				all = append(all, delivery.WebhookRef{Tenant: tenant, ID: parsed})
+			}
+		}
+		if err := s.mend(ctx, p.base, key, refs.Err()); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// declaredMark says to scripts whether the configuration made a webhook.
+func declaredMark(w *delivery.Webhook) string {
+	if w.Declared {
+		return "1"
+	}
+	return ""
 }
 
 // webhookState is the state of a webhook that is not slow.

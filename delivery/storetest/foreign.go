@@ -120,7 +120,7 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 // and the followers' own tests say what becomes.
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
-	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "WriteAuditEntry", "Follow",
+	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
 	"Pending", "RequestCounts", "CountStored", "Standing", "Sweep",
 }
 

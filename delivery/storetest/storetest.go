@@ -55,6 +55,7 @@ var suite = []struct {
 	{"Webhooks/ChangesSince", testWebhookChangesSince},
 	{"Webhooks/ChangesUnknown", testWebhookChangesUnknown},
 	{"Webhooks/Of", testWebhooksOf},
+	{"Webhooks/Declared", testDeclaredWebhooks},
 	{"EventTypes/Most", testMostEventTypes},
 	{"EventTypes/Together", testEventTypesTogether},
 	{"Audit/Changes", testAuditChanges},

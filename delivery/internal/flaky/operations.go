@@ -108,6 +108,13 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (w *delive
 	return s.Store.Webhook(ctx, ref)
 }
 
+func (s *Store) DeclaredWebhooks(ctx context.Context) ([]delivery.WebhookRef, error) {
+	if err := s.enter("DeclaredWebhooks"); err != nil {
+		return nil, err
+	}
+	return s.Store.DeclaredWebhooks(ctx)
+}
+
 func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
 	if err := s.enter("CreateWebhook"); err != nil {
 		return err

@@ -95,6 +95,7 @@ type webhook struct {
 	SecretChangedAt     time.Time `cbor:"secret_changed_at,omitzero"`
 	PreviousSecret      string    `cbor:"previous_secret,omitempty"`
 	PreviousSecretUntil time.Time `cbor:"previous_secret_until,omitzero"`
+	Declared            bool      `cbor:"declared,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -159,6 +160,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		Filter: w.Filter, Transform: w.Transform,
 		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
 		SecretChangedAt: w.SecretChangedAt, PreviousSecretUntil: w.PreviousSecretUntil,
+		Declared: w.Declared,
 	}
 	if w.Authorization != nil {
 		copied := authorization(*w.Authorization)
@@ -208,6 +210,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
 		Authorization: (*delivery.Authorization)(r.Authorization), ClientCertificate: r.clientCertificate(),
 		SecretChangedAt: r.SecretChangedAt.UTC(), PreviousSecret: r.PreviousSecret, PreviousSecretUntil: r.PreviousSecretUntil.UTC(),
+		Declared: r.Declared,
 	}, missing
 }
 

@@ -15,6 +15,7 @@ local function due_key(slow) return base .. (slow and 'due:slow' or 'due') end
 local function pending_key(ref) return base .. 'pending:' .. ref end
 local function state_key() return base .. 'state' end
 local function webhooks_key(tenant) return base .. 'webhooks:' .. tenant end
+local function declared_key() return base .. 'declared' end
 local function changes_key(tenant) return base .. 'changes:' .. tenant end
 local function event_field(tenant, id) return tenant .. ':' .. id end
 local function event_key(tenant, id) return base .. 'event:' .. event_field(tenant, id) end

@@ -3,8 +3,8 @@
 -- Redis, where pausing a webhook may help.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version, then of each entry of the
---          audit log: id, record
+-- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version, '1' if the configuration made
+--          it, then of each entry of the audit log: id, record
 -- Result   now in ms, 1 or 0 if there is no such webhook or -1 if the tenant's
 --          webhooks have another version
 
@@ -19,8 +19,9 @@ local state = ARGV[4] .. string.sub(old, 2)
 local at = read_clock(now).now
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
-audited(tenant, 6, function()
+audited(tenant, 7, function()
   reschedule(ref, state, at)
+  if ARGV[6] == '1' then write('SADD', declared_key(), ref) end
   raise_version(tenant, id)
   write('HSET', state_key(), ref, state)
   write('HSET', key, id, ARGV[3])
