@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -335,6 +336,7 @@ func startReceiver(t testing.TB, http2 bool) *receiver {
 		}
 	}
 	r.EnableHTTP2 = http2
+	r.TLS = &tls.Config{ClientAuth: tls.RequestClientCert} // so that those that webhooks have are sent
 	r.StartTLS()
 	t.Cleanup(r.Close)
 	r.ca = filepath.Join(t.TempDir(), "ca.pem")

@@ -117,6 +117,7 @@ func useEncrypted(t *testing.T, store string) {
 	s.admin(http.MethodPatch, "api/webhooks/"+kept.ID, `{"secret":"`+changedSecret+`"}`).want(t, http.StatusOK, nil)
 	s.admin(http.MethodPost, "api/webhooks/"+kept.ID+"/rotate-secret", `{"secret":"`+rotatedSecret+`"}`).want(t, http.StatusOK, nil)
 	s.admin(http.MethodPost, "api/webhooks/"+kept.ID+"/test", `{}`).want(t, http.StatusOK, nil)
+	useCredentials(t, s.admin, "api/webhooks/"+kept.ID, endpoint)
 	var one request
 	for _, row := range list.Data {
 		if row.WebhookID == kept.ID {

@@ -40,6 +40,8 @@ func whsec(text string) string { return "whsec_" + base64.StdEncoding.EncodeToSt
 // outcries are all forms in which secrets could come out.
 func outcries() []string {
 	forms := []string{"hush", whsec(decodedSecret), strings.TrimPrefix(whsec(decodedSecret), "whsec_")}
+	_, keys := clientIdentity()
+	forms = append(forms, keys...)
 	for _, credentials := range []string{"bob:" + basicPassword, "me:" + clientSecret, "bob:" + callerPassword, "bob:" + hiddenAdminToken, "proxy:" + proxyPassword} {
 		forms = append(forms, base64.StdEncoding.EncodeToString([]byte(credentials)))
 	}
@@ -201,13 +203,37 @@ func (s *spied) useAPI(endpoint *receiver) {
 	}
 	endpoint.answer(http.StatusOK)
 	s.call("POST", path+"/test", `{}`).want(t, 200, nil)
-	for _, read := range []string{path, "api/webhooks", "api/event-types", "api/events/" + failed.EventID, "api/requests", "api/health", "api/openapi.json"} {
+	for _, read := range []string{path, "api/webhooks", "api/event-types", "api/events/" + failed.EventID, "api/requests", "api/deliveries", "api/stats", "api/health", "api/openapi.json"} {
 		s.call("GET", read, "").want(t, 200, nil)
 	}
-	s.useCredentials(path, endpoint)
+	useCredentials(t, s.call, path, endpoint)
 	s.call("PATCH", path, `{"secret":null}`).want(t, 200, nil)
 	s.call("DELETE", path, "").want(t, 204, nil)
-	s.call("GET", "api/audit", "").want(t, 200, nil)
+	s.hearAudits()
+}
+
+// hearAudits hears the whole audit log, which must name each kind of credential.
+func (s *spied) hearAudits() {
+	t := s.caddySite.t
+	t.Helper()
+	said := ""
+	for path := "api/audit?limit=200"; path != ""; {
+		var page struct {
+			Data []any  `json:"data"`
+			Next string `json:"next_cursor"`
+		}
+		got := s.call("GET", path, "")
+		got.want(t, 200, &page)
+		said += string(got.body)
+		if path = ""; page.Next != "" {
+			path = "api/audit?limit=200&cursor=" + page.Next
+		}
+	}
+	for _, expected := range []string{`"has_secret"`, `"bearer"`, `"basic"`, `"header"`, `"oauth2"`, `"client_certificate":{`} {
+		if !strings.Contains(said, expected) {
+			t.Errorf("the audit log does not have %s, so that a part of it is missing", expected)
+		}
+	}
 }
 
 // awaitRows waits until the log has at least n rows.
@@ -226,6 +252,7 @@ func (s *spied) awaitRows(query string, n int) []request {
 func (s *spied) badCalls() {
 	t := s.caddySite.t
 	const secret, ok = misplacedSecret, `"url":"https://example.com/"`
+	identity, keys := clientIdentity()
 	var hook webhook
 	s.call("POST", "api/webhooks", `{`+ok+`,"secret":"whsec_`+secret+` ="}`).want(t, 422, nil)
 	s.call("POST", "api/webhooks", `{`+ok+`}`).want(t, 201, &hook)
@@ -257,6 +284,11 @@ func (s *spied) badCalls() {
 		`{` + ok + `,"authorization":{"type":"basic","username":"` + secret + `:","password":"` + secret + `"}}`,
 		`{` + ok + `,"authorization":{"type":"header","name":"` + secret + `: ","value":"` + secret + `\n"}}`,
 		`{` + ok + `,"authorization":{"type":"oauth2","token_url":"` + secret + `","client_id":"a","client_secret":"` + secret + `"}}`,
+		`{` + ok + `,"client_certificate":"` + secret + `"}`,
+		`{` + ok + `,"client_certificate":{"private_key":"` + secret + `"}}`,
+		`{` + ok + `,"client_certificate":{"certificate":"` + secret + `","private_key":"` + secret + `"}}`,
+		`{` + ok + `,"client_certificate":` + strings.Replace(identity, "BEGIN PRIVATE", "BEGIN PUBLIC", 1) + `}`,
+		`{` + ok + `,"client_certificate":` + strings.Replace(identity, `"certificate":"`, `"certificate":"`+secret+keys[0], 1) + `}`,
 		`["` + secret + `"]`, `"` + secret + `"`, secret,
 	} {
 		for _, got := range []reply{s.call("POST", "api/webhooks", body), s.call("PATCH", path, body), s.call("POST", "api/events", body), s.call("POST", path+"/test", body)} {
