@@ -39,7 +39,7 @@ func emitEvents(ctx context.Context, c *call) (response, error) {
 		}
 	}
 	c.events = len(events)
-	if err := c.api.EventTypes.checkSchemas(ctx, events, isArray(c.body)); err != nil {
+	if err := c.api.EventTypes.checkSchemas(ctx, c.api.Engine, c.Tenant, events, isArray(c.body)); err != nil {
 		return response{}, err
 	}
 	if err := c.mayEmit(len(events), true); err != nil {

@@ -109,12 +109,18 @@ func (s *eventSchema) checkExample(data jsontext.Value) error {
 }
 
 // checking has room for those who check large data: as many as can really go on at the same
-// time, since each takes memory that is many times the data.
-var checking = make(chan struct{}, runtime.GOMAXPROCS(0))
+// time, since each takes memory that is many times the data. No tenant alone fills it, as none has
+// more turns than half as many, but one at least.
+var checking = make(chan struct{}, max(2, runtime.GOMAXPROCS(0)))
 
-// checkSchemas notes where the data of events do not fit the schemas of their types. It waits
-// for its turn if some are large.
-func (t *EventTypes) checkSchemas(ctx context.Context, events []delivery.NewEvent, array bool) error {
+// turns has tenants wait for others of their own: see delivery.Engine.Turn.
+type turns interface {
+	Turn(ctx context.Context, tenant string) (leave func(), err error)
+}
+
+// checkSchemas notes where the data of a tenant's events do not fit the schemas of their types. It
+// waits for its turn if some are large.
+func (t *EventTypes) checkSchemas(ctx context.Context, turns turns, tenant string, events []delivery.NewEvent, array bool) error {
 	if !t.schemas {
 		return nil
 	}
@@ -123,7 +129,7 @@ func (t *EventTypes) checkSchemas(ctx context.Context, events []delivery.NewEven
 		if array {
 			errs.prefix = strconv.Itoa(i) + "."
 		}
-		if err := t.checkSchema(ctx, &events[i], &errs); err != nil {
+		if err := t.checkSchema(ctx, turns, tenant, &events[i], &errs); err != nil {
 			return err
 		}
 	}
@@ -131,12 +137,17 @@ func (t *EventTypes) checkSchemas(ctx context.Context, events []delivery.NewEven
 }
 
 // checkSchema does it for one. The data must be an object.
-func (t *EventTypes) checkSchema(ctx context.Context, ev *delivery.NewEvent, errs *fieldErrors) error {
+func (t *EventTypes) checkSchema(ctx context.Context, turns turns, tenant string, ev *delivery.NewEvent, errs *fieldErrors) error {
 	one := t.known[ev.Type]
 	if one == nil || one.schema == nil || errs.full() {
 		return nil
 	}
 	if len(ev.Data) > largeData {
+		leave, err := turns.Turn(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		defer leave()
 		select {
 		case checking <- struct{}{}:
 		case <-ctx.Done():

@@ -5,13 +5,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/memory"
 )
 
 // TestSchemasThatAreRefused has files that are no schema, or none that could be used.
@@ -178,27 +181,57 @@ func TestLargeDataWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	engine := delivery.NewEngine(memory.New())
 	for range cap(checking) {
 		checking <- struct{}{}
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	large := []delivery.NewEvent{{Type: "a", Data: jsontext.Value(`{"x":"` + strings.Repeat("x", largeData) + `"}`)}}
-	go func() { done <- types.checkSchemas(ctx, large, false) }()
+	go func() { done <- types.checkSchemas(ctx, engine, "a", large, false) }()
 	small := []delivery.NewEvent{{Type: "a", Data: jsontext.Value(`{}`)}}
-	if err := types.checkSchemas(t.Context(), small, false); err != nil {
+	if err := types.checkSchemas(t.Context(), engine, "a", small, false); err != nil {
 		t.Error(err)
 	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	go func() { done <- types.checkSchemas(t.Context(), large, false) }()
+	go func() { done <- types.checkSchemas(t.Context(), engine, "a", large, false) }()
 	for range cap(checking) {
 		<-checking
 	}
 	if err := <-done; err != nil || len(checking) != 0 {
 		t.Errorf("got %v, and %d are checked", err, len(checking))
+	}
+}
+
+// TestLargeDataOfOneTenant has a tenant check as much as it may: no other waits for it.
+func TestLargeDataOfOneTenant(t *testing.T) {
+	types, err := NewEventTypes(nil, DeclaredType{Name: "a", Schema: TypeFile{"a.json", []byte(`{}`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine := delivery.NewEngine(memory.New())
+	turns := max(1, runtime.GOMAXPROCS(0)/2)
+	for range turns {
+		leave, err := engine.Turn(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	if turns >= cap(checking) {
+		t.Errorf("a tenant has %d of %d places", turns, cap(checking))
+	}
+	large := []delivery.NewEvent{{Type: "a", Data: jsontext.Value(`{"x":"` + strings.Repeat("x", largeData) + `"}`)}}
+	if err := types.checkSchemas(t.Context(), engine, "b", large, false); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if err := types.checkSchemas(ctx, engine, "a", large, false); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one more did not wait: %v", err)
 	}
 }
 

@@ -33,7 +33,11 @@ func tryExpression(ctx context.Context, c *call) (response, error) {
 		return response{}, err
 	}
 	var errs fieldErrors
-	kind, program := in.compile(&errs)
+	var kind expression.Kind
+	var program *expression.Program
+	if err := c.inTurn(ctx, func() { kind, program = in.compile(&errs) }); err != nil {
+		return response{}, err
+	}
 	id, ev := in.event(c, &errs)
 	if err := errs.problem(); err != nil {
 		return response{}, err
@@ -44,7 +48,11 @@ func tryExpression(ctx context.Context, c *call) (response, error) {
 			return response{}, notFound(err, "event")
 		}
 	}
-	result, err := program.JSON(ctx, ev.Input())
+	var result []byte
+	var err error
+	if turn := c.inTurn(ctx, func() { result, err = program.JSON(ctx, ev.Input()) }); turn != nil {
+		return response{}, turn
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			return response{}, err
@@ -52,6 +60,17 @@ func tryExpression(ctx context.Context, c *call) (response, error) {
 		return response{}, invalid(fieldError{kind.String(), sentence(err)})
 	}
 	return response{status: http.StatusOK, body: expressionResult{result}}, nil
+}
+
+// inTurn does something that keeps a processor busy, when it is the tenant's turn.
+func (c *call) inTurn(ctx context.Context, do func()) error {
+	leave, err := c.api.Engine.Turn(ctx, c.Tenant)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	do()
+	return nil
 }
 
 // compile compiles the one expression that there must be.

@@ -79,6 +79,7 @@ type site struct {
 	t      *testing.T
 	url    string // of the server
 	client *http.Client
+	engine *delivery.Engine
 	log    *observer.ObservedLogs
 	// replace ends the configuration.
 	replace context.CancelFunc
@@ -137,7 +138,7 @@ func start(t *testing.T, c config) *site {
 	}
 	t.Cleanup(server.Close)
 	eventually(t, "the store", func() bool { return engine.Health(t.Context()) == nil })
-	return &site{t: t, url: server.URL, client: server.Client(), log: logs, replace: replace, refused: refused, throttled: throttled}
+	return &site{t: t, url: server.URL, client: server.Client(), engine: engine, log: logs, replace: replace, refused: refused, throttled: throttled}
 }
 
 func roleOf(r *http.Request) api.Role {

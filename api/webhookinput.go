@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -48,6 +49,20 @@ func (in *webhookInput) empty() bool {
 		!in.Authorization.Set && !in.ClientCertificate.Set &&
 		!in.Filter.Set && !in.Transform.Set &&
 		!in.Retry.Set && !in.Concurrency.Set
+}
+
+// compiles says that there are expressions, each of which takes milliseconds to compile.
+func (in *webhookInput) compiles() bool { return in.Filter.Set || in.Transform.Set }
+
+// checkWebhook says what is wrong with an input. Expressions wait for the tenant's turn.
+func (c *call) checkWebhook(ctx context.Context, in *webhookInput, create bool) (err error) {
+	if !in.compiles() {
+		return in.check(&c.api.Backend, create)
+	}
+	if turn := c.inTurn(ctx, func() { err = in.check(&c.api.Backend, create) }); turn != nil {
+		return turn
+	}
+	return err
 }
 
 // check says what is wrong with the input; to create a webhook, the URL must be

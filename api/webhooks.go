@@ -70,7 +70,7 @@ func createWebhook(ctx context.Context, c *call) (response, error) {
 	if err := decode(c.body, &in); err != nil {
 		return response{}, err
 	}
-	if err := in.check(&c.api.Backend, true); err != nil {
+	if err := c.checkWebhook(ctx, &in, true); err != nil {
 		return response{}, err
 	}
 	w := newDefaultWebhook()
@@ -104,7 +104,7 @@ func changeWebhook(ctx context.Context, c *call) (response, error) {
 	if err := decode(c.body, &in); err != nil {
 		return response{}, err
 	}
-	if err := in.check(&c.api.Backend, false); err != nil {
+	if err := c.checkWebhook(ctx, &in, false); err != nil {
 		return response{}, err
 	}
 	if in.empty() {

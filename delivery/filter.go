@@ -145,6 +145,13 @@ func (f *filtering) done() {
 	}
 }
 
+// Turn returns when the caller may do for a tenant what keeps a processor busy for milliseconds, such
+// as compiling an expression: as many of a tenant may at a time as leave half of the processors to
+// others. It must call leave when it has ended, unless there is an error, the context's.
+func (e *Engine) Turn(ctx context.Context, tenant string) (leave func(), err error) {
+	return e.expressions.turns.wait(ctx, tenant)
+}
+
 // turnsByTenant bounds how many of each tenant do something at the same time: one that has all
 // processors busy would slow down the others.
 type turnsByTenant struct {
@@ -185,6 +192,6 @@ func (t *turnsByTenant) wait(ctx context.Context, tenant string) (leave func(), 
 		return func() { <-of.turns; forget() }, nil
 	case <-ctx.Done():
 		forget()
-		return nil, fmt.Errorf("while waiting for other events of the tenant: %w", ctx.Err())
+		return nil, fmt.Errorf("while waiting for other work of the tenant: %w", ctx.Err())
 	}
 }
