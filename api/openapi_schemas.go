@@ -145,7 +145,7 @@ func (b *schemas) outputs() {
 		b.member(r, "next_attempt_at").Description = "Null if there is none."
 	}
 	b.member(b.defined["Request"], "request_headers").Description = "By name, without Host and Content-Length; signatures and credentials are masked. Those that the webhook has are there unless it has changed since. Empty for requests that were sent before this was recorded."
-	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept, and if a transform could not be evaluated."
+	b.member(b.defined["Request"], "request_body").Description = "The bytes sent; null once the event is no longer kept, and if nothing was sent: a transform could not be evaluated, or an admin canceled the delivery."
 	defineOutput[requestList](b, "RequestList")
 
 	b.audit()

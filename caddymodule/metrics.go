@@ -77,7 +77,7 @@ func newProcessMetrics() *processMetrics {
 	for _, slow := range []bool{false, true} {
 		m.lag[slow] = lag.WithLabelValues(strconv.FormatBool(slow))
 	}
-	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed.")
+	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed, or that were canceled.")
 	m.filterErrors = m.counter("filter_errors_total", "Events that did not go to a webhook because its filter could not be evaluated.")
 	m.disabled = m.counters("webhooks_disabled_total", "Webhooks that were disabled because of what their endpoints answered, by reason.", "reason")
 	for _, reason := range []delivery.DisabledReason{delivery.DisabledGone, delivery.DisabledFailing} {

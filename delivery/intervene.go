@@ -40,18 +40,13 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 		e.sends.done()
 		return err
 	}
-	at := e.store.Now()
-	if at.Before(job.Event.ReceivedAt) { // as send does
-		at = job.Event.ReceivedAt
-	}
-	f := &finished{written: make(chan struct{}), outcome: Outcome{
-		ReceivedAt: job.Event.ReceivedAt, LeaseEnd: job.LeaseEnd,
-		Request: Request{
-			Tenant: ref.Tenant, ID: NewID(at), WebhookID: ref.ID,
-			EventID: event, EventType: job.Event.Type, OccurredAt: job.Event.OccurredAt, Trigger: job.trigger(), Attempt: job.Attempt,
-			MaxAttempts: max(job.Attempt, e.settings().retry(job.Webhook).Attempts), Status: RequestFailed, URL: job.Webhook.URL, Error: canceled,
-		},
-	}}
+	s := e.settings()
+	f := &finished{written: make(chan struct{}), outcome: newOutcome(s, job.Webhook, job.Event, job.trigger(), job.Attempt, e.store.Now())}
+	f.outcome.LeaseEnd = job.LeaseEnd
+	r := &f.outcome.Request
+	r.Error, r.MaxAttempts = canceled, max(job.Attempt, r.MaxAttempts)
+	r.transformed(nil)
+	e.failedForGood(r, e.log())
 	e.ended(f, true)
 	select {
 	case <-f.written:

@@ -48,3 +48,37 @@ func TestStopAfterCancel(t *testing.T) {
 		r.stop()
 	})
 }
+
+// TestCanceledRequest looks at the row of a canceled delivery: nothing was sent. The delivery has
+// failed, whoever counts that.
+func TestCanceledRequest(t *testing.T) {
+	for _, transform := range []string{"", "data"} {
+		synctest.Test(t, func(t *testing.T) {
+			told := new(notes)
+			r := runObserved(t, told, flaky.New(), newEndpoints(status(500)))
+			defer r.stop()
+			w := r.webhook("https://example.com/")
+			r.change(func(w *delivery.Webhook) { w.Transform = transform })
+			event := r.emit(1)[0].EventID
+			synctest.Wait()
+			told.take()
+			if err := r.CancelDelivery(t.Context(), w.Ref(), event); err != nil {
+				t.Fatal(err)
+			}
+			told.want(t, "after it was canceled", "failed for good")
+			rows := r.log()
+			for i, sent := range []bool{false, true} { // newest first
+				row, err := r.Request(t.Context(), tenant, rows[i].ID)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if (row.RequestBody != nil) != sent || (row.SentHeader() != nil) != sent || row.Attempt != 2-i || row.MaxAttempts != 3 {
+					t.Errorf("transform %q: row %d is %+v", transform, i, row)
+				}
+			}
+			if again, err := r.Rerun(t.Context(), tenant, rows[0].ID); err != nil || len(again.RequestBody) == 0 {
+				t.Errorf("run again as %+v, %v", again, err)
+			}
+		})
+	}
+}

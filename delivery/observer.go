@@ -17,7 +17,7 @@ type Observer interface {
 	RequestStarts(late time.Duration, slow bool)
 	// RequestEnded: a request has ended, and took so long.
 	RequestEnded(trigger Trigger, status RequestStatus, took time.Duration)
-	// DeliveryFailed: the last attempt of a delivery has failed.
+	// DeliveryFailed: the last attempt of a delivery has failed, or it was canceled.
 	DeliveryFailed()
 	// FilterFailed: the filter of a webhook could not be evaluated for an event, which does not
 	// go there.

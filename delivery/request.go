@@ -62,8 +62,9 @@ type Request struct {
 	// masked. No row has them: the engine adds them to one request, unless the webhook has
 	// changed since.
 	WebhookHeaders http.Header
-	// Transformed: the webhook had a transform. Stores have both bodies as ResponseBody then, which
-	// the engine joins and splits, and the payload as RequestBody, while there is an event.
+	// Transformed: it did not send the payload. A transform made its body, or nothing was sent.
+	// Stores have both bodies as ResponseBody then, which the engine joins and splits, and the
+	// payload as RequestBody, while there is an event.
 	Transformed bool
 	// RequestBody is the bytes that were sent: those of the event's payload, unless a transform
 	// made them. It is nil in lists, and once the event has expired.

@@ -65,10 +65,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again && !r.unsent() {
 			f.retryAt = time.Now().Add(max(delay, notBefore))
 		} else {
-			e.observer.DeliveryFailed()
-			a.log.Warn("delivery failed for good",
-				zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
-				zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
+			e.failedForGood(r, a.log)
 		}
 	}
 	if outcome.Slow {
@@ -81,6 +78,14 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	}
 	e.ended(f, next != nil)
 	return next
+}
+
+// failedForGood tells of a delivery whose last request this is.
+func (e *Engine) failedForGood(r *Request, log *zap.Logger) {
+	e.observer.DeliveryFailed()
+	log.Warn("delivery failed for good",
+		zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
+		zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
 }
 
 // giveUp gives back a delivery whose request was not made, or was cancelled.
@@ -100,51 +105,54 @@ func requestID(w *Webhook, ev *Event, trigger Trigger, attempt int, now, started
 	return NewID(startedAt)
 }
 
+// newOutcome begins to describe a request that begins now, by the store's clock.
+func newOutcome(s *Settings, w *Webhook, ev *Event, trigger Trigger, attempt int, now time.Time) Outcome {
+	startedAt := now
+	if startedAt.Before(ev.ReceivedAt) { // the store's clock was set back: see Event.SentBy
+		startedAt = ev.ReceivedAt
+	}
+	return Outcome{
+		ReceivedAt: ev.ReceivedAt,
+		Request: Request{
+			Tenant:      w.Tenant,
+			ID:          requestID(w, ev, trigger, attempt, now, startedAt),
+			WebhookID:   w.ID,
+			EventID:     ev.ID,
+			EventType:   ev.Type,
+			OccurredAt:  ev.OccurredAt,
+			Trigger:     trigger,
+			Attempt:     attempt,
+			MaxAttempts: s.retry(w).Attempts,
+			Status:      RequestFailed,
+			URL:         w.URL,
+		},
+	}
+}
+
 // send makes one request and describes it. NotBefore is how long the endpoint asks to wait after a
 // request that failed. Interrupted means that it was cancelled because this process is stopping.
 func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, trigger Trigger, attempt int) (o Outcome, notBefore time.Duration, interrupted bool) {
 	s := &a.settings
 	now := e.store.Now()
-	startedAt := now
-	if startedAt.Before(ev.ReceivedAt) { // the store's clock was set back: see Event.SentBy
-		startedAt = ev.ReceivedAt
-	}
+	o = newOutcome(s, w, ev, trigger, attempt, now)
+	r := &o.Request
 	began := time.Now()
 	prepared := a.prepared.get(s, w, now)
 	e.noteGrace(w, now)
 	if s.StandardWebhooks {
 		a.secrets.warn(w, a.log)
 	}
-	body, response := e.exchange(ctx, a, prepared, w, ev, startedAt)
-	o = Outcome{
-		ReceivedAt: ev.ReceivedAt,
-		Slow:       response.TimedOut,
-		Request: Request{
-			Tenant:            w.Tenant,
-			ID:                requestID(w, ev, trigger, attempt, now, startedAt),
-			WebhookID:         w.ID,
-			EventID:           ev.ID,
-			EventType:         ev.Type,
-			OccurredAt:        ev.OccurredAt,
-			Trigger:           trigger,
-			Attempt:           attempt,
-			MaxAttempts:       s.retry(w).Attempts,
-			Status:            RequestSuccess,
-			StatusCode:        response.StatusCode,
-			URL:               w.URL,
-			Error:             strings.ToValidUTF8(response.Failure, "\ufffd"), // it may quote what the endpoint sent
-			Duration:          time.Since(began),
-			Headers:           prepared.headers,
-			ResponseBody:      response.Body,
-			ResponseTruncated: response.Truncated,
-		},
-	}
-	r := &o.Request
+	body, response := e.exchange(ctx, a, prepared, w, ev, r.StartedAt())
+	o.Slow = response.TimedOut
+	r.StatusCode, r.Duration, r.Headers = response.StatusCode, time.Since(began), prepared.headers
+	r.Error = strings.ToValidUTF8(response.Failure, "\ufffd") // it may quote what the endpoint sent
+	r.ResponseBody, r.ResponseTruncated = response.Body, response.Truncated
 	if r.Error == "" && r.StatusCode/100 != 2 {
 		r.Error = sender.StatusFailure(r.StatusCode)
 	}
-	if r.Error != "" {
-		r.Status = RequestFailed
+	if r.Error == "" {
+		r.Status = RequestSuccess
+	} else {
 		a.refusals.tell(w, response.Cause, a.log)
 		a.log.Debug("request failed", zap.Stringer("request_id", r.ID), zap.String("error", r.Error), zap.NamedError("cause", response.Cause))
 	}

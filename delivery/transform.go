@@ -48,11 +48,11 @@ func (e *Engine) exchange(ctx context.Context, a *active, p *prepared, w *Webhoo
 	return body, response
 }
 
-// transformed notes what a transform made of the event: nil if it could not be evaluated.
+// transformed notes what was sent in place of the payload: nil if nothing was.
 func (r *Request) transformed(body []byte) {
 	r.Transformed = true
 	if body == nil {
-		r.Headers = RequestHeaders{} // nothing was sent
+		r.Headers = RequestHeaders{}
 	}
 	r.ResponseBody = joinBodies(body, r.ResponseBody)
 }
