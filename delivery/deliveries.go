@@ -146,7 +146,7 @@ func (s *deliverySearch) webhooks(ctx context.Context) (places []WebhookPlace, e
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range of.all {
+	for w := range of.list.all() {
 		place := w.place()
 		at := cmp.Or(place.CreatedAt.Compare(after.Webhook.CreatedAt), bytes.Compare(place.ID[:], after.Webhook.ID[:]))
 		if at > 0 || at == 0 && after.Untried != "" {

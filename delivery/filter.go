@@ -50,7 +50,7 @@ type filtering struct {
 // filter leaves out of an emission's targets the webhooks whose filter is not true.
 func (e *Engine) filter(ctx context.Context, m *emission, of *subscriptions) error {
 	f := filtering{Engine: e, ctx: ctx, tenant: m.call.Tenant}
-	if expression.Size(of.filters)+len(of.all)*expression.Size(0) > maxEmitPrograms {
+	if expression.Size(of.filters)+of.list.length*expression.Size(0) > maxEmitPrograms {
 		f.compiled = make(map[string]bool)
 	}
 	defer f.done()

@@ -46,9 +46,8 @@ func (e *Engine) eachPage(ctx context.Context, tenant string, do func([]*Webhook
 	if err != nil {
 		return err
 	}
-	for step, rest := of.readStep(), of.all; len(rest) > 0; {
-		some := rest[:min(len(rest), step.size())]
-		rest = rest[len(some):]
+	for step, rest := of.readStep(), of.list.rest(false); !rest.isEmpty(); {
+		some := rest.take(step.size())
 		if err := e.inStep(ctx, tenant, func() error {
 			webhooks, err := e.recordsOf(ctx, tenant, some)
 			if err == nil {

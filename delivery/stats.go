@@ -98,11 +98,7 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]uuid.UUID, len(of.all))
-	for i, w := range of.all {
-		ids[i] = w.id
-	}
-	pending, err := e.webhookPending(ctx, tenant, ids)
+	pending, err := e.webhookPending(ctx, tenant, of.list.ids())
 	if err != nil {
 		return nil, err
 	}
@@ -126,11 +122,13 @@ func (e *Engine) TenantStats(ctx context.Context, tenant string, period Period) 
 			stats.add(c.Status, c.Duration, c.N)
 		}
 	}
-	for i, w := range of.all {
+	i := 0
+	for w := range of.list.all() {
 		stats.Pending += pending[i]
 		if !w.enabled {
 			stats.DisabledPending += pending[i]
 		}
+		i++
 	}
 	return stats, nil
 }

@@ -54,7 +54,7 @@ func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLim
 			return nil
 		}
 		var err error
-		if len(since.all) > MaxWebhookPage { // which are copied
+		if since.list.length > MaxWebhookPage { // which are looked through
 			err = reads.paces.run(ctx, tenant, read)
 		} else {
 			err = read()
@@ -254,14 +254,15 @@ func (r *subscriptionReader) share(of *subscription) {
 // done returns what was gathered.
 func (r *subscriptionReader) done() *subscriptions {
 	s := &subscriptions{version: r.of.version, asked: r.of.asked, records: r.of.records}
-	s.all = make([]*subscription, 0, len(r.byID))
+	all := make([]*subscription, 0, len(r.byID))
 	s.size = tenantBytes
 	for _, of := range r.byID {
-		s.all = append(s.all, of)
+		all = append(all, of)
 		s.size += of.bytes() + 8*len(of.mask)
 		s.filters += len(of.filter)
 	}
-	slices.SortFunc(s.all, older)
+	slices.SortFunc(all, older)
+	s.list = newSubscriptionList(all)
 	switch {
 	case s.records:
 		s.size += r.records

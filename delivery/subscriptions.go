@@ -83,7 +83,7 @@ func older(a, b *subscription) int {
 // at the same time.
 type subscriptions struct {
 	version int64
-	all     []*subscription // oldest first
+	list    subscriptionList
 	// asked are the event types that are known, by number, if not all are: nobody knows how
 	// many names the webhooks have.
 	asked   map[string]int
@@ -119,12 +119,12 @@ func (s *subscriptions) wanting(eventType string) []*subscription {
 		return wanting
 	}
 	var wanting []*subscription
-	for _, of := range s.all {
+	for of := range s.list.all() {
 		if s.wants(of, eventType) {
 			wanting = append(wanting, of)
 		}
 	}
-	most := int64(8 * listsPerWebhook * (len(s.all) + maxRememberedTypes))
+	most := int64(8 * listsPerWebhook * (s.list.length + maxRememberedTypes))
 	size := int64(textBytes + len(eventType) + 3*8 + 8*len(wanting))
 	if s.byType == nil || len(s.byType) >= maxRememberedTypes || s.listed.Load()+size > most {
 		s.byType = make(map[string][]*subscription)
@@ -150,32 +150,21 @@ func (s *subscriptions) wants(of *subscription, eventType string) bool {
 // apply makes the subscriptions that follow from these by changes, nil if they would be too
 // large to keep what these keep.
 func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimits) *subscriptions {
-	changed := make(map[uuid.UUID]*subscription, len(changes.Webhooks)+len(changes.Deleted))
-	for _, id := range changes.Deleted {
-		changed[id] = nil
-	}
-	for _, w := range changes.Webhooks {
-		changed[w.ID] = nil
-	}
 	next := &subscriptions{
-		version: changes.Version, asked: s.asked, records: s.records, size: s.size, filters: s.filters,
-		all: make([]*subscription, 0, len(s.all)+len(changes.Webhooks)),
+		version: changes.Version, asked: s.asked, records: s.records, size: s.size, filters: s.filters, list: s.list,
 	}
-	for _, of := range s.all {
-		if _, ok := changed[of.id]; !ok {
-			next.all = append(next.all, of)
-			continue
-		}
-		changed[of.id] = of
-		next.size -= of.bytes()
-		next.filters -= len(of.filter)
-		if of.record != nil {
-			next.size -= recordSize(of.record)
+	for _, id := range changes.Deleted {
+		if old := next.list.find(id); old != nil {
+			next.remove(old)
 		}
 	}
 	for _, w := range changes.Webhooks {
 		of := newSubscription(w)
-		switch old := changed[w.ID]; {
+		old := next.list.like(of)
+		if old != nil {
+			next.remove(old)
+		}
+		switch {
 		case s.records:
 			next.size += recordSize(w)
 		case s.asked != nil:
@@ -188,15 +177,28 @@ func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimit
 		if !s.records {
 			of.record = nil
 		}
-		next.size += of.bytes()
-		next.filters += len(of.filter)
-		at, _ := slices.BinarySearchFunc(next.all, of, older)
-		next.all = slices.Insert(next.all, at, of)
+		next.add(of)
 	}
-	if next.size-next.filters > limits.most(len(next.all)) {
+	if next.size-next.filters > limits.most(next.list.length) {
 		return nil
 	}
 	return next
+}
+
+// add adds a subscription, whose types and record are counted already.
+func (s *subscriptions) add(of *subscription) {
+	s.size += of.bytes()
+	s.filters += len(of.filter)
+	s.list = s.list.with(of)
+}
+
+func (s *subscriptions) remove(of *subscription) {
+	s.size -= of.bytes()
+	s.filters -= len(of.filter)
+	if of.record != nil {
+		s.size -= recordSize(of.record)
+	}
+	s.list = s.list.without(of)
 }
 
 func newSubscription(w *Webhook) *subscription {

@@ -257,7 +257,7 @@ func TestSubscriptionMemoryIsBounded(t *testing.T) {
 	size := 0
 	for _, r := range m.tenants {
 		size += r.size
-		if r.of.records && r.of.size > 15_000 || r.of.size > m.limits.most(len(r.of.all)) {
+		if r.of.records && r.of.size > 15_000 || r.of.size > m.limits.most(r.of.list.length) {
 			t.Errorf("of one tenant %d bytes are remembered", r.of.size)
 		}
 	}
@@ -444,7 +444,7 @@ func TestLargeReadsAreBounded(t *testing.T) {
 		var answered sync.WaitGroup
 		for i := range tenants {
 			answered.Go(func() {
-				if of, err := m.get(t.Context(), fmt.Sprint("large", i), nil, reads); err != nil || len(of.all) != 10 {
+				if of, err := m.get(t.Context(), fmt.Sprint("large", i), nil, reads); err != nil || of.list.length != 10 {
 					t.Errorf("got %v, %v", of, err)
 				}
 			})

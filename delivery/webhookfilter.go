@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"slices"
@@ -76,11 +75,10 @@ func (e *Engine) FindWebhooks(ctx context.Context, tenant string, f WebhookFilte
 	if f.Sort == SortURL {
 		return e.firstByURL(ctx, tenant, of, &f, after, limit)
 	}
-	rest := &placedSubscriptions{rest: of.all, newestFirst: f.Sort == SortNewest}
-	rest.skip(after)
+	rest := f.rest(of, after)
 	var found FoundWebhooks
 	step := of.readStep()
-	for looked := 0; len(rest.rest) > 0 && looked < maxWebhookLook; {
+	for looked := 0; !rest.isEmpty() && looked < maxWebhookLook; {
 		n := step.size()
 		if f.Text == "" {
 			n = min(n, limit-len(found.Webhooks))
@@ -97,13 +95,13 @@ func (e *Engine) FindWebhooks(ctx context.Context, tenant string, f WebhookFilte
 				continue
 			}
 			if found.Webhooks = append(found.Webhooks, w); len(found.Webhooks) == limit {
-				found.More = i+1 < len(webhooks) || len(rest.rest) > 0
+				found.More = i+1 < len(webhooks) || !rest.isEmpty()
 				found.Next = w.place()
 				return found, nil
 			}
 		}
 	}
-	found.More = len(rest.rest) > 0
+	found.More = !rest.isEmpty()
 	return found, nil
 }
 
@@ -117,50 +115,21 @@ func (f *WebhookFilter) enabled(some []*subscription) []*subscription {
 	return slices.DeleteFunc(slices.Clone(some), func(s *subscription) bool { return s.enabled != *f.Enabled })
 }
 
-// placedSubscriptions are those of a list that are left, oldest first in memory.
-type placedSubscriptions struct {
-	rest        []*subscription
-	newestFirst bool
-}
-
-// skip goes on behind a place.
-func (p *placedSubscriptions) skip(after WebhookPlace) {
+// rest is what is left of a list that is sorted by time, behind a place.
+func (f *WebhookFilter) rest(of *subscriptions, after WebhookPlace) restOfList {
+	newestFirst := f.Sort == SortNewest
 	if after == (WebhookPlace{}) {
-		return
+		return of.list.rest(newestFirst)
 	}
-	at, found := slices.BinarySearchFunc(p.rest, after, func(s *subscription, to WebhookPlace) int {
-		return cmp.Or(cmp.Compare(s.created, to.CreatedAt.UnixNano()), bytes.Compare(s.id[:], to.ID[:]))
-	})
-	switch {
-	case p.newestFirst:
-		p.rest = p.rest[:at]
-	case found:
-		p.rest = p.rest[at+1:]
-	default:
-		p.rest = p.rest[at:]
-	}
-}
-
-// take takes up to n of the next ones.
-func (p *placedSubscriptions) take(n int) (some []*subscription) {
-	n = min(n, len(p.rest))
-	if !p.newestFirst {
-		some, p.rest = p.rest[:n], p.rest[n:]
-		return some
-	}
-	at := len(p.rest) - n
-	some, p.rest = slices.Clone(p.rest[at:]), p.rest[:at]
-	slices.Reverse(some)
-	return some
+	return of.list.behind(&subscription{created: after.CreatedAt.UnixNano(), id: after.ID}, newestFirst)
 }
 
 // firstByURL finds the first webhooks behind a place in the order of their URLs. Of all others it
 // has those of one step in memory at a time.
 func (e *Engine) firstByURL(ctx context.Context, tenant string, of *subscriptions, f *WebhookFilter, after WebhookPlace, limit int) (found FoundWebhooks, err error) {
 	behind := &Webhook{CreatedAt: after.CreatedAt, ID: after.ID, URL: after.URL}
-	for step, rest := of.readStep(), of.all; len(rest) > 0; {
-		some := rest[:min(len(rest), step.size())]
-		rest = rest[len(some):]
+	for step, rest := of.readStep(), of.list.rest(false); !rest.isEmpty(); {
+		some := rest.take(step.size())
 		webhooks, err := e.readSome(ctx, tenant, &step, f.enabled(some))
 		if err != nil {
 			return FoundWebhooks{}, err
