@@ -41,6 +41,9 @@ func (n *Neighbour) Run(b *testing.B) {
 	n.engine = delivery.NewEngine(n.Store)
 	detach := n.engine.Attach(delivery.DefaultSettings(), zap.NewNop())
 	defer detach()
+	if err := n.change(b.Context(), 0); err != nil { // the webhooks are remembered from here on
+		b.Fatal(err)
+	}
 	for _, attack := range []struct {
 		name string
 		do   func(ctx context.Context, i int) error
@@ -101,8 +104,8 @@ func (n *Neighbour) fill(b *testing.B) {
 }
 
 // measure emits, by turns while the large tenant attacks and while it does not, so that whatever
-// else the machine does is in both. It reports how long the emits take and how much memory is in
-// use.
+// else the machine does is in both. It reports how long the emits take, how much memory is in use,
+// and how much of it one attack takes: the garbage collector runs once for each so many bytes.
 func (n *Neighbour) measure(b *testing.B, attack func(ctx context.Context, i int) error) {
 	runtime.GC()
 	memory := watchMemory()
@@ -111,11 +114,18 @@ func (n *Neighbour) measure(b *testing.B, attack func(ctx context.Context, i int
 	}
 	event := []delivery.NewEvent{{Type: "alert_active", Data: []byte(`{}`)}}
 	var took [2][]time.Duration // calm, attacked
-	attacks, stop := 0, func() {}
+	var allocated [2]float64
+	attacked, attacks, stop, before := 0, 0, func() {}, readMetric(allocatedBytes)
+	end := func() {
+		stop()
+		now := readMetric(allocatedBytes)
+		allocated[attacked] += float64(now - before)
+		stop, before = func() {}, now
+	}
 	for i := 0; b.Loop(); i++ {
-		attacked := i / emitsInTurn % 2
 		if i%emitsInTurn == 0 {
-			if stop(); attacked == 1 {
+			end()
+			if attacked = i / emitsInTurn % 2; attacked == 1 {
 				stop = n.attack(b, attack, &attacks)
 			}
 		}
@@ -126,16 +136,18 @@ func (n *Neighbour) measure(b *testing.B, attack func(ctx context.Context, i int
 		took[attacked] = append(took[attacked], time.Since(began))
 		time.Sleep(time.Millisecond) // an emit now and then
 	}
-	stop()
+	end()
 	most := memory()
 	if n.End != nil {
 		n.End(b)
 	}
 	b.ReportMetric(float64(attacks), "attacks")
 	b.ReportMetric(float64(most>>20), "MiB")
-	if len(took[1]) == 0 { // it is only being found out how many emits it takes
+	if attacks == 0 { // it is only being found out how many emits it takes
 		return
 	}
+	calm := allocated[0] / float64(len(took[0])) * float64(len(took[1]))
+	b.ReportMetric((allocated[1]-calm)/float64(attacks<<10), "KiB/attack")
 	for _, p := range []int{50, 99} {
 		calm, attacked := percentile(took[0], p), percentile(took[1], p)
 		b.ReportMetric(calm, fmt.Sprintf("p%d-calm-ms", p))
@@ -160,6 +172,15 @@ func (n *Neighbour) attack(b *testing.B, do func(ctx context.Context, i int) err
 		cancel()
 		running.Wait()
 	}
+}
+
+const allocatedBytes = "/gc/heap/allocs:bytes"
+
+// readMetric reads one of the runtime's.
+func readMetric(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
 }
 
 // watchMemory looks at how much memory is in use until it is asked for the most.
