@@ -62,7 +62,8 @@ func (s *observedStore) take() []string {
 
 // ofTheEngine are the operations that are done for no call of the API, but in the background.
 var ofTheEngine = []string{
-	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "Claim", "Complete", "Release", "Pending", "CountStored", "DeclaredWebhooks", "Sweep",
+	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "Claim", "Complete", "Release", "Pending", "CountStored",
+	"DeclaredWebhooks", "MarkReceived", "Sweep",
 }
 
 // TestObservedStore looks whether the store notes all that it should.

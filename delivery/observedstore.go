@@ -43,8 +43,9 @@ const (
 	opWebhooksOf      = "webhooks_of"
 	opDeclared        = "declared_webhooks"
 
-	opCountStored = "count_stored"
-	opSweep       = "sweep"
+	opCountStored  = "count_stored"
+	opMarkReceived = "mark_received"
+	opSweep        = "sweep"
 )
 
 // StoreOperations lists the operations that Observer.StoreFailed can name.
@@ -53,7 +54,8 @@ func StoreOperations() []string {
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opFollow, opPending,
-		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared, opCountStored, opSweep,
+		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
+		opCountStored, opMarkReceived, opSweep,
 	}
 }
 
@@ -75,7 +77,8 @@ func storeFailed(ctx context.Context, err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
 		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes),
-		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight):
+		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight),
+		errors.Is(err, ErrReceived), errors.Is(err, ErrReceiving):
 		return false
 	default:
 		return !errors.Is(ctx.Err(), context.Canceled)
@@ -271,6 +274,12 @@ func (s *observedStore) CountStored(ctx context.Context, added []StoredBytes, sl
 	totals, err := s.Store.CountStored(ctx, added, slice, first)
 	s.note(ctx, opCountStored, err)
 	return totals, err
+}
+
+func (s *observedStore) MarkReceived(ctx context.Context, mark *ReceivedMark) error {
+	err := s.Store.MarkReceived(ctx, mark)
+	s.note(ctx, opMarkReceived, err)
+	return err
 }
 
 func (s *observedStore) Sweep(ctx context.Context, retention time.Duration) (bool, error) {

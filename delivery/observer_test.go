@@ -203,11 +203,12 @@ func TestStoreFailures(t *testing.T) {
 		_, _, _ = s.WebhooksOf(ctx, tenant, nil)
 		_, _ = s.DeclaredWebhooks(ctx)
 		_, _ = s.CountStored(ctx, []delivery.StoredBytes{{Tenant: tenant}}, 1, 1)
+		_ = s.MarkReceived(ctx, &delivery.ReceivedMark{Guards: []delivery.Guard{{1}}, As: delivery.Receiving, For: time.Second})
 		_, _ = s.Sweep(ctx, time.Hour)
 	}
 	all(t.Context())
 	told.want(t, "what is not there is no failure")
-	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight} {
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight, delivery.ErrReceived, delivery.ErrReceiving} {
 		inner.Fail(func(string) error { return err })
 		all(t.Context())
 		told.want(t, err.Error())

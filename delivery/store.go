@@ -179,6 +179,11 @@ type Store interface {
 	// hours since 1970. What is not counted here counts nothing, whatever the store has.
 	CountStored(ctx context.Context, added []StoredBytes, slice, first int64) ([]int64, error)
 
+	// MarkReceived marks a message that others have sent as being received, received or not
+	// received: ReceivedMark says how. Marks last for a time, and belong to no tenant. A copy of
+	// the store does not have them.
+	MarkReceived(ctx context.Context, mark *ReceivedMark) error
+
 	// Sweep does one small step of housekeeping: it drops what is older than the
 	// retention and what belonged to deleted webhooks. More is true when there
 	// is another step to do.

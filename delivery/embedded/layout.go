@@ -19,7 +19,9 @@ import (
 //	            "wiped" → when all was overwritten that had been deleted (8): see wipe.go;
 //	            "tried" → when it was last tried whether a full disk has room again (8);
 //	            "stored", number of a tenant (4) → slices in which it has stored something,
-//	            in their order, each in hours (4), and how many bytes (8): see stored.go
+//	            in their order, each in hours (4), and how many bytes (8): see stored.go;
+//	            "received", hash of a message that others have sent (16), guard (8) → until
+//	            when it counts as received, by the schedule's clock (8): see received.go
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record
 //	slow        number of a slow webhook (4) → nothing

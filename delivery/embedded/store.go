@@ -32,6 +32,7 @@ type Store struct {
 	presence    presence
 	types       notedTypes
 	encryption  encrypting.State
+	receiving   receiving
 	// readers is held by whoever reads the database beside the writer.
 	readers  sync.RWMutex
 	keyless  bool // secrets may stay encrypted: nothing is sent
@@ -53,6 +54,8 @@ type Store struct {
 	scratch      []byte
 	wipe         wipe
 	auditSwept   uint32 // the tenant with whose audit log Sweep goes on
+
+	receivedSwept receivedSweep
 
 	// mu guards what follows, and is never held while the disk is written.
 	mu    sync.Mutex
@@ -84,6 +87,7 @@ func New(folder string, options ...Option) *Store {
 	s := &Store{
 		folder: folder, journalSize: journalSize, log: zap.NewNop(), encryption: encrypting.State{Log: zap.NewNop()},
 		steps: make(chan struct{}, stepsAtOnce), stepWork: stepWork, commitTx: (*bolt.Tx).Commit,
+		receiving: receiving{marks: make(map[string]receivingMark)},
 	}
 	s.clock.read = readClock()
 	s.clock.steps.Log, s.clock.steps.Whose = s.log, "this machine's clock"

@@ -39,6 +39,9 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		if err := step.audits(oldest); err != nil {
 			return err
 		}
+		if err := step.received(); err != nil {
+			return err
+		}
 		if err := step.packed(); err != nil {
 			return err
 		}

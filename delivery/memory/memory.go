@@ -4,7 +4,7 @@
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
 // delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, follow, stats,
-// sweep. The suite delivery/storetest checks that a store keeps the promises of that
+// received, sweep. The suite delivery/storetest checks that a store keeps the promises of that
 // interface, and memory_test.go shows how to run it. examples/store makes a store a module of
 // Caddy.
 package memory
@@ -37,6 +37,7 @@ type Store struct {
 	types    map[string]map[string]time.Time  // of each tenant: when each was last noted
 	audits   map[string][]delivery.AuditEntry // of each tenant, by their ids
 	stored   map[string]map[int64]int64       // of each tenant: bytes by slice
+	received map[receivedKey]receivedMark
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -81,6 +82,7 @@ func New() *Store {
 		began:    time.Now(),
 		webhooks: make(map[delivery.WebhookRef]*webhook),
 		stored:   make(map[string]map[int64]int64),
+		received: make(map[receivedKey]receivedMark),
 		versions: make(map[string]int64),
 		changes:  make(map[string][]uuid.UUID),
 		events:   make(map[eventKey]*event),

@@ -33,5 +33,6 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 		return c.since.Before(now.Add(-kept))
 	})
 	s.sweepAudits(oldest)
+	maps.DeleteFunc(s.received, func(_ receivedKey, m receivedMark) bool { return !now.Before(m.ends) })
 	return false, nil
 }

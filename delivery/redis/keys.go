@@ -101,6 +101,9 @@ import (
 //	auditbytes         hash    the same tenant → how many bytes its entries have
 //	stored:<tenant>    hash    slice of time, in hours → how many bytes the tenant has stored
 //	                           in it, if that is counted; expires when it is no longer kept
+//	received:<message>:<guard>
+//	                   string  "received", or the token of whoever is receiving the message;
+//	                           message and guard in hex. Expires when it is no longer kept
 //	waited             string  empty; written after each batch that replicas have to
 //	                           confirm, and only if Options.WaitReplicas is set
 //

@@ -60,6 +60,7 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	if err := s.WriteAuditEntry(t.Context(), auditEntry(s, testTenant, 0)); err != nil {
 		t.Fatal(err)
 	}
+	markReceived(t, s)
 	call := newCall(s, w, 3, 10, true)
 	call.Events[2].ID = uuid.New()
 	accepted := mustAccept(t, s, call)
@@ -97,7 +98,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
 		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
-		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash",
+		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash", "received:": "string",
 	}
 }
 
@@ -107,7 +108,7 @@ func wantExpiry(t *testing.T, s *Store, key, rest string) {
 	t.Helper()
 	most := time.Duration(0)
 	for prefix, kept := range map[string]time.Duration{
-		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept,
+		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept, "received:": receivedFor,
 		"typesof:": testRetention + delivery.EventGrace + 24*time.Hour,
 	} {
 		if strings.HasPrefix(rest, prefix) {

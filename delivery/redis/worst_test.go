@@ -55,6 +55,13 @@ func BenchmarkWorst(b *testing.B) {
 		})
 	})
 	b.Run("Deliveries", func(b *testing.B) { watch.deliveries(b, types.webhook.Tenant) })
+	b.Run("MarkReceived", func(b *testing.B) {
+		mark := delivery.ReceivedMark{Message: uuid.New(), Guards: make([]delivery.Guard, delivery.MaxGuards), Token: uuid.New(), As: delivery.Receiving, For: time.Hour}
+		for i := range mark.Guards {
+			mark.Guards[i][0] = byte(i)
+		}
+		watch.longest(b, func() error { return s.MarkReceived(b.Context(), &mark) })
+	})
 	b.Run("Requests/event", func(b *testing.B) { watch.reruns(b) })
 	b.Run("Requests/deleted", func(b *testing.B) {
 		if err := s.DeleteWebhook(b.Context(), types.webhook.Ref()); err != nil {

@@ -121,7 +121,7 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
 	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
-	"Pending", "RequestCounts", "CountStored", "Standing", "Sweep",
+	"Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep",
 }
 
 // RunForeign asks a store for things of another tenant, and for things that nobody has. The

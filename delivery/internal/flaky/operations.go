@@ -241,6 +241,14 @@ func (s *Store) CountStored(ctx context.Context, added []delivery.StoredBytes, s
 	return s.Store.CountStored(ctx, added, slice, first)
 }
 
+// MarkReceived implements delivery.Store.
+func (s *Store) MarkReceived(ctx context.Context, mark *delivery.ReceivedMark) error {
+	if err := s.enter("MarkReceived"); err != nil {
+		return err
+	}
+	return s.Store.MarkReceived(ctx, mark)
+}
+
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	if err = s.enter("Sweep"); err != nil {
 		return more, err

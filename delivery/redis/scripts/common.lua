@@ -36,6 +36,7 @@ local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end
 local function ended_key() return base .. 'ended' end
 local function stored_key(tenant) return base .. 'stored:' .. tenant end
+local function received_key(name) return base .. 'received:' .. name end
 local function leases_key() return base .. 'leases' end
 local function leased_key(ended) return base .. 'leased:' .. ended end
 local function clock_key() return base .. 'clock' end
