@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,9 +37,12 @@ const (
 	judgeShare    = 20
 	minJudgePause = 100 * time.Millisecond
 	maxJudgePause = 10 * time.Minute
-	// maxJudged bounds the webhooks that wait to be looked at, and those of which it is
-	// remembered when they may be again. Of others, the next failure reminds.
+	// maxJudged bounds the webhooks that wait to be looked at because they fail, those that wait
+	// because they are gone, and those of which it is remembered when they may be looked at
+	// again. Of others, the next failure reminds.
 	maxJudged = 10_000
+	// maxUnsent bounds how many requests are passed over of which nothing was sent.
+	maxUnsent = 1000
 )
 
 // WhyDisabled is why the webhook is disabled, "" if it is enabled. Before that was kept, only
@@ -62,9 +66,11 @@ func (w *Webhook) noteDisabled() { w.DisabledAt, w.DisabledReason = w.DisabledSi
 type judge struct {
 	wake chan struct{} // of capacity 1
 
-	mu    sync.Mutex
-	cases map[WebhookRef]judged
-	next  map[WebhookRef]time.Time // when each may be looked at again because it fails
+	mu      sync.Mutex
+	gone    map[WebhookRef]judged    // whose endpoint said so
+	failing map[WebhookRef]judged    // the others
+	next    map[WebhookRef]time.Time // when each may be looked at again because it fails
+	full    bool                     // gone was, and has not been empty since
 }
 
 // judged is a request that failed.
@@ -74,45 +80,56 @@ type judged struct {
 	gone bool
 }
 
-// outweighs says which of two requests to a webhook is looked at: one that says that the endpoint
-// is gone, and otherwise the later one. They may have gone to different endpoints.
-func (of judged) outweighs(other judged) bool {
-	if of.gone != other.gone {
-		return of.gone
-	}
-	return !of.at.Before(other.at)
-}
-
 func newJudge() *judge {
-	return &judge{wake: make(chan struct{}, 1), cases: make(map[WebhookRef]judged), next: make(map[WebhookRef]time.Time)}
+	return &judge{
+		wake: make(chan struct{}, 1),
+		gone: make(map[WebhookRef]judged), failing: make(map[WebhookRef]judged), next: make(map[WebhookRef]time.Time),
+	}
 }
 
-// note gathers a request that failed.
-func (j *judge) note(r *Request, gone bool, now time.Time) {
-	ref := WebhookRef{r.Tenant, r.WebhookID}
+// note gathers a request that failed. Of several to a webhook, which may have gone to different
+// endpoints, one that says that the endpoint is gone is looked at, and otherwise the latest. It
+// returns true if it is the first that says so and cannot be kept.
+func (j *judge) note(ref WebhookRef, of judged, now time.Time) (lost bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !gone && now.Before(j.next[ref]) || len(j.cases) >= maxJudged {
-		return
+	cases := j.gone
+	if !of.gone {
+		if _, gone := j.gone[ref]; gone || now.Before(j.next[ref]) {
+			return false
+		}
+		cases = j.failing
 	}
-	of := judged{r.URL, r.StartedAt(), gone}
-	if other, ok := j.cases[ref]; ok && !of.outweighs(other) {
-		return
+	other, known := cases[ref]
+	switch {
+	case known && of.at.Before(other.at):
+		return false
+	case !known && len(cases) >= maxJudged:
+		lost = of.gone && !j.full
+		j.full = j.full || of.gone
+		return lost
 	}
-	j.cases[ref] = of
+	cases[ref] = of
+	if of.gone {
+		delete(j.failing, ref)
+	}
 	select {
 	case j.wake <- struct{}{}:
 	default:
 	}
+	return false
 }
 
-// take takes one webhook; false if there is none.
+// take takes one webhook, those that are gone first; false if there is none.
 func (j *judge) take() (ref WebhookRef, of judged, ok bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for ref, of := range j.cases {
-		delete(j.cases, ref)
-		return ref, of, true
+	j.full = j.full && len(j.gone) > 0
+	for _, cases := range []map[WebhookRef]judged{j.gone, j.failing} {
+		for ref, of := range cases {
+			delete(cases, ref)
+			return ref, of, true
+		}
 	}
 	return WebhookRef{}, judged{}, false
 }
@@ -128,7 +145,7 @@ func (j *judge) notAgain(ref WebhookRef, until time.Time) {
 }
 
 // noteFailures gathers those of some outcomes that are in the log now, if that may disable
-// webhooks.
+// webhooks. What was not sent says nothing about an endpoint.
 func (e *Engine) noteFailures(batch []*finished) {
 	s := e.settings()
 	if !s.DisableOnGone && s.DisableAfter == 0 {
@@ -137,9 +154,17 @@ func (e *Engine) noteFailures(batch []*finished) {
 	for _, f := range batch {
 		r := &f.outcome.Request
 		gone := s.DisableOnGone && r.StatusCode == 410
-		if r.Status == RequestFailed && (gone || s.DisableAfter > 0) {
-			e.judge.note(r, gone, time.Now())
+		if r.Status == RequestFailed && (gone || s.DisableAfter > 0) && !r.unsent() {
+			e.noteFailure(WebhookRef{r.Tenant, r.WebhookID}, judged{r.URL, r.StartedAt(), gone})
 		}
+	}
+}
+
+// noteFailure gathers one.
+func (e *Engine) noteFailure(ref WebhookRef, of judged) {
+	if e.judge.note(ref, of, time.Now()) {
+		e.log().Error("too many endpoints say by 410 that they are gone: some of their webhooks stay enabled until the next 410",
+			zap.Int("waiting", maxJudged))
 	}
 }
 
@@ -159,7 +184,7 @@ func (e *Engine) judgeFailures(ctx context.Context) {
 			}
 			// The store, or others who change webhooks all the time. A 410 may be the last
 			// request for long: it is kept.
-			e.judge.note(&Request{Tenant: ref.Tenant, ID: FirstID(of.at), WebhookID: ref.ID, URL: of.url}, of.gone, time.Now())
+			e.noteFailure(ref, of)
 			if again.Wait(ctx) != nil {
 				return
 			}
@@ -228,18 +253,28 @@ func (e *Engine) failsUntil(ctx context.Context, ref WebhookRef, now time.Time, 
 	return unknown, nil
 }
 
-// someRequests are the newest rows that a filter chooses, as many as its limit says.
+// someRequests are the newest rows that a filter chooses, as many as its limit says, but for those
+// of which nothing was sent. They are fewer if it had to pass over too many of these.
 func (e *Engine) someRequests(ctx context.Context, tenant string, filter RequestFilter) (rows []Request, err error) {
-	most := filter.Limit
+	most, passed := filter.Limit, 0
 	for {
-		filter.Limit = most - len(rows)
 		page, err := e.store.Requests(ctx, tenant, filter)
 		if err != nil {
 			return nil, err
 		}
-		rows = append(rows, page.Requests...)
-		if len(rows) >= most || page.Next == uuid.Nil {
+		all := len(page.Requests)
+		sent := slices.DeleteFunc(page.Requests, func(r Request) bool { return r.unsent() })
+		rows = append(rows, sent...)
+		passed += all - len(sent)
+		switch {
+		case len(rows) >= most:
+			return rows[:most], nil
+		case page.Next == uuid.Nil || passed >= maxUnsent:
 			return rows, nil
+		case passed > 0:
+			filter.Limit = deliveryRows
+		default:
+			filter.Limit = most - len(rows)
 		}
 		filter.Before = page.Next
 	}

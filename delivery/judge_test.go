@@ -13,26 +13,61 @@ func TestJudgedTogether(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Truncate(time.Millisecond)
 	id := uuid.New()
-	failed := func(url string, after time.Duration) *Request {
-		return &Request{Tenant: "t", ID: FirstID(began.Add(after)), WebhookID: id, URL: url}
-	}
-	old, later := failed("https://old.example", 0), failed("https://new.example", time.Second)
+	old, later := judged{url: "https://old.example", at: began}, judged{url: "https://new.example", at: began.Add(time.Second)}
 	for name, tc := range map[string]struct {
-		first, second         *Request
+		first, second         judged
 		firstGone, secondGone bool
 		want                  judged
 	}{
-		"gone, then failing":         {old, later, true, false, judged{old.URL, old.StartedAt(), true}},
-		"failing, then gone":         {old, later, false, true, judged{later.URL, later.StartedAt(), true}},
-		"both gone":                  {old, later, true, true, judged{later.URL, later.StartedAt(), true}},
-		"both gone, the older again": {later, old, true, true, judged{later.URL, later.StartedAt(), true}},
-		"both failing":               {old, later, false, false, judged{later.URL, later.StartedAt(), false}},
+		"gone, then failing":         {old, later, true, false, judged{old.url, old.at, true}},
+		"failing, then gone":         {old, later, false, true, judged{later.url, later.at, true}},
+		"both gone":                  {old, later, true, true, judged{later.url, later.at, true}},
+		"both gone, the older again": {later, old, true, true, judged{later.url, later.at, true}},
+		"both failing":               {old, later, false, false, judged{later.url, later.at, false}},
 	} {
 		j := newJudge()
-		j.note(tc.first, tc.firstGone, began)
-		j.note(tc.second, tc.secondGone, began)
+		tc.first.gone, tc.second.gone = tc.firstGone, tc.secondGone
+		j.note(WebhookRef{"t", id}, tc.first, began)
+		j.note(WebhookRef{"t", id}, tc.second, began)
 		if _, got, ok := j.take(); !ok || got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
 		}
+	}
+}
+
+// TestJudgedWhenFull has more webhooks wait to be looked at than may, first of those that fail: one
+// that is gone is not lost for these, and where it is, it is said once.
+func TestJudgedWhenFull(t *testing.T) {
+	t.Parallel()
+	j, now := newJudge(), time.Now()
+	fill := func(gone bool) (lost int) {
+		for range maxJudged + 10 {
+			if j.note(WebhookRef{"t", uuid.New()}, judged{at: now, gone: gone}, now) {
+				lost++
+			}
+		}
+		return lost
+	}
+	if lost := fill(false); lost != 0 {
+		t.Errorf("%d failures were said to be lost", lost)
+	}
+	ref := WebhookRef{"t", uuid.New()}
+	j.note(ref, judged{at: now, gone: true}, now)
+	if got, of, _ := j.take(); got != ref || !of.gone {
+		t.Errorf("took %v, %+v, and not the one that is gone", got, of)
+	}
+	for range 2 {
+		if lost := fill(true); lost != 1 {
+			t.Errorf("it was said %d times that there are too many", lost)
+		}
+		for range maxJudged {
+			if _, of, ok := j.take(); !ok || !of.gone {
+				t.Fatalf("took %+v, %t", of, ok)
+			}
+		}
+		j.take() // none is gone any more
+	}
+	if len(j.failing) != maxJudged-2 {
+		t.Errorf("%d failures are left", len(j.failing))
 	}
 }

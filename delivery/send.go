@@ -62,7 +62,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 	f := &finished{outcome: outcome, slot: true}
 	r := &outcome.Request
 	if r.Status == RequestFailed {
-		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again && !r.unsent() {
+		if delay, again := a.settings.retry(w.Webhook).Next(w.Attempt); again && !r.unsent() { // to try again would be in vain
 			f.retryAt = time.Now().Add(max(delay, notBefore))
 		} else {
 			e.failedForGood(r, a.log)

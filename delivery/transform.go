@@ -57,8 +57,10 @@ func (r *Request) transformed(body []byte) {
 	r.ResponseBody = joinBodies(body, r.ResponseBody)
 }
 
-// unsent says that there was nothing to send, so that to try again would be in vain.
-func (r *Request) unsent() bool { return r.Transformed && strings.HasPrefix(r.ResponseBody, noBody) }
+// unsent says that nothing was sent. Rows of lists have no bodies: theirs tell it by their headers.
+func (r *Request) unsent() bool {
+	return r.Transformed && (strings.HasPrefix(r.ResponseBody, noBody) || r.ResponseBody == "" && r.Headers == (RequestHeaders{}))
+}
 
 // noBody begins what stores keep of a request that had no body.
 const noBody = "-:"
