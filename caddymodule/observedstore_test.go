@@ -64,6 +64,7 @@ func (s *observedStore) take() []string {
 var ofTheEngine = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "Claim", "Complete", "Release", "Pending", "CountStored",
 	"DeclaredWebhooks", "MarkReceived", "Sweep",
+	"ClaimReplays", "SaveReplay",
 }
 
 // TestObservedStore looks whether the store notes all that it should.
@@ -206,4 +207,19 @@ func (s *observedStore) Untried(ctx context.Context, ref delivery.WebhookRef, af
 func (s *observedStore) Take(ctx context.Context, ref delivery.WebhookRef, event uuid.UUID, lease time.Duration) (delivery.Job, error) {
 	s.note("Take")
 	return s.Store.Take(ctx, ref, event, lease)
+}
+
+func (s *observedStore) CreateReplay(ctx context.Context, r *delivery.Replay, retention time.Duration) error {
+	s.note("CreateReplay")
+	return s.Store.CreateReplay(ctx, r, retention)
+}
+
+func (s *observedStore) Replays(ctx context.Context, tenant string) ([]delivery.Replay, error) {
+	s.note("Replays")
+	return s.Store.Replays(ctx, tenant)
+}
+
+func (s *observedStore) CancelReplay(ctx context.Context, tenant string, id uuid.UUID) error {
+	s.note("CancelReplay")
+	return s.Store.CancelReplay(ctx, tenant, id)
 }

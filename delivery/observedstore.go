@@ -43,6 +43,12 @@ const (
 	opWebhooksOf      = "webhooks_of"
 	opDeclared        = "declared_webhooks"
 
+	opCreateReplay = "create_replay"
+	opReplays      = "replays"
+	opClaimReplays = "claim_replays"
+	opSaveReplay   = "save_replay"
+	opCancelReplay = "cancel_replay"
+
 	opCountStored  = "count_stored"
 	opMarkReceived = "mark_received"
 	opSweep        = "sweep"
@@ -55,6 +61,7 @@ func StoreOperations() []string {
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
+		opCreateReplay, opReplays, opClaimReplays, opSaveReplay, opCancelReplay,
 		opCountStored, opMarkReceived, opSweep,
 	}
 }
@@ -78,7 +85,8 @@ func storeFailed(ctx context.Context, err error) bool {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
 		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes),
 		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight),
-		errors.Is(err, ErrReceived), errors.Is(err, ErrReceiving):
+		errors.Is(err, ErrReceived), errors.Is(err, ErrReceiving),
+		errors.Is(err, ErrReplayRunning), errors.Is(err, ErrReplayLost):
 		return false
 	default:
 		return !errors.Is(ctx.Err(), context.Canceled)

@@ -202,13 +202,18 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.WebhookChanges(ctx, tenant, 0)
 		_, _, _ = s.WebhooksOf(ctx, tenant, nil)
 		_, _ = s.DeclaredWebhooks(ctx)
+		_ = s.CreateReplay(ctx, &delivery.Replay{Tenant: tenant}, time.Hour)
+		_, _ = s.Replays(ctx, tenant)
+		_, _ = s.ClaimReplays(ctx, 0, w.ID, time.Hour, 1)
+		_, _ = s.SaveReplay(ctx, &delivery.Replay{Tenant: tenant}, uuid.Nil, time.Hour, time.Hour)
+		_ = s.CancelReplay(ctx, tenant, uuid.Nil)
 		_, _ = s.CountStored(ctx, []delivery.StoredBytes{{Tenant: tenant}}, 1, 1)
 		_ = s.MarkReceived(ctx, &delivery.ReceivedMark{Guards: []delivery.Guard{{1}}, As: delivery.Receiving, For: time.Second})
 		_, _ = s.Sweep(ctx, time.Hour)
 	}
 	all(t.Context())
 	told.want(t, "what is not there is no failure")
-	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight, delivery.ErrReceived, delivery.ErrReceiving} {
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight, delivery.ErrReceived, delivery.ErrReceiving, delivery.ErrReplayRunning, delivery.ErrReplayLost} {
 		inner.Fail(func(string) error { return err })
 		all(t.Context())
 		told.want(t, err.Error())

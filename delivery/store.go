@@ -184,6 +184,8 @@ type Store interface {
 	// the store does not have them.
 	MarkReceived(ctx context.Context, mark *ReceivedMark) error
 
+	replayStore
+
 	// Sweep does one small step of housekeeping: it drops what is older than the
 	// retention and what belonged to deleted webhooks. More is true when there
 	// is another step to do.

@@ -56,6 +56,10 @@ func newScene(t *testing.T, n int) *scene {
 			s.pending[c.Events[0].ID] = true
 		}
 	}
+	replay := &delivery.Replay{Tenant: slowTenant, ID: delivery.NewID(s.Now()), State: delivery.ReplayRunning}
+	if err := s.CreateReplay(t.Context(), replay, time.Hour); err != nil {
+		t.Fatal(err)
+	}
 	gone := calls[3].Events[0].Targets[0].Webhook
 	for _, tenant := range []string{slowTenant, goneTenant} {
 		if err := s.WriteAuditEntry(t.Context(), auditEntry(s.Store, tenant)); err != nil {

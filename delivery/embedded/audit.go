@@ -45,7 +45,7 @@ func (s *Store) writeAudit(t *txn, of *tenant, entries ...*delivery.AuditEntry) 
 	if len(entries) == 0 {
 		return 0, nil
 	}
-	b, err := t.auditBucket()
+	b, err := t.lateBucket(auditBucket)
 	if err != nil {
 		return 0, err
 	}
@@ -71,15 +71,20 @@ func (s *Store) writeAudit(t *txn, of *tenant, entries ...*delivery.AuditEntry) 
 	return added, t.trimAudit(b, of.number, size)
 }
 
-// auditBucket opens the bucket, which files of earlier versions do not have.
-func (t *txn) auditBucket() (*journaled, error) {
-	if !t.has(auditBucket) {
-		if _, err := t.tx.CreateBucket(auditBucket); err != nil {
+// isLate reports whether files of earlier versions do not have a bucket.
+func isLate(bucket []byte) bool {
+	return bytes.Equal(bucket, auditBucket) || bytes.Equal(bucket, replaysBucket)
+}
+
+// lateBucket opens a bucket that files of earlier versions do not have.
+func (t *txn) lateBucket(name []byte) (*journaled, error) {
+	if !t.has(name) {
+		if _, err := t.tx.CreateBucket(name); err != nil {
 			return nil, err
 		}
 		t.whole = true // whoever replays the journal must find the bucket
 	}
-	return t.journaled(auditBucket), nil
+	return t.journaled(name), nil
 }
 
 // has reports whether there is a bucket.

@@ -205,4 +205,5 @@ var (
 	requestsNumber   = bucketNumbers[string(requestsBucket)]
 	logNumber        = bucketNumbers[string(logBucket)]
 	auditNumber      = bucketNumbers[string(auditBucket)]
+	replaysNumber    = bucketNumbers[string(replaysBucket)]
 )

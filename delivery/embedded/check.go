@@ -203,6 +203,8 @@ func isReadable(number byte, k, value []byte) bool {
 		return packedLog.isWhole(k, value)
 	case auditNumber:
 		_, err = decodeAudit("", k, value)
+	case replaysNumber:
+		_, err = decodeReplay("", k, value)
 	case requestsNumber:
 		if len(k) != 16 {
 			return false

@@ -151,7 +151,7 @@ func (i *image) buckets() map[string]imageBucket {
 
 func (i *image) missing(all map[string]imageBucket) (names []string) {
 	for _, name := range allBuckets {
-		if _, ok := all[string(name)]; !ok && string(name) != string(auditBucket) { // not all files have it
+		if _, ok := all[string(name)]; !ok && !isLate(name) {
 			names = append(names, string(name))
 		}
 	}

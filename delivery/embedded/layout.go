@@ -47,6 +47,9 @@ import (
 //	            set aside (8), the value as it was
 //	audit       number of the tenant (4), id of the entry → the entry of the audit log.
 //	            Files of earlier versions have this bucket from the first entry on
+//	replays     number of the tenant (4), id → 'r' for running, 'd' for done or 'c' for
+//	            canceled (1), when it ended (8), the replay. Files of earlier versions
+//	            have this bucket from the first one on
 //
 // Packed records are several in an entry: see packed.go.
 // Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
@@ -72,12 +75,13 @@ var (
 	stripsBucket     = []byte("strips")
 	asideBucket      = []byte("aside")
 	auditBucket      = []byte("audit")
+	replaysBucket    = []byte("replays")
 
 	// The index of a bucket stands for it in the journal: add new buckets at the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
-		statsBucket, stripsBucket, asideBucket, auditBucket,
+		statsBucket, stripsBucket, asideBucket, auditBucket, replaysBucket,
 	}
 
 	schemaKey = []byte("schema")

@@ -35,6 +35,7 @@ func (s *Store) loadState(v *view, now int64) (*state, bool, error) {
 	l.opened = v.bucket(eventsBucket).lastNumber()
 	l.tenantsAndTypes()
 	l.webhooks()
+	l.runningReplays()
 	l.each(goneBucket, func(k, _ []byte) {
 		if len(k) == 4 {
 			l.gone[binary.BigEndian.Uint32(k)] = nil

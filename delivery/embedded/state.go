@@ -25,6 +25,8 @@ type state struct {
 	opened uint64
 	// audits has the sizes of audit logs, by the numbers of their tenants: see auditOf.
 	audits map[uint32]*auditSize
+	// replays has who holds the replay that is running, by tenant.
+	replays map[string]*heldReplay
 	// The next numbers to give out.
 	nextTenant, nextType uint32
 }
@@ -64,6 +66,7 @@ func newState() *state {
 		types:    make(map[string]uint32),
 		gone:     make(map[uint32][]uint64),
 		audits:   make(map[uint32]*auditSize),
+		replays:  make(map[string]*heldReplay),
 	}
 }
 

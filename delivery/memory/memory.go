@@ -4,7 +4,7 @@
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
 // delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, follow, stats,
-// received, sweep. The suite delivery/storetest checks that a store keeps the promises of that
+// received, replays, sweep. The suite delivery/storetest checks that a store keeps the promises of that
 // interface, and memory_test.go shows how to run it. examples/store makes a store a module of
 // Caddy.
 package memory
@@ -38,6 +38,7 @@ type Store struct {
 	audits   map[string][]delivery.AuditEntry // of each tenant, by their ids
 	stored   map[string]map[int64]int64       // of each tenant: bytes by slice
 	received map[receivedKey]receivedMark
+	replays  map[string][]*replay // of each tenant, newest first
 }
 
 var _ delivery.Store = (*Store)(nil)
@@ -90,6 +91,7 @@ func New() *Store {
 		counts:   make(map[counted]int64),
 		types:    make(map[string]map[string]time.Time),
 		audits:   make(map[string][]delivery.AuditEntry),
+		replays:  make(map[string][]*replay),
 	}
 	s.ring = follow.NewRing(s.rows)
 	s.hub = follow.NewHub(s.ring)

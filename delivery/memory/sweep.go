@@ -34,5 +34,6 @@ func (s *Store) Sweep(_ context.Context, retention time.Duration) (more bool, er
 	})
 	s.sweepAudits(oldest)
 	maps.DeleteFunc(s.received, func(_ receivedKey, m receivedMark) bool { return !now.Before(m.ends) })
+	s.sweepReplays(oldest)
 	return false, nil
 }

@@ -99,6 +99,12 @@ import (
 //	audits             zset    tenant that has an audit log → when its oldest entry was
 //	                           written
 //	auditbytes         hash    the same tenant → how many bytes its entries have
+//	replays:<tenant>   hash    id of a replay → 'r' for running, 'd' for done or 'c' for
+//	                           canceled (1), when it ended (8), its holder (16), record;
+//	                           'running' → id of the one that is running. Expires when the
+//	                           retention has passed since the last change
+//	replaying          zset    tenant that has a replay that is running → until when
+//	                           somebody holds that
 //	stored:<tenant>    hash    slice of time, in hours → how many bytes the tenant has stored
 //	                           in it, if that is counted; expires when it is no longer kept
 //	received:<message>:<guard>
@@ -193,6 +199,8 @@ func logKey(base, name, day string) string                   { return base + "lo
 
 func auditKey(base, tenant string) string { return base + "audit:" + tenant }
 func auditsKey(base string) string        { return base + "audits" }
+
+func replaysKey(base, tenant string) string { return base + "replays:" + tenant }
 
 func statsKey(base, tenant string, hour int64) string {
 	return base + "stats:" + tenant + ":" + strconv.FormatInt(hour, 10)

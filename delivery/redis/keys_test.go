@@ -61,6 +61,9 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 		t.Fatal(err)
 	}
 	markReceived(t, s)
+	if err := s.CreateReplay(t.Context(), &delivery.Replay{Tenant: testTenant, ID: delivery.NewID(s.Now())}, testRetention); err != nil {
+		t.Fatal(err)
+	}
 	call := newCall(s, w, 3, 10, true)
 	call.Events[2].ID = uuid.New()
 	accepted := mustAccept(t, s, call)
@@ -99,6 +102,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
 		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
 		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash", "received:": "string",
+		"replays:" + testTenant: "hash", "replaying": "zset",
 	}
 }
 
@@ -108,7 +112,7 @@ func wantExpiry(t *testing.T, s *Store, key, rest string) {
 	t.Helper()
 	most := time.Duration(0)
 	for prefix, kept := range map[string]time.Duration{
-		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept, "received:": receivedFor,
+		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept, "received:": receivedFor, "replays:": testRetention,
 		"typesof:": testRetention + delivery.EventGrace + 24*time.Hour,
 	} {
 		if strings.HasPrefix(rest, prefix) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -17,6 +18,7 @@ type things struct {
 	webhook, event, request uuid.UUID
 	// pending is an event whose delivery has not ended.
 	pending uuid.UUID
+	replay  uuid.UUID
 }
 
 // nobodys are things that differ from others only in bits that are random, so that they would be
@@ -26,7 +28,7 @@ func (x *things) nobodys() things {
 		id[9], id[10] = ^id[9], ^id[10]
 		return id
 	}
-	return things{other(x.webhook), other(x.event), other(x.request), other(x.pending)}
+	return things{other(x.webhook), other(x.event), other(x.request), other(x.pending), other(x.replay)}
 }
 
 // foreignCalls are the operations that take ids of things that exist, and what they answer a
@@ -97,6 +99,13 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 		all, err := f.store.WebhookPending(f.Context(), as, []uuid.UUID{x.webhook})
 		return []any{all, err}
 	}},
+	"CancelReplay": {func(f *fixture, as string, x things) []any {
+		return []any{f.store.CancelReplay(f.Context(), as, x.replay)}
+	}},
+	"SaveReplay": {func(f *fixture, as string, x things) []any {
+		state, err := f.store.SaveReplay(f.Context(), &delivery.Replay{Tenant: as, ID: x.replay, State: delivery.ReplayRunning}, holder, held, retention)
+		return []any{state, err}
+	}},
 	"Accept": {func(f *fixture, as string, x things) []any { // which may have the ids of others' events
 		e := f.event()
 		e.ID = x.event
@@ -121,7 +130,7 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
 	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
-	"Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep",
+	"Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep", "CreateReplay", "Replays", "ClaimReplays",
 }
 
 // RunForeign asks a store for things of another tenant, and for things that nobody has. The
@@ -179,5 +188,13 @@ func (f *fixture) thingsOf(tenant string) things {
 	done, pending := f.bornLeased(w, held), f.bornLeased(w, held)
 	o := f.outcome(done)
 	f.complete(o)
-	return things{webhook: w.ID, event: done.Event.ID, request: o.Request.ID, pending: pending.Event.ID}
+	r := f.newReplay(tenant, 0)
+	if err := f.store.CreateReplay(f.Context(), r, retention); errors.Is(err, delivery.ErrReplayRunning) {
+		all, err := f.store.Replays(f.Context(), tenant)
+		f.must(err)
+		r = &all[0]
+	} else {
+		f.must(err)
+	}
+	return things{webhook: w.ID, event: done.Event.ID, request: o.Request.ID, pending: pending.Event.ID, replay: r.ID}
 }

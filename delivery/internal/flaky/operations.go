@@ -249,6 +249,41 @@ func (s *Store) MarkReceived(ctx context.Context, mark *delivery.ReceivedMark) e
 	return s.Store.MarkReceived(ctx, mark)
 }
 
+func (s *Store) CreateReplay(ctx context.Context, r *delivery.Replay, retention time.Duration) error {
+	if err := s.enter("CreateReplay"); err != nil {
+		return err
+	}
+	return s.Store.CreateReplay(ctx, r, retention)
+}
+
+func (s *Store) Replays(ctx context.Context, tenant string) ([]delivery.Replay, error) {
+	if err := s.enter("Replays"); err != nil {
+		return nil, err
+	}
+	return s.Store.Replays(ctx, tenant)
+}
+
+func (s *Store) ClaimReplays(ctx context.Context, partition int, holder uuid.UUID, lease time.Duration, most int) ([]delivery.Replay, error) {
+	if err := s.enter("ClaimReplays"); err != nil {
+		return nil, err
+	}
+	return s.Store.ClaimReplays(ctx, partition, holder, lease, most)
+}
+
+func (s *Store) SaveReplay(ctx context.Context, r *delivery.Replay, holder uuid.UUID, lease, retention time.Duration) (state delivery.ReplayState, err error) {
+	if err = s.enter("SaveReplay"); err != nil {
+		return state, err
+	}
+	return s.Store.SaveReplay(ctx, r, holder, lease, retention)
+}
+
+func (s *Store) CancelReplay(ctx context.Context, tenant string, id uuid.UUID) error {
+	if err := s.enter("CancelReplay"); err != nil {
+		return err
+	}
+	return s.Store.CancelReplay(ctx, tenant, id)
+}
+
 func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, err error) {
 	if err = s.enter("Sweep"); err != nil {
 		return more, err
