@@ -34,5 +34,5 @@ end
 
 -- Keeps the replays of a tenant for a while from now on. They are small, so that they may expire.
 local function keep_replays(key, now, kept)
-  show('EXPIREAT', key, string.format('%.0f', (now + kept) / 1000))
+  show('EXPIREAT', key, math.floor((now + kept) / 1000))
 end
