@@ -92,15 +92,6 @@ func checkSecret(secret, none string, errs *fieldErrors) {
 	errs.check("secret", delivery.CheckSecret(secret))
 }
 
-// graceEnd is when the previous secret stops signing, nil if none signs. It may be in the store
-// for some time after.
-func graceEnd(w *delivery.Webhook) *time.Time {
-	if !time.Now().Before(w.PreviousSecretUntil) {
-		return nil
-	}
-	return timeOrNull(w.PreviousSecretUntil)
-}
-
 // rotation defines what rotates a secret.
 func (b *schemas) rotation() {
 	in := define[rotationInput](b, "SecretRotation")

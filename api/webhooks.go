@@ -50,7 +50,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		Filter: orNull(w.Filter), Transform: orNull(w.Transform),
 		DisabledReason: orNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
-		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: graceEnd(w),
+		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: timeOrNull(w.PreviousSecretUntil),
 		Source: sourceOf(w),
 	}
 }

@@ -129,8 +129,18 @@ func (e *Engine) recordsOf(ctx context.Context, tenant string, some []*subscript
 		}
 	}
 	if !slices.Contains(records, nil) {
+		e.endAll(records)
 		return records, nil
 	}
 	records, _, err := e.store.WebhooksOf(ctx, tenant, ids)
+	e.endAll(records)
 	return records, err
+}
+
+// endAll ends graces that are over, of which stores may not know yet.
+func (e *Engine) endAll(webhooks []*Webhook) {
+	now := e.store.Now()
+	for _, w := range webhooks {
+		w.endGrace(now)
+	}
 }

@@ -20,7 +20,11 @@ func (e *Engine) Webhook(ctx context.Context, ref WebhookRef) (*Webhook, error) 
 		return nil, err
 	}
 	w, _, err := e.store.Webhook(ctx, ref)
-	return w, err
+	if err != nil {
+		return nil, err
+	}
+	w.endGrace(e.store.Now()) // the store may have it for some time after
+	return w, nil
 }
 
 // CreateWebhook adds a webhook and returns it with its id and times;
@@ -171,6 +175,7 @@ func (e *Engine) remove(ctx context.Context, ref WebhookRef, audit []Audit) erro
 	if err != nil {
 		return err
 	}
+	w.endGrace(e.store.Now())
 	entries := e.auditEntries(audit, w, nil)
 	err = e.store.DeleteWebhook(ctx, ref, entries...)
 	e.tellAudit(entries, err)

@@ -2,7 +2,10 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"go.uber.org/zap"
 )
 
 // How long the previous secret goes on signing after a rotation: by default, and at most.
@@ -14,6 +17,10 @@ const (
 // maxGraces bounds the webhooks whose grace has ended that wait to be written without their
 // previous secret. Their next request reminds of others.
 const maxGraces = 16
+
+// graceLogPause is how long the log says nothing of another previous secret that could not be
+// taken out.
+const graceLogPause = time.Minute
 
 // RotateSecret gives a webhook another secret and returns the result. For as long as grace says,
 // which is at least 0, requests have a signature by the one before, too. If the webhook has the
@@ -70,30 +77,41 @@ func (e *Engine) noteGrace(w *Webhook, now time.Time) {
 	}
 }
 
-// endGraces takes previous secrets out of the store until the context ends. It signs nothing any
+// endGraces takes previous secrets out of the store until the context ends. They sign nothing any
 // more, so where that fails, the next request reminds.
 func (e *Engine) endGraces(ctx context.Context) {
+	var said time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case ref := <-e.graces:
-			e.dropPrevious(ctx, ref)
+			err := e.dropPrevious(ctx, ref)
+			if err == nil || ctx.Err() != nil || time.Since(said) < graceLogPause {
+				continue
+			}
+			said = time.Now()
+			e.log().Error("the previous secret of a webhook signs no more, but cannot be taken out of the store; the next request tries again",
+				zap.String("tenant", ref.Tenant), zap.Stringer("webhook_id", ref.ID), zap.Error(err))
 		}
 	}
 }
 
 // dropPrevious does it for one webhook. To admins this is no change: updated_at, from which what
-// is known of the webhook's requests counts, stays.
-func (e *Engine) dropPrevious(ctx context.Context, ref WebhookRef) {
+// is known of the webhook's requests counts, stays. Who else changes or deletes the webhook at the
+// same time takes the secret out, too, or the next request reminds.
+func (e *Engine) dropPrevious(ctx context.Context, ref WebhookRef) error {
 	p := e.at(ref.Tenant)
 	p.changing.Lock()
 	defer p.changing.Unlock()
 	w, version, err := e.store.Webhook(ctx, ref)
-	if err != nil || !w.endGrace(e.store.Now()) {
-		return
+	if err == nil && w.endGrace(e.store.Now()) {
+		if err = e.store.UpdateWebhook(ctx, w, version); err == nil {
+			e.subscriptions.changed(ref.Tenant)
+		}
 	}
-	if e.store.UpdateWebhook(ctx, w, version) == nil {
-		e.subscriptions.changed(ref.Tenant)
+	if errors.Is(err, ErrNotFound) || errors.Is(err, ErrConflict) {
+		return nil
 	}
+	return err
 }

@@ -9,6 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/flaky"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
@@ -154,6 +158,62 @@ func TestChangeAfterGrace(t *testing.T) {
 		w, err := r.ChangeWebhook(t.Context(), r.ref, func(w *delivery.Webhook) { w.Description = "changed" })
 		if err != nil || w.PreviousSecret != "" || !w.PreviousSecretUntil.IsZero() || w.Secret != "second" {
 			t.Errorf("%+v, %v", w, err)
+		}
+	})
+}
+
+// TestGraceCannotEnd has the store refuse to take out the previous secret: the log says so once,
+// and a later request does it.
+func TestGraceCannotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRotating(t)
+		defer r.stop()
+		core, said := observer.New(zapcore.ErrorLevel)
+		defer r.Attach(delivery.DefaultSettings(), zap.New(core))()
+		r.rotate("second", time.Hour)
+		r.store.Fail(failing("UpdateWebhook", errLost))
+		time.Sleep(time.Hour)
+		for range 10 {
+			r.wantSigned("second")
+		}
+		if n := said.FilterMessageSnippet("cannot be taken out of the store").Len(); n != 1 {
+			t.Errorf("the log says it %d times", n)
+		}
+		r.store.Fail(nil)
+		r.wantSigned("second")
+		if kept, _, err := r.store.Webhook(t.Context(), r.ref); err != nil || kept.PreviousSecret != "" {
+			t.Errorf("the store has %+v, %v", kept, err)
+		}
+	})
+}
+
+// TestGraceByTheStoresClock has the store's clock be ahead: what is read of a webhook tells no grace
+// that is over by that clock, though the store may still have it.
+func TestGraceByTheStoresClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := &settable{Store: flaky.New()}
+		r := runOn(t, store, store.Store, newEndpoints(ok))
+		defer r.stop()
+		ref := r.webhook("https://a.example").Ref()
+		r.change(func(w *delivery.Webhook) { w.SetSecret("first") })
+		if _, err := r.RotateSecret(t.Context(), ref, "second", time.Hour); err != nil {
+			t.Fatal(err)
+		}
+		for ahead, want := range map[time.Duration]bool{-time.Hour: true, 59 * time.Minute: true, time.Hour: false} {
+			store.set(ahead)
+			one, err := r.Webhook(t.Context(), ref)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := r.FindWebhooks(t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 10)
+			if err != nil || len(found.Webhooks) != 1 {
+				t.Fatal(found, err)
+			}
+			for _, w := range []*delivery.Webhook{one, found.Webhooks[0]} {
+				if w.PreviousSecretUntil.IsZero() == want {
+					t.Errorf("with the clock ahead by %s it is %+v", ahead, w)
+				}
+			}
 		}
 	})
 }
