@@ -223,3 +223,8 @@ func (s *observedStore) CancelReplay(ctx context.Context, tenant string, id uuid
 	s.note("CancelReplay")
 	return s.Store.CancelReplay(ctx, tenant, id)
 }
+
+func (s *observedStore) TakeStart(ctx context.Context, ref delivery.WebhookRef) (time.Duration, error) {
+	s.note("TakeStart")
+	return s.Store.TakeStart(ctx, ref)
+}

@@ -32,6 +32,7 @@ const (
 	opStanding      = "standing"
 	opUntried       = "untried"
 	opTake          = "take"
+	opTakeStart     = "take_start"
 	opFollow        = "follow"
 	opPending       = "pending"
 
@@ -59,7 +60,7 @@ func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
-		opResend, opStanding, opUntried, opTake, opFollow, opPending,
+		opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
 		opCreateReplay, opReplays, opClaimReplays, opSaveReplay, opCancelReplay,
 		opCountStored, opMarkReceived, opSweep,
@@ -240,6 +241,12 @@ func (s *observedStore) Take(ctx context.Context, ref WebhookRef, event uuid.UUI
 	job, err := s.Store.Take(ctx, ref, event, lease)
 	s.note(ctx, opTake, err)
 	return job, err
+}
+
+func (s *observedStore) TakeStart(ctx context.Context, ref WebhookRef) (time.Duration, error) {
+	in, err := s.Store.TakeStart(ctx, ref)
+	s.note(ctx, opTakeStart, err)
+	return in, err
 }
 
 func (s *observedStore) Requests(ctx context.Context, tenant string, filter RequestFilter) (RequestPage, error) {

@@ -191,6 +191,7 @@ func TestStoreFailures(t *testing.T) {
 		_, _ = s.Standing(ctx, tenant, nil)
 		_, _ = s.Untried(ctx, w.Ref(), "")
 		_, _ = s.Take(ctx, w.Ref(), w.ID, time.Second)
+		_, _ = s.TakeStart(ctx, w.Ref())
 		if f, err := s.Follow(ctx, tenant, ""); err == nil {
 			f.Close()
 		}

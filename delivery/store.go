@@ -81,7 +81,7 @@ type Store interface {
 	// results are in the order of the calls; each call is all or nothing.
 	Accept(ctx context.Context, batch AcceptBatch) []Accepted
 	// Claim leases due deliveries of a partition, the longest due first, in turn
-	// between webhooks, as many as there is room for.
+	// between webhooks, as many as there is room for and, if the webhook has a RateLimit, starts.
 	Claim(ctx context.Context, partition int, room Room) (Claimed, error)
 	// Complete writes one row of the log per outcome and ends or reschedules its
 	// delivery. Outcomes of webhooks that are gone are dropped. The errors are in the
@@ -95,6 +95,9 @@ type Store interface {
 	// Release hands back deliveries whose send did not start or did not end:
 	// they are due at once, their attempts unchanged.
 	Release(ctx context.Context, leases []Lease) error
+	// TakeStart takes the next start of a webhook with a RateLimit for a request that is not on the
+	// schedule, and says in how long that is, from the answer; 0 if the webhook has no RateLimit.
+	TakeStart(ctx context.Context, ref WebhookRef) (time.Duration, error)
 
 	// Webhooks reads all of a tenant's webhooks, oldest first, and the version
 	// of that set, which each change raises.
@@ -289,8 +292,8 @@ type Accepted struct {
 	// LeaseEnd is the token of every lease that was given.
 	LeaseEnd int64
 	// Unleased are webhooks of the targets for which no lease was given though
-	// it was asked for, because they are slow: their deliveries wait in the
-	// store.
+	// it was asked for, because they are slow or have a RateLimit: their deliveries wait
+	// in the store.
 	Unleased []uuid.UUID
 }
 
@@ -362,6 +365,9 @@ type Job struct {
 	// before and did not complete, the end of that lease. It is zero for one that
 	// was born leased.
 	Due time.Time
+	// StartIn is how long from the answer until its request may begin, if the webhook has a
+	// RateLimit.
+	StartIn time.Duration
 }
 
 func (j *Job) lease() Lease { return Lease{j.Webhook.Ref(), j.Event.ID, j.LeaseEnd} }

@@ -30,6 +30,7 @@ const (
 	textBytes         = 16 // of a string, without its text
 	tenantBytes       = 400
 	retryBytes        = 64
+	rateLimitBytes    = 16
 )
 
 // mapSize is the size of a map of texts.
@@ -52,7 +53,7 @@ func textsSize(texts []string) int {
 func recordSize(w *Webhook) int {
 	return recordBytes + len(w.URL) + len(w.Secret) + len(w.PreviousSecret) + len(w.Description) + textsSize(w.EventTypes) +
 		mapSize(w.Headers) + mapSize(w.Metadata) + w.Authorization.size() + w.ClientCertificate.size() +
-		w.Retry.size() + len(w.Transform)
+		w.Retry.size() + w.RateLimit.size() + len(w.Transform)
 }
 
 func (c *ClientCertificate) size() int {

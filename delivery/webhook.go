@@ -51,6 +51,8 @@ type Webhook struct {
 	// Concurrency is how many requests to it are in flight in each process; 0: as many as the
 	// configuration says.
 	Concurrency int
+	// RateLimit is how many requests to it may begin in a time, nil for as many as there are.
+	RateLimit *RateLimit
 	// SecretChangedAt is when Secret was given its present value, zero if that is not known.
 	SecretChangedAt time.Time
 	// PreviousSecret signs, too, until PreviousSecretUntil: see RotateSecret. "" for none.

@@ -170,7 +170,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		}
 		due := dueDelivery{w, number, a.txn.at.schedule}
 		switch {
-		case target.Lease && w.record.Enabled && !w.slow:
+		case target.Lease && w.record.Enabled && !w.slow && w.record.RateLimit == nil:
 			due.due = a.leaseEnd
 		case target.Lease && !slices.Contains(result.Unleased, target.Webhook):
 			result.Unleased = append(result.Unleased, target.Webhook)

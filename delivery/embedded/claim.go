@@ -55,6 +55,7 @@ type chosen struct {
 	webhook *webhook
 	record  *delivery.Webhook
 	slow    bool
+	startIn time.Duration
 }
 
 // choose leases what is due, and finds out when more falls due.
@@ -95,9 +96,10 @@ func (c *claim) take(q *queue, budget int) {
 		if n <= 0 {
 			continue
 		}
-		taken := w.schedule.take(n, now, c.leaseEnd)
-		for _, e := range taken {
-			c.chosen = append(c.chosen, chosen{e, w, w.record, w.slow})
+		taken := w.schedule.take(min(n, w.freeStarts(now)), now, c.leaseEnd)
+		first := w.takeStarts(now, len(taken))
+		for i, e := range taken {
+			c.chosen = append(c.chosen, chosen{e, w, w.record, w.slow, first + w.spacing(i)})
 		}
 		c.left[w] = c.roomFor(w) - len(taken)
 		budget -= len(taken)
@@ -266,6 +268,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 	return &delivery.Job{
 		Webhook: d.record, Event: &e.Event,
 		Attempt: int(state.Attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
+		StartIn: d.startIn,
 	}, len(value), false
 }
 

@@ -52,6 +52,7 @@ type webhook struct {
 	record   *delivery.Webhook
 	slow     bool
 	schedule schedule
+	starts   delivery.Starts // by the schedule's clock; forgotten when the process ends
 	// The place in a queue, and what determines it.
 	at    int64
 	turn  uint64
@@ -142,14 +143,15 @@ func (s *state) unschedule(w *webhook, event uint64, now int64) {
 	s.reschedule(w, now, false)
 }
 
-// reschedule must follow every change of a webhook's schedule: it makes the webhook due
-// when its first delivery is, or not at all. An overdue webhook keeps its place among the
+// reschedule must follow every change of a webhook's schedule, and of its starts: it makes the
+// webhook due when its first delivery is, and may start soon, or not at all. An overdue webhook keeps its place among the
 // others, unless it just had its turn: then it goes to the end.
 func (s *state) reschedule(w *webhook, now int64, hadTurn bool) {
 	first := w.schedule.first()
+	at := w.lookAt(first)
 	switch {
-	case first > now:
-		w.at = first
+	case at > now:
+		w.at = at
 	case hadTurn, w.place == noPlace, w.at > now:
 		w.at = now
 		s.turns++

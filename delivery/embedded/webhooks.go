@@ -114,6 +114,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 			return nil
 		}
 		t.committed = append(t.committed, func() {
+			w.starts.Change(w.record.RateLimit, changed.RateLimit, microseconds(t.at.schedule))
 			w.record = changed
 			s.state.reschedule(w, t.at.schedule, false)
 		})

@@ -71,7 +71,7 @@ func (s *Store) schedule(call *delivery.AcceptCall, e *delivery.AcceptEvent, res
 		d.NextAttemptAt, d.due = result.At, result.At.UnixMilli()
 		switch {
 		case !target.Lease:
-		case w.Enabled && !w.slow:
+		case w.Enabled && !w.slow && w.RateLimit == nil:
 			d.due = result.LeaseEnd
 		case !slices.Contains(result.Unleased, target.Webhook):
 			result.Unleased = append(result.Unleased, target.Webhook)

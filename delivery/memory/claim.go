@@ -34,7 +34,8 @@ func (c *claim) firstDue() time.Duration {
 	first := delivery.ClaimEvery
 	for _, w := range c.store.webhooks {
 		if pending := c.store.inOrder(w); w.Enabled && len(pending) > 0 {
-			first = min(first, time.UnixMilli(w.pending[pending[0]].due).Sub(c.now))
+			due := time.UnixMilli(w.pending[pending[0]].due).Sub(c.now)
+			first = min(first, max(due, w.lookIn(c.now)))
 		}
 	}
 	return max(0, first)
@@ -61,14 +62,18 @@ func (c *claim) serve(w *webhook) {
 	}
 	for _, e := range c.store.inOrder(w) {
 		d := w.pending[e]
-		if wait := time.UnixMilli(d.due).Sub(c.now); wait > 0 {
+		wait := time.UnixMilli(d.due).Sub(c.now)
+		if wait <= 0 && !w.mayStart(c.now) {
+			wait = w.lookIn(c.now)
+		}
+		if wait > 0 {
 			c.claimed.Next = min(c.claimed.Next, wait)
 			return
 		}
 		if own == 0 || *left == 0 {
 			c.claimed.Next = 0
 			if own > 0 && !w.slow {
-				c.claimed.Oldest = max(c.claimed.Oldest, c.now.Sub(time.UnixMilli(d.due)))
+				c.claimed.Oldest = max(c.claimed.Oldest, -max(wait, w.lookIn(c.now)))
 			}
 			return
 		}
@@ -86,6 +91,7 @@ func (c *claim) lease(w *webhook, e *event, d *scheduled) {
 	d.due = c.now.Add(c.room.Lease).UnixMilli()
 	c.claimed.Jobs = append(c.claimed.Jobs, delivery.Job{
 		Webhook: &hook, Event: &sent, Attempt: d.Attempts + 1, LeaseEnd: d.due, Slow: w.slow, Due: due,
+		StartIn: w.takeStart(c.now),
 	})
 }
 

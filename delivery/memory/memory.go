@@ -47,8 +47,9 @@ var _ delivery.Store = (*Store)(nil)
 type webhook struct {
 	delivery.Webhook
 
-	slow bool
-	turn int64 // its last one
+	slow   bool
+	turn   int64 // its last one
+	starts delivery.Starts
 	// pending are its deliveries on the schedule.
 	pending map[*event]*scheduled
 }

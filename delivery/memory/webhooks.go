@@ -81,6 +81,7 @@ func (s *Store) UpdateWebhook(_ context.Context, changed *delivery.Webhook, vers
 	case s.versions[changed.Tenant] != version:
 		return delivery.ErrConflict
 	}
+	w.starts.Change(w.RateLimit, changed.RateLimit, s.Now().UnixMicro())
 	w.Webhook = *changed
 	s.changed(changed.Ref())
 	s.writeAudit(audit...)

@@ -75,7 +75,7 @@ func restoreCall(base string, n note) (*call, error) {
 	if err != nil && !encryption.IsMissingKey(err) { // the state is no secret
 		return nil, err
 	}
-	return &call{script: restoreScript, base: base, args: []any{tenant, n.field, n.value, webhookState(w)}}, nil
+	return &call{script: restoreScript, base: base, args: []any{tenant, n.field, n.value, webhookState(w), webhookRate(w)}}, nil
 }
 
 // checkEvent reads the event of a note, which sets it aside if it cannot be read.

@@ -66,7 +66,7 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 	id, _ := r[0].(string)
 	tenant, _ := r[1].(string)
 	record, _ := r[2].(string)
-	slow, _ := r[3].(int64)
+	slow, startIn := readKind(r[3])
 	jobs, _ := r[4].([]any)
 	webhook, err := decodeWebhook(tenant, id, record, s.encryption.Keys())
 	if encryption.IsMissingKey(err) {
@@ -77,7 +77,7 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 	if err != nil {
 		return []unreadable{unreadableWebhook(base, tenant, id, record, err)}
 	}
-	for ; len(jobs) >= 4; jobs = jobs[4:] {
+	for n := 0; len(jobs) >= 4; n, jobs = n+1, jobs[4:] {
 		raw, _ := jobs[0].(string)
 		record, _ := jobs[1].(string)
 		attempts, _ := jobs[2].(int64)
@@ -101,6 +101,7 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 		claimed.Jobs = append(claimed.Jobs, delivery.Job{
 			Webhook: webhook, Event: &event.Event,
 			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1, Due: time.UnixMilli(due),
+			StartIn: startIn.of(webhook, n),
 		})
 	}
 	return bad

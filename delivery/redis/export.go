@@ -168,7 +168,7 @@ func (e *export) webhooks() error {
 					e.setAside(e.ctx, p.base, unreadableWebhook(p.base, tenant, id, stored.Val(), err))
 					continue
 				}
-				e.batch.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: len(states[2*i+1]) > 1})
+				e.batch.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: strings.HasSuffix(states[2*i+1], slowMark)})
 				if err := e.added(); err != nil {
 					return err
 				}

@@ -80,7 +80,7 @@ func (s *Store) importWebhooks(ctx context.Context, all []delivery.StoredWebhook
 			}
 			missing = append(missing, w)
 			calls = append(calls, &call{script: createWebhookScript, base: bases[i], args: []any{
-				w.Tenant, w.ID.String(), record.EncodeWebhook(&w.Webhook, s.encryption.Keys()), state, delivery.MaxWebhooks, declaredMark(&w.Webhook),
+				w.Tenant, w.ID.String(), record.EncodeWebhook(&w.Webhook, s.encryption.Keys()), state, webhookRate(&w.Webhook), delivery.MaxWebhooks, declaredMark(&w.Webhook),
 			}})
 		}
 	}

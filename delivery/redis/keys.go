@@ -28,8 +28,12 @@ import (
 //	leased:<end of a lease>
 //	                   set     event id and ref, for each delivery that was born leased.
 //	                           If it is in pending, too, that counts
-//	state              hash    ref → 'e' enabled or 'p' paused, then 's' if slow;
-//	                           a webhook without a state does not exist
+//	state              hash    ref → 'e' enabled or 'p' paused, then 'r' if it has a
+//	                           rate, then 's' if slow; a webhook without a state does
+//	                           not exist
+//	rates              hash    ref of a webhook with a rate → when the next request may
+//	                           begin (8), how many may begin in a time (4), that time
+//	                           (8), both times in microseconds
 //	webhooks:<tenant>  hash    webhook id as text → record; version → a number that
 //	                           each change of the tenant's webhooks raises, to the time
 //	                           in microseconds if that is higher

@@ -84,7 +84,7 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	paused = addWebhook(t, s, testTenant)
 	call = newCall(s, paused, 1, 10, false)
 	mustAccept(t, s, call)
-	paused.Enabled = false
+	paused.Enabled, paused.RateLimit = false, &delivery.RateLimit{Requests: 1, Per: time.Hour}
 	if err := s.UpdateWebhook(t.Context(), paused, version(s, testTenant)); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +94,7 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 // kindsOfKeys are the types of keys in Redis, by what each begins with after the base.
 func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 	return map[string]string{
-		"due:slow": "zset", "paused": "zset", "state": "hash", "leases": "zset", "leased:": "set",
+		"due:slow": "zset", "paused": "zset", "state": "hash", "rates": "hash", "leases": "zset", "leased:": "set",
 		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
 		"webhooks:" + testTenant: "hash", "changes:" + testTenant: "zset", "events:": "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",

@@ -138,7 +138,7 @@ type webhookSet struct {
 func (set *webhookSet) compare(w *delivery.Webhook, state string) {
 	if want := webhookState(w); state != want && state != want+slowMark {
 		id := w.ID.String()
-		set.restore = append(set.restore, id, set.records[id], want)
+		set.restore = append(set.restore, id, set.records[id], want, webhookRate(w))
 	}
 }
 
@@ -181,7 +181,7 @@ const (
 
 // CreateWebhook adds a webhook.
 func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int, audit ...*delivery.AuditEntry) error {
-	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), most, declaredMark(w))
+	code, err := s.changeWebhook(ctx, createWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), webhookRate(w), most, declaredMark(w))
 	if err == nil && code != webhookWritten {
 		return delivery.ErrTooManyWebhooks
 	}
@@ -190,7 +190,7 @@ func (s *Store) CreateWebhook(ctx context.Context, w *delivery.Webhook, most int
 
 // UpdateWebhook writes a changed webhook, and pauses or resumes its deliveries.
 func (s *Store) UpdateWebhook(ctx context.Context, w *delivery.Webhook, version int64, audit ...*delivery.AuditEntry) error {
-	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), version, declaredMark(w))
+	code, err := s.changeWebhook(ctx, updateWebhookScript, w.Ref(), audit, record.EncodeWebhook(w, s.encryption.Keys()), webhookState(w), webhookRate(w), version, declaredMark(w))
 	switch {
 	case err != nil:
 		return err
@@ -244,10 +244,14 @@ func declaredMark(w *delivery.Webhook) string {
 
 // webhookState is the state of a webhook that is not slow.
 func webhookState(w *delivery.Webhook) string {
+	state := "p"
 	if w.Enabled {
-		return "e"
+		state = "e"
 	}
-	return "p"
+	if w.RateLimit != nil {
+		state += limitedMark
+	}
+	return state
 }
 
 // changeWebhook runs a script. The webhook's tenant and id come before its other arguments, and

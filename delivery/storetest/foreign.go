@@ -83,6 +83,10 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 		job, err := f.store.Take(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook}, x.pending, held)
 		return []any{job, err}
 	}},
+	"TakeStart": {func(f *fixture, as string, x things) []any {
+		in, err := f.store.TakeStart(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook})
+		return []any{in, err}
+	}},
 	"Untried": {func(f *fixture, as string, x things) []any {
 		page, err := f.store.Untried(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook}, "")
 		return []any{page, err}

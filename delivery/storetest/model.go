@@ -104,11 +104,12 @@ func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) 
 		}
 		for _, target := range e.Targets {
 			d := &modelDelivery{Delivery: delivery.Delivery{WebhookID: target.Webhook, Status: delivery.DeliveryPending}}
-			slow := m.slow[delivery.WebhookRef{Tenant: call.Tenant, ID: target.Webhook}]
+			ref := delivery.WebhookRef{Tenant: call.Tenant, ID: target.Webhook}
+			waits := m.slow[ref] || m.webhooks[ref] != nil && m.webhooks[ref].RateLimit != nil
 			if !e.Test {
 				d.NextAttemptAt = at
 				d.due = at.UnixMilli()
-				if target.Lease && slow {
+				if target.Lease && waits {
 					unleased[target.Webhook] = true
 				} else if target.Lease {
 					d.due = leaseEnd

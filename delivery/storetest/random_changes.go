@@ -85,7 +85,7 @@ func (r *randomRun) createOne() {
 	}
 	w := r.newWebhook(r.tenant())
 	w.Enabled = r.chance(90)
-	w.Retry, w.Concurrency = r.someRetry(), r.rand.IntN(3)
+	w.Retry, w.Concurrency, w.RateLimit = r.someRetry(), r.rand.IntN(3), r.someLimit()
 	audit := r.someAudit(w.Ref())
 	r.must(r.store.CreateWebhook(r.Context(), w, delivery.MaxWebhooks, audit...))
 	r.model.audit(w.Tenant, audit)
@@ -108,6 +108,14 @@ func (r *randomRun) someRetry() *delivery.Retry {
 	return retry
 }
 
+// someLimit is one that has nothing wait, or none: the model has no clock.
+func (r *randomRun) someLimit() *delivery.RateLimit {
+	if r.chance(70) {
+		return nil
+	}
+	return &delivery.RateLimit{Requests: delivery.MaxRateRequests - r.rand.IntN(2), Per: delivery.MinRatePer}
+}
+
 // raised notes the version of a tenant's webhooks after a change, which raises it.
 func (r *randomRun) raised(tenant string) {
 	version := r.version(tenant)
@@ -125,7 +133,7 @@ func (r *randomRun) updateOne() {
 	changed := *w
 	changed.Enabled = r.chance(60)
 	changed.URL += "x"
-	changed.Retry, changed.Concurrency = r.someRetry(), r.rand.IntN(3)
+	changed.Retry, changed.Concurrency, changed.RateLimit = r.someRetry(), r.rand.IntN(3), r.someLimit()
 	version, audit := r.model.versions[w.Tenant], r.someAudit(w.Ref())
 	if r.chance(10) {
 		if err := r.store.UpdateWebhook(r.Context(), &changed, version-1, audit...); !errors.Is(err, delivery.ErrConflict) {

@@ -21,6 +21,7 @@ func testWebhookChanges(f *fixture) {
 		w.CreatedAt = w.CreatedAt.Add(time.Duration(i) * time.Second)
 		w.EventTypes = []string{"alert_active", "device_created"}[:1+i%2]
 		w.Enabled = i != 1
+		w.RateLimit = &delivery.RateLimit{Requests: delivery.MaxRateRequests, Per: delivery.MaxRatePer}
 		f.must(f.store.CreateWebhook(f.Context(), w, delivery.MaxWebhooks))
 		made = append(made, w)
 	}
@@ -32,7 +33,7 @@ func testWebhookChanges(f *fixture) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
 		w.Filter, w.Transform = "", ""
 		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
-		w.ClientCertificate = nil
+		w.ClientCertificate, w.RateLimit = nil, nil
 		w.SecretChangedAt, w.PreviousSecret, w.PreviousSecretUntil = time.Time{}, "", time.Time{}
 		w.Headers, w.Metadata, w.Timeout, w.Authorization = nil, map[string]string{"other": ""}, 0, nil
 		*made[1] = *w

@@ -185,6 +185,13 @@ func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, event uuid.UU
 	return s.Store.Take(ctx, ref, event, lease)
 }
 
+func (s *Store) TakeStart(ctx context.Context, ref delivery.WebhookRef) (in time.Duration, err error) {
+	if err = s.enter("TakeStart"); err != nil {
+		return in, err
+	}
+	return s.Store.TakeStart(ctx, ref)
+}
+
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {
 	if err = s.enter("Request"); err != nil {
 		return r, err

@@ -96,6 +96,8 @@ type webhook struct {
 	PreviousSecret      string    `cbor:"previous_secret,omitempty"`
 	PreviousSecretUntil time.Time `cbor:"previous_secret_until,omitzero"`
 	Declared            bool      `cbor:"declared,omitempty"`
+
+	RateLimit *rateLimit `cbor:"rate_limit,omitempty"`
 	// Encrypted has the secrets if they are encrypted. They are not in the members above then.
 	Encrypted []byte `cbor:"encrypted,omitempty"`
 }
@@ -105,6 +107,12 @@ type retry struct {
 	Attempts int             `cbor:"attempts,omitempty"`
 	Delays   []time.Duration `cbor:"delays,omitempty"`
 	Jitter   []time.Duration `cbor:"jitter,omitempty"`
+}
+
+// rateLimit is a delivery.RateLimit, with a time in nanoseconds.
+type rateLimit struct {
+	Requests int           `cbor:"requests"`
+	Per      time.Duration `cbor:"per"`
 }
 
 // authorization is a delivery.Authorization.
@@ -159,6 +167,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
 		Filter: w.Filter, Transform: w.Transform,
 		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
+		RateLimit:       (*rateLimit)(w.RateLimit),
 		SecretChangedAt: w.SecretChangedAt, PreviousSecretUntil: w.PreviousSecretUntil,
 		Declared: w.Declared,
 	}
@@ -208,6 +217,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
 		Filter: r.Filter, Transform: r.Transform,
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
+		RateLimit:     (*delivery.RateLimit)(r.RateLimit),
 		Authorization: (*delivery.Authorization)(r.Authorization), ClientCertificate: r.clientCertificate(),
 		SecretChangedAt: r.SecretChangedAt.UTC(), PreviousSecret: r.PreviousSecret, PreviousSecretUntil: r.PreviousSecretUntil.UTC(),
 		Declared: r.Declared,

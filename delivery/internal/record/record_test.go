@@ -132,6 +132,7 @@ func TestWebhookRecord(t *testing.T) {
 	more.DisabledReason, more.Concurrency = delivery.DisabledFailing, 300
 	empty := w
 	empty.Retry = &delivery.Retry{}
+	empty.RateLimit = &delivery.RateLimit{Requests: 7, Per: 90 * time.Minute}
 	for _, w := range []delivery.Webhook{w, enabled, more, empty} {
 		b := EncodeWebhook(&w, nil)
 		if got, err := DecodeWebhook(b, w.Ref(), nil); err != nil || !reflect.DeepEqual(*got, w) {

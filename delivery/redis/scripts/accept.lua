@@ -187,7 +187,7 @@ local leased = {} -- deliveries that are born leased
 local function schedule(high, low, list, first, last, step, refused)
   local w = (high % 128) * 256 + low + 1
   if high >= 128 then
-    if is_enabled(states[w]) and not is_slow(states[w]) then
+    if is_enabled(states[w]) and not is_slow(states[w]) and not is_limited(states[w]) then
       local n, ref = #leased, refs[w]
       for i = first, last, step do
         n = n + 1
@@ -292,7 +292,8 @@ end
 local places = {}
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
-  collect(places, place_key(states[w]), now_text, refs[w])
+  local look = look_at(refs[w], states[w])
+  collect(places, place_key(states[w]), look and look > clock.now and look or now_text, refs[w])
 end
 write_latest(places)
 

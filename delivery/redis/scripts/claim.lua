@@ -11,7 +11,9 @@
 --          due of webhooks with room, 0 if something is due, -1 if nothing is scheduled;
 --          the same of all webhooks; how far the schedule's clock is ahead of now; then for each webhook: its id,
 --          tenant, record, 1 if it is slow, { for each delivery: the event's id and
---          record, attempts so far, when it fell due }
+--          record, attempts so far, when it fell due }; if it has a rate, 1 if it is slow is in an
+--          array, in how many microseconds the first delivery may begin, the others as far apart as
+--          the rate asks for
 
 local now = now_ms()
 local clock = read_clock(now)
@@ -117,11 +119,24 @@ local function serve(ref, slow, n)
     put_right(ref, slow, state, webhook)
     return 0
   end
-  local jobs = lease(ref, n)
+  local start, requests, per
+  if is_limited(state) then
+    start, requests, per = read_rate(ref)
+    if not start then -- it was lost
+      put_right(ref, slow, nil, webhook)
+      return 0
+    end
+    n = math.min(n, free_starts(clock.now * 1000, start, requests, per))
+  end
+  local jobs = n > 0 and lease(ref, n) or {}
   local count = #jobs / 4
+  local kind = slow and 1 or 0
+  if start and count > 0 then
+    kind = { kind, take_starts(ref, count, clock.now * 1000, start, requests, per) - clock.now * 1000 }
+  end
   reschedule(ref, state, clock.now, true)
   if count > 0 then
-    for _, v in ipairs({ ref_id(ref), ref_tenant(ref), webhook, slow and 1 or 0, jobs }) do
+    for _, v in ipairs({ ref_id(ref), ref_tenant(ref), webhook, kind, jobs }) do
       claimed[#claimed + 1] = v
     end
   end

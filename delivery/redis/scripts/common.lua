@@ -39,6 +39,7 @@ local function stored_key(tenant) return base .. 'stored:' .. tenant end
 local function received_key(name) return base .. 'received:' .. name end
 local function leases_key() return base .. 'leases' end
 local function leased_key(ended) return base .. 'leased:' .. ended end
+local function rates_key() return base .. 'rates' end
 local function clock_key() return base .. 'clock' end
 local function aside_key(name) return base .. 'aside' .. (name and ':' .. name or '') end
 
@@ -55,6 +56,7 @@ local lease_step = 100 -- ends of leases that accept.lua gives are multiples of 
 local no_request = string.rep('\0', 16)
 local event_head, delivery_size, row_head = 33, 27, 57
 local expiry_size = 6 -- of an event in a hash
+local rate_format, look_ahead = '>I8I4I8', 25 -- see read_rate; delivery.LookAhead in ms
 local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
 
 -- Whether the script has written anything that its caller asked for.
@@ -238,11 +240,12 @@ local function raw_ref(tenant, raw)
     string.sub(h, 13, 16) .. '-' .. string.sub(h, 17, 20) .. '-' .. string.sub(h, 21)
 end
 
--- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 's' if the webhook
--- is slow. A webhook without a state does not exist.
-local function is_state(state) return state == 'e' or state == 'es' or state == 'p' or state == 'ps' end
+-- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 'r' if it has a rate, and
+-- by 's' if it is slow. A webhook without a state does not exist.
+local function is_state(state) return state == 'e' or string.find(state, '^[ep]r?s?$') ~= nil end
 local function is_enabled(state) return string.byte(state) == 101 end
-local function is_slow(state) return #state > 1 end
+local function is_slow(state) return #state > 1 and string.byte(state, -1) == 115 end
+local function is_limited(state) return #state > 1 and string.byte(state, 2) == 114 end
 
 -- The key that has the place of a webhook with pending deliveries.
 local function place_key(state)
@@ -359,15 +362,33 @@ local function type_numbers(names, now)
   return numbers
 end
 
+-- The rate of a webhook: when the next request may begin that is on the schedule, how many may
+-- begin in a time, and that time, both times in microseconds; nil if it is lost.
+local function read_rate(ref)
+  local rate = read('HGET', rates_key(), ref)
+  if not rate then return nil end
+  local start, requests, per = struct.unpack(rate_format, #rate == 20 and rate or string.rep('\0', 20))
+  if requests > 0 and per > 0 then return start, requests, per end
+  set_field_aside(rates_key(), ref, rate, 'no rate of a webhook')
+end
+
+-- When it is worth looking at a webhook, as far as its rate goes; nil if it has none.
+local function look_at(ref, state)
+  local start = is_limited(state) and is_enabled(state) and read_rate(ref)
+  return start and math.ceil(start / 1000) - look_ahead
+end
+
 -- Places of webhooks that are to be written together.
 local function new_places() return { none = {}, at = {}, latest = {} } end
 
 -- Must follow every change of pending:<ref>, and write_places follow it. It plans a webhook's
--- place: when its first delivery is due, if it has any. An overdue webhook keeps its place
+-- place: when its first delivery is due and may begin soon, if it has any. An overdue webhook keeps its place
 -- among the others, unless it just had its turn: then it goes to the end.
 local function plan_place(places, ref, state, now, had_turn)
   local key = place_key(state)
   local head = read('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2]
+  local look = head and look_at(ref, state)
+  if look and look > tonumber(head) then head = look end
   if not head then
     collect(places.none, key, ref)
   elseif tonumber(head) > now or not is_enabled(state) then

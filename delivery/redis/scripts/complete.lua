@@ -302,7 +302,7 @@ for w, ids in pairs(changed) do
 end
 
 for w, mark in pairs(slowness) do
-  local state = string.sub(states[w], 1, 1) .. mark
+  local state = string.match(states[w], '^.r?') .. mark
   if state ~= states[w] then
     write('HSET', state_key(), refs[w], state)
     states[w] = state

@@ -23,6 +23,7 @@ write('HDEL', state_key(), ref)
 for _, place in ipairs({ due_key(false), due_key(true), paused_key() }) do show('ZREM', place, ref) end
 show('UNLINK', pending_key(ref))
 show('SREM', declared_key(), ref)
+show('HDEL', rates_key(), ref)
 for _, ended in ipairs(read_leases()) do
   local names = {}
   for _, name in ipairs(all_leased(ended)) do

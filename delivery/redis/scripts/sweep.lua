@@ -46,6 +46,7 @@ local function remove_rows()
   end
   if #days < 50 then
     write('UNLINK', pending_key(ref)) -- if delete_webhook.lua could not
+    write('HDEL', rates_key(), ref)
     write('HDEL', state_key(), ref)
     write('ZREM', gone_key(), ref)
   else

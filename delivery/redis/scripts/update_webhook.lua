@@ -3,8 +3,8 @@
 -- Redis, where pausing a webhook may help.
 --
 -- KEYS[1]  the partition
--- ARGV     tenant, webhook's id, record, state ('e' or 'p'), version, '1' if the configuration made
---          it, then of each entry of the audit log: id, record
+-- ARGV     tenant, webhook's id, record, state without 's', its rate or '', version, '1' if the
+--          configuration made it, then of each entry of the audit log: id, record
 -- Result   now in ms, 1 or 0 if there is no such webhook or -1 if the tenant's
 --          webhooks have another version
 
@@ -14,17 +14,19 @@ local key = webhooks_key(tenant)
 local now = now_ms()
 local old = read_state(ref)
 if not old or read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
-if read('HGET', key, 'version') ~= ARGV[5] then return reply({ now, -1 }) end
-local state = ARGV[4] .. string.sub(old, 2)
+if read('HGET', key, 'version') ~= ARGV[6] then return reply({ now, -1 }) end
+local state = ARGV[4] .. (is_slow(old) and 's' or '')
 local at = read_clock(now).now
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
-audited(tenant, 7, function()
+audited(tenant, 8, function()
+  set_rate(ref, ARGV[5], at * 1000)
   reschedule(ref, state, at)
-  if ARGV[6] == '1' then write('SADD', declared_key(), ref) end
+  if ARGV[7] == '1' then write('SADD', declared_key(), ref) end
   raise_version(tenant, id)
   write('HSET', state_key(), ref, state)
   write('HSET', key, id, ARGV[3])
 end)
+if is_limited(old) and not is_limited(state) then show('HDEL', rates_key(), ref) end
 if place_key(old) ~= place_key(state) then show('ZREM', place_key(old), ref) end
 return reply({ now, 1 })

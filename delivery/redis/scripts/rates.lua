@@ -1,0 +1,36 @@
+-- rates.lua continues common.lua: the starts of webhooks that have a rate. See delivery.Starts.
+-- Times are microseconds of the schedule's clock.
+
+local starts_ahead = 100000 -- delivery.StartsAhead
+
+-- How long n starts take.
+local function starts_span(n, requests, per) return math.ceil(n * per / requests) end
+
+-- How many starts there are to take.
+local function free_starts(now, start, requests, per)
+  local ahead = now + starts_ahead - math.max(start, now)
+  return ahead < 0 and 0 or 1 + math.floor(ahead * requests / per)
+end
+
+local function write_rate(ref, start, requests, per)
+  write('HSET', rates_key(), ref, struct.pack(rate_format, start, requests, per))
+end
+
+-- Takes the next starts, and returns the first one.
+local function take_starts(ref, n, now, start, requests, per)
+  local first = math.max(start, now)
+  write_rate(ref, first + starts_span(n, requests, per), requests, per)
+  return first
+end
+
+-- Gives a webhook the rate that its record asks for, without the next start; '' for none. A new one
+-- counts at once: what it allows does not wait for what the one before did not.
+local function set_rate(ref, rate, now)
+  if rate == '' then return end
+  local _, requests, per = struct.unpack(rate_format, rate)
+  local start, before, before_per = read_rate(ref)
+  if start and (before ~= requests or before_per ~= per) then
+    start = math.min(start, now + starts_span(1, requests, per))
+  end
+  write_rate(ref, start or 0, requests, per)
+end
