@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 
 	"github.com/google/uuid"
@@ -18,7 +17,8 @@ func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error
 	return all, err
 }
 
-// EachWebhook reads those of some webhooks that exist, in steps, and calls do with each.
+// EachWebhook reads those of some webhooks that exist, in steps, and calls do with each, which does
+// not change it.
 func (e *Engine) EachWebhook(ctx context.Context, tenant string, ids []uuid.UUID, do func(*Webhook)) error {
 	if err := e.ready(ctx); err != nil {
 		return err
@@ -117,16 +117,13 @@ func (e *Engine) freshSubscriptions(ctx context.Context, tenant string) (*subscr
 	return of, err
 }
 
-// recordsOf are the webhooks of a few subscriptions, without those that were deleted meanwhile.
+// recordsOf are the webhooks of a few subscriptions, without those that were deleted meanwhile. Others
+// have them, too: nobody changes them.
 func (e *Engine) recordsOf(ctx context.Context, tenant string, some []*subscription) ([]*Webhook, error) {
 	records := make([]*Webhook, len(some))
 	ids := make([]uuid.UUID, len(some))
 	for i, of := range some {
-		if ids[i] = of.id; of.record != nil {
-			w := *of.record // which the caller may change
-			w.EventTypes, w.Headers, w.Metadata = slices.Clone(w.EventTypes), maps.Clone(w.Headers), maps.Clone(w.Metadata)
-			records[i] = &w
-		}
+		ids[i], records[i] = of.id, of.record
 	}
 	if !slices.Contains(records, nil) {
 		e.endAll(records)

@@ -63,10 +63,6 @@ func TestListsOfWebhooks(t *testing.T) {
 			if err != nil || !slices.EqualFunc(got, all, same) {
 				t.Errorf("%d webhooks, %v", len(got), err)
 			}
-			got[0].URL, got[0].EventTypes[0] = "changed", "changed" // the caller's own
-			if again := r.pages(200, nil); !slices.EqualFunc(again, all, same) {
-				t.Error("who changes what was listed changes what is remembered")
-			}
 
 			// What is deleted between pages is missing, and nothing else is.
 			got = r.pages(20, func(page int) {

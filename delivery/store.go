@@ -104,7 +104,8 @@ type Store interface {
 	Webhooks(ctx context.Context, tenant string) (webhooks []*Webhook, version int64, err error)
 	// WebhookPage reads some of a tenant's webhooks, in an order of the store's own: the
 	// first ones if after is empty, else those behind an earlier page, whose Next it is. A
-	// webhook that exists all the while is in one of the pages, or in more.
+	// webhook that exists all the while is in one of the pages, or in more. What it and the next
+	// two return may be what the store itself has in memory: nobody changes it.
 	WebhookPage(ctx context.Context, tenant, after string) (WebhookPage, error)
 	// WebhookChanges reads which of a tenant's webhooks have changed since a version.
 	WebhookChanges(ctx context.Context, tenant string, since int64) (WebhookChanges, error)

@@ -52,7 +52,7 @@ func (s *subscription) place() WebhookPlace {
 	return WebhookPlace{CreatedAt: time.Unix(0, s.created).UTC(), ID: s.id}
 }
 
-// FoundWebhooks is a part of a list of webhooks.
+// FoundWebhooks is a part of a list of webhooks, which nobody changes.
 type FoundWebhooks struct {
 	Webhooks []*Webhook
 	// More says that there may be others, behind Next.

@@ -62,11 +62,11 @@ func (s *Store) WebhookPage(_ context.Context, of, after string) (page delivery.
 			rest = rest[:delivery.MaxWebhookPage]
 			page.Next = strconv.FormatUint(uint64(rest[len(rest)-1].number), 10)
 		}
+		page.Webhooks = make([]*delivery.Webhook, 0, len(rest))
 		for _, w := range rest {
 			page.Webhooks = append(page.Webhooks, w.record)
 		}
 	})
-	cloneAll(page.Webhooks)
 	return page, err
 }
 
@@ -92,12 +92,12 @@ func (s *Store) WebhookChanges(_ context.Context, of string, since int64) (chang
 			}
 		}
 	})
-	cloneAll(changes.Webhooks)
 	return changes, err
 }
 
 // WebhooksOf reads those of some webhooks that exist.
 func (s *Store) WebhooksOf(_ context.Context, of string, ids []uuid.UUID) (all []*delivery.Webhook, version int64, err error) {
+	all = make([]*delivery.Webhook, 0, len(ids))
 	err = s.webhooksOf(of, func(t *tenant) {
 		version = t.version
 		for _, id := range ids {
@@ -106,13 +106,5 @@ func (s *Store) WebhooksOf(_ context.Context, of string, ids []uuid.UUID) (all [
 			}
 		}
 	})
-	cloneAll(all)
 	return all, version, err
-}
-
-// cloneAll copies webhooks, so that the copies may be changed.
-func cloneAll(all []*delivery.Webhook) {
-	for i, w := range all {
-		all[i] = clone(w)
-	}
 }
