@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -24,8 +25,16 @@ func decodeWebhook(tenant, id, b string, keys *encryption.Keyring) (*delivery.We
 	if parsed.String() != id {
 		return nil, record.ErrUnreadable // an id is written in one way alone
 	}
-	return record.DecodeWebhook([]byte(b), delivery.WebhookRef{Tenant: tenant, ID: parsed}, keys)
+	buffer, _ := recordBuffers.Get().(*bytes.Buffer)
+	defer recordBuffers.Put(buffer)
+	buffer.Reset()
+	buffer.WriteString(b)
+	return record.DecodeWebhook(buffer.Bytes(), delivery.WebhookRef{Tenant: tenant, ID: parsed}, keys)
 }
+
+// recordBuffers have records while they are decoded: a tenant may have 60 MB of webhooks, of which
+// one more copy each time would keep the garbage collector busy.
+var recordBuffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // What precedes an event's record: see keys.go.
 const (

@@ -194,7 +194,7 @@ func placeOf(w delivery.WebhookRef) encryption.Place {
 }
 
 // DecodeWebhook decodes a webhook, and opens its secrets. If their key is missing, it returns
-// the webhook without them beside that error.
+// the webhook without them beside that error. It does not retain b.
 func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (*delivery.Webhook, error) {
 	var r webhook
 	if err := decode(b, &r); err != nil {
