@@ -219,7 +219,7 @@ func TestLargeDataOfOneTenant(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer leave()
+		t.Cleanup(leave)
 	}
 	if turns >= cap(checking) {
 		t.Errorf("a tenant has %d of %d places", turns, cap(checking))

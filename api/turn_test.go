@@ -22,7 +22,7 @@ func TestExpressionsWaitForTurns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer leave()
+		t.Cleanup(leave)
 	}
 	calls := []struct{ method, path, body string }{
 		{"POST", "api/webhooks", `{"url":"https://example.com/","filter":"true"}`},
@@ -40,8 +40,12 @@ func TestExpressionsWaitForTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header = http.Header{"Authorization": {asAdmin}, "Content-Type": {"application/json"}}
-		if response, err := s.client.Do(r); !errors.Is(err, context.DeadlineExceeded) {
+		response, err := s.client.Do(r)
+		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s %s %s did not wait: %v, %v", c.method, c.path, c.body, response, err)
+		}
+		if err == nil {
+			_ = response.Body.Close()
 		}
 		cancel()
 		if c.path != path {

@@ -300,7 +300,12 @@ func (s *spied) badCalls() {
 	s.call("POST", "api/events", `{"event_type":"`+secret+`","event_id":"`+secret+`","occurred_at":"`+secret+`","data":"`+secret+`"}`).wantProblem(t, 422)
 	s.call("POST", "api/webhooks", `{`+ok+`,"secret":"`+secret+`"}`, "Content-Type", "text/plain").wantProblem(t, 415)
 	s.call("PUT", path, `{"secret":"`+secret+`"}`).wantProblem(t, 405)
+	s.badCredentials()
+}
 
+// badCredentials makes calls with wrong credentials.
+func (s *spied) badCredentials() {
+	t := s.caddySite.t
 	basic := func(password string) string {
 		return "Basic " + base64.StdEncoding.EncodeToString([]byte("bob:"+password))
 	}

@@ -168,10 +168,7 @@ func (s *Store) takeReplays(holder uuid.UUID, lease time.Duration, most int) (te
 // SaveReplay writes how far a replay has come.
 func (s *Store) SaveReplay(_ context.Context, r *delivery.Replay, holder uuid.UUID, lease, _ time.Duration) (state delivery.ReplayState, err error) {
 	err = s.write(alone, func(t *txn) error {
-		stored, of, err := s.storedReplay(t, r.Tenant, r.ID)
-		if err != nil {
-			return err
-		}
+		stored, of := s.storedReplay(t, r.Tenant, r.ID)
 		held := s.heldReplay(r.Tenant)
 		switch {
 		case stored.State == delivery.ReplayDone:
@@ -208,30 +205,29 @@ func (s *Store) heldReplay(tenant string) *heldReplay {
 }
 
 // storedReplay reads one replay; it has no id if there is none.
-func (s *Store) storedReplay(t *txn, tenant string, id uuid.UUID) (r delivery.Replay, number uint32, err error) {
+func (s *Store) storedReplay(t *txn, tenant string, id uuid.UUID) (r delivery.Replay, number uint32) {
 	of := s.state.tenants[tenant]
 	if of == nil || !t.has(replaysBucket) {
-		return r, 0, nil
+		return r, 0
 	}
 	b, key := t.bucket(replaysBucket), replayKey(of.number, id)
 	value := b.get(key)
 	if value == nil {
-		return r, of.number, nil
+		return r, of.number
 	}
-	if r, err = decodeReplay(tenant, key, value); err != nil {
+	r, err := decodeReplay(tenant, key, value)
+	if err != nil {
 		b.undecodable(key)
-		return delivery.Replay{}, of.number, nil
+		return delivery.Replay{}, of.number
 	}
-	return r, of.number, nil
+	return r, of.number
 }
 
 // CancelReplay cancels a replay that is running.
 func (s *Store) CancelReplay(_ context.Context, tenant string, id uuid.UUID) error {
 	return s.write(alone, func(t *txn) error {
-		r, of, err := s.storedReplay(t, tenant, id)
+		r, of := s.storedReplay(t, tenant, id)
 		switch {
-		case err != nil:
-			return err
 		case r.ID == uuid.Nil:
 			return delivery.ErrNotFound
 		case r.State != delivery.ReplayRunning:
