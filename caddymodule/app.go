@@ -120,6 +120,7 @@ type App struct {
 	// than `retention`. It is judged when a request fails. Default: never.
 	DisableAfter caddy.Duration `json:"disable_after,omitempty"`
 
+	ctx          caddy.Context
 	settings     delivery.Settings
 	types        *api.EventTypes
 	maxEventSize int64
@@ -156,7 +157,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 // store out of the pool. It does no I/O but reading the files that the
 // configuration names, so that validating touches no store.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.log = ctx.Logger()
+	a.ctx, a.log = ctx, ctx.Logger()
 	a.inForce, a.replaced = context.WithCancel(context.Background())
 	if err := metrics.register(ctx.GetMetricsRegistry()); err != nil {
 		return fmt.Errorf("webhooks: registering metrics: %w", err)
@@ -216,6 +217,9 @@ func (a *App) Start() error {
 		a.log.Warn("cannot find out this server's own addresses, so requests can go to those that are public; deny them in destinations", zap.Error(err))
 	}
 	a.warnOfNoKey()
+	if err := a.startAnnouncing(); err != nil {
+		return fmt.Errorf("webhooks: events: %w", err)
+	}
 	a.detach = a.engine.attach(a.settings, a.store, a.log)
 	return nil
 }

@@ -75,9 +75,10 @@ type judge struct {
 
 // judged is a request that failed.
 type judged struct {
-	url  string
-	at   time.Time // when it began, by the store's clock
-	gone bool
+	url       string
+	eventType string
+	at        time.Time // when it began, by the store's clock
+	gone      bool
 }
 
 func newJudge() *judge {
@@ -155,7 +156,7 @@ func (e *Engine) noteFailures(batch []*finished) {
 		r := &f.outcome.Request
 		gone := s.DisableOnGone && r.StatusCode == 410
 		if r.Status == RequestFailed && (gone || s.DisableAfter > 0) && !r.unsent() {
-			e.noteFailure(WebhookRef{r.Tenant, r.WebhookID}, judged{r.URL, r.StartedAt(), gone})
+			e.noteFailure(WebhookRef{r.Tenant, r.WebhookID}, judged{r.URL, r.EventType, r.StartedAt(), gone})
 		}
 	}
 }
@@ -298,6 +299,7 @@ func (e *Engine) disable(ctx context.Context, ref WebhookRef, of judged, reason 
 		return err
 	}
 	e.observer.WebhookDisabled(reason)
+	e.notify(func(n Notifier) { n.WebhookDisabled(w, of.eventType) })
 	e.log().Warn("webhook disabled",
 		zap.String("tenant", w.Tenant), zap.Stringer("webhook_id", w.ID), zap.String("reason", string(reason)))
 	return nil

@@ -221,6 +221,7 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		if err == nil {
 			if said != "" {
 				e.log().Info("the store is open")
+				e.notify(func(n Notifier) { n.StoreAvailable(AllPartitions, nil) })
 			}
 			e.setPartitions()
 			e.state.Store(&state{open: true})
@@ -234,6 +235,9 @@ func (e *Engine) openStore(ctx context.Context) bool {
 		e.endTry()
 		wait := again.Next()
 		if reason := err.Error(); reason != said { // health says it all the time
+			if said == "" {
+				e.notify(func(n Notifier) { n.StoreAvailable(AllPartitions, err) })
+			}
 			said = reason
 			e.log().Error("cannot open the store; trying again every few seconds", zap.Error(err))
 		}

@@ -19,11 +19,11 @@ func TestJudgedTogether(t *testing.T) {
 		firstGone, secondGone bool
 		want                  judged
 	}{
-		"gone, then failing":         {old, later, true, false, judged{old.url, old.at, true}},
-		"failing, then gone":         {old, later, false, true, judged{later.url, later.at, true}},
-		"both gone":                  {old, later, true, true, judged{later.url, later.at, true}},
-		"both gone, the older again": {later, old, true, true, judged{later.url, later.at, true}},
-		"both failing":               {old, later, false, false, judged{later.url, later.at, false}},
+		"gone, then failing":         {old, later, true, false, judged{url: old.url, at: old.at, gone: true}},
+		"failing, then gone":         {old, later, false, true, judged{url: later.url, at: later.at, gone: true}},
+		"both gone":                  {old, later, true, true, judged{url: later.url, at: later.at, gone: true}},
+		"both gone, the older again": {later, old, true, true, judged{url: later.url, at: later.at, gone: true}},
+		"both failing":               {old, later, false, false, judged{url: later.url, at: later.at, gone: false}},
 	} {
 		j := newJudge()
 		tc.first.gone, tc.second.gone = tc.firstGone, tc.secondGone

@@ -41,6 +41,7 @@ func (e *Engine) setPartitions() {
 	all := make([]*partition, n)
 	for i := range all {
 		p := &partition{number: i, reads: newReads(), key: strconv.Itoa(i), watch: &watch{partition: i, of: n, log: e.log}}
+		p.watch.notify = func(err error) { e.notify(func(n Notifier) { n.StoreAvailable(i, err) }) }
 		p.sendsNow = newShares(maxSendNow, maxTenantSendNow, maxSendNow)
 		p.emits = newShares(2*share-share/4, share, share/4)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }

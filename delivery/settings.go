@@ -50,6 +50,8 @@ type Settings struct {
 	// same, and Declared. When these settings come into force, they are made as they are here,
 	// and others that were declared before are disabled.
 	Webhooks []Webhook
+	// Notifier, if not nil, is told of failures.
+	Notifier Notifier
 	// AuditOwn, if not nil, makes entries of the audit log for what the engine does to webhooks
 	// by itself.
 	AuditOwn func(by string, action Action) Audit

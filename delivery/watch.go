@@ -38,6 +38,7 @@ type watch struct {
 	partition int
 	of        int // how many partitions there are
 	log       func() *zap.Logger
+	notify    func(err error) // that it does its work, or why not
 
 	mu       sync.Mutex
 	failures [tasks]failure
@@ -127,8 +128,10 @@ func (w *watch) tell(now time.Time) {
 	switch {
 	case err != nil && !w.down:
 		w.log().Error("the store does not do its work", zap.Int("partition", w.partition), zap.Error(err))
+		w.notify(err)
 	case err == nil && w.down:
 		w.log().Info("the store does its work again", zap.Int("partition", w.partition))
+		w.notify(nil)
 	}
 	w.down = err != nil
 }

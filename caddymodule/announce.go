@@ -1,0 +1,155 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
+	"go.uber.org/zap"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// Caddy's events that the app emits.
+const (
+	eventDeliveryFailed   = "webhooks.delivery_failed"
+	eventWebhookDisabled  = "webhooks.webhook_disabled"
+	eventStoreUnavailable = "webhooks.store_unavailable"
+	eventStoreAvailable   = "webhooks.store_available"
+)
+
+const (
+	// maxAnnounced bounds the events that wait for those who handle them.
+	maxAnnounced = 1000
+	// tellUnannouncedEvery is how often the log says that some were dropped, at most.
+	tellUnannouncedEvery = time.Minute
+)
+
+// awaitActiveEvery is how often an app looks whether its configuration has started.
+const awaitActiveEvery = 20 * time.Millisecond
+
+// ownEvents begins the types of events that an app's own Caddy events are emitted as.
+const ownEvents = caddyEventType + "webhooks."
+
+// caddyEventType begins the types of events that Caddy's events are emitted as.
+const caddyEventType = "caddy."
+
+// announcer emits Caddy events of what the engine notifies of. Handlers may take their time, such as
+// those that run commands, so that a goroutine of its own calls them, which ends with the
+// configuration.
+type announcer struct {
+	app    *App
+	events *caddyevents.App
+	queue  chan announcement
+	told   atomic.Int64 // when the log last said that some were dropped
+}
+
+type announcement struct {
+	name string
+	data map[string]any
+}
+
+// startAnnouncing has Caddy events emitted until the configuration is replaced. It needs Caddy's
+// app for events, which there is wherever HTTP is served.
+func (a *App) startAnnouncing() error {
+	app, err := a.ctx.AppIfConfigured("events")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	events, ok := app.(*caddyevents.App)
+	if !ok {
+		return fmt.Errorf("the app is a %T", app)
+	}
+	n := &announcer{app: a, events: events, queue: make(chan announcement, maxAnnounced)}
+	a.settings.Notifier = n
+	go n.run()
+	return nil
+}
+
+// run emits events. Before Caddy has started all apps of the configuration, nobody may.
+func (a *announcer) run() {
+	again := time.NewTicker(awaitActiveEvery)
+	defer again.Stop()
+	for !a.app.isActive() {
+		select {
+		case <-a.app.inForce.Done():
+			return
+		case <-again.C:
+		}
+	}
+	again.Stop()
+	for {
+		select {
+		case <-a.app.inForce.Done():
+			return
+		case next := <-a.queue:
+			if a.events.ShouldEmit(next.name) {
+				a.events.Emit(a.app.ctx, next.name, next.data)
+			}
+		}
+	}
+}
+
+// isActive says whether the configuration is Caddy's, all of whose apps have started.
+func (a *App) isActive() bool {
+	active, err := caddy.ActiveContext().AppIfConfigured("webhooks")
+	return err == nil && active == any(a)
+}
+
+func (a *announcer) announce(name string, data map[string]any) {
+	select {
+	case a.queue <- announcement{name, data}:
+	default:
+		metrics.unannounced.Inc()
+		last, now := a.told.Load(), time.Now().UnixNano()
+		if now-last >= int64(tellUnannouncedEvery) && a.told.CompareAndSwap(last, now) {
+			a.app.log.Error("some of Caddy's events were not emitted, since their handlers are too slow", zap.String("event", name))
+		}
+	}
+}
+
+// DeliveryFailed implements delivery.Notifier.
+func (a *announcer) DeliveryFailed(last *delivery.Request) {
+	if strings.HasPrefix(last.EventType, ownEvents) {
+		return // or it would never end
+	}
+	a.announce(eventDeliveryFailed, map[string]any{
+		"tenant": last.Tenant, "webhook_id": last.WebhookID.String(),
+		"event_id": last.EventID.String(), "event_type": last.EventType,
+		"request_id": last.ID.String(), "attempts": last.Attempt, "error": last.Error,
+	})
+}
+
+// WebhookDisabled implements delivery.Notifier.
+func (a *announcer) WebhookDisabled(w *delivery.Webhook, eventType string) {
+	if strings.HasPrefix(eventType, ownEvents) {
+		return
+	}
+	a.announce(eventWebhookDisabled, map[string]any{
+		"tenant": w.Tenant, "webhook_id": w.ID.String(), "reason": string(w.DisabledReason),
+	})
+}
+
+// StoreAvailable implements delivery.Notifier. It tells what admins may read.
+func (a *announcer) StoreAvailable(partition int, err error) {
+	data := make(map[string]any)
+	if partition != delivery.AllPartitions {
+		data["partition"] = partition
+	}
+	if err == nil {
+		a.announce(eventStoreAvailable, data)
+		return
+	}
+	data["reason"] = delivery.Reasons(err)
+	a.announce(eventStoreUnavailable, data)
+}
+
+// Interface guard
+var _ delivery.Notifier = (*announcer)(nil)
