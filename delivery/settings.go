@@ -129,6 +129,7 @@ func (s *Settings) Validate() error {
 		}
 	}
 	check(s.SignatureHeader != "", "signature_header is empty")
+	check(s.SignatureHeader == "" || canBeForSignatures(s.SignatureHeader), "signature_header must be the name of a header that has no other use in requests, not %q", s.SignatureHeader)
 	if err := s.Retry.validate(); err != nil {
 		errs = append(errs, err)
 	}

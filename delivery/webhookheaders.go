@@ -87,11 +87,21 @@ func (s *Settings) CheckHeaderName(name string) error {
 		return errors.New("this header is for credentials, which headers are not")
 	case s.isForSignatures(name):
 		return errors.New("this header is for signatures: choose another name")
-	case slices.Contains(ownHeaders, lower),
-		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) }):
+	case isOwn(lower):
 		return errors.New("this header is set by the sender of requests: choose another name")
 	}
 	return nil
+}
+
+// isOwn says whether only the sender sets a header, whose name is in lower case.
+func isOwn(lower string) bool {
+	return slices.Contains(ownHeaders, lower) ||
+		slices.ContainsFunc(ownPrefixes, func(prefix string) bool { return strings.HasPrefix(lower, prefix) })
+}
+
+// canBeForSignatures says whether a header can have the signature, and nothing else has it.
+func canBeForSignatures(name string) bool {
+	return httpguts.ValidHeaderFieldName(name) && !isOwn(strings.ToLower(name))
 }
 
 // CheckCredentialHeader does the same for a header that has a credential.
