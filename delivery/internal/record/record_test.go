@@ -2,6 +2,7 @@ package record
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math"
 	"reflect"
 	"strings"
@@ -108,6 +109,37 @@ func TestOldRequestRecord(t *testing.T) {
 	}
 	if !bytes.Equal(old, before) {
 		t.Error("reading changed it")
+	}
+}
+
+// TestStoredRequestRecord decodes rows as stores have them: as sent, with a transform, with the secret
+// before, and with both.
+func TestStoredRequestRecord(t *testing.T) {
+	t.Parallel()
+	const stored = "6c616c6572745f616374697665" + "1a40000000" + "1a0754d4c0" + // type, time
+		"657265747279" + "02" + "03" + "1901f4" + // "retry", 2 of 3, 500
+		"7468747470733a2f2f6578616d706c652e636f6d2f" + "626e6f" + "1a000f4240" + "f4" + // URL, "no", 1 s, whole
+		"6101" + "6101" + "f5" // usual headers, and those of Standard Webhooks
+	want := delivery.Request{
+		EventType: "alert_active", OccurredAt: time.Unix(1<<30, 123_000_000).UTC(), Trigger: delivery.TriggerRetry,
+		Attempt: 2, MaxAttempts: 3, StatusCode: 500, URL: "https://example.com/", Error: "no", Duration: time.Second,
+		Headers: delivery.RequestHeaders{UserAgent: "Caddy-Webhooks", SignatureHeader: "X-Level-Signature", StandardWebhooks: true},
+	}
+	for version, text := range []string{1: "8f01", "8f02", "8f03", "8f04"} {
+		if version == 0 {
+			continue
+		}
+		want.Transformed, want.Headers.Previous = version == 2 || version == 4, version > 2
+		b, err := hex.DecodeString(text + stored)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := DecodeRequest(b); err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("read as %+v, %v, want %+v", got, err, want)
+		}
+		if got := AppendRequest(nil, &want); !bytes.Equal(got, b) {
+			t.Errorf("written as %x", got)
+		}
 	}
 }
 
