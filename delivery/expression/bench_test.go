@@ -63,17 +63,19 @@ func BenchmarkDecode(b *testing.B) {
 	})
 }
 
+// processorTime is what this process has taken of the processor.
+func processorTime() time.Duration {
+	var usage syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+}
+
 // measure runs a benchmark and reports what it takes of the processor, which others use, too.
 func measure(b *testing.B, one func()) {
-	cpu := func() time.Duration {
-		var usage syscall.Rusage
-		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
-		return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
-	}
 	b.ReportAllocs()
-	before := cpu()
+	before := processorTime()
 	for b.Loop() {
 		one()
 	}
-	b.ReportMetric(float64(cpu()-before)/float64(b.N), "cpu-ns/op")
+	b.ReportMetric(float64(processorTime()-before)/float64(b.N), "cpu-ns/op")
 }

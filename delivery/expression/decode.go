@@ -163,11 +163,13 @@ func (d *decoder) number() (any, error) {
 		d.at++
 	}
 	text := d.text[begin:d.at]
-	if i, err := strconv.ParseInt(text, 10, 64); err == nil && (i != 0 || text[0] != '-') {
-		return types.Int(i), nil
-	}
-	if u, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return types.Uint(u), nil
+	if !strings.ContainsAny(text, ".eE") { // or errors would be made for nothing
+		if i, err := strconv.ParseInt(text, 10, 64); err == nil && (i != 0 || text[0] != '-') {
+			return types.Int(i), nil
+		}
+		if u, err := strconv.ParseUint(text, 10, 64); err == nil {
+			return types.Uint(u), nil
+		}
 	}
 	f, err := strconv.ParseFloat(text, 64) // infinite if it is too large
 	if err != nil && !math.IsInf(f, 0) {

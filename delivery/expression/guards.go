@@ -17,7 +17,7 @@ type guard func(e *evaluation, args []ref.Val)
 
 const (
 	// perValue is how much work one value is, whatever it is.
-	perValue = 32
+	perValue = 40
 	// perRune is how many bytes one of a text takes while a function has it as code points.
 	perRune = 4
 	// perNumber is how long a number can become in a formatted text, and numberWork how much work

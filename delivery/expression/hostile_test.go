@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 )
 
 // hostile are expressions that are written to take long, or much memory.
@@ -120,4 +121,31 @@ func BenchmarkHostile(b *testing.B) {
 			measure(b, func() { _, _ = p.JSON(context.Background(), in) })
 		})
 	}
+}
+
+// BenchmarkWorstHostile says which of them takes most of the processor, and how much.
+func BenchmarkWorstHostile(b *testing.B) {
+	in, programs, took := NewInput(Event{Data: large()}), make(map[string]*Program), make(map[string]time.Duration)
+	_, _ = in.object()
+	for name, source := range hostile() {
+		p, err := Compile(Transform, source)
+		if err != nil {
+			b.Fatal(err)
+		}
+		programs[name] = p
+	}
+	for b.Loop() {
+		for name, p := range programs {
+			before := processorTime()
+			_, _ = p.JSON(context.Background(), in)
+			took[name] += processorTime() - before
+		}
+	}
+	worst := ""
+	for name := range took {
+		if took[name] > took[worst] {
+			worst = name
+		}
+	}
+	b.ReportMetric(float64(took[worst])/float64(b.N)/1e6, "cpu-ms:"+strings.ReplaceAll(worst, " ", "-"))
 }

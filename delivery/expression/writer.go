@@ -26,7 +26,7 @@ type writer struct {
 }
 
 // maxWritten is how many values a result may have.
-const maxWritten = 50_000
+const maxWritten = 40_000
 
 // value appends a value. What has the same members gives the same bytes.
 func (w *writer) value(v ref.Val, depth int) error {
