@@ -184,24 +184,19 @@ func (e *Engine) webhookPending(ctx context.Context, tenant string, ids []uuid.U
 }
 
 // webhookStates are the states of a tenant's webhooks, oldest first, without what is counted: of
-// all, or of those with the ids. It keeps no more than that of any webhook.
+// all, or of those with the ids. Those of all are what is remembered, so that no webhook is read.
 func (e *Engine) webhookStates(ctx context.Context, tenant string, ids []uuid.UUID) ([]WebhookStats, error) {
 	standard := e.settings().StandardWebhooks
-	stateOf := func(w *Webhook) WebhookStats {
-		s := WebhookStats{WebhookID: w.ID, DisabledSince: w.DisabledSince()}
-		if warning := SecretWarning(w.Secret, standard); warning != "" {
-			s.Warnings = []string{warning}
-		}
-		return s
-	}
-	states := []WebhookStats{}
 	if len(ids) == 0 {
-		err := e.eachPage(ctx, tenant, func(page []*Webhook) {
-			for _, w := range page {
-				states = append(states, stateOf(w))
-			}
-		})
-		return states, err
+		of, err := e.freshSubscriptions(ctx, tenant)
+		if err != nil {
+			return nil, err
+		}
+		states := make([]WebhookStats, 0, of.list.length)
+		for w := range of.list.all() {
+			states = append(states, w.state(standard))
+		}
+		return states, nil
 	}
 	var found []*Webhook
 	if err := e.EachWebhook(ctx, tenant, ids, func(w *Webhook) { found = append(found, w) }); err != nil {
@@ -209,8 +204,24 @@ func (e *Engine) webhookStates(ctx context.Context, tenant string, ids []uuid.UU
 	}
 	slices.SortFunc(found, OldestFirst)
 	found = slices.CompactFunc(found, func(a, b *Webhook) bool { return a.ID == b.ID })
-	for _, w := range found {
-		states = append(states, stateOf(w))
+	states := make([]WebhookStats, len(found))
+	for i, w := range found {
+		states[i] = newSubscription(w).state(standard)
 	}
 	return states, nil
+}
+
+func (s *subscription) state(standard bool) WebhookStats {
+	state := WebhookStats{WebhookID: s.id}
+	if !s.enabled {
+		state.DisabledSince = time.Unix(0, s.disabledSince).UTC()
+	}
+	warning := s.warnings.Value().usual
+	if standard {
+		warning = s.warnings.Value().standard
+	}
+	if warning != "" {
+		state.Warnings = []string{warning}
+	}
+	return state
 }

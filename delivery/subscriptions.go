@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"unique"
 
 	"github.com/google/uuid"
 )
@@ -19,13 +20,20 @@ type subscription struct {
 	types   []string // nil if not all types are kept
 	mask    []uint64 // then, which of the asked types it wants, by their numbers
 	filter  string   // "" if it has none
+	// disabledSince is in nanoseconds, 0 while it is enabled.
+	disabledSince int64
+	warnings      unique.Handle[bothWarnings]
 	// record is the whole webhook, nil if the tenant's are too large: see recordCache.
 	record *Webhook
 }
 
+// bothWarnings are what SecretWarning says of a secret, of which there are few kinds: without and
+// with Standard Webhooks.
+type bothWarnings struct{ usual, standard string }
+
 // Approximate sizes in memory.
 const (
-	subscriptionBytes = 120
+	subscriptionBytes = 136
 	recordBytes       = 250
 	textBytes         = 16 // of a string, without its text
 	tenantBytes       = 400
@@ -203,7 +211,14 @@ func (s *subscriptions) remove(of *subscription) {
 }
 
 func newSubscription(w *Webhook) *subscription {
-	return &subscription{id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, filter: w.Filter, record: w}
+	s := &subscription{
+		id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, filter: w.Filter, record: w,
+		warnings: unique.Make(bothWarnings{SecretWarning(w.Secret, false), SecretWarning(w.Secret, true)}),
+	}
+	if !w.Enabled {
+		s.disabledSince = w.DisabledSince().UnixNano()
+	}
+	return s
 }
 
 // forgetTypes leaves only what is known of the asked types.
