@@ -26,15 +26,15 @@ func (e *Engine) EachWebhook(ctx context.Context, tenant string, ids []uuid.UUID
 	for step := (readStep{}); len(ids) > 0; {
 		some := ids[:min(len(ids), step.size())]
 		ids = ids[len(some):]
-		if err := e.inStep(ctx, tenant, func() error {
+		webhooks, err := e.readStep(ctx, tenant, &step, func() ([]*Webhook, error) {
 			webhooks, _, err := e.store.WebhooksOf(ctx, tenant, some)
-			for _, w := range webhooks {
-				do(w)
-			}
-			step.note(webhooks)
+			return webhooks, err
+		})
+		if err != nil {
 			return err
-		}); err != nil {
-			return err
+		}
+		for _, w := range webhooks {
+			do(w)
 		}
 	}
 	return nil
@@ -48,26 +48,28 @@ func (e *Engine) eachPage(ctx context.Context, tenant string, do func([]*Webhook
 	}
 	for step, rest := of.readStep(), of.list.rest(false); !rest.isEmpty(); {
 		some := rest.take(step.size())
-		if err := e.inStep(ctx, tenant, func() error {
-			webhooks, err := e.recordsOf(ctx, tenant, some)
-			if err == nil {
-				do(webhooks)
-			}
-			step.note(webhooks)
-			return err
-		}); err != nil {
+		webhooks, err := e.readSome(ctx, tenant, &step, some)
+		if err != nil {
 			return err
 		}
+		do(webhooks)
 	}
 	return nil
 }
 
 // readSome reads some of a tenant's webhooks as one step.
-func (e *Engine) readSome(ctx context.Context, tenant string, step *readStep, some []*subscription) (webhooks []*Webhook, err error) {
-	err = e.inStep(ctx, tenant, func() error {
-		webhooks, err = e.recordsOf(ctx, tenant, some)
-		step.note(webhooks)
-		return err
+func (e *Engine) readSome(ctx context.Context, tenant string, step *readStep, some []*subscription) ([]*Webhook, error) {
+	return e.readStep(ctx, tenant, step, func() ([]*Webhook, error) { return e.recordsOf(ctx, tenant, some) })
+}
+
+// readStep reads webhooks of a tenant as one step.
+func (e *Engine) readStep(ctx context.Context, tenant string, step *readStep, read func() ([]*Webhook, error)) (webhooks []*Webhook, err error) {
+	err = e.at(tenant).reads.paces.spend(ctx, tenant, func() (bytes int, err error) {
+		err = e.inStep(ctx, tenant, func() (err error) {
+			webhooks, err = read()
+			return err
+		})
+		return step.note(webhooks), err
 	})
 	return webhooks, err
 }
@@ -94,14 +96,13 @@ func (s *subscriptions) readStep() readStep {
 
 func (s *readStep) size() int { return cmp.Or(s.webhooks, MaxWebhookPage) }
 
-func (s *readStep) note(read []*Webhook) {
-	bytes := 0
-	for _, w := range read {
-		bytes += recordSize(w)
-	}
+// note notes how many bytes the webhooks of a step are, which it returns.
+func (s *readStep) note(read []*Webhook) int {
+	bytes := recordSizes(read)
 	if bytes > 0 {
 		s.webhooks = min(max(len(read)*maxStepBytes/bytes, 1), MaxWebhookPage)
 	}
+	return bytes
 }
 
 // freshSubscriptions are the tenant's as they are now.

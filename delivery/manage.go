@@ -50,7 +50,9 @@ func (e *Engine) create(ctx context.Context, w *Webhook, audit []Audit) (*Webhoo
 		w.SecretChangedAt = w.CreatedAt
 	}
 	entries := e.auditEntries(audit, nil, w)
-	err := e.store.CreateWebhook(ctx, w, e.TenantWebhooks(), entries...)
+	err := e.at(w.Tenant).reads.paces.spend(ctx, w.Tenant, func() (int, error) {
+		return recordSize(w), e.store.CreateWebhook(ctx, w, e.TenantWebhooks(), entries...)
+	})
 	e.tellAudit(entries, err)
 	if err != nil {
 		return nil, err
@@ -64,16 +66,25 @@ func (e *Engine) create(ctx context.Context, w *Webhook, audit []Audit) (*Webhoo
 func (e *Engine) TenantWebhooks() int { return cmp.Or(e.settings().TenantWebhooks, MaxWebhooks) }
 
 // ChangeWebhook applies a change to a webhook and returns the result; ErrNotFound if
-// there is none, ErrDeclared if the configuration made it. The change must leave each member valid, replace what it changes, and may
-// be called more than once. InvalidWebhookError is as for CreateWebhook, and so is the audit log.
-func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (*Webhook, error) {
-	return e.changeIf(ctx, ref, func(w *Webhook) (bool, error) {
-		if w.Declared {
-			return false, ErrDeclared
-		}
-		change(w)
-		return true, nil
-	}, audit)
+// there is none, ErrDeclared if the configuration made it. The change must leave each member valid,
+// replace what it changes, and may be called more than once. InvalidWebhookError is as for
+// CreateWebhook, and so is the audit log.
+func (e *Engine) ChangeWebhook(ctx context.Context, ref WebhookRef, change func(*Webhook), audit ...Audit) (w *Webhook, err error) {
+	if err := e.ready(ctx); err != nil {
+		return nil, err
+	}
+	err = e.at(ref.Tenant).reads.paces.spend(ctx, ref.Tenant, func() (bytes int, err error) {
+		w, err = e.changeIf(ctx, ref, func(w *Webhook) (bool, error) {
+			if w.Declared {
+				return false, ErrDeclared
+			}
+			change(w)
+			bytes = 2 * recordSize(w) // read and written
+			return true, nil
+		}, audit)
+		return bytes, err
+	})
+	return w, err
 }
 
 // changeIf is ChangeWebhook for a change that may turn out not to be wanted: then it returns

@@ -16,6 +16,13 @@ const (
 	// maxReadStep is the longest that a step counts for: it may have waited for a store that did
 	// not answer, which is no work.
 	maxReadStep = 50 * time.Millisecond
+	// webhookRate is how many bytes of a tenant's webhooks are read and changed in a second, once
+	// webhookBurst were: each becomes memory that the garbage collector has to look after, which
+	// runs for everybody.
+	webhookRate  = 8 << 20
+	webhookBurst = 8 << 20
+	// maxWebhookDebt is what reading all of them for an emit counts for at most.
+	maxWebhookDebt = 10 * webhookRate
 	// minReadPaces is how many tenants are known before those are forgotten that have rested.
 	minReadPaces = 1000
 )
@@ -34,6 +41,7 @@ type readPace struct {
 	rested time.Time     // when it will have rested for all of its steps
 	step   time.Duration // how long its last step took
 	steps  int           // that wait or run
+	paid   time.Time     // when webhookRate will have let through all that was read of webhooks
 }
 
 // run runs a step of a tenant's reads, once it has rested enough.
@@ -61,12 +69,7 @@ func (r *readPaces) begin(tenant string) (pace *readPace, expected, wait time.Du
 	now := time.Now()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	pace = r.of[tenant]
-	if pace == nil {
-		r.forget(now)
-		pace = new(readPace)
-		r.of[tenant] = pace
-	}
+	pace = r.find(tenant, now)
 	if pace.rested.Before(now) {
 		pace.rested = now
 	}
@@ -75,6 +78,47 @@ func (r *readPaces) begin(tenant string) (pace *readPace, expected, wait time.Du
 	pace.rested = pace.rested.Add(2 * expected)
 	pace.steps++
 	return pace, expected, wait
+}
+
+// spend runs what reads or changes some of a tenant's webhooks, once webhookRate allows it, and
+// counts of how many bytes they were.
+func (r *readPaces) spend(ctx context.Context, tenant string, do func() (bytes int, err error)) error {
+	bytes := 0
+	wait := r.count(tenant, maxStepBytes) // those that come together must not go on together
+	defer func() { r.count(tenant, bytes-maxStepBytes) }()
+	if wait > 0 {
+		if err := backoff.Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+	var err error
+	bytes, err = do()
+	return err
+}
+
+// count counts bytes of a tenant's webhooks, and says how long to wait for those before them.
+func (r *readPaces) count(tenant string, bytes int) (wait time.Duration) {
+	now := time.Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pace := r.find(tenant, now)
+	if pace.paid.Before(now) {
+		pace.paid = now
+	}
+	wait = pace.paid.Sub(now) - webhookBurst*time.Second/webhookRate
+	pace.paid = pace.paid.Add(time.Duration(bytes) * time.Second / webhookRate)
+	return wait
+}
+
+// find finds what is known of a tenant. The caller has the lock.
+func (r *readPaces) find(tenant string, now time.Time) *readPace {
+	pace := r.of[tenant]
+	if pace == nil {
+		r.forget(now)
+		pace = new(readPace)
+		r.of[tenant] = pace
+	}
+	return pace
 }
 
 // end counts what a step took in place of what was expected, 0 if it did not run.
@@ -97,7 +141,7 @@ func (r *readPaces) forget(now time.Time) {
 		return
 	}
 	for tenant, pace := range r.of {
-		if pace.steps == 0 && pace.rested.Before(now) {
+		if pace.steps == 0 && pace.rested.Before(now) && pace.paid.Before(now) {
 			delete(r.of, tenant)
 		}
 	}

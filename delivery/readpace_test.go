@@ -213,3 +213,107 @@ func TestLargeWebhooksAreReadInSmallSteps(t *testing.T) {
 		})
 	}
 }
+
+// fiftyLarge makes webhooks that are as large as some are, and says how many bytes they are.
+func fiftyLarge(r *running) (bytes int, last delivery.WebhookRef) {
+	for i := range 50 {
+		w := r.webhook(fmt.Sprintf("https://%d.example/%s", i, strings.Repeat("u", 100_000)))
+		bytes, last = bytes+len(w.URL), w.Ref()
+	}
+	return bytes, last
+}
+
+// However large a tenant's webhooks are, so many bytes of them are read and changed in a second at
+// most, by all of its calls together.
+func TestWebhooksAreReadAtARate(t *testing.T) {
+	const rate = 8 << 20
+	for name, read := range map[string]func(r *running, ref delivery.WebhookRef) error{
+		"lists": func(r *running, _ delivery.WebhookRef) error {
+			_, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 200)
+			return err
+		},
+		"some": func(r *running, ref delivery.WebhookRef) error {
+			return r.EachWebhook(r.t.Context(), tenant, slices.Repeat([]uuid.UUID{ref.ID}, 50), func(*delivery.Webhook) {})
+		},
+		"changes": func(r *running, ref delivery.WebhookRef) error {
+			for range 25 {
+				if _, err := r.ChangeWebhook(r.t.Context(), ref, func(w *delivery.Webhook) { w.Enabled = !w.Enabled }); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, flaky.New(), newEndpoints(ok))
+				defer r.stop()
+				bytes, ref := fiftyLarge(r)
+				time.Sleep(time.Minute)
+				began := time.Now()
+				var readers sync.WaitGroup
+				const times = 4 * 10
+				for range 4 {
+					readers.Go(func() {
+						for range times / 4 {
+							if err := read(r, ref); err != nil {
+								t.Error(err)
+							}
+						}
+					})
+				}
+				readers.Go(func() {
+					time.Sleep(5 * time.Second)
+					emitted := time.Now()
+					for _, emitter := range []string{tenant, "other"} {
+						if err := r.emitFor(emitter, 1); err != nil || time.Since(emitted) > 0 {
+							t.Errorf("an emit of %s: %v after %s", emitter, err, time.Since(emitted))
+						}
+					}
+				})
+				readers.Wait()
+				// A second's worth may be read at once, and nobody waits for the last steps.
+				most := time.Duration(times*bytes) * time.Second / rate
+				least := most - time.Second - 4*time.Duration(bytes)*time.Second/rate
+				if took := time.Since(began); took < least || took > most+most/10 {
+					t.Errorf("%d bytes took %s, should take %s to %s", times*bytes, took, least, most)
+				}
+			})
+		})
+	}
+}
+
+// Who gives up waiting for that is counted for nothing, and who reads little never waits.
+func TestWebhooksRateOfFew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, flaky.New(), newEndpoints(ok))
+		defer r.stop()
+		fiftyLarge(r)
+		r.emit(1) // which reads all
+		time.Sleep(time.Minute)
+		list := func(ctx context.Context) error {
+			_, err := r.FindWebhooks(ctx, tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 200)
+			return err
+		}
+		began := time.Now()
+		if err := list(t.Context()); err != nil || time.Since(began) > 0 {
+			t.Errorf("a first list took %s, %v", time.Since(began), err)
+		}
+		for range 2 {
+			if err := list(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began = time.Now()
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		for range 1000 {
+			if err := list(gone); !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		if err := list(t.Context()); err != nil || time.Since(began) > 2*time.Second {
+			t.Errorf("a list took %s after others that gave up, %v", time.Since(began), err)
+		}
+	})
+}

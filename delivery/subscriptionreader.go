@@ -43,6 +43,7 @@ func readSubscriptions(ctx context.Context, store Store, limits *subscriptionLim
 		var next *subscriptions
 		read := func() error {
 			changes, err := readChanges(ctx, store, tenant, since.version)
+			reads.paces.count(tenant, recordSizes(changes.Webhooks))
 			switch {
 			case err != nil:
 				return err
@@ -121,8 +122,9 @@ func newSubscriptionReader(limits *subscriptionLimits, types []string) *subscrip
 // readAll reads all pages. What changes meanwhile is read when the next page tells of it; false
 // if the store does not know what has changed.
 func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant string, reads *reads) (whole bool, err error) {
-	large := false
+	large, bytes := false, 0
 	defer func() {
+		reads.paces.count(tenant, min(bytes, maxWebhookDebt))
 		if large {
 			<-reads.large
 		}
@@ -145,6 +147,7 @@ func (r *subscriptionReader) readAll(ctx context.Context, store Store, tenant st
 			r.of.version = page.Version
 		}
 		r.add(page.Webhooks)
+		bytes += recordSizes(page.Webhooks)
 		if page.Version != r.of.version {
 			changes, err := readChanges(ctx, store, tenant, r.of.version)
 			if err != nil || !changes.Known {

@@ -64,6 +64,14 @@ func recordSize(w *Webhook) int {
 		w.Retry.size() + w.RateLimit.size() + len(w.Transform)
 }
 
+func recordSizes(webhooks []*Webhook) int {
+	bytes := 0
+	for _, w := range webhooks {
+		bytes += recordSize(w)
+	}
+	return bytes
+}
+
 func (c *ClientCertificate) size() int {
 	if c == nil {
 		return 0
