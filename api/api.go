@@ -19,7 +19,7 @@ import (
 )
 
 // Backend is what an API works with. All of it must be set, but for Signing, Limits,
-// EventRate, Intake, Audit, EventsRefused and Throttled.
+// EventRate, Intake, Audit, EventsRefused, OtherHealth and Throttled.
 type Backend struct {
 	Engine       *delivery.Engine
 	EventTypes   *EventTypes
@@ -35,6 +35,8 @@ type Backend struct {
 	Audit bool
 	// EventsRefused is told how many events were refused, and with which status.
 	EventsRefused func(n, status int)
+	// OtherHealth says what does not work beside the engine; nil if there is nothing else.
+	OtherHealth func() error
 	// Throttled is told, for each call that is answered with 429, which of Limits it was
 	// refused for.
 	Throttled func(limit string)

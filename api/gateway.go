@@ -47,7 +47,7 @@ func (a *API) CheckEvent(ctx context.Context, tenant string, ev *delivery.NewEve
 		return ErrEventTooLarge
 	}
 	var errs fieldErrors
-	if err := a.EventTypes.checkSchema(ctx, ev, &errs); err != nil {
+	if err := a.EventTypes.checkSchema(ctx, a.Engine, tenant, ev, &errs); err != nil {
 		return err
 	}
 	if len(errs.errs) > 0 {

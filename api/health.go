@@ -24,6 +24,9 @@ type encryptionHealth struct {
 // They may be those of one tenant of many: where the store is, is for Caddy's log.
 func getHealth(ctx context.Context, c *call) (response, error) {
 	err := c.api.Engine.Health(ctx)
+	if err == nil && c.api.OtherHealth != nil {
+		err = c.api.OtherHealth()
+	}
 	switch {
 	case err == nil:
 		return response{status: http.StatusOK, body: health{"ok", encryptionOf(c)}}, nil

@@ -120,6 +120,11 @@ type App struct {
 	// than `retention`. It is judged when a request fails. Default: never.
 	DisableAfter caddy.Duration `json:"disable_after,omitempty"`
 
+	// How many bytes the events of `webhooks_emit` that wait for the store can take in memory,
+	// with the bodies that are being read for such events; 1 MiB to 16 GiB. What has no room is
+	// lost. A tenant can have half of what is left. Default: 64 MiB.
+	EmitQueue int64 `json:"emit_queue,omitempty"`
+
 	ctx          caddy.Context
 	settings     delivery.Settings
 	types        *api.EventTypes
@@ -189,6 +194,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 		InForce: a.inForce, Log: a.log, Intake: intake, Audit: a.Audit,
 		Limits: a.Limits.ofTenant(), EventRate: eventRate,
 		EventsRefused: metrics.eventsRefused, Throttled: metrics.callThrottled,
+		OtherHealth: gateway.health,
 	})
 	return nil
 }
@@ -221,6 +227,7 @@ func (a *App) Start() error {
 		return fmt.Errorf("webhooks: events: %w", err)
 	}
 	a.detach = a.engine.attach(a.settings, a.store, a.log)
+	gateway.use(a)
 	return nil
 }
 
@@ -241,6 +248,7 @@ func (a *App) Stop() error {
 // gives the engine back to the pool.
 func (a *App) Cleanup() error {
 	_ = a.Stop() // never fails
+	gateway.leave(a)
 	if a.poolKey == "" {
 		return nil
 	}

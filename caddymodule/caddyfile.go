@@ -62,6 +62,7 @@ func init() {
 //		audit
 //		disable_on_gone
 //		disable_after <duration>
+//		emit_queue <size>
 //	}
 //
 // Values without placeholders are checked here, where the file and the line are
@@ -108,6 +109,7 @@ func (a *App) options() map[string]option {
 		"encrypt_payloads": {parse: bare(&a.EncryptPayloads)},
 		"disable_on_gone":  {parse: bare(&a.DisableOnGone)},
 		"disable_after":    {parse: a.checked(nonZero(duration(&a.DisableAfter)))},
+		"emit_queue":       {parse: a.checked(nonZero(size(&a.EmitQueue)))},
 	}
 }
 
@@ -129,6 +131,9 @@ func (a *App) checked(parse func(*caddyfile.Dispenser) error) func(*caddyfile.Di
 			return d.WrapErr(err)
 		}
 		if err := a.Limits.check(); err != nil {
+			return d.WrapErr(err)
+		}
+		if err := a.checkEmitQueue(); err != nil {
 			return d.WrapErr(err)
 		}
 		return nil

@@ -56,6 +56,9 @@ func (a *App) resolve(repl *caddy.Replacer) error {
 	if a.Audit {
 		a.settings.AuditOwn = api.AuditOwn
 	}
+	if err := a.checkEmitQueue(); err != nil {
+		return err
+	}
 	if a.maxEventSize, err = a.eventSize(); err != nil {
 		return err
 	}

@@ -30,7 +30,7 @@ var optionBlocks = []struct {
 		bare: []string{"standard_webhooks", "encrypt_payloads", "disable_on_gone"},
 		single: []string{
 			"store redis redis://a:1", "event_types a b", "signature_header X-A", "retry {\n\t\t\tattempts 3\n\t\t}", "timeout 15s",
-			"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "disable_after 5d", "destinations {\n\t\t\tallow_http\n\t\t}",
+			"concurrency 512 32", "retention 14d", "max_event_size 1MiB", "max_response_size 16KiB", "disable_after 5d", "emit_queue 16MiB", "destinations {\n\t\t\tallow_http\n\t\t}",
 		},
 		repeated: []string{"encryption_key {env.A} {env.B}"},
 	},
@@ -55,6 +55,11 @@ var optionBlocks = []struct {
 		bare:     []string{"insecure_no_auth"},
 		single:   []string{"admin_user {http.auth.user.id}", "tenant {labels.2}"},
 		repeated: []string{"emit_token_hash {env.A}", "viewer_token_hash {env.A} acme", "admin_token_hash {env.A}", "viewer_token {env.A}", "viewer_token {env.A} acme", "emit_token {env.A}", "emit_token {env.A} acme", "admin_token {env.A}", "admin_token {env.A} acme"},
+	},
+	{
+		name: "webhooks_emit", in: emitBlock, line: 3,
+		bare:   []string{"strict"},
+		single: []string{"on 2xx 404", "data request", "id {header.Idempotency-Key}", "tenant {labels.2}", "max_size 16KiB"},
 	},
 }
 

@@ -113,7 +113,7 @@ func (h *Handler) Cleanup() error {
 
 // ServeHTTP answers every request itself.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	app, release := h.hold()
+	app, release := h.app.hold()
 	if app == nil {
 		return api.Unavailable(w, r, "The configuration has just changed. Try again.")
 	}
@@ -132,28 +132,28 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.
 // hold takes the app that serves a call, and keeps its engine until release is
 // called: a call that runs while a reload replaces the store must not lose it
 // half-way. The app is nil if there is none any more.
-func (h *Handler) hold() (app *App, release func()) {
-	for app := h.appInForce(); ; {
+func (a *App) hold() (app *App, release func()) {
+	for app := a.orInForce(); ; {
 		if release, ok := app.engine.Hold(); ok {
 			return app, release
 		}
 		before := app
-		if app = h.appInForce(); app == before {
+		if app = a.orInForce(); app == before {
 			return nil, nil
 		}
 	}
 }
 
-// appInForce is the app of the configuration that Caddy runs. At a reload that is
+// orInForce is the app of the configuration that Caddy runs. At a reload that is
 // not always the handler's: servers take calls before their configuration comes
 // into force, with a store that may not be open yet, and go on for a moment after
 // it has been replaced, with one that nobody sends from.
-func (h *Handler) appInForce() *App {
+func (a *App) orInForce() *App {
 	module, err := caddy.ActiveContext().AppIfConfigured("webhooks")
 	if app, ok := module.(*App); ok && err == nil {
 		return app
 	}
-	return h.app
+	return a
 }
 
 // Interface guards

@@ -32,6 +32,7 @@ type processMetrics struct {
 	storeErrors         *prometheus.CounterVec
 	throttled           *prometheus.CounterVec
 	wrongTokens         *prometheus.CounterVec
+	gateway             *prometheus.CounterVec
 
 	counted []prometheus.Collector // all of the above
 }
@@ -92,6 +93,10 @@ func newProcessMetrics() *processMetrics {
 	m.wrongTokens = m.counters("wrong_tokens_total", "Calls with a token that is none of the handler's: 401 as usual, and 429 while many come from their address.", "code")
 	for _, code := range []int{http.StatusUnauthorized, http.StatusTooManyRequests} {
 		m.wrongTokens.WithLabelValues(strconv.Itoa(code))
+	}
+	m.gateway = m.counters("gateway_events_total", "Answers that webhooks_emit was to make events of, by what has become of them.", "outcome")
+	for _, of := range outcomes {
+		m.gateway.WithLabelValues(string(of))
 	}
 	return m
 }
@@ -180,6 +185,8 @@ var (
 	partitionDesc = prometheus.NewDesc(metricsNamespace+"_partition_up", "1 while the partition accepts events, hands out due deliveries and takes in outcomes, else 0.", []string{"partition"}, nil)
 	setAsideDesc  = prometheus.NewDesc(metricsNamespace+"_records_set_aside_total", "Records of the store that could not be read and were set aside by this process.", nil, nil)
 	encryptedDesc = prometheus.NewDesc(metricsNamespace+"_secrets_encrypted", "1 once the first encryption_key has encrypted every secret in the store, else 0. Missing without a key.", nil, nil)
+	waitingDesc   = prometheus.NewDesc(metricsNamespace+"_gateway_events_waiting", "Events of webhooks_emit that are not stored yet, and are only in memory.", nil, nil)
+	queueDesc     = prometheus.NewDesc(metricsNamespace+"_gateway_memory_bytes", "Memory of these events and of bodies that are being read for such events, of emit_queue at most.", nil, nil)
 	pendingDesc   = prometheus.NewDesc(metricsNamespace+"_deliveries_pending", "Deliveries in the store that are neither success nor failed, of all processes; those of disabled webhooks too. Missing while the store does not answer.", nil, nil)
 )
 
@@ -192,7 +199,7 @@ func (m *processMetrics) Describe(ch chan<- *prometheus.Desc) {
 	for _, c := range m.counted {
 		c.Describe(ch)
 	}
-	for _, d := range []*prometheus.Desc{inFlightDesc, unwrittenDesc, overdueDesc, storeUpDesc, partitionDesc, setAsideDesc, encryptedDesc, pendingDesc} {
+	for _, d := range []*prometheus.Desc{inFlightDesc, unwrittenDesc, overdueDesc, storeUpDesc, partitionDesc, setAsideDesc, encryptedDesc, pendingDesc, waitingDesc, queueDesc} {
 		ch <- d
 	}
 }
@@ -211,6 +218,8 @@ func (m *processMetrics) Collect(ch chan<- prometheus.Metric) {
 	}
 	ch <- prometheus.MustNewConstMetric(inFlightDesc, prometheus.GaugeValue, float64(sum.InFlight))
 	ch <- prometheus.MustNewConstMetric(unwrittenDesc, prometheus.GaugeValue, float64(sum.Unwritten))
+	ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(gateway.waiting.Load()))
+	ch <- prometheus.MustNewConstMetric(queueDesc, prometheus.GaugeValue, float64(gateway.reserved.Load()))
 	collectHealth(ch, all)
 	if n, ok := pendingDeliveries(all); ok {
 		ch <- prometheus.MustNewConstMetric(pendingDesc, prometheus.GaugeValue, float64(n))

@@ -1,0 +1,145 @@
+package caddymodule
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webhooks/caddy-webhooks/api"
+)
+
+// heldAnswer is an answer that waits for its event to be stored. Its body is in the copy.
+type heldAnswer struct {
+	before   http.Header // as it was when the next handler was called
+	head     http.Header // as it was when the handler gave the status
+	explicit bool        // the handler gave the status, and not only a body
+	steps    []int       // lengths of what was written, and flushed for a flush
+}
+
+const (
+	flushed = -1
+	// maxSteps is how many steps of a handler are told apart.
+	maxSteps = 4096
+)
+
+func (h *heldAnswer) wrote(n int) {
+	if last := len(h.steps) - 1; last+1 >= maxSteps && h.steps[last] != flushed {
+		h.steps[last] += n
+		return
+	}
+	h.steps = append(h.steps, n)
+}
+
+func (h *heldAnswer) flush() {
+	if len(h.steps) < maxSteps {
+		h.steps = append(h.steps, flushed)
+	}
+}
+
+// answerStrictly has an answer wait for its event: until the handler has ended, if it takes the
+// whole body of the answer or the rest of the request, and else only now.
+func (t *emitWriter) answerStrictly(h http.Header) {
+	switch {
+	case t.copies && isStream(h):
+		t.mode, t.matches = emitPasses, false
+		t.note(outcomeStream, errStream)
+	case t.copies || t.body != nil && !t.body.whole():
+		if !t.copies {
+			t.copy = emitCopy{max: t.emit.MaxSize, likely: announced(h)}
+		}
+		t.mode, t.held.head = emitHolds, h.Clone()
+	default:
+		t.store()
+	}
+}
+
+// isStream says whether an answer goes on for as long as it likes.
+func isStream(h http.Header) bool {
+	kind := strings.ToLower(h.Get("Content-Type"))
+	return strings.HasPrefix(kind, "text/event-stream") || strings.HasPrefix(kind, "application/grpc") || caddyhttp.IsIncremental(h)
+}
+
+// hold keeps a part of the body until the event is stored.
+func (t *emitWriter) hold(p []byte) (int, error) {
+	if t.copy.add(p) {
+		t.held.wrote(len(p))
+		return len(p), nil
+	}
+	return t.overflow(p)
+}
+
+// overflow goes on with an answer that is too large to wait. If it is no part of the event,
+// this may be stored now.
+func (t *emitWriter) overflow(p []byte) (int, error) {
+	switch {
+	case t.copies:
+		t.giveUp(&t.copy)
+		t.release()
+	case t.body.whole():
+		t.store()
+	default:
+		t.matches = false
+		t.note(outcomeIncomplete, errIncomplete)
+		t.release()
+	}
+	return t.Write(p)
+}
+
+// store stores the event while the client waits, and lets the answer go.
+func (t *emitWriter) store() {
+	g := t.makeEvent()
+	switch {
+	case g != nil:
+		err := gateway.emitNow(t.request.Context(), t.emit.app, g)
+		gateway.unreserve(g.memory)
+		if err != nil {
+			t.refuse()
+			return
+		}
+	case t.copy.failed || t.noMemory:
+		t.refuse()
+		return
+	}
+	t.matches = false
+	t.release()
+}
+
+// release lets an answer go that has waited, in the steps in which it came.
+func (t *emitWriter) release() {
+	holds := t.mode == emitHolds
+	t.mode = emitPasses
+	if !holds {
+		return
+	}
+	h := t.Header()
+	after := maps.Clone(h) // trailers may have come
+	clear(h)
+	maps.Copy(h, t.held.head)
+	if t.held.explicit {
+		t.ResponseWriter.WriteHeader(t.status)
+	}
+	body := t.copy.bytes
+	for _, n := range t.held.steps {
+		if n == flushed {
+			_ = http.NewResponseController(t.ResponseWriter).Flush() //nolint:bodyclose // there is none
+			continue
+		}
+		_, _ = t.ResponseWriter.Write(body[:n]) // a client that has gone is noticed by the server
+		body = body[n:]
+	}
+	t.copy.free()
+	clear(h)
+	maps.Copy(h, after)
+}
+
+// refuse answers the client in place of the application.
+func (t *emitWriter) refuse() {
+	t.mode, t.matches = emitRefused, false
+	t.copy.free()
+	h := t.Header()
+	clear(h)
+	maps.Copy(h, t.held.before)
+	_ = api.NotStored(t.ResponseWriter, "The request was carried out, but its event could not be stored, which was to come first. Repeat the request only if that does no harm.")
+}

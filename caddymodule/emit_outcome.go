@@ -1,0 +1,85 @@
+package caddymodule
+
+import (
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// outcome is what has become of an answer that is an event.
+type outcome string
+
+const (
+	outcomeEmitted     outcome = "emitted"
+	outcomeNotJSON     outcome = "not_json"     // emitted, as the text that it is
+	outcomeTooLarge    outcome = "too_large"    // than max_size or max_event_size
+	outcomeUnknownType outcome = "unknown_type" // named by a header
+	outcomeInvalid     outcome = "invalid"      // as the API would refuse it
+	outcomeIncomplete  outcome = "incomplete"   // the body broke off
+	outcomeStream      outcome = "stream"       // which strict cannot wait for
+	outcomeDropped     outcome = "dropped"      // lost for want of memory, or at a stop
+	outcomeNotStored   outcome = "not_stored"   // answered with 502
+)
+
+// outcomes lists them all.
+var outcomes = []outcome{
+	outcomeEmitted, outcomeNotJSON, outcomeTooLarge, outcomeUnknownType, outcomeInvalid,
+	outcomeIncomplete, outcomeStream, outcomeDropped, outcomeNotStored,
+}
+
+// outcomeLog says once a minute at most for each outcome that there were events with it.
+type outcomeLog struct {
+	mu   sync.Mutex
+	last map[outcome]time.Time
+	held map[outcome]int // events since then
+}
+
+// due counts events, and returns how many the log has to tell of now, 0 for none.
+func (l *outcomeLog) due(of outcome, n int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last, l.held = make(map[outcome]time.Time), make(map[outcome]int)
+	}
+	l.held[of] += n
+	now := time.Now()
+	if last, told := l.last[of]; told && now.Sub(last) < time.Minute {
+		return 0
+	}
+	n, l.held[of], l.last[of] = l.held[of], 0, now
+	return n
+}
+
+// rest returns how many events with an outcome the log has not told of yet.
+func (l *outcomeLog) rest(of outcome) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := l.held[of]
+	delete(l.held, of)
+	return n
+}
+
+// note counts events and tells the log of those that were not emitted.
+func (q *gatewayQueue) note(of outcome, n int, eventType, tenant string, err error) {
+	metrics.gateway.WithLabelValues(string(of)).Add(float64(n))
+	if of == outcomeEmitted {
+		return
+	}
+	if n = q.outcomes.due(of, n); n == 0 {
+		return
+	}
+	log := q.log().With(zap.Int("events", n), zap.String("event_type", shortened(eventType)), zap.String("tenant", shortened(tenant)), zap.Error(err))
+	switch of {
+	case outcomeNotJSON:
+		log.Info("a body is no JSON object: its event has it as a text")
+	case outcomeDropped:
+		log.Error("events from traffic were lost")
+	case outcomeNotStored:
+		log.Error("an event from traffic could not be stored: its client was answered with 502")
+	case outcomeIncomplete, outcomeStream:
+		log.Warn("an answer is no event: its body did not come to an end that it could be stored with", zap.String("outcome", string(of)))
+	default:
+		log.Warn("an answer is no event", zap.String("outcome", string(of)))
+	}
+}

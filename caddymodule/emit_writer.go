@@ -1,0 +1,390 @@
+package caddymodule
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+)
+
+// emitWriter is what the next handler answers to. It passes on what it gets, when it gets it,
+// and only looks: so whoever is behind it sees the same calls as without it, but for an answer
+// that waits for its event.
+type emitWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	emit    *Emit
+	request *http.Request
+	body    *requestCopy // nil unless that is needed, and there is one
+
+	mode     emitMode
+	answered bool // the status is known
+	returned bool // the handler, without a panic
+	status   int
+	// matches: the answer is an event, of whose data is the body of the answer if copies is set.
+	matches, copies bool
+	noMemory        bool
+	eventType       string
+	headerID        string
+	encoding        string
+	length          int64 // of the body, -1 if it is not announced
+	copy            emitCopy
+	held            heldAnswer
+}
+
+// emitMode is what becomes of what the handler writes.
+type emitMode int
+
+const (
+	emitPasses  emitMode = iota
+	emitCopies           // it passes, and is copied
+	emitHolds            // it waits
+	emitRefused          // it is dropped: the client has been answered with 502
+)
+
+// emitWriters are those of answers that were no event.
+var emitWriters = sync.Pool{New: func() any { return new(emitWriter) }}
+
+func newEmitWriter(e *Emit, w http.ResponseWriter, r *http.Request) *emitWriter {
+	t, _ := emitWriters.Get().(*emitWriter)
+	t.ResponseWriter, t.emit, t.request = w, e, r
+	if e.readsRequest && r.Method != http.MethodConnect {
+		t.body = copyRequest(r, e.MaxSize)
+	}
+	if e.Strict {
+		t.held.before = w.Header().Clone()
+	}
+	return t
+}
+
+// WriteHeader takes the status.
+func (t *emitWriter) WriteHeader(status int) {
+	if 100 <= status && status < 200 && status != http.StatusSwitchingProtocols {
+		t.takeHeaders()
+		t.ResponseWriter.WriteHeader(status)
+		return
+	}
+	if !t.answered {
+		t.answer(status)
+		t.held.explicit = true
+	}
+	if t.mode == emitPasses || t.mode == emitCopies {
+		t.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Write takes a part of the body. It leaves it to those behind it to write the head first, since
+// they look at the body for that.
+func (t *emitWriter) Write(p []byte) (int, error) {
+	if !t.answered {
+		t.answer(http.StatusOK)
+	}
+	switch t.mode {
+	case emitHolds:
+		return t.hold(p)
+	case emitRefused:
+		return 0, errAnswerRefused
+	case emitCopies:
+		n, err := t.ResponseWriter.Write(p)
+		t.add(p)
+		return n, err
+	default:
+		return t.ResponseWriter.Write(p)
+	}
+}
+
+// ReadFrom takes a part of the body in the way that is quickest.
+func (t *emitWriter) ReadFrom(src io.Reader) (int64, error) {
+	if !t.answered {
+		t.answer(http.StatusOK)
+	}
+	_, quick := t.ResponseWriter.(io.ReaderFrom)
+	switch {
+	case t.mode == emitPasses:
+		return t.ResponseWriterWrapper.ReadFrom(src)
+	case t.mode == emitCopies && quick:
+		return t.ResponseWriterWrapper.ReadFrom(io.TeeReader(src, (*emitTee)(t)))
+	default:
+		return io.Copy(struct{ io.Writer }{t}, src)
+	}
+}
+
+// emitTee copies what passes.
+type emitTee emitWriter
+
+func (t *emitTee) Write(p []byte) (int, error) {
+	(*emitWriter)(t).add(p)
+	return len(p), nil
+}
+
+// add copies a part of the body that has passed.
+func (t *emitWriter) add(p []byte) {
+	if t.mode == emitCopies && !t.copy.add(p) {
+		t.mode = emitPasses
+		t.giveUp(&t.copy)
+	}
+}
+
+// giveUp notes why there is no event: a body could not be copied.
+func (t *emitWriter) giveUp(of *emitCopy) {
+	t.matches = false
+	if of.tooLarge {
+		t.note(outcomeTooLarge, errBodyTooLarge)
+		return
+	}
+	t.noMemory = true
+	t.note(outcomeDropped, errQueueFull)
+}
+
+// FlushError flushes.
+func (t *emitWriter) FlushError() error {
+	if !t.answered && (t.emit.FromHeader != "" || t.emit.Strict) {
+		t.answer(http.StatusOK) // the head may go out now
+	}
+	if t.mode == emitHolds {
+		t.held.flush()
+		return nil
+	}
+	return http.NewResponseController(t.ResponseWriter).Flush() //nolint:bodyclose // there is none
+}
+
+// Hijack gives the connection away, and the answer with it.
+func (t *emitWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(t.ResponseWriter).Hijack() //nolint:bodyclose // there is none
+	if err == nil {
+		t.answered, t.matches, t.mode = true, false, emitPasses
+	}
+	return conn, buffered, err
+}
+
+// answer decides, once the status is known, what becomes of the answer.
+func (t *emitWriter) answer(status int) {
+	t.answered, t.status = true, status
+	eventType, id := t.takeHeaders()
+	e := t.emit
+	if !e.on.has(status) || t.request.Method == http.MethodConnect {
+		return
+	}
+	if e.FromHeader == "" {
+		eventType = e.eventType
+	}
+	if eventType == "" {
+		return
+	}
+	t.eventType, t.headerID = eventType, id
+	if e.FromHeader != "" {
+		if err := e.app.types.CheckType(eventType); err != nil {
+			t.note(outcomeUnknownType, err)
+			if e.Strict {
+				t.refuse()
+			}
+			return
+		}
+	}
+	t.matches = true
+	h := t.Header()
+	t.copies = e.ofResponse && t.request.Method != http.MethodHead && mayHaveBody(status)
+	if t.copies {
+		t.encoding = strings.Join(h["Content-Encoding"], ",")
+		t.length = announced(h)
+		t.copy = emitCopy{max: e.MaxSize, likely: t.length}
+		if t.length > e.MaxSize {
+			t.copy.tooLarge = true
+			t.giveUp(&t.copy)
+			return
+		}
+		t.mode = emitCopies
+	}
+	if e.Strict {
+		t.answerStrictly(h)
+	}
+}
+
+// takeHeaders takes the headers out that are for us alone.
+func (t *emitWriter) takeHeaders() (eventType, id string) {
+	name := t.emit.FromHeader
+	if name == "" {
+		return "", ""
+	}
+	h := t.Header()
+	eventType, id = h.Get(name), h.Get(name+emitIDSuffix)
+	for _, of := range [...]string{name, name + emitIDSuffix} {
+		delete(h, of)
+		delete(h, http.TrailerPrefix+of)
+	}
+	return eventType, id
+}
+
+// mayHaveBody says whether an answer with the status has a body.
+func mayHaveBody(status int) bool {
+	return status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// announced is how long the header says that the body is; -1 if it does not.
+func announced(h http.Header) int64 {
+	length, err := strconv.ParseInt(h.Get("Content-Length"), 10, 64)
+	if err != nil {
+		return -1
+	}
+	return length
+}
+
+var (
+	errBodyTooLarge  = errors.New("its body is larger than max_size")
+	errIncomplete    = errors.New("its body broke off, or was not read to its end")
+	errStream        = errors.New("it is a stream, which does not wait: without strict, or with other data, it is one")
+	errAnswerRefused = errors.New("the client was answered with 502, since the event could not be stored")
+)
+
+func (t *emitWriter) note(of outcome, err error) {
+	gateway.note(of, 1, t.eventType, "", err)
+}
+
+// end emits the event, when the handler has returned without a panic.
+func (t *emitWriter) end(err error) error {
+	t.returned = true
+	if err == nil && !t.answered {
+		t.answer(http.StatusOK) // which the server writes then
+	}
+	t.takeHeaders() // of trailers, or for those who handle the error
+	t.finish(err == nil)
+	if t.mode == emitRefused {
+		return nil
+	}
+	return err
+}
+
+// ended is called when the handler is done, also by a panic, which goes on.
+func (t *emitWriter) ended() {
+	if !t.returned {
+		if t.answered {
+			t.finish(false)
+		}
+		if t.mode == emitRefused {
+			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+				panic(p)
+			}
+		}
+	}
+	t.copy.free()
+	if t.body != nil {
+		t.request.Body = t.body.ReadCloser
+		taken := t.body.take()
+		taken.free()
+	}
+	if t.returned && !t.matches && t.body == nil && t.mode == emitPasses {
+		*t = emitWriter{}
+		emitWriters.Put(t)
+	}
+}
+
+// finish emits the event. If all went well, all of the body has been written.
+func (t *emitWriter) finish(well bool) {
+	if !t.matches {
+		return
+	}
+	if t.body != nil && !t.body.whole() {
+		t.body.readRest(t.request)
+	}
+	whole := t.emitsWhole(well)
+	switch {
+	case !whole:
+		t.note(outcomeIncomplete, errIncomplete)
+		if t.mode == emitHolds {
+			t.release()
+		}
+	case t.mode == emitHolds:
+		t.store()
+	default:
+		if g := t.makeEvent(); g != nil {
+			gateway.add(g)
+		}
+	}
+}
+
+// emitsWhole says whether there is all that the event needs.
+func (t *emitWriter) emitsWhole(well bool) bool {
+	if t.body != nil && !t.body.whole() {
+		return false
+	}
+	return well || !t.copies || t.length == int64(len(t.copy.bytes))
+}
+
+// makeEvent makes the event; nil if a body was too large, or there is no memory.
+func (t *emitWriter) makeEvent() *gatewayEvent {
+	e, now := t.emit, time.Now()
+	g := &gatewayEvent{maxSize: e.MaxSize}
+	v := emitValues{request: t.request, header: t.Header(), status: t.status}
+	if t.body != nil {
+		of := t.body.take()
+		defer func() { of.free() }()
+		if of.tooLarge || of.failed {
+			t.giveUp(&of)
+			return nil
+		}
+		if e.ofRequest {
+			g.body, g.encoding, g.memory, of = of.bytes, t.body.encoding, of.reserved, emitCopy{}
+		}
+		if !t.readBody(&v, g, of.bytes) {
+			gateway.unreserve(g.memory)
+			return nil
+		}
+	}
+	switch {
+	case t.copies && e.ofResponse:
+		g.body, g.encoding = t.copy.bytes, t.encoding
+		if t.mode == emitCopies {
+			g.memory, t.copy = t.copy.reserved, emitCopy{}
+		}
+	case e.data != nil:
+		g.body = []byte(e.data.fill(&v, true))
+		if !gateway.reserve(int64(len(g.body))) {
+			t.giveUp(&emitCopy{failed: true})
+			return nil
+		}
+		g.memory = int64(len(g.body))
+	}
+	g.tenant = e.tenant.fill(&v, false)
+	id := t.headerID
+	if e.ID != "" && id == "" {
+		id = e.id.fill(&v, false)
+	}
+	g.event = delivery.NewEvent{Type: t.eventType, OccurredAt: now.UTC().Truncate(time.Millisecond), ID: eventID(g.tenant, id, now)}
+	return g
+}
+
+// readBody decodes the body of the request for placeholders, if there are any of it.
+func (t *emitWriter) readBody(v *emitValues, g *gatewayEvent, body []byte) bool {
+	e := t.emit
+	if !e.data.readsRequest() && !e.id.readsRequest() && !e.tenant.readsRequest() {
+		return true
+	}
+	if e.ofRequest {
+		body = g.body
+	}
+	decoded, err := decodeBody(body, t.body.encoding, e.MaxSize)
+	switch {
+	case errors.Is(err, errDecodedTooLarge):
+		t.note(outcomeTooLarge, err)
+	case err != nil:
+		t.note(outcomeInvalid, err)
+	}
+	v.body = decoded
+	return err == nil
+}
+
+// Interface guards
+var (
+	_ http.ResponseWriter = (*emitWriter)(nil)
+	_ io.ReaderFrom       = (*emitWriter)(nil)
+	_ http.Pusher         = (*emitWriter)(nil)
+	_ http.Hijacker       = (*emitWriter)(nil)
+)
