@@ -168,7 +168,7 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 	if c.again {
 		d.claimWhenDue(c)
 	}
-	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease)))
+	d.enqueue(d.admit(room, claimed.Jobs, began.Add(room.Lease), now))
 	for ref, n := range room.Webhooks {
 		// Lanes that were passed over are claimed for when their requests end.
 		if l := d.slots.lane(ref); l != nil && n > 0 {
@@ -181,10 +181,11 @@ func (d *dispatcher) claimed(c *claimer, room *promise, claimed Claimed, began t
 // admit takes places for claimed deliveries and returns those that got one; the others
 // go back to the store. A webhook that filled its room may have more that is due. The
 // caller has the lock.
-func (d *dispatcher) admit(room *promise, jobs []Job, until time.Time) (admitted []*sending) {
+func (d *dispatcher) admit(room *promise, jobs []Job, until, now time.Time) (admitted []*sending) {
 	perWebhook := make(map[WebhookRef]int)
 	for i := range jobs {
 		w := &sending{Job: jobs[i], until: until}
+		w.setStart(now)
 		ref := w.Webhook.Ref()
 		if !d.slots.admit(ref, w.Webhook.Concurrency, w.Slow, len(w.Event.Payload)) {
 			d.returning = append(d.returning, w)

@@ -53,12 +53,15 @@ type dispatcher struct {
 
 	agingTimer *time.Timer // marks requests that have been in flight for long as slow
 	aging      bool        // the timer is set
+	starts     starts      // what waits for its start
 }
 
 func newDispatcher(store Store) *dispatcher {
 	d := &dispatcher{store: store, slots: newSlots(2, 1)}
 	d.agingTimer = time.AfterFunc(time.Hour, d.age)
 	d.agingTimer.Stop()
+	d.starts.timer = time.AfterFunc(time.Hour, d.startDue)
+	d.starts.timer.Stop()
 	return d
 }
 
@@ -141,7 +144,7 @@ func (d *dispatcher) reserve(m *emission) {
 		for j := range ev.Targets {
 			t := &ev.Targets[j]
 			w := m.record(i, j)
-			t.Lease = w != nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, w.Concurrency, len(ev.Payload))
+			t.Lease = w != nil && w.RateLimit == nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, w.Concurrency, len(ev.Payload))
 		}
 	}
 }
@@ -237,9 +240,10 @@ func (d *dispatcher) enqueue(leased []*sending) {
 	now := time.Now()
 	for _, w := range leased {
 		d.slots.enqueue(w)
+		d.starts.add(w)
 		if next := d.startNext(w.lane, now); next != nil {
 			d.starting = append(d.starting, next)
-		} else if w.lane.slow || !d.accepting {
+		} else if w.lane.slow && !w.isNextStart() || !d.accepting {
 			d.giveBack(w.lane)
 		}
 	}
@@ -254,6 +258,13 @@ func (d *dispatcher) startNext(l *lane, now time.Time) *sending {
 	}
 	c := d.claimers[l.partition]
 	if c.isBlocked() {
+		d.giveBack(l)
+		return nil
+	}
+	switch first := l.waiting[0]; {
+	case first.early:
+		return nil
+	case first.isLate(now):
 		d.giveBack(l)
 		return nil
 	}

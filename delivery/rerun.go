@@ -24,6 +24,9 @@ func (e *Engine) Rerun(ctx context.Context, tenant string, requestID uuid.UUID, 
 		default:
 			err = e.auditSending(ctx, w, audit)
 		}
+		if err == nil {
+			err = e.countStart(ctx, w)
+		}
 		return w, ev, err
 	})
 }

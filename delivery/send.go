@@ -50,7 +50,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		return e.giveUp(w)
 	}
 	if !w.Due.IsZero() {
-		e.observer.RequestStarts(e.store.Now().Sub(w.Due), w.Slow)
+		e.observer.RequestStarts(w.late(e.store.Now()), w.Slow)
 	}
 	outcome, notBefore, interrupted := e.send(ctx, a, w.Webhook, w.Event, w.trigger(), w.Attempt)
 	if interrupted { // no attempt, but logged: something may have been sent

@@ -81,6 +81,7 @@ type lane struct {
 	pace      pace       // of its requests
 	slow      bool       // one slot, until a success
 	waiting   []*sending // for a slot, the first first
+	early     int        // how many of these wait for their start, and need no slot yet
 	// backlog: deliveries may be due in the store for which there was no room.
 	backlog bool
 
@@ -91,6 +92,8 @@ type lane struct {
 type sending struct {
 	Job
 	until        time.Time // the end of the lease, by this machine's monotonic clock
+	startAt      time.Time // if the webhook has a RateLimit: see starts.go
+	early        bool      // it waits for that in the queue of its lane
 	lane         *lane
 	began        time.Time // of the request, zero while it waits
 	slow         bool
@@ -238,7 +241,7 @@ func (s *slots) isRoomy(l *lane) bool {
 
 // recount brings up to date what the lane counts for, after any change of it.
 func (s *slots) recount(l *lane) {
-	within := max(l.inFlight, min(l.held, s.limit(l)))
+	within := max(l.inFlight, min(l.held-l.early, s.limit(l)))
 	s.within += within - l.within
 	s.over += l.held - within - l.over
 	l.within, l.over = within, l.held-within
@@ -313,12 +316,23 @@ func (s *slots) enqueue(w *sending) {
 	w.lane = s.lane(w.Webhook.Ref())
 	w.slow = w.Slow
 	w.lane.waiting = append(w.lane.waiting, w)
+	if w.early {
+		w.lane.early++
+		s.recount(w.lane)
+	}
+}
+
+// ripen says that the start of a delivery has come.
+func (s *slots) ripen(w *sending) {
+	w.early = false
+	w.lane.early--
+	s.recount(w.lane)
 }
 
 // start takes what waits first out of a lane's queue, if there is a slot for it, and
 // starts the clock of its request.
 func (s *slots) start(l *lane, now time.Time) *sending {
-	if len(l.waiting) == 0 || l.inFlight >= s.limit(l) || s.inFlight >= s.total {
+	if len(l.waiting) == 0 || l.waiting[0].early || l.inFlight >= s.limit(l) || s.inFlight >= s.total {
 		return nil
 	}
 	w := l.waiting[0]
@@ -377,6 +391,9 @@ func (s *slots) empty(l *lane) []*sending {
 	waiting := l.waiting
 	l.waiting = nil
 	for _, w := range waiting {
+		if w.early {
+			s.ripen(w)
+		}
 		s.cancel(l, w.slow, len(w.Event.Payload))
 	}
 	return waiting

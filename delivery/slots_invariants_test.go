@@ -1,6 +1,10 @@
 package delivery
 
-import "pgregory.net/rapid"
+import (
+	"slices"
+
+	"pgregory.net/rapid"
+)
 
 // checkInvariants states what holds between the counters of slots after each change.
 func (s *slots) checkInvariants(t *rapid.T) {
@@ -15,7 +19,9 @@ func (s *slots) checkInvariants(t *rapid.T) {
 			t.Fatalf("%d in flight and %d waiting have only %d places", l.inFlight, len(l.waiting), l.held)
 		case l.inFlight > s.most(l):
 			t.Fatalf("a webhook has %d in flight, more than %d", l.inFlight, s.most(l))
-		case l.within != max(l.inFlight, min(l.held, s.limit(l))):
+		case l.early != earlyOf(l):
+			t.Fatalf("a lane counts %d deliveries that wait for their start, not %d", l.early, earlyOf(l))
+		case l.within != max(l.inFlight, min(l.held-l.early, s.limit(l))):
 			t.Fatalf("a lane counts %d places within its limit of %d: %+v", l.within, s.limit(l), *l)
 		case l.within+l.over != l.held:
 			t.Fatalf("%d places within the limit and %d over it are not %d", l.within, l.over, l.held)
@@ -55,5 +61,23 @@ func (s *slots) checkInvariants(t *rapid.T) {
 	}
 	if s.newest != last {
 		t.Fatal("the list of sends that are not slow does not end with the newest")
+	}
+}
+
+// earlyOf is how many deliveries wait in the queue of a lane for their start.
+func earlyOf(l *lane) (n int) {
+	for _, w := range l.waiting {
+		if w.early {
+			n++
+		}
+	}
+	return n
+}
+
+// ripen has the start of a delivery come.
+func (m *slotsModel) ripen(t *rapid.T) {
+	early := slices.DeleteFunc(slices.Clone(m.waiting), func(w *sending) bool { return !w.early })
+	if w, ok := pick(t, &early); ok {
+		m.slots.ripen(w)
 	}
 }

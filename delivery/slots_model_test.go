@@ -117,12 +117,12 @@ func (m *slotsModel) cancel(t *rapid.T) {
 
 func (m *slotsModel) enqueue(t *rapid.T) {
 	if place, ok := pick(t, &m.taken); ok {
-		m.put(place)
+		m.put(place, rapid.IntRange(0, 3).Draw(t, "early") == 0)
 	}
 }
 
-func (m *slotsModel) put(place taken) {
-	w := &sending{Job: Job{
+func (m *slotsModel) put(place taken, early bool) {
+	w := &sending{early: early, Job: Job{
 		Webhook: &Webhook{Tenant: place.ref.Tenant, ID: place.ref.ID}, Slow: place.slow,
 		Event: &Event{Payload: make([]byte, place.bytes)},
 	}}
@@ -136,7 +136,7 @@ func (m *slotsModel) start(t *rapid.T) {
 		return
 	}
 	first := slices.IndexFunc(m.waiting, func(w *sending) bool { return w.lane == l })
-	may := first >= 0 && l.inFlight < m.slots.limit(l) && m.slots.inFlight < m.slots.total
+	may := first >= 0 && !m.waiting[first].early && l.inFlight < m.slots.limit(l) && m.slots.inFlight < m.slots.total
 	w := m.slots.start(l, m.now)
 	switch {
 	case !may && w != nil:
@@ -454,6 +454,7 @@ func TestSlotsAgainstAModel(t *testing.T) {
 			"start another": m.start,
 			"finish":        m.finish,
 			"abandon":       m.abandon,
+			"ripen":         m.ripen,
 			"empty":         m.empty,
 			"room again":    m.hasRoomAgain,
 			"slow again":    m.slowHaveRoomAgain,

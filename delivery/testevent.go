@@ -25,6 +25,7 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 	ev := &m.call.Events[0]
 	ev.Targets = []Target{{Webhook: ref.ID}}
 	ev.Test = true
+	counted := false
 	for range maxStale {
 		w, version, err := e.enabledWebhook(ctx, ref)
 		if err != nil {
@@ -34,6 +35,12 @@ func (e *Engine) acceptTest(ctx context.Context, ref WebhookRef, example NewEven
 			return nil, nil, err
 		}
 		audit = nil // it is written once
+		if !counted {
+			if err := e.countStart(ctx, w); err != nil {
+				return nil, nil, err
+			}
+			counted = true
+		}
 		m.call.Version = version
 		a := e.active.Load()
 		result := e.store.Accept(ctx, AcceptBatch{Calls: []AcceptCall{m.call}, Lease: a.lease(), Retention: a.settings.Retention})[0]
