@@ -135,11 +135,11 @@ func (b *schemas) outputs() {
 
 	// The one with the bodies first: it embeds the other, to which it cannot refer.
 	for _, r := range []*jsonschema.Schema{defineOutput[requestDetail](b, "Request"), defineOutput[request](b, "RequestRow")} {
-		b.enum(r, "trigger", delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest)
+		b.enum(r, "trigger", delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerReplay)
 		b.enum(r, "status", delivery.RequestSuccess, delivery.RequestFailed)
 		b.atLeast(r, 1, "attempt", "max_attempts")
 		b.atLeast(r, 0, "duration_ms")
-		b.member(r, "attempt").Description = "Null for re-runs and tests."
+		b.member(r, "attempt").Description = "Null for re-runs, tests and replays."
 		b.member(r, "status_code").Description = "Null only if no status line was received."
 		b.member(r, "error").Description = "What went wrong, as a sentence; empty on success."
 		b.member(r, "next_attempt_at").Description = "Null if there is none."

@@ -19,7 +19,7 @@ var textTooLong = "This may have " + strconv.Itoa(maxTextLength) + " characters 
 var findParameters = []string{"status_code", "trigger", "url", "q"}
 
 // triggers are those that a request may have.
-var triggers = []delivery.Trigger{delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest}
+var triggers = []delivery.Trigger{delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerReplay}
 
 // setFind sets one of findParameters.
 func setFind(f *delivery.RequestFilter, name, value string) (detail string, ok bool) {
@@ -29,7 +29,7 @@ func setFind(f *delivery.RequestFilter, name, value string) (detail string, ok b
 		return "This must be a status code, such as 404, or a class of them, such as 4xx.", ok
 	case "trigger":
 		f.Trigger = delivery.Trigger(value)
-		return "This must be event, retry, rerun or test.", slices.Contains(triggers, f.Trigger)
+		return "This must be event, retry, rerun, test or replay.", slices.Contains(triggers, f.Trigger)
 	case "url":
 		f.URLPrefix = value
 		return "This is longer than a URL may be.", len(value) <= sender.MaxURLLength

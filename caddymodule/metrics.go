@@ -71,7 +71,7 @@ func newProcessMetrics() *processMetrics {
 	durations := m.histograms("request_duration_seconds", "Time from connecting to the end of a request, by how it ended.", durationBuckets, "status")
 	for _, status := range []delivery.RequestStatus{delivery.RequestSuccess, delivery.RequestFailed} {
 		m.durations[status] = durations.WithLabelValues(string(status))
-		for _, trigger := range []delivery.Trigger{delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest} {
+		for _, trigger := range []delivery.Trigger{delivery.TriggerEvent, delivery.TriggerRetry, delivery.TriggerRerun, delivery.TriggerTest, delivery.TriggerReplay} {
 			m.requests[requestKind{trigger, status}] = requests.WithLabelValues(string(trigger), string(status))
 		}
 	}

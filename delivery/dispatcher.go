@@ -44,7 +44,8 @@ type dispatcher struct {
 	overdue   []*claimer // those whose overdue is true
 	accepting bool       // false: nothing starts, everything stays in the store
 	opened    time.Time  // when accepting became true
-	unwritten int        // of all partitions: requests that ended but are not in the log yet
+	spare     spare
+	unwritten int // of all partitions: requests that ended but are not in the log yet
 	// stalled: a queue was not served although its lane had a slot, since no
 	// request could start at all.
 	stalled bool

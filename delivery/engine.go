@@ -196,6 +196,7 @@ func (e *Engine) run() (stop func()) {
 			workers.Go(func() { e.dispatcher.run(ctx, p.number) })
 			workers.Go(func() { e.probe(ctx, p) })
 			workers.Go(func() { e.countStored(ctx, p) })
+			workers.Go(func() { e.workReplays(ctx, p) })
 		}
 		workers.Go(func() { e.judgeFailures(ctx) })
 		workers.Go(func() { e.endGraces(ctx) })

@@ -27,7 +27,9 @@ type partition struct {
 	sendsNow      *shares    // re-runs and tests in flight
 	changing      sync.Mutex // one change of a webhook at a time, here
 	watch         *watch
-	stored        storedBytes // by its tenants
+	stored        storedBytes   // by its tenants
+	replays       chan struct{} // of capacity 1: there may be replays that nobody holds
+	replayers     replayers
 }
 
 // setPartitions makes the engine's partitions, once the store is open for the first time.
@@ -42,6 +44,7 @@ func (e *Engine) setPartitions() {
 	for i := range all {
 		p := &partition{number: i, reads: newReads(), key: strconv.Itoa(i), watch: &watch{partition: i, of: n, log: e.log}}
 		p.watch.notify = func(err error) { e.notify(func(n Notifier) { n.StoreAvailable(i, err) }) }
+		p.replays = make(chan struct{}, 1)
 		p.sendsNow = newShares(maxSendNow, maxTenantSendNow, maxSendNow)
 		p.emits = newShares(2*share-share/4, share, share/4)
 		p.accepts.Limit, p.accepts.Commit = limitEmissions, func(batch []*emission) { e.accept(p, batch) }

@@ -17,6 +17,8 @@ const (
 	TriggerRetry Trigger = "retry"
 	TriggerRerun Trigger = "rerun"
 	TriggerTest  Trigger = "test"
+	// TriggerReplay is that of a replay, which is no attempt either.
+	TriggerReplay Trigger = "replay"
 )
 
 // Scheduled says whether the request is an attempt of the schedule, which holds
@@ -41,8 +43,8 @@ type Request struct {
 	EventType  string
 	OccurredAt time.Time
 	Trigger    Trigger
-	// Attempt counts from 1; it is 0 for a re-run or a test, which are not on the
-	// schedule.
+	// Attempt counts from 1; it is 0 for a re-run, a test or a replay, which are not
+	// on the schedule.
 	Attempt     int
 	MaxAttempts int
 	Status      RequestStatus

@@ -208,19 +208,17 @@ func (s *Store) heldReplay(tenant string) *heldReplay {
 func (s *Store) storedReplay(t *txn, tenant string, id uuid.UUID) (r delivery.Replay, number uint32) {
 	of := s.state.tenants[tenant]
 	if of == nil || !t.has(replaysBucket) {
-		return r, 0
+		return delivery.Replay{}, 0
 	}
 	b, key := t.bucket(replaysBucket), replayKey(of.number, id)
-	value := b.get(key)
-	if value == nil {
-		return r, of.number
-	}
-	r, err := decodeReplay(tenant, key, value)
-	if err != nil {
+	if value := b.get(key); value != nil {
+		stored, err := decodeReplay(tenant, key, value)
+		if err == nil {
+			return stored, of.number
+		}
 		b.undecodable(key)
-		return delivery.Replay{}, of.number
 	}
-	return r, of.number
+	return delivery.Replay{}, of.number
 }
 
 // CancelReplay cancels a replay that is running.

@@ -57,10 +57,13 @@ func shorten(s string, limit int) string {
 	return s[:end] + ellipsis
 }
 
+// Interrupted is why a request failed that was broken off.
+const Interrupted = "the request was cancelled because this server stopped"
+
 // fail says why a request failed, in which phase.
 func (req *request) fail(ctx context.Context, err error, at phase) Response {
 	if ctx.Err() != nil {
-		return failed("the request was cancelled because this server stopped", ctx.Err())
+		return failed(Interrupted, ctx.Err())
 	}
 	f := failure{
 		err: err, at: at, timeout: req.Timeout,

@@ -21,9 +21,10 @@ type Store struct {
 var _ delivery.Store = (*Store)(nil)
 
 // New makes an empty store, whose operations do not fail.
-func New() *Store {
-	return &Store{Store: memory.New(), calls: make(map[string]int)}
-}
+func New() *Store { return On(memory.New()) }
+
+// On is a store on one in memory that others may use, too.
+func On(store *memory.Store) *Store { return &Store{Store: store, calls: make(map[string]int)} }
 
 // Fail makes operations fail: fault is called before each, with the name of its method. An
 // operation that fails does nothing.
