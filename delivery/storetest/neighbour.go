@@ -33,6 +33,10 @@ const (
 	sampleEvery = 50 * time.Millisecond
 	// emitsInTurn is how many emits are measured before the other tenant begins or ends to attack.
 	emitsInTurn = 250
+	// afterFirstRead is when the large tenant may read at its rate again, and underWay how long
+	// it attacks before that is measured: what it may read at once, it has read by then.
+	afterFirstRead = 10 * time.Second
+	underWay       = time.Second / 4
 )
 
 // Run runs the benchmarks: emits while the large tenant does what it can, and while it does nothing.
@@ -44,6 +48,7 @@ func (n *Neighbour) Run(b *testing.B) {
 	if err := n.change(b.Context(), 0); err != nil { // the webhooks are remembered from here on
 		b.Fatal(err)
 	}
+	time.Sleep(afterFirstRead)
 	for _, attack := range []struct {
 		name string
 		do   func(ctx context.Context, i int) error
@@ -127,6 +132,7 @@ func (n *Neighbour) measure(b *testing.B, attack func(ctx context.Context, i int
 			end()
 			if attacked = i / emitsInTurn % 2; attacked == 1 {
 				stop = n.attack(b, attack, &attacks)
+				time.Sleep(underWay)
 			}
 		}
 		began := time.Now()
