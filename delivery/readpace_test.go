@@ -235,6 +235,14 @@ func TestWebhooksAreReadAtARate(t *testing.T) {
 		"some": func(r *running, ref delivery.WebhookRef) error {
 			return r.EachWebhook(r.t.Context(), tenant, slices.Repeat([]uuid.UUID{ref.ID}, 50), func(*delivery.Webhook) {})
 		},
+		"statistics": func(r *running, _ delivery.WebhookRef) error {
+			for range 100 { // for each of which a webhook counts for 1 KiB
+				if _, err := r.WebhookStats(r.t.Context(), tenant); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
 		"changes": func(r *running, ref delivery.WebhookRef) error {
 			for range 25 {
 				if _, err := r.ChangeWebhook(r.t.Context(), ref, func(w *delivery.Webhook) { w.Enabled = !w.Enabled }); err != nil {

@@ -149,20 +149,35 @@ func (e *Engine) WebhookStats(ctx context.Context, tenant string, ids ...uuid.UU
 		return nil, err
 	}
 	since := e.store.Now().UTC().Truncate(time.Hour).Add(-23 * time.Hour)
-	requests := make([]WebhookRequests, 0, len(ids))
-	for some := range slices.Chunk(ids, MaxWebhookPage) {
-		if err := e.inStep(ctx, tenant, func() error {
-			counted, err := e.store.WebhookRequests(ctx, tenant, some, since)
-			requests = append(requests, counted...)
-			return err
-		}); err != nil {
-			return nil, err
-		}
+	requests, err := e.webhookRequests(ctx, tenant, ids, since)
+	if err != nil {
+		return nil, err
 	}
 	for i := range stats {
 		stats[i].Pending, stats[i].WebhookRequests = pending[i], requests[i]
 	}
 	return stats, nil
+}
+
+// statBytes is for how many bytes of webhooks it counts to count the requests of one.
+const statBytes = 1 << 10
+
+// webhookRequests counts the requests of webhooks of a tenant, in steps.
+func (e *Engine) webhookRequests(ctx context.Context, tenant string, ids []uuid.UUID, since time.Time) ([]WebhookRequests, error) {
+	requests := make([]WebhookRequests, 0, len(ids))
+	for some := range slices.Chunk(ids, MaxWebhookPage) {
+		if err := e.at(tenant).reads.paces.spend(ctx, tenant, func() (bytes int, err error) {
+			err = e.inStep(ctx, tenant, func() error {
+				counted, err := e.store.WebhookRequests(ctx, tenant, some, since)
+				requests = append(requests, counted...)
+				return err
+			})
+			return statBytes * len(some), err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return requests, nil
 }
 
 // pendingPerStep is for how many webhooks one step counts what is pending.
