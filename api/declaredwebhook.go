@@ -27,10 +27,12 @@ func sourceOf(w *delivery.Webhook) webhookSource {
 // tenant and times. Of the backend it needs EventTypes and Settings. An error names each member
 // that is not valid.
 func (b *Backend) Webhook(members []byte) (*delivery.Webhook, error) {
+	of := *b
+	of.EventTypes = b.EventTypes.withCaddyEvents() // who handles them is not known yet
 	var in webhookInput
 	err := decode(members, &in)
 	if err == nil {
-		err = in.check(b, true)
+		err = in.check(&of, true)
 	}
 	if err != nil {
 		return nil, plainError(err)

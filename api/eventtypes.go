@@ -24,6 +24,7 @@ type EventTypes struct {
 	known map[string]*eventType // by name
 	// schemas says that events of some types are checked.
 	schemas bool
+	caddy   bool // webhooks may want Caddy's events, too
 }
 
 // eventType is a type as responses have it.
@@ -139,7 +140,7 @@ func (t *EventTypes) example(wanted []string) (name string, ok bool) {
 		return t.names[0], true
 	}
 	for _, name := range wanted {
-		if t.check(name) == nil {
+		if t.mayWant(name) == nil {
 			return name, true
 		}
 	}

@@ -35,13 +35,14 @@ func (t *EventTypes) CheckType(name string) error {
 }
 
 // CheckEvent says what keeps an event that was made in this process from being emitted, by
-// the rules of POST /api/events. Its data must be a JSON object.
+// the rules of POST /api/events; whether its type is one of those that are configured, CheckType
+// says. Its data must be a JSON object.
 func (a *API) CheckEvent(ctx context.Context, tenant string, ev *delivery.NewEvent) error {
 	if !ValidTenant(tenant) {
 		return errors.New("its tenant must have 1 to 128 characters, each of A-Z, a-z, 0-9, '.', '_' or '-'")
 	}
-	if a.EventTypes.CheckType(ev.Type) != nil {
-		return ErrUnknownEventType
+	if err := checkEventType(ev.Type); err != nil {
+		return err
 	}
 	if int64(len(ev.Data)) > a.MaxEventSize {
 		return ErrEventTooLarge

@@ -225,7 +225,7 @@ func (t *EventTypes) schema() *jsonschema.Schema {
 
 // wantedSchema is that of one of the event types that a webhook wants.
 func (t *EventTypes) wantedSchema() *jsonschema.Schema {
-	if t.any {
+	if t.any || t.caddy {
 		return &jsonschema.Schema{Type: "string", MinLength: new(1), MaxLength: new(maxEventTypeLength)}
 	}
 	return enumSchema(append([]string{delivery.AllEventTypes}, t.names...)...)

@@ -119,7 +119,7 @@ func checkWanted(names []string, types *EventTypes, errs *fieldErrors) {
 		return
 	}
 	for i, name := range names {
-		errs.check("event_types."+strconv.Itoa(i), types.check(name))
+		errs.check("event_types."+strconv.Itoa(i), types.mayWant(name))
 	}
 }
 

@@ -147,7 +147,7 @@ func testWebhook(ctx context.Context, c *call) (response, error) {
 	}
 	var errs fieldErrors
 	if errs.given("event_type", in.EventType.Set, in.EventType.Null) {
-		errs.check("event_type", c.api.EventTypes.check(in.EventType.Value))
+		errs.check("event_type", c.api.EventTypes.mayWant(in.EventType.Value))
 	}
 	id := checkEventID(in.EventID, &errs)
 	if in.EventID.Set && in.EventType.Set {

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/api"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
@@ -33,10 +34,7 @@ const (
 const awaitActiveEvery = 20 * time.Millisecond
 
 // ownEvents begins the types of events that an app's own Caddy events are emitted as.
-const ownEvents = caddyEventType + "webhooks."
-
-// caddyEventType begins the types of events that Caddy's events are emitted as.
-const caddyEventType = "caddy."
+const ownEvents = api.CaddyEventType + "webhooks."
 
 // announcer emits Caddy events of what the engine notifies of. Handlers may take their time, such as
 // those that run commands, so that a goroutine of its own calls them, which ends with the

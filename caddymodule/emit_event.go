@@ -20,6 +20,7 @@ type gatewayEvent struct {
 	body     []byte
 	encoding string
 	maxSize  int64
+	ofCaddy  bool  // of the type of one of Caddy's events
 	memory   int64 // bytes of the gateway's
 }
 
@@ -53,9 +54,10 @@ func (g *gatewayEvent) prepare(ctx context.Context, a *api.API) (delivery.NewEve
 		return ev, refused, err
 	}
 	ev.Data = data
-	switch err := a.CheckEvent(ctx, g.tenant, &ev); {
-	case errors.Is(err, api.ErrUnknownEventType):
+	if err := a.EventTypes.CheckType(ev.Type); err != nil && !g.ofCaddy {
 		return ev, outcomeUnknownType, err
+	}
+	switch err := a.CheckEvent(ctx, g.tenant, &ev); {
 	case errors.Is(err, api.ErrEventTooLarge):
 		return ev, outcomeTooLarge, err
 	case err != nil:

@@ -1,0 +1,25 @@
+package api
+
+import "strings"
+
+// CaddyEventType begins the types of events that are made of Caddy's own.
+const CaddyEventType = "caddy."
+
+// AllowCaddyEvents lets webhooks want events that are made of Caddy's, whatever types there are.
+// Nobody can emit these by the API for that. It is called before the types are used.
+func (t *EventTypes) AllowCaddyEvents() { t.caddy = true }
+
+// withCaddyEvents are the same types where webhooks may want Caddy's events.
+func (t *EventTypes) withCaddyEvents() *EventTypes {
+	all := *t
+	all.AllowCaddyEvents()
+	return &all
+}
+
+// mayWant says what keeps webhooks from wanting events of a type.
+func (t *EventTypes) mayWant(name string) error {
+	if t.caddy && strings.HasPrefix(name, CaddyEventType) {
+		return checkEventType(name)
+	}
+	return t.check(name)
+}
