@@ -26,6 +26,7 @@ const (
 	opWriteAudit    = "write_audit"
 	opAudit         = "audit"
 	opEvent         = "event"
+	opEvents        = "events"
 	opRequest       = "request"
 	opRequests      = "requests"
 	opResend        = "resend"
@@ -59,7 +60,7 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opRequest, opRequests,
+		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
 		opCreateReplay, opReplays, opClaimReplays, opSaveReplay, opCancelReplay,
@@ -85,7 +86,7 @@ func storeFailed(ctx context.Context, err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrStale), errors.Is(err, ErrNotFound),
 		errors.Is(err, ErrConflict), errors.Is(err, ErrTooManyWebhooks), errors.Is(err, ErrTooManyEventTypes),
-		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight),
+		errors.Is(err, ErrDeliveryEnded), errors.Is(err, ErrInFlight), errors.Is(err, ErrUnknownPlace),
 		errors.Is(err, ErrReceived), errors.Is(err, ErrReceiving),
 		errors.Is(err, ErrReplayRunning), errors.Is(err, ErrReplayLost):
 		return false
@@ -211,6 +212,12 @@ func (s *observedStore) Event(ctx context.Context, tenant string, id uuid.UUID) 
 	ev, deliveries, err := s.Store.Event(ctx, tenant, id)
 	s.note(ctx, opEvent, err)
 	return ev, deliveries, err
+}
+
+func (s *observedStore) Events(ctx context.Context, tenant string, filter EventFilter) (EventPage, error) {
+	page, err := s.Store.Events(ctx, tenant, filter)
+	s.note(ctx, opEvents, err)
+	return page, err
 }
 
 func (s *observedStore) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {

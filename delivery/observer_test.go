@@ -171,7 +171,7 @@ func TestStoreFailures(t *testing.T) {
 	all := func(ctx context.Context) { callAll(ctx, s) }
 	all(t.Context())
 	told.want(t, "what is not there is no failure")
-	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight, delivery.ErrReceived, delivery.ErrReceiving, delivery.ErrReplayRunning, delivery.ErrReplayLost} {
+	for _, err := range []error{delivery.ErrStale, delivery.ErrConflict, delivery.ErrTooManyWebhooks, delivery.ErrTooManyEventTypes, delivery.ErrDeliveryEnded, delivery.ErrInFlight, delivery.ErrUnknownPlace, delivery.ErrReceived, delivery.ErrReceiving, delivery.ErrReplayRunning, delivery.ErrReplayLost} {
 		inner.Fail(func(string) error { return err })
 		all(t.Context())
 		told.want(t, err.Error())
@@ -209,6 +209,7 @@ func callAll(ctx context.Context, s delivery.Store) {
 	_ = s.WriteAuditEntry(ctx, &delivery.AuditEntry{Tenant: tenant})
 	_, _ = s.AuditEntries(ctx, tenant, delivery.AuditFilter{Limit: 1})
 	_, _, _ = s.Event(ctx, tenant, w.ID)
+	_, _ = s.Events(ctx, tenant, delivery.EventFilter{Limit: 1})
 	_, _ = s.Request(ctx, tenant, w.ID)
 	_, _ = s.Requests(ctx, tenant, delivery.RequestFilter{Limit: 1})
 	_, _, _ = s.Resend(ctx, tenant, w.ID)

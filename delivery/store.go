@@ -136,6 +136,11 @@ type Store interface {
 	// Event reads an event and its deliveries, in the order of their webhooks'
 	// ids, without those of deleted webhooks.
 	Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error)
+	// Events reads a page of a tenant's events in the order in which they came, those without
+	// deliveries included. It looks at a bounded number of them. ErrUnknownPlace if it never gave
+	// the place that the page is to begin behind. Of events that an earlier version accepted, or
+	// whose place in the order is lost, it may know nothing.
+	Events(ctx context.Context, tenant string, filter EventFilter) (EventPage, error)
 	// Request reads one row of the log, bodies included.
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
 	// Resend reads what it takes to send a request again, in one step: its webhook as it is now,

@@ -65,6 +65,7 @@ type acceptance struct {
 	due     []dueDelivery
 	numbers []byte // of an event's webhooks
 	made    []byte // records of the ids that the engine made
+	arrived []byte // records of the index of events
 }
 
 type storedID struct {
@@ -136,8 +137,13 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 	}
 }
 
-// writeIDs writes the ids that the engine made.
-func (a *acceptance) writeIDs() error { return packedIDs.add(a.ids, a.made) }
+// writeIDs writes the ids that the engine made, and the index of events.
+func (a *acceptance) writeIDs() error {
+	if err := packedIDs.add(a.ids, a.made); err != nil {
+		return err
+	}
+	return a.txn.addArrived(a.arrived)
+}
 
 // event stores a new event with its deliveries.
 func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, result *delivery.Accepted) error {
@@ -148,6 +154,7 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		return err
 	}
 	a.stored = append(a.stored, storedID{eventID{h.tenant, h.id}, number})
+	a.arrived = appendArrivedKey(a.arrived, h.tenant, number)
 	if e.New && !a.txn.single {
 		a.made = appendIDKey(a.made, h.tenant, h.id)
 		a.made[len(a.made)-packedIDs.key] |= madeBit

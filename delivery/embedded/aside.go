@@ -96,6 +96,8 @@ func (a *aside) move() error {
 		return a.request(key, value)
 	case logNumber:
 		return a.logEntry(key, value)
+	case arrivedNumber:
+		return a.arrivedEntry(key)
 	default:
 		return nil
 	}

@@ -158,6 +158,11 @@ func (s *scene) look(tenant string, webhooks []*delivery.Webhook, ids []uuid.UUI
 			}
 		}
 	}
+	for _, oldest := range []bool{true, false} {
+		if _, err := s.Events(s.t.Context(), tenant, delivery.EventFilter{OldestFirst: oldest, Limit: 1000}); err != nil {
+			s.failed(fmt.Errorf("events: %w", err))
+		}
+	}
 	if _, err := s.RequestCounts(s.t.Context(), tenant, s.Now().Add(-time.Hour)); err != nil {
 		s.failed(fmt.Errorf("counts: %w", err))
 	}

@@ -73,7 +73,7 @@ func (s *Store) writeAudit(t *txn, of *tenant, entries ...*delivery.AuditEntry) 
 
 // isLate reports whether files of earlier versions do not have a bucket.
 func isLate(bucket []byte) bool {
-	return bytes.Equal(bucket, auditBucket) || bytes.Equal(bucket, replaysBucket)
+	return bytes.Equal(bucket, auditBucket) || bytes.Equal(bucket, replaysBucket) || bytes.Equal(bucket, arrivedBucket)
 }
 
 // lateBucket opens a bucket that files of earlier versions do not have.

@@ -206,4 +206,5 @@ var (
 	logNumber        = bucketNumbers[string(logBucket)]
 	auditNumber      = bucketNumbers[string(auditBucket)]
 	replaysNumber    = bucketNumbers[string(replaysBucket)]
+	arrivedNumber    = bucketNumbers[string(arrivedBucket)]
 )

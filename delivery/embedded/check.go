@@ -201,6 +201,8 @@ func isReadable(number byte, k, value []byte) bool {
 		return packedDeliveries.isWhole(k, value)
 	case logNumber:
 		return packedLog.isWhole(k, value)
+	case arrivedNumber:
+		return packedArrived.isWhole(k, value)
 	case auditNumber:
 		_, err = decodeAudit("", k, value)
 	case replaysNumber:

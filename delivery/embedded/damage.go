@@ -211,6 +211,9 @@ func (r *damagedRecord) names() [][2]string {
 	case bucket == "ids" && len(key) == 20:
 		tenant := binary.BigEndian.Uint32(key) &^ (madeBit << 24)
 		return [][2]string{{"tenant_number", fmt.Sprint(tenant)}, last16("event_id")}
+	case bucket == "arrived" && len(key) == packedArrived.key:
+		n := binary.BigEndian.Uint64(key[4:])
+		return [][2]string{number("tenant_number", 0), {"event_number", fmt.Sprint(n)}}
 	case bucket == "audit" && len(key) == 20:
 		return [][2]string{number("tenant_number", 0), last16("entry_id")}
 	case bucket == "requests" && len(key) == 16, bucket == "log" && len(key) == logKeySize:

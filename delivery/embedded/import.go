@@ -126,7 +126,7 @@ func (i *importing) events(all []delivery.StoredEvent) error {
 		i.added++
 	}
 	i.txn.committed = append(i.txn.committed, a.schedule)
-	return nil
+	return i.txn.addArrived(a.arrived)
 }
 
 // event adds an event with its deliveries.
@@ -135,6 +135,7 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	if err != nil {
 		return err
 	}
+	a.arrived = appendArrivedKey(a.arrived, head.tenant, number)
 	var numbers []byte
 	for n := range e.Deliveries {
 		d := &e.Deliveries[n]

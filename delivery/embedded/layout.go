@@ -50,6 +50,9 @@ import (
 //	replays     number of the tenant (4), id → 'r' for running, 'd' for done or 'c' for
 //	            canceled (1), when it ended (8), the replay. Files of earlier versions
 //	            have this bucket from the first one on
+//	arrived     number of the tenant (4), of the event (8) → nothing; packed. It has the
+//	            events from that on whose number is in meta (8), by the name of the
+//	            bucket: see arrived.go
 //
 // Packed records are several in an entry: see packed.go.
 // Slices and hours are counted from 1970. Each value ends with a checksum: see checksum.go.
@@ -76,12 +79,13 @@ var (
 	asideBucket      = []byte("aside")
 	auditBucket      = []byte("audit")
 	replaysBucket    = []byte("replays")
+	arrivedBucket    = []byte("arrived")
 
 	// The index of a bucket stands for it in the journal: add new buckets at the end.
 	allBuckets = [][]byte{
 		metaBucket, tenantsBucket, webhooksBucket, slowBucket, goneBucket, typesBucket,
 		eventsBucket, idsBucket, pendingBucket, deliveriesBucket, requestsBucket, logBucket,
-		statsBucket, stripsBucket, asideBucket, auditBucket, replaysBucket,
+		statsBucket, stripsBucket, asideBucket, auditBucket, replaysBucket, arrivedBucket,
 	}
 
 	schemaKey = []byte("schema")

@@ -106,6 +106,7 @@ func (s *Store) load(ctx context.Context, file *os.File) (lost bool, err error) 
 	if s.state, lost, err = s.loadState(v, s.clock.reach(newest(v)).schedule); err != nil {
 		return false, err
 	}
+	s.state.indexed = indexedFrom(v)
 	s.giveUpEmpty()
 	s.dirty = s.journal.hasRecords()
 	return lost, nil
@@ -261,7 +262,7 @@ func (s *Store) prepare(ctx context.Context) error {
 		return fmt.Errorf("%w: %w", delivery.ErrUnavailable,
 			delivery.Reason(fmt.Sprintf("the file has layout %d, but this version knows layout %d: use the version that wrote it", layout, schemaVersion)))
 	default:
-		return nil
+		return s.addIndex()
 	}
 }
 
@@ -269,7 +270,10 @@ func (s *Store) prepare(ctx context.Context) error {
 // not see packed records, refuses it. If the disk is full, the next checkpoint does it, and until
 // then each record has an entry of its own, also in the journal.
 func (s *Store) raiseLayout() error {
-	err := s.db.Update(writeLayout)
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(arrivedBucket)
+		return errors.Join(err, writeLayout(tx))
+	})
 	if s.single = isFull(err); s.single {
 		return nil
 	}

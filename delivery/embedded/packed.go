@@ -33,6 +33,7 @@ const spanBits = 4
 var (
 	packedLog        = packing{key: logKeySize, shared: kindSize, shift: 16 + spanBits}
 	packedIDs        = packing{key: 4 + idSize, value: 8, shared: 4, shift: 16 + spanBits}
+	packedArrived    = packing{key: 4 + 8, shared: 4, shift: numberShift + spanBits}
 	packedDeliveries = packing{key: 8 + 4, value: record.DeliverySize, shift: numberShift + spanBits}
 )
 
@@ -45,6 +46,8 @@ func packingOf(bucket byte) *packing {
 		return &packedDeliveries
 	case logNumber:
 		return &packedLog
+	case arrivedNumber:
+		return &packedArrived
 	default:
 		return nil
 	}

@@ -78,7 +78,10 @@ func (s *Store) setPackedAside(ctx context.Context) error {
 	for seen := int64(-1); seen != s.damage.noting(); {
 		seen = s.damage.noting()
 		if err := s.write(reading, func(t *txn) error { // after which the writer sets them aside
-			for _, number := range []byte{idsNumber, deliveriesNumber, logNumber} {
+			for _, number := range []byte{idsNumber, deliveriesNumber, logNumber, arrivedNumber} {
+				if !t.has(allBuckets[number]) {
+					continue
+				}
 				c := t.bucket(allBuckets[number]).cursor()
 				k, _ := c.First()
 				for k != nil && ctx.Err() == nil {

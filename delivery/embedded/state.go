@@ -23,6 +23,8 @@ type state struct {
 	recent     recent
 	// opened is the number of the last event when the store was opened.
 	opened uint64
+	// indexed is the number of the first event that is in the index of events.
+	indexed uint64
 	// audits has the sizes of audit logs, by the numbers of their tenants: see auditOf.
 	audits map[uint32]*auditSize
 	// replays has who holds the replay that is running, by tenant.

@@ -79,7 +79,7 @@ type sweep struct {
 	keys, bytes int
 	unfinished  bool // there are tenants that the step has not looked at
 	// The keys of packed records to remove.
-	log, deliveries, ids []byte
+	log, deliveries, ids, arrived []byte
 }
 
 // done reports whether the step has done as much as it may.
@@ -231,6 +231,8 @@ func (s *sweep) event(key []byte, head *eventHead) error {
 		s.ids = appendIDKey(s.ids, head.tenant, head.id)
 		s.keys++
 	}
+	s.arrived = appendArrivedKey(s.arrived, head.tenant, eventNumber(key))
+	s.keys++
 	return s.remove(eventsBucket, key)
 }
 
@@ -240,6 +242,7 @@ func (s *sweep) packed() error {
 		packedLog.remove(s.txn.journaled(logBucket), s.log),
 		packedDeliveries.remove(s.txn.journaled(deliveriesBucket), s.deliveries),
 		removeIDs(s.txn.journaled(idsBucket), s.ids),
+		s.txn.removeArrived(s.arrived),
 	)
 }
 

@@ -263,6 +263,9 @@ func (s *Store) checkpoint() error {
 			return err
 		}
 	}
+	if err := s.noteIndex(v); err != nil {
+		return err
+	}
 	s.view = nil // whether the commit succeeds or not
 	defer s.endBeside(v)
 	committed := false

@@ -59,8 +59,10 @@ func (s *Store) schedule(call *delivery.AcceptCall, e *delivery.AcceptEvent, res
 			Tenant: call.Tenant, ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt,
 			ReceivedAt: result.At, Payload: e.Payload,
 		},
-		deliveries: make(map[uuid.UUID]*scheduled),
+		deliveries: make(map[uuid.UUID]*scheduled), accepted: len(e.Targets), test: e.Test,
 	}
+	s.arrived++
+	stored.number = s.arrived
 	for _, target := range e.Targets {
 		d := &scheduled{Delivery: delivery.Delivery{WebhookID: target.Webhook, Status: delivery.DeliveryPending}}
 		stored.deliveries[target.Webhook] = d

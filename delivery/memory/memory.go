@@ -3,7 +3,7 @@
 //
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
-// delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, follow, stats,
+// delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, events, follow, stats,
 // received, replays, sweep. The suite delivery/storetest checks that a store keeps the promises of that
 // interface, and memory_test.go shows how to run it. examples/store makes a store a module of
 // Caddy.
@@ -31,6 +31,7 @@ type Store struct {
 	versions map[string]int64       // of each tenant's webhooks
 	changes  map[string][]uuid.UUID // the webhooks that the last versions changed, newest last
 	turn     int64                  // counts the turns that webhooks have had
+	arrived  uint64                 // counts the events
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
@@ -67,6 +68,9 @@ type event struct {
 	place      int
 	expires    time.Time
 	deliveries map[uuid.UUID]*scheduled // by webhook
+	number     uint64                   // in the order in which events came
+	accepted   int                      // how many deliveries it had
+	test       bool
 }
 
 // scheduled is a delivery. Due is when it falls due or its lease ends, in milliseconds. It

@@ -37,7 +37,7 @@ func (s *Store) Accept(ctx context.Context, batch delivery.AcceptBatch) []delive
 	}
 	calls := make([]*call, len(batches.all))
 	for i, a := range batches.all {
-		calls[i] = a.call(&batch)
+		calls[i] = a.call(&batch, s.longChunk)
 	}
 	if len(calls) > 0 {
 		s.runAll(ctx, calls...)
@@ -59,6 +59,7 @@ type acceptance struct {
 	refs    []any // of the webhooks
 	numbers map[delivery.WebhookRef]int
 	ids     []uuid.UUID // by number
+	arrived []arrivedEvents
 
 	events, deliveries, bytes int
 }
@@ -96,6 +97,7 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 	}
 	a.args[runs] = count
 	a.events += len(c.Events)
+	a.arrive(c)
 }
 
 // runCountSize is the size of the number of events, with which the head of a run begins.
@@ -149,12 +151,16 @@ func (a *acceptance) number(ref delivery.WebhookRef) int {
 	return n
 }
 
-func (a *acceptance) call(batch *delivery.AcceptBatch) *call {
-	args := make([]any, 0, 4+len(a.refs)+len(a.args))
+func (a *acceptance) call(batch *delivery.AcceptBatch, longChunk int) *call {
+	args := make([]any, 0, 5+len(a.refs)+len(a.args)+2*len(a.arrived))
 	args = append(args, batch.Lease.Milliseconds(), (batch.Retention + delivery.EventGrace).Milliseconds(), len(a.refs))
 	args = append(args, a.refs...)
 	args = append(args, len(a.places))
 	args = append(args, a.args...)
+	args = append(args, longChunk)
+	for i := range a.arrived {
+		args = append(args, &a.arrived[i].tenant, a.texts.add(a.arrived[i].events))
+	}
 	return &call{script: acceptScript, base: a.partition.base, args: args, confirmed: true}
 }
 

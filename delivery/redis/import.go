@@ -113,6 +113,7 @@ func (s *Store) importEvents(all []delivery.StoredEvent) ([]*call, error) {
 	calls := make([]*call, len(batches.all))
 	for i, a := range batches.all {
 		args := append([]any{len(a.refs)}, a.refs...)
+		args = append(args, s.longChunk)
 		calls[i] = &call{script: importEventsScript, base: a.partition.base, args: append(args, a.args...)}
 	}
 	return calls, nil
@@ -134,7 +135,7 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 	}
 	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
 	stored = append(stored, encodeEvent(a.partition.encryption.Event(e.Tenant, accepted), e.Nonce, e.Place)...)
-	a.args = append(a.args, e.Tenant, e.ID[:], stored, e.Expires.UnixMilli(), bucket(e.ReceivedAt, e.ID), deliveries)
+	a.args = append(a.args, e.Tenant, e.ID[:], stored, e.Expires.UnixMilli(), bucket(e.ReceivedAt, e.ID), deliveries, appendArrived(nil, accepted))
 	a.events++
 	a.deliveries += len(e.Deliveries)
 	a.bytes += len(stored)

@@ -51,6 +51,19 @@ import (
 //	event:<tenant>:<event id>
 //	                   string  any other event, without its first 6 bytes: it has an
 //	                           expiry. So has one that an earlier version stored
+//	arrived:<tenant>:<hour>
+//	                   string  the index of the tenant's events that were received in the
+//	                           hour, in their order: blocks of length (4), received time
+//	                           (6), events, length (4), which is that of the events. An
+//	                           event is its id (16), when it occurred in seconds (8) and
+//	                           nanoseconds (4), number of deliveries (2), 1 for a test or 0
+//	                           (1), length of its type (2), type. Expires like the last
+//	                           event of its hour
+//	arrived:<tenant>:<hour>:<number>
+//	                   string  an earlier part of that, a chunk: from 0 on
+//	arrivals:<tenant>  zset    name of a chunk, without the tenant → the hour, times a million,
+//	                           plus the number of the chunk or, if it has none, 999,999;
+//	                           expires with the last one
 //	deliveries:<bucket>
 //	                   hash    event id and webhook id → status (1), attempts (2),
 //	                           due time (8), last request (16). The hour is when the
@@ -151,6 +164,8 @@ func parseEventField(field string) (tenant string, id uuid.UUID, ok bool) {
 	}
 	return field[:at], uuid.UUID([]byte(field[at+1:])), true
 }
+
+func arrivedKey(base, tenant, chunk string) string { return base + "arrived:" + tenant + ":" + chunk }
 
 func eventKey(base, tenant string, id uuid.UUID) string {
 	return base + "event:" + eventField(tenant, id)

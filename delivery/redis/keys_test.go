@@ -101,6 +101,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"log:" + testTenant + ":": "zset", "log:" + refText(w.Ref()) + ":": "zset",
 		"types": "hash", "logs:": "set", "hours": "zset", "days": "zset", "gone": "zset", "ended": "stream", "clock": "string",
 		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
+		"arrived:" + testTenant + ":": "string", "arrivals:" + testTenant: "zset",
 		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash", "received:": "string",
 		"replays:" + testTenant: "hash", "replaying": "zset",
 	}
@@ -113,7 +114,9 @@ func wantExpiry(t *testing.T, s *Store, key, rest string) {
 	most := time.Duration(0)
 	for prefix, kept := range map[string]time.Duration{
 		"event:": testRetention + delivery.EventGrace, "stats:": delivery.StatsKept, "received:": receivedFor, "replays:": testRetention,
-		"typesof:": testRetention + delivery.EventGrace + 24*time.Hour,
+		"typesof:":  testRetention + delivery.EventGrace + 24*time.Hour,
+		"arrived:":  testRetention + delivery.EventGrace + time.Hour,
+		"arrivals:": testRetention + delivery.EventGrace + time.Hour,
 	} {
 		if strings.HasPrefix(rest, prefix) {
 			most = kept
@@ -161,6 +164,7 @@ func TestNothingStays(t *testing.T) {
 		_, rest, _ := strings.Cut(key, "}:")
 		switch kind, _, _ := strings.Cut(rest, ":"); kind {
 		case "", "state", "webhooks", "changes", "types", "ended", "swept", "clock":
+		case "arrived", "arrivals": // which expire
 		default:
 			t.Errorf("the key %q is left", key)
 		}

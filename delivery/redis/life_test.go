@@ -259,6 +259,10 @@ func (l *life) read() {
 	l.failed(err)
 	_, err = l.s.AuditEntries(l.Context(), testTenant, delivery.AuditFilter{Limit: 10})
 	l.failed(err)
+	for _, oldest := range []bool{true, false} {
+		_, err = l.s.Events(l.Context(), testTenant, delivery.EventFilter{OldestFirst: oldest, Limit: 1000})
+		l.failed(err)
+	}
 	audit := auditEntry(l.s, testTenant, 0)
 	if !l.failed(l.s.WriteAuditEntry(l.Context(), audit)) {
 		l.audited(audit)

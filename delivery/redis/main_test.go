@@ -78,7 +78,7 @@ func TestConformancePartitions(t *testing.T) {
 		o := options()
 		o.Partitions = 3
 		s := open(t, o)
-		s.work = 20
+		s.work, s.longChunk = 20, 500
 		return s
 	})
 }

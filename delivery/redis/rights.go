@@ -21,8 +21,8 @@ type trial struct {
 	want string
 }
 
-// trials have all commands that the store uses on keys. SADD alone has no form that changes
-// nothing: it is the last one, and rights.lua removes what it adds.
+// trials have all commands that the store uses on keys. APPEND and SADD alone have no form that
+// changes nothing: they are the last ones, and rights.lua removes what they add.
 var trials = []trial{
 	{args: []any{"TIME"}},
 	{args: []any{"EXISTS", theKey}},
@@ -73,6 +73,7 @@ var trials = []trial{
 	{args: []any{"XADD", theKey, "NOMKSTREAM", "MAXLEN", "~", 1, "*", "", ""}},
 
 	{args: []any{"SREM", theKey, ""}},
+	{args: []any{"APPEND", theKey, ""}},
 	{args: []any{"SADD", theKey, ""}},
 }
 

@@ -30,6 +30,8 @@ type Store struct {
 
 	// work is how much a script does of a read that may take long.
 	work int
+	// longChunk is how long a chunk of the index of events may become, in bytes.
+	longChunk int
 
 	// wanted is the configured number of partitions, 0 for any.
 	wanted atomic.Int32
@@ -59,6 +61,7 @@ func New(options Options) *Store {
 		keys:       keys{prefix: options.KeyPrefix},
 		log:        options.Logger,
 		work:       workPerScript,
+		longChunk:  longChunk,
 		steps:      clockstep.Notice{Log: options.Logger, Whose: "Redis's clock"},
 		encryption: encrypting.State{Log: options.Logger},
 	}

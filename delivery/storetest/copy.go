@@ -51,7 +51,7 @@ func testCopyModel(t *testing.T, seed int, from, to delivery.Copyable) {
 	r := filled(t, seed, from)
 	r.copy(from, to)
 	r.wantSame(from, to)
-	r.store = to
+	r.store, r.copied = to, true
 	r.model.recount()
 	for n := range modelTenants {
 		tenant := string(rune('a' + n))
@@ -104,7 +104,7 @@ type interrupted struct {
 }
 
 func (i *interrupted) Import(ctx context.Context, batch *delivery.Batch) (int, error) {
-	if i.rand.IntN(4) == 0 {
+	if i.rand.IntN(2) == 0 {
 		return i.Copyable.Import(ctx, batch)
 	}
 	part := *batch

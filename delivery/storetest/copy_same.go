@@ -73,6 +73,7 @@ func (r *randomRun) wantSame(a, b delivery.Copyable) {
 		ids := r.webhookIDs(tenant)
 		same(tenant, func(f *fixture) any { return f.webhookRequests(tenant, since, ids...) })
 		same(tenant, func(f *fixture) any { return f.webhookPending(tenant, ids...) })
+		same(tenant, func(f *fixture) any { return sortedEvents(f.eventList(tenant, delivery.EventFilter{Limit: 20})) })
 		for _, filter := range r.someFilters(tenant) {
 			same(filter, func(f *fixture) any { return f.pages(tenant, filter) })
 		}

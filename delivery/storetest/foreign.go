@@ -129,12 +129,12 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 	return []any{len(page.Requests), page.Next, err}
 }
 
-// nobodysCalls take no ids of things that exist. Standing is given rows that its tenant has read. Follow is given a position, of which Follow/Unknown
+// nobodysCalls take no ids of things that exist. Standing is given rows that its tenant has read. Follow is given a position, and Events a place, of which Follow/Unknown, Events/Places
 // and the followers' own tests say what becomes.
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
 	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
-	"Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep", "CreateReplay", "Replays", "ClaimReplays",
+	"Events", "Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep", "CreateReplay", "Replays", "ClaimReplays",
 }
 
 // RunForeign asks a store for things of another tenant, and for things that nobody has. The

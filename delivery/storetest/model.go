@@ -17,6 +17,7 @@ type model struct {
 	slow     map[delivery.WebhookRef]bool
 	versions map[string]int64
 	events   map[eventKey]*modelEvent
+	arrived  []eventKey // in their order
 	rows     map[uuid.UUID]delivery.Request
 	tallies  map[string]tallies // by tenant
 	audits   map[string][]*delivery.AuditEntry
@@ -118,6 +119,7 @@ func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) 
 			made.deliveries[target.Webhook] = d
 		}
 		m.events[key] = made
+		m.arrived = append(m.arrived, key)
 		events = append(events, delivery.AcceptedEvent{Deliveries: len(made.deliveries)})
 	}
 	return events, unleased

@@ -56,6 +56,8 @@ type randomRun struct {
 	outcomes []delivery.Outcome    // written before
 	// remembered are the webhooks of each tenant as a process knows them by their changes.
 	remembered map[string]*subscriptions
+	// copied says that the store is a copy, which may have lost in which order events came.
+	copied bool
 }
 
 func (r *randomRun) step() {
@@ -83,6 +85,7 @@ func (r *randomRun) step() {
 		r.compareStats()
 	case n < 98:
 		r.comparePage()
+		r.compareEventList()
 	default:
 		_, err := r.store.Sweep(r.Context(), retention)
 		r.must(err)

@@ -275,6 +275,7 @@ func (r *randomRun) compareAll() {
 	}
 	for n := range modelTenants {
 		r.compareRows(string(rune('a'+n)), delivery.RequestFilter{Limit: 100})
+		r.wantEvents(string(rune('a'+n)), delivery.EventFilter{Limit: 100})
 	}
 	for range 4 {
 		r.compareWebhooks()

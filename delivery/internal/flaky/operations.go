@@ -157,6 +157,13 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (e *deli
 	return s.Store.Event(ctx, tenant, id)
 }
 
+func (s *Store) Events(ctx context.Context, tenant string, f delivery.EventFilter) (page delivery.EventPage, err error) {
+	if err = s.enter("Events"); err != nil {
+		return page, err
+	}
+	return s.Store.Events(ctx, tenant, f)
+}
+
 func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (w *delivery.Webhook, ev *delivery.Event, err error) {
 	if err = s.enter("Resend"); err != nil {
 		return w, ev, err

@@ -7,7 +7,9 @@
 --          number of webhooks, then of each: reference;
 --          number of calls, then of each: tenant, version, number of runs, then of each run of
 --          events that have this in common: number of events (2 bytes), look and test (1 each),
---          targets; then of each event: id, record without the received time
+--          targets; then of each event: id, record without the received time;
+--          then how many bytes a long chunk of the index of events has; then of each tenant:
+--          its name, its events in the index, in the order of the calls
 --            look: 0 if no such event can be stored, 1 if it can, 2 if only by a repetition
 --            of the call: Redis may run what has timed out after that
 --            test: 1 to store the event only
@@ -137,6 +139,7 @@ end
 local call_count = tonumber(ARGV[at])
 at = at + 1
 local tenants, last_runs = {}, { [0] = 0 } -- of calls; a call that is stale has no tenant
+local stale = {} -- the tenants of those
 for c = 1, call_count do
   local tenant, before = ARGV[at], runs
   local fresh = version_of(tenant) == ARGV[at + 1]
@@ -151,7 +154,9 @@ for c = 1, call_count do
     fresh = fresh and (all_states or have_states(head))
   end
   last_runs[c] = runs
-  if fresh then
+  if not fresh then
+    stale[c] = tenant
+  else
     tenants[c] = tenant
     for run = before + 1, runs do
       local look = look_of(run)
@@ -280,8 +285,30 @@ local function accept(c)
   return { codes, list }
 end
 
-local results = { now, received_ms - now, lease_end }
-for c = 1, call_count do results[c + 3] = tenants[c] and accept(c) or -1 end
+local results, all_new = { now, received_ms - now, lease_end }, true
+for c = 1, call_count do
+  local result = tenants[c] and accept(c) or -1
+  results[c + 3] = result
+  all_new = all_new and result == 0
+end
+
+-- Leaves out of a tenant's events in the index those that are not stored now. See arrived.go.
+local function only_new(tenant, events)
+  local list, from = {}, 1
+  for c = 1, call_count do
+    local result = (tenants[c] or stale[c]) == tenant and results[c + 3]
+    local n = 0
+    for run = last_runs[c - 1] + 1, result and last_runs[c] or 0 do
+      for _ = run_first[run], run_last[run], 2 do
+        local to = from + 33 + struct.unpack('>I2', events, from + 31)
+        n = n + 1
+        if result == 0 or result ~= -1 and result[1][n] == 0 then list[#list + 1] = string.sub(events, from, to - 1) end
+        from = to
+      end
+    end
+  end
+  return table.concat(list)
+end
 
 -- Then, write the leases and the schedule. What is there without its event is dropped when it is
 -- claimed. A set without a lease would stay for ever.
@@ -304,4 +331,11 @@ for _, key in ipairs(removed_keys) do write('UNLINK', key) end
 write_events(hashes)
 local expires = string.format('%.0f', expires_ms)
 for key, record in pairs(strings) do write('SET', key, received .. ARGV[record], 'PXAT', expires) end
+
+-- What is only for show: the index of events.
+local long = tonumber(ARGV[at])
+for t = at + 1, #ARGV, 2 do
+  local events = all_new and ARGV[t + 1] or only_new(ARGV[t], ARGV[t + 1])
+  if events ~= '' then arrive(ARGV[t], events, received_ms, expires_ms, long) end
+end
 return reply(results)

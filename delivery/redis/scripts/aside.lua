@@ -11,7 +11,7 @@ local kinds = {
   due = 'zset', leases = 'zset', leased = 'set', paused = 'zset', pending = 'zset', state = 'hash', webhooks = 'hash',
   event = 'string', events = 'hash', deliveries = 'hash', requests = 'hash', bodies = 'hash', log = 'zset',
   types = 'hash', freetypes = 'set', typesof = 'zset', logs = 'set',
-  hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
+  arrived = 'string', arrivals = 'zset', hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', changes = 'zset', aside = 'stream', audit = 'zset', audits = 'zset', auditbytes = 'hash', rates = 'hash',
 }
 local now = now_ms()
@@ -32,6 +32,12 @@ local function value_of(kind, key, field)
   return kind == 'events' and value and string.sub(value, expiry_size + 1) or value
 end
 
+-- Whether the value of a key is still the one that was read. Of a chunk, a part was read.
+local function is_same(kind, key, value)
+  local is = read('GET', key)
+  return is == value or is and kind == 'arrived' and string.find(is, value, 1, true)
+end
+
 for i = 1, #ARGV, 4 do
   local key, field, value, why = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local kind = string.match(key, '^%a+', #base + 1)
@@ -43,7 +49,7 @@ for i = 1, #ARGV, 4 do
       set_field_aside(key, field, value, why)
       if kind == 'webhooks' and field ~= 'version' then pause(key, field) end
     end
-  elseif value ~= '' and read('GET', key) == value then
+  elseif value ~= '' and is_same(kind, key, value) then
     set_key_aside(key, why)
   end
 end

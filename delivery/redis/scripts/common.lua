@@ -20,6 +20,8 @@ local function changes_key(tenant) return base .. 'changes:' .. tenant end
 local function event_field(tenant, id) return tenant .. ':' .. id end
 local function event_key(tenant, id) return base .. 'event:' .. event_field(tenant, id) end
 local function events_key(span) return base .. 'events:' .. span end
+local function arrivals_key(tenant) return base .. 'arrivals:' .. tenant end
+local function arrived_key(tenant, chunk) return base .. 'arrived:' .. tenant .. ':' .. chunk end
 local function deliveries_key(bucket) return base .. 'deliveries:' .. bucket end
 local function requests_key(slot) return base .. 'requests:' .. slot end
 local function bodies_key(slot) return base .. 'bodies:' .. slot end
@@ -57,6 +59,7 @@ local no_request = string.rep('\0', 16)
 local event_head, delivery_size, row_head = 33, 27, 57
 local expiry_size = 6 -- of an event in a hash
 local rate_format, look_ahead = '>I8I4I8', 25 -- see read_rate; delivery.LookAhead in ms
+local most_chunks = 1000000 -- of the events of a tenant and an hour
 local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
 
 -- Whether the script has written anything that its caller asked for.

@@ -3,9 +3,9 @@
 -- refused as a whole when Redis is full.
 --
 -- KEYS[1]  the partition
--- ARGV     number of webhooks, then the reference of each; then for each event:
---          tenant, id, record, when it expires in ms, bucket of its deliveries,
---          deliveries
+-- ARGV     number of webhooks, then the reference of each; how many bytes a long chunk of the
+--          index of events has; then for each event: tenant, id, record, when it expires in ms,
+--          bucket of its deliveries, deliveries, the event in the index
 --            deliveries: for each, the webhook's number from 0 (2 bytes), when it
 --            falls due or 0 if it is not scheduled (8), its record (27)
 -- Result   now in ms, how many events were added
@@ -24,7 +24,7 @@ local tried = {} -- hours of deliveries that have a state before their first att
 -- key of its own, where its arguments begin.
 local hashes, strings = {}, {}
 local new = {} -- by field
-local added = 0
+local added, arrived = 0, {} -- where the arguments of those begin
 
 local function exists(tenant, id)
   local span, field = event_span(id), event_field(tenant, id)
@@ -32,12 +32,13 @@ local function exists(tenant, id)
     read('EXISTS', event_key(tenant, id)) == 1
 end
 
-for e = #refs + 2, #ARGV, 6 do
+for e = #refs + 3, #ARGV, 7 do
   local tenant, id, record, expires, of, deliveries = unpack(ARGV, e, e + 5)
   if not exists(tenant, id) then
     local span, field = new_event_span(id, received_at(record)), event_field(tenant, id)
     new[field] = true
     added = added + 1
+    arrived[added] = e
     if span then
       collect(hashes, span, field, struct.pack('>I6', expires) .. record)
     else
@@ -69,4 +70,7 @@ for w, args in pairs(pending) do
 end
 write_events(hashes)
 for key, e in pairs(strings) do write('SET', key, ARGV[e + 2], 'PXAT', ARGV[e + 3]) end
+for _, e in ipairs(arrived) do
+  arrive(ARGV[e], ARGV[e + 6], received_at(ARGV[e + 2]), tonumber(ARGV[e + 3]), tonumber(ARGV[#refs + 2]))
+end
 return reply({ now, added })

@@ -226,3 +226,42 @@ local function seen_by(tenant)
     return exists[raw]
   end
 end
+
+-- The index of a tenant's events is a string for each hour, to which they are appended in the order
+-- in which they come. One that has become long is renamed, and becomes a chunk with a number; the
+-- one that grows is the last of its hour. Redis copies a string now and then while it grows. How a
+-- chunk is called, and its score among the others:
+local function chunk_name(hour, number) return number and hour .. ':' .. number or hour end
+local function chunk_score(hour, number) return hour * most_chunks + (number or most_chunks - 1) end
+
+-- The number of the next chunk of an hour that is renamed.
+local function next_chunk(tenant, hour)
+  local last = read('ZREVRANGEBYSCORE', arrivals_key(tenant), chunk_score(hour) - 1, chunk_score(hour, 0), 'LIMIT', 0, 1)[1]
+  return last and (tonumber(string.match(last, ':(%d+)$')) or 0) + 1 or 0
+end
+
+-- Appends events that were received at the same time to the index, which is only for show. Chunks
+-- expire by themselves, when the last event of their hour does. A chunk is long if it has so many
+-- bytes.
+local function arrive(tenant, events, received, expires, long)
+  local hour, size = math.floor(received / hour_ms), struct.pack('>I4', #events)
+  local block = size .. struct.pack('>I6', received) .. events .. size
+  local chunk, index = arrived_key(tenant, hour), arrivals_key(tenant)
+  local length = show('APPEND', chunk, block)
+  if not length or length > #block and length < long then return end
+  if length == #block then
+    local ends = math.ceil(((hour + 1) * hour_ms + expires - received) / 1000)
+    show('EXPIREAT', chunk, ends)
+    show('ZADD', index, chunk_score(hour), chunk_name(hour))
+    if read('PEXPIRETIME', index) < ends * 1000 then show('EXPIREAT', index, ends) end
+    local oldest = math.floor((2 * received - expires) / hour_ms) - 1
+    local expired = read('ZRANGEBYSCORE', index, '-inf', '(' .. chunk_score(oldest, 0), 'LIMIT', 0, 1000)
+    if #expired > 0 then show('ZREM', index, unpack(expired)) end
+  end
+  if length >= long then
+    local number = next_chunk(tenant, hour)
+    if show('RENAME', chunk, arrived_key(tenant, chunk_name(hour, number))) then
+      show('ZADD', index, chunk_score(hour, number), chunk_name(hour, number))
+    end
+  end
+end

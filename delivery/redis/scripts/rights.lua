@@ -15,9 +15,11 @@ while ARGV[at] do
   local args = {}
   for i = at + 3, last do args[#args + 1] = ARGV[i] == '@' and KEYS[2] or ARGV[i] end
   -- What SADD adds must be removed. If that is refused, there is enough to tell already.
-  if command ~= 'SADD' or #results == 1 then
+  if command ~= 'SADD' and command ~= 'APPEND' or #results == 1 then
     local value = redis.pcall(command, unpack(args))
     local words = type(value) == 'table' and value.err
+    -- What APPEND makes must be removed, too.
+    if command == 'APPEND' and not words then redis.call('UNLINK', KEYS[2]) end
     if words and (want == '' or not string.find(words, want, 1, true)) then
       results[#results + 1] = command
       results[#results + 1] = words
