@@ -104,6 +104,11 @@ func (s *observedStore) Accept(ctx context.Context, batch delivery.AcceptBatch) 
 	return s.Store.Accept(ctx, batch)
 }
 
+func (s *observedStore) Events(ctx context.Context, tenant string, filter delivery.EventFilter) (delivery.EventPage, error) {
+	s.note(fmt.Sprint("Events ", filter.Limit))
+	return s.Store.Events(ctx, tenant, filter)
+}
+
 func (s *observedStore) WebhookPage(ctx context.Context, tenant, after string) (delivery.WebhookPage, error) {
 	s.note("WebhookPage")
 	return s.Store.WebhookPage(ctx, tenant, after)
