@@ -22,19 +22,26 @@ func (c *emitCopy) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// add copies more of the body, and reports whether all of it is copied so far.
+// add copies more of the body, and reports whether all of it is copied so far. What is not all
+// is dropped.
 func (c *emitCopy) add(p []byte) bool {
-	if c.tooLarge || c.failed {
+	if !c.keep(p) {
+		c.free()
 		return false
 	}
+	return true
+}
+
+// keep is add, but what has been copied before stays.
+func (c *emitCopy) keep(p []byte) bool {
 	need := int64(len(c.bytes) + len(p))
 	switch {
+	case c.tooLarge || c.failed:
+		return false
 	case need > c.max:
-		c.free()
 		c.tooLarge = true
 		return false
 	case need > int64(cap(c.bytes)) && !c.grow(need):
-		c.free()
 		c.failed = true
 		return false
 	}

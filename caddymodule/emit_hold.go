@@ -63,7 +63,7 @@ func isStream(h http.Header) bool {
 
 // hold keeps a part of the body until the event is stored.
 func (t *emitWriter) hold(p []byte) (int, error) {
-	if t.copy.add(p) {
+	if t.copy.keep(p) {
 		t.held.wrote(len(p))
 		return len(p), nil
 	}
@@ -74,6 +74,9 @@ func (t *emitWriter) hold(p []byte) (int, error) {
 // this may be stored now.
 func (t *emitWriter) overflow(p []byte) (int, error) {
 	switch {
+	case t.copies && t.copy.failed:
+		t.giveUp(&t.copy)
+		t.refuse()
 	case t.copies:
 		t.giveUp(&t.copy)
 		t.release()
@@ -98,7 +101,7 @@ func (t *emitWriter) store() {
 			t.refuse()
 			return
 		}
-	case t.copy.failed || t.noMemory:
+	case t.noMemory:
 		t.refuse()
 		return
 	}
@@ -123,7 +126,7 @@ func (t *emitWriter) release() {
 	body := t.copy.bytes
 	for _, n := range t.held.steps {
 		if n == flushed {
-			_ = http.NewResponseController(t.ResponseWriter).Flush() //nolint:bodyclose // there is none
+			_ = http.NewResponseController(t.ResponseWriter).Flush()
 			continue
 		}
 		_, _ = t.ResponseWriter.Write(body[:n]) // a client that has gone is noticed by the server

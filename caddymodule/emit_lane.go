@@ -78,7 +78,7 @@ func (l *emitLane) emit(ctx context.Context, a *App, batch []*gatewayEvent) (don
 		if len(events) > 0 {
 			break // it comes first next time, when those before it have an outcome
 		}
-		gateway.note(of, 1, ev.Type, g.tenant, err)
+		gateway.note(of, ev.Type, g.tenant, err)
 		done++
 	}
 	if len(events) == 0 {
@@ -88,7 +88,7 @@ func (l *emitLane) emit(ctx context.Context, a *App, batch []*gatewayEvent) (don
 	switch {
 	case err == nil:
 		for i, of := range ends {
-			gateway.note(of, 1, events[i].Type, l.tenant, nil)
+			gateway.note(of, events[i].Type, l.tenant, nil)
 		}
 		return done + len(events), nil
 	case later > 0:
@@ -98,7 +98,7 @@ func (l *emitLane) emit(ctx context.Context, a *App, batch []*gatewayEvent) (don
 		}
 		return done, &emitFailure{err: err, later: later, standstill: !limit}
 	case len(events) == 1:
-		gateway.note(outcomeInvalid, 1, events[0].Type, l.tenant, err)
+		gateway.note(outcomeInvalid, events[0].Type, l.tenant, err)
 		return done + 1, nil
 	default:
 		return done, &emitFailure{err: err} // one by one, to know which of them it is

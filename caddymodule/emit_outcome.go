@@ -35,19 +35,20 @@ type outcomeLog struct {
 	held map[outcome]int // events since then
 }
 
-// due counts events, and returns how many the log has to tell of now, 0 for none.
-func (l *outcomeLog) due(of outcome, n int) int {
+// due counts an event, and returns how many the log has to tell of now, 0 for none.
+func (l *outcomeLog) due(of outcome) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil {
 		l.last, l.held = make(map[outcome]time.Time), make(map[outcome]int)
 	}
-	l.held[of] += n
+	l.held[of]++
 	now := time.Now()
 	if last, told := l.last[of]; told && now.Sub(last) < time.Minute {
 		return 0
 	}
-	n, l.held[of], l.last[of] = l.held[of], 0, now
+	n := l.held[of]
+	l.held[of], l.last[of] = 0, now
 	return n
 }
 
@@ -60,13 +61,14 @@ func (l *outcomeLog) rest(of outcome) int {
 	return n
 }
 
-// note counts events and tells the log of those that were not emitted.
-func (q *gatewayQueue) note(of outcome, n int, eventType, tenant string, err error) {
-	metrics.gateway.WithLabelValues(string(of)).Add(float64(n))
+// note counts an event, and tells the log if it was not emitted.
+func (q *gatewayQueue) note(of outcome, eventType, tenant string, err error) {
+	metrics.gateway.WithLabelValues(string(of)).Inc()
 	if of == outcomeEmitted {
 		return
 	}
-	if n = q.outcomes.due(of, n); n == 0 {
+	n := q.outcomes.due(of)
+	if n == 0 {
 		return
 	}
 	log := q.log().With(zap.Int("events", n), zap.String("event_type", shortened(eventType)), zap.String("tenant", shortened(tenant)), zap.Error(err))

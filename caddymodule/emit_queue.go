@@ -165,7 +165,7 @@ func (q *gatewayQueue) add(g *gatewayEvent) {
 	err := q.tryAdd(g)
 	if err != nil {
 		q.unreserve(g.memory)
-		q.note(outcomeDropped, 1, g.event.Type, g.tenant, err)
+		q.note(outcomeDropped, g.event.Type, g.tenant, err)
 	}
 }
 
@@ -326,20 +326,20 @@ func (q *gatewayQueue) emitNow(ctx context.Context, own *App, g *gatewayEvent) e
 	defer cancel()
 	a, release := own.hold()
 	if a == nil {
-		q.note(outcomeNotStored, 1, g.event.Type, g.tenant, errNoApp)
+		q.note(outcomeNotStored, g.event.Type, g.tenant, errNoApp)
 		return errNoApp
 	}
 	defer release()
 	ev, of, err := g.prepare(ctx, a.api)
 	if err != nil {
-		q.note(of, 1, ev.Type, g.tenant, err)
+		q.note(of, ev.Type, g.tenant, err)
 		return err
 	}
 	if _, err := a.api.Emit(ctx, g.tenant, []delivery.NewEvent{ev}); err != nil {
-		q.note(outcomeNotStored, 1, ev.Type, g.tenant, err)
+		q.note(outcomeNotStored, ev.Type, g.tenant, err)
 		return err
 	}
-	q.note(of, 1, ev.Type, g.tenant, nil)
+	q.note(of, ev.Type, g.tenant, nil)
 	return nil
 }
 

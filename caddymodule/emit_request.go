@@ -42,7 +42,7 @@ func (b *requestCopy) Read(p []byte) (int, error) {
 	defer b.mu.Unlock()
 	b.copy.add(p[:n])
 	b.read += int64(n)
-	b.ended = b.ended || err == io.EOF //nolint:errorlint // readers return it as it is
+	b.ended = b.ended || err == io.EOF
 	return n, err
 }
 

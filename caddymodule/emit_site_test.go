@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -134,11 +135,13 @@ func product(t *testing.T) http.HandlerFunc {
 		}
 		status := http.StatusOK
 		if text := r.Header.Get("X-Status"); text != "" {
-			fmt.Sscan(text, &status)
+			if status, err = strconv.Atoi(text); err != nil {
+				return
+			}
 		}
 		w.WriteHeader(status)
 		if text := r.Header.Get("X-Body"); text != "" {
-			io.WriteString(w, encoded(t, encoding, text))
+			_, _ = io.WriteString(w, encoded(t, encoding, text))
 		}
 	}
 }

@@ -28,7 +28,7 @@ func (s *emitSite) onRedis(addr, options string) {
 // numbered answers with the number of the request.
 func numbered(count *atomic.Int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		io.Copy(io.Discard, r.Body)
+		_, _ = io.Copy(io.Discard, r.Body)
 		w.Header().Set("X-Product", "yes")
 		w.Header().Set("Etag", `"1"`)
 		fmt.Fprintf(w, `{"n":%d}`, count.Add(1))
@@ -136,7 +136,7 @@ func TestEmitStoreAway(t *testing.T) {
 // once.
 func TestEmitQueueFull(t *testing.T) {
 	s := startEmitSite(t, func(w http.ResponseWriter, _ *http.Request) {
-		io.WriteString(w, `{"x":"`+strings.Repeat("x", 100<<10)+`"}`)
+		_, _ = io.WriteString(w, `{"x":"`+strings.Repeat("x", 100<<10)+`"}`)
 	}, "", `
 		webhooks_emit /response device_created
 		reverse_proxy $product

@@ -153,12 +153,12 @@ func (t *emitWriter) FlushError() error {
 		t.held.flush()
 		return nil
 	}
-	return http.NewResponseController(t.ResponseWriter).Flush() //nolint:bodyclose // there is none
+	return http.NewResponseController(t.ResponseWriter).Flush()
 }
 
 // Hijack gives the connection away, and the answer with it.
 func (t *emitWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(t.ResponseWriter).Hijack() //nolint:bodyclose // there is none
+	conn, buffered, err := http.NewResponseController(t.ResponseWriter).Hijack()
 	if err == nil {
 		t.answered, t.matches, t.mode = true, false, emitPasses
 	}
@@ -245,7 +245,7 @@ var (
 )
 
 func (t *emitWriter) note(of outcome, err error) {
-	gateway.note(of, 1, t.eventType, "", err)
+	gateway.note(of, t.eventType, "", err)
 }
 
 // end emits the event, when the handler has returned without a panic.
@@ -269,7 +269,8 @@ func (t *emitWriter) ended() {
 			t.finish(false)
 		}
 		if t.mode == emitRefused {
-			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
+			p := recover()                             //nolint:revive // ServeHTTP defers this method
+			if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // as net/http compares it
 				panic(p)
 			}
 		}
