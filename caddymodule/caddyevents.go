@@ -68,7 +68,7 @@ func (*CaddyEvents) Handle(_ context.Context, e caddy.Event) error {
 		body:   data, ofCaddy: true, maxSize: api.MaxArraySize,
 	}
 	if !gateway.reserve(int64(len(data))) {
-		gateway.note(outcomeDropped, 1, g.event.Type, g.tenant, errQueueFull)
+		gateway.note(outcomeDropped, g.event.Type, g.tenant, errQueueFull)
 		return nil
 	}
 	g.memory = int64(len(data))
