@@ -209,3 +209,33 @@ func TestCopyFromClockSetBack(t *testing.T) {
 		}
 	}
 }
+
+// TestTakeAfterClockSetBack cancels retries that were scheduled before the clock was set back, and
+// after: they wait, and are not in flight. What was claimed before or after is.
+func TestTakeAfterClockSetBack(t *testing.T) {
+	s := openStepped(t)
+	w := addWebhook(t, s.Store, testTenant)
+	waiting := []delivery.Outcome{s.failed(w, time.Hour), s.failed(w, 61*time.Minute)}
+	held := []delivery.Outcome{s.failed(w, 0)}
+	s.wantClaimed(1)
+	for i := range 3 {
+		s.clock.Set(t, time.Duration(-i-1)*10*time.Second)
+		eventually(t, "the store sees it", func() error { _, err := s.Pending(t.Context()); return err })
+		waiting = append(waiting, s.failed(w, time.Hour))
+		held = append(held, s.failed(w, 0))
+		s.wantClaimed(1)
+	}
+	for i := range held {
+		if _, err := s.Take(t.Context(), w.Ref(), held[i].Request.EventID, time.Second); !errors.Is(err, delivery.ErrInFlight) {
+			t.Errorf("%d of those in flight: %v", i, err)
+		}
+	}
+	for i := range waiting {
+		if _, err := s.Take(t.Context(), w.Ref(), waiting[i].Request.EventID, time.Second); err != nil {
+			t.Errorf("%d of those that wait: %v", i, err)
+		}
+		if _, err := s.Take(t.Context(), w.Ref(), waiting[i].Request.EventID, time.Second); !errors.Is(err, delivery.ErrInFlight) {
+			t.Errorf("%d of those that were taken: %v", i, err)
+		}
+	}
+}

@@ -1,6 +1,8 @@
 #!lua flags=allow-oom
 -- take.lua leases one pending delivery, unless a request of it is in flight: then it has a lease
 -- that has not ended. A time in the future that is not that of the next attempt is such a lease.
+-- If the clock was set back since the next attempt was scheduled, that is less ahead of Redis's
+-- than it would be now: then it is told from a lease once it is later than any of these.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, webhook's reference, the 16 bytes of its id, event's id, length of the lease in ms
@@ -8,6 +10,7 @@
 --          pending, 'held', or 'taken'; event's record; then if it is taken: end of the lease, how many
 --          attempts were made, webhook's state and record ('' if lost)
 
+local longest_lease = 900000 -- timeouts have 10 minutes at most
 local tenant, ref, raw, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local now = now_ms()
 local clock = read_clock(now)
@@ -21,7 +24,10 @@ due = due or tonumber(leased or nil)
 if not due then return reply({ now, 'ended', event }) end
 local attempted, attempts, retry_at = read_attempted(tenant, id, raw), 0, 0
 if attempted then attempts, retry_at = struct.unpack('>I2I8', attempted, 2) end
-if due > clock.now and (leased or attempts == 0 or retry_at + clock.ahead ~= due) then
+local ahead = due - retry_at
+local is_retry = ahead == clock.ahead or
+  due > clock.now + longest_lease and ahead > -least_step and ahead < clock.ahead + least_step
+if due > clock.now and (leased or attempts == 0 or not is_retry) then
   return reply({ now, 'held', event })
 end
 local webhook = read('HGET', webhooks_key(tenant), ref_id(ref)) or ''
