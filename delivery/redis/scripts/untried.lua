@@ -43,11 +43,15 @@ local function add(of_kind, at, id)
   return false
 end
 
+local behind_all = string.rep('\255', 16) -- no event has this id
+
 if kind ~= 's' then
   for _, ended in ipairs(read_leases()) do
     local at, ids = tonumber(ended), {}
-    if at and (kind == '' or at >= time) then
-      for _, name in ipairs(all_leased(ended)) do
+    if at and (kind == '' or at > time or at == time and after ~= behind_all) then
+      local names = all_leased(ended)
+      work = work - 1 - math.floor(#names / 100)
+      for _, name in ipairs(names) do
         local id = string.sub(name, 1, 16)
         if string.sub(name, 17) == ref and (kind == '' or at > time or is_before(after, id)) then ids[#ids + 1] = id end
       end
@@ -55,6 +59,10 @@ if kind ~= 's' then
     table.sort(ids, is_before)
     for _, id in ipairs(ids) do
       if not read('ZSCORE', key, id) and not add('l', at, id) then return reply(results) end
+    end
+    if at and work <= 0 then
+      results[2], results[3], results[4] = 'l', at, behind_all
+      return reply(results)
     end
   end
 end
