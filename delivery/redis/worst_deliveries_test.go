@@ -19,6 +19,12 @@ func (w worstWatch) deliveries(b *testing.B, tenant string) {
 			return err
 		})
 	})
+	b.Run("Resend", func(b *testing.B) {
+		w.longest(b, func() error {
+			_, _, err := w.s.Resend(b.Context(), tenant, page.Requests[0].ID)
+			return err
+		})
+	})
 	for name, size := range map[string]int{"small": 500, "large": 1 << 20} {
 		hook := addWebhook(b, w.s, "untried-"+name)
 		for range 20 {
@@ -32,7 +38,24 @@ func (w worstWatch) deliveries(b *testing.B, tenant string) {
 				})
 			}
 		})
+		b.Run("Take/"+name, func(b *testing.B) { w.take(b, hook.Ref()) })
 	}
+}
+
+// take leases a delivery in a long schedule, and gives it back.
+func (w worstWatch) take(b *testing.B, ref delivery.WebhookRef) {
+	b.Helper()
+	page, err := w.s.Untried(b.Context(), ref, untriedMiddle(b, w.s, ref))
+	if err != nil || len(page.Deliveries) == 0 {
+		b.Fatal(page, err)
+	}
+	w.longest(b, func() error {
+		job, err := w.s.Take(b.Context(), ref, page.Deliveries[0].EventID, testLease)
+		if err != nil {
+			return err
+		}
+		return w.s.Release(b.Context(), []delivery.Lease{{Webhook: ref, EventID: job.Event.ID, LeaseEnd: job.LeaseEnd}})
+	})
 }
 
 // untriedMiddle is a place some pages on.
