@@ -65,7 +65,9 @@ const (
 )
 
 // Deliveries reads a page of a tenant's deliveries. Of one that has ended, and then was sent by
-// somebody who had lost its lease, it may not know until there is another request.
+// somebody who had lost its lease, it may not know until there is another request. One that has
+// failed or is tried again, and whose last request is a success of that kind, is only in the list
+// of all: those of failures are found by failures.
 func (e *Engine) Deliveries(ctx context.Context, tenant string, f DeliveryFilter) (DeliveryPage, error) {
 	if err := e.ready(ctx); err != nil {
 		return DeliveryPage{}, err
