@@ -39,6 +39,7 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			reflect.TypeFor[textsPatch]():                   textsSchema(),
 			reflect.TypeFor[optional[retryInput]]():         retrySchema(),
 			reflect.TypeFor[optional[int]]():                concurrencySchema(),
+			reflect.TypeFor[optional[rateLimitInput]]():     rateLimitSchema(),
 			reflect.TypeFor[optional[authorizationInput]](): authorizationSchema(),
 			reflect.TypeFor[optional[certificateInput]]():   certificateSchema(),
 		},

@@ -35,6 +35,8 @@ type webhookInput struct {
 	Transform   optional[string]     `json:"transform"`
 	Concurrency optional[int]        `json:"concurrency"`
 
+	RateLimit optional[rateLimitInput] `json:"rate_limit"`
+
 	Authorization optional[authorizationInput] `json:"authorization"`
 	authorization *delivery.Authorization      // what check makes of it
 
@@ -48,7 +50,8 @@ func (in *webhookInput) empty() bool {
 		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
 		!in.Authorization.Set && !in.ClientCertificate.Set &&
 		!in.Filter.Set && !in.Transform.Set &&
-		!in.Retry.Set && !in.Concurrency.Set
+		!in.Retry.Set && !in.Concurrency.Set &&
+		!in.RateLimit.Set
 }
 
 // compiles says that there are expressions, each of which takes milliseconds to compile.
@@ -91,6 +94,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	in.authorization = authorizationOf(&in.Authorization, b, &errs)
 	checkTexts("metadata", in.Metadata, &errs, checkMetadata)
 	retryOf(&in.Retry, &errs)
+	rateLimitOf(&in.RateLimit, &errs)
 	checkExpression(expression.Filter, in.Filter, &errs)
 	checkExpression(expression.Transform, in.Transform, &errs)
 	if n := in.Concurrency; n.Set && !n.Null && (n.Value < 1 || n.Value > delivery.MaxConcurrency) {
@@ -166,6 +170,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Concurrency.Set {
 		w.Concurrency = in.Concurrency.Value // 0 if null
+	}
+	if in.RateLimit.Set {
+		w.RateLimit = rateLimitOf(&in.RateLimit, new(fieldErrors)) // which has none
 	}
 }
 

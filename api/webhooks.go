@@ -38,6 +38,8 @@ type webhook struct {
 	SecretChangedAt     *time.Time `json:"secret_changed_at"`
 	PreviousSecretUntil *time.Time `json:"previous_secret_until"`
 
+	RateLimit *rateLimit `json:"rate_limit"`
+
 	Source webhookSource `json:"source"`
 }
 
@@ -51,7 +53,8 @@ func newWebhook(w *delivery.Webhook) webhook {
 		DisabledReason: orNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
 		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: timeOrNull(w.PreviousSecretUntil),
-		Source: sourceOf(w),
+		RateLimit: newRateLimit(w.RateLimit),
+		Source:    sourceOf(w),
 	}
 }
 

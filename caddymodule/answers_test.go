@@ -23,6 +23,7 @@ type webhook struct {
 	Transform *string           `json:"transform"`
 
 	Concurrency *int `json:"concurrency"`
+	RateLimit   any  `json:"rate_limit"`
 
 	DisabledReason *string `json:"disabled_reason"`
 

@@ -68,6 +68,10 @@ type Webhook struct {
 	// `concurrency_per_webhook`.
 	Concurrency int `json:"concurrency,omitempty"`
 
+	// How many requests begin in a time, evenly spaced, by all processes together. Default: as many
+	// as there are.
+	RateLimit *WebhookRateLimit `json:"rate_limit,omitempty"`
+
 	// An expression (CEL): events for which it is not true are not sent. Default: all are.
 	Filter string `json:"filter,omitempty"`
 
@@ -120,6 +124,15 @@ type WebhookCertificate struct {
 
 	// The file with its key.
 	PrivateKey string `json:"private_key,omitempty"`
+}
+
+// WebhookRateLimit says how many requests to a webhook begin in a time.
+type WebhookRateLimit struct {
+	// 1 to 100000.
+	Requests int `json:"requests,omitempty"`
+
+	// 1s to 1d.
+	Per caddy.Duration `json:"per,omitempty"`
 }
 
 // WebhookRetry says how deliveries to a webhook are tried again. What it leaves out is as the app's
@@ -220,6 +233,9 @@ func (w *Webhook) members(r *resolver) map[string]any {
 	}
 	if w.Retry != nil {
 		members["retry"] = w.Retry.members()
+	}
+	if l := w.RateLimit; l != nil {
+		members["rate_limit"] = map[string]any{"requests": l.Requests, "per": time.Duration(l.Per).String()}
 	}
 	return members
 }

@@ -29,6 +29,7 @@ import (
 //		}
 //		timeout <duration>
 //		concurrency <number>
+//		rate_limit <requests> <per>
 //		filter <expression>
 //		transform <expression>
 //		metadata <name> <text>
@@ -51,6 +52,7 @@ func (a *App) parseWebhook(d *caddyfile.Dispenser) error {
 		"retry":              {parse: w.parseRetry},
 		"timeout":            {parse: nonZero(duration(&w.Timeout))},
 		"concurrency":        {parse: nonZero(integer(&w.Concurrency))},
+		"rate_limit":         {parse: w.parseRateLimit},
 		"filter":             {parse: textOf(&w.Filter)},
 		"transform":          {parse: textOf(&w.Transform)},
 		"metadata":           {parse: pair(&w.Metadata), repeat: true},
@@ -149,6 +151,20 @@ func (w *Webhook) parseRetry(d *caddyfile.Dispenser) error {
 		"delays":   {parse: durations(&w.Retry.Delays)},
 		"jitter":   {parse: jitter(&w.Retry.Jitter)},
 	})
+}
+
+func (w *Webhook) parseRateLimit(d *caddyfile.Dispenser) error {
+	var requests, per string
+	if !d.AllArgs(&requests, &per) {
+		return d.Err("rate_limit needs a number of requests and a duration, such as 10 1s")
+	}
+	n, err := strconv.Atoi(requests)
+	if err != nil {
+		return d.Errf("'%s' is not a whole number", requests)
+	}
+	parsed, err := parseDuration(d, per)
+	w.RateLimit = &WebhookRateLimit{n, parsed}
+	return err
 }
 
 // durations parses an option that takes one or more.

@@ -35,6 +35,8 @@ func TestDeclaredWebhookErrors(t *testing.T) {
 		{"webhook a: timeout: This must be 1s to 1m.", []Webhook{{Name: "a", URL: url, Timeout: 1}}},
 		{"webhook a: headers.Host: ", []Webhook{{Name: "a", URL: url, Headers: map[string]string{"Host": "b"}}}},
 		{"webhook a: authorization.token: ", []Webhook{{Name: "a", URL: url, Authorization: &WebhookAuthorization{Type: "bearer"}}}},
+		{"webhook a: rate_limit.requests: This must be 1 to 100000.", []Webhook{{Name: "a", URL: url, RateLimit: &WebhookRateLimit{Per: 1e9}}}},
+		{"webhook a: rate_limit.per: This must be 1s to 1d, in whole milliseconds.", []Webhook{{Name: "a", URL: url, RateLimit: &WebhookRateLimit{Requests: 1}}}},
 		{"webhook a: retry.attempts: ", []Webhook{{Name: "a", URL: url, Retry: &WebhookRetry{Attempts: 1000}}}},
 		{"webhook a: client_certificate certificate open /does/not/exist", []Webhook{{Name: "a", URL: url, ClientCertificate: &WebhookCertificate{"/does/not/exist", "/does/not/exist"}}}},
 		{"webhook a: headers: X-A and x-a are the same header", []Webhook{{Name: "a", URL: url, Headers: map[string]string{"X-A": "1", "x-a": "2"}}}},

@@ -18,7 +18,7 @@ func TestWebhook(t *testing.T) {
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata", "authorization", "client_certificate",
 		"filter", "transform",
-		"retry", "concurrency", "disabled_reason",
+		"retry", "concurrency", "rate_limit", "disabled_reason",
 		"secret_changed_at", "previous_secret_until", "source")
 	wantUUID(t, w["id"])
 	wantTime(t, w["created_at"])
@@ -99,6 +99,9 @@ func TestPatchWebhook(t *testing.T) {
 		{`{"retry":null}`, "retry", `null`},
 		{`{"concurrency":7}`, "concurrency", `7`},
 		{`{"concurrency":null}`, "concurrency", `null`},
+		{`{"rate_limit":{"requests":7,"per":"60s"}}`, "rate_limit", `{"per":"1m","requests":7}`},
+		{`{"rate_limit":{"requests":1,"per":"24h"}}`, "rate_limit", `{"per":"1d","requests":1}`},
+		{`{"rate_limit":null}`, "rate_limit", `null`},
 	} {
 		for _, contentType := range []string{"application/json", "application/merge-patch+json", "application/json; charset=utf-8"} {
 			t.Run(test.patch+" "+contentType, func(t *testing.T) {
@@ -146,6 +149,9 @@ var badMembers = []string{
 	`"retry":3`, `"retry":{"attempts":0}`, `"retry":{"attempts":101}`, `"retry":{"delays":[]}`, `"retry":{"delays":["soon"]}`, `"retry":{"delays":["-1s"]}`,
 	`"retry":{"delays":["1s"` + strings.Repeat(`,"1s"`, 30) + `]}`, `"retry":{"jitter":["60s","1s"]}`, `"retry":{"jitter":["1s"]}`, `"retry":{"delay":"1s"}`,
 	`"concurrency":0`, `"concurrency":1001`, `"concurrency":"1"`, `"concurrency":1.5`,
+	`"rate_limit":1`, `"rate_limit":{}`, `"rate_limit":{"requests":1}`, `"rate_limit":{"per":"1s"}`, `"rate_limit":{"requests":0,"per":"1s"}`,
+	`"rate_limit":{"requests":100001,"per":"1s"}`, `"rate_limit":{"requests":1,"per":"0.9s"}`, `"rate_limit":{"requests":1,"per":"2d"}`,
+	`"rate_limit":{"requests":1,"per":"1s","burst":1}`,
 	`"nothing":1`, `"URL":"http://127.0.0.1/"`, `"Enabled":true`,
 	`"id":"` + unknownID + `"`, `"has_secret":true`, `"disabled_reason":null`, `"source":"api"`, `"created_at":"2026-01-01T00:00:00Z"`, `"updated_at":"2026-01-01T00:00:00Z"`,
 }
