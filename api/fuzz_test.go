@@ -125,6 +125,9 @@ func FuzzCursor(f *testing.F) {
 		if ok && encodeCursor(id) != cursor {
 			t.Errorf("%q is read as %s, whose cursor is %q", cursor, id, encodeCursor(id))
 		}
+		if place, ok := decodeEventCursor(cursor); ok && (encodeEventCursor(place) != cursor || place == "") {
+			t.Errorf("%q is read as the place %q of events", cursor, place)
+		}
 	})
 }
 

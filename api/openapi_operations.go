@@ -40,6 +40,17 @@ var operationDocs = map[string]operationDoc{
 			"an array of receipts in the same order. An array is accepted as a whole or not at all. An event whose event_id is known already is a duplicate: nothing new is sent.",
 		input: "Emit", status: http.StatusAccepted, output: "Receipts",
 	},
+	"GET api/events": {
+		id: "listEvents", summary: "List events, the newest received first",
+		description: " Those that no webhook wanted are included, and so are tests. A page may be short or empty, and have a next_cursor that goes on.",
+		status:      http.StatusOK, output: "EventList",
+		parameters: map[string]string{
+			"event_type": "Only events of this type, which may be one that is no longer configured.",
+			"since":      "Only events that were received at this time or later.",
+			"until":      "Only events that were received before this time.",
+			"limit":      "How many events a page may have.",
+		},
+	},
 	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
 	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
 	"GET api/webhooks": {

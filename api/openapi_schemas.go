@@ -111,6 +111,10 @@ func (b *schemas) outputs() {
 	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
 	b.atLeast(d, 0, "attempts")
 	defineOutput[eventDetail](b, "Event")
+	e := defineOutput[listedEvent](b, "ListedEvent")
+	b.atLeast(e, 0, "deliveries")
+	b.member(e, "deliveries").Description = "How many the event had when it was accepted."
+	defineOutput[eventList](b, "EventList")
 	d = defineOutput[listedDelivery](b, "ListedDelivery")
 	b.set(d, "status", enumSchema(deliveryStatuses...))
 	b.atLeast(d, 0, "attempts")

@@ -33,6 +33,7 @@ func (r *route) ofAPI() bool { return strings.HasPrefix(r.path, "api/") }
 // http.ServeMux would answer in plain text and redirect out of the mount.
 var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/events", operations: []operation{
+		{method: http.MethodGet, who: Admin, query: eventParameters, serve: listEvents},
 		{method: http.MethodPost, who: Emitter, body: eventsBody, limit: limitEmits, serve: emitEvents},
 	}},
 	{path: "api/events/*", operations: []operation{

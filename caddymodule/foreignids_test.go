@@ -80,6 +80,10 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 func foreignDeliveries(one *tenant, onlyOnes string) map[string][]foreignCall {
 	webhook, event := nobodys(one.webhook), nobodys(onlyOnes)
 	return map[string][]foreignCall{
+		"GET api/events": {
+			{"api/events", "", "", ""},
+			{"api/events?cursor=%s", "", one.eventCursor, nobodysCursor(one.eventCursor)},
+		},
 		"GET api/deliveries": {
 			{"api/deliveries?status=success", "", "", ""},
 			{"api/deliveries?webhook_id=%s", "", one.webhook, webhook},

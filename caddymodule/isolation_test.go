@@ -25,7 +25,7 @@ type tenant struct {
 
 	webhook, event, request, cursor string
 	webhookCursor, auditCursor      string
-	deliveryCursor                  string
+	deliveryCursor, eventCursor     string
 }
 
 func (n *tenant) call(method, path, body string) reply {
@@ -94,7 +94,7 @@ func (n *tenant) snapshot() string {
 func (n *tenant) readCursors() {
 	n.t.Helper()
 	n.call("POST", "api/webhooks", `{"url":"`+n.endpoint.URL+`/of/`+n.name+`","description":"of/`+n.name+`","enabled":false}`).want(n.t, 201, nil)
-	for list, cursor := range map[string]*string{"webhooks": &n.webhookCursor, "audit": &n.auditCursor, "deliveries": &n.deliveryCursor} {
+	for list, cursor := range map[string]*string{"webhooks": &n.webhookCursor, "audit": &n.auditCursor, "deliveries": &n.deliveryCursor, "events": &n.eventCursor} {
 		var page struct {
 			NextCursor string `json:"next_cursor"`
 		}
