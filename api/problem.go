@@ -129,16 +129,26 @@ func (a *API) logFailure(method string, err error) {
 
 // write answers with the problem: in JSON, unless people asked for the page.
 func (p *problem) write(w http.ResponseWriter, r *http.Request) error {
-	if p.retryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
-	}
 	if asksForPage(r) {
 		w.Header().Set("Vary", "Accept")
 		if prefersHTML(r.Header) {
+			p.setRetryAfter(w)
 			p.page().ServeHTTP(w, r)
 			return nil
 		}
 	}
+	return p.writeJSON(w)
+}
+
+func (p *problem) setRetryAfter(w http.ResponseWriter) {
+	if p.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(p.retryAfter.Seconds())))
+	}
+}
+
+// writeJSON answers with the problem in JSON.
+func (p *problem) writeJSON(w http.ResponseWriter) error {
+	p.setRetryAfter(w)
 	filled := *p
 	if p.Type == "" {
 		filled.Type, filled.Title = "about:blank", http.StatusText(p.Status)

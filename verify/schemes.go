@@ -43,6 +43,9 @@ func byName(all ...*scheme) map[string]*scheme {
 // Schemes lists the names of the schemes, sorted.
 func Schemes() []string { return slices.Sorted(maps.Keys(schemes)) }
 
+// SignsTime reports whether a scheme signs the time of a request.
+func SignsTime(scheme string) bool { return schemes[scheme] != nil && schemes[scheme].timed }
+
 func wholeText(secret string) ([]byte, error) {
 	if secret == "" {
 		return nil, errNoSecret

@@ -61,9 +61,6 @@ func New(schemeName string, secrets []string, tolerance time.Duration) (*Verifie
 
 var errNoSecret = errors.New("is empty")
 
-// SignsTime reports whether the scheme signs the time of a request.
-func (v *Verifier) SignsTime() bool { return v.scheme.timed }
-
 // Head is what the headers of a request say.
 type Head struct {
 	// ID is the sender's for the message, "" if the scheme has none.
