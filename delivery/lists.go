@@ -135,10 +135,15 @@ func (e *Engine) recordsOf(ctx context.Context, tenant string, some []*subscript
 	return records, err
 }
 
-// endAll ends graces that are over, of which stores may not know yet.
+// endAll ends graces that are over, of which stores may not know yet. Webhooks that are remembered
+// are not changed: a copy takes the place of one.
 func (e *Engine) endAll(webhooks []*Webhook) {
 	now := e.store.Now()
-	for _, w := range webhooks {
-		w.endGrace(now)
+	for i, w := range webhooks {
+		if !w.PreviousSecretUntil.IsZero() && !w.inGrace(now) {
+			ended := *w
+			ended.forgetPrevious()
+			webhooks[i] = &ended
+		}
 	}
 }
