@@ -124,11 +124,6 @@ func (s *observedStore) WebhooksOf(ctx context.Context, tenant string, ids []uui
 	return s.Store.WebhooksOf(ctx, tenant, ids)
 }
 
-func (s *observedStore) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
-	s.note("Webhooks")
-	return s.Store.Webhooks(ctx, tenant)
-}
-
 func (s *observedStore) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
 	s.note("Webhook")
 	return s.Store.Webhook(ctx, ref)

@@ -51,10 +51,6 @@ func (d *divided) Release(ctx context.Context, leases []delivery.Lease) error {
 	return d.of(leases[0].Webhook.Tenant).Release(ctx, leases)
 }
 
-func (d *divided) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
-	return d.of(tenant).Webhooks(ctx, tenant)
-}
-
 func (d *divided) WebhookPage(ctx context.Context, tenant, after string) (delivery.WebhookPage, error) {
 	return d.of(tenant).WebhookPage(ctx, tenant, after)
 }

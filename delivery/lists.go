@@ -9,14 +9,6 @@ import (
 	"github.com/google/uuid"
 )
 
-// Webhooks reads all of a tenant's webhooks, oldest first. They may take 60 MB and more: see
-// FindWebhooks.
-func (e *Engine) Webhooks(ctx context.Context, tenant string) ([]*Webhook, error) {
-	var all []*Webhook
-	err := e.eachPage(ctx, tenant, func(page []*Webhook) { all = append(all, page...) })
-	return all, err
-}
-
 // EachWebhook reads those of some webhooks that exist, in steps, and calls do with each, which does
 // not change it.
 func (e *Engine) EachWebhook(ctx context.Context, tenant string, ids []uuid.UUID, do func(*Webhook)) error {
@@ -36,23 +28,6 @@ func (e *Engine) EachWebhook(ctx context.Context, tenant string, ids []uuid.UUID
 		for _, w := range webhooks {
 			do(w)
 		}
-	}
-	return nil
-}
-
-// eachPage reads a tenant's webhooks in steps, oldest first.
-func (e *Engine) eachPage(ctx context.Context, tenant string, do func([]*Webhook)) error {
-	of, err := e.freshSubscriptions(ctx, tenant)
-	if err != nil {
-		return err
-	}
-	for step, rest := of.readStep(), of.list.rest(false); !rest.isEmpty(); {
-		some := rest.take(step.size())
-		webhooks, err := e.readSome(ctx, tenant, &step, some)
-		if err != nil {
-			return err
-		}
-		do(webhooks)
 	}
 	return nil
 }

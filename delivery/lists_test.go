@@ -59,13 +59,9 @@ func TestListsOfWebhooks(t *testing.T) {
 					t.Errorf("in pages of %d there are %d webhooks, or others", limit, len(got))
 				}
 			}
-			got, err := r.Webhooks(t.Context(), tenant)
-			if err != nil || !slices.EqualFunc(got, all, same) {
-				t.Errorf("%d webhooks, %v", len(got), err)
-			}
 
 			// What is deleted between pages is missing, and nothing else is.
-			got = r.pages(20, func(page int) {
+			got := r.pages(20, func(page int) {
 				for _, i := range []int{20*page + 19, 20*page + 21} { // where the page ends, and behind
 					if err := r.DeleteWebhook(t.Context(), all[i].Ref()); err != nil {
 						t.Fatal(err)

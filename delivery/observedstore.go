@@ -18,7 +18,6 @@ const (
 	opClaim         = "claim"
 	opComplete      = "complete"
 	opRelease       = "release"
-	opWebhooks      = "webhooks"
 	opWebhook       = "webhook"
 	opCreateWebhook = "create_webhook"
 	opUpdateWebhook = "update_webhook"
@@ -59,7 +58,7 @@ const (
 // StoreOperations lists the operations that Observer.StoreFailed can name.
 func StoreOperations() []string {
 	return []string{
-		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhooks, opWebhook, opCreateWebhook,
+		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhook, opCreateWebhook,
 		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
@@ -140,12 +139,6 @@ func (s *observedStore) Release(ctx context.Context, leases []Lease) error {
 	err := s.Store.Release(ctx, leases)
 	s.note(ctx, opRelease, err)
 	return err
-}
-
-func (s *observedStore) Webhooks(ctx context.Context, tenant string) ([]*Webhook, int64, error) {
-	webhooks, version, err := s.Store.Webhooks(ctx, tenant)
-	s.note(ctx, opWebhooks, err)
-	return webhooks, version, err
 }
 
 func (s *observedStore) WebhookPage(ctx context.Context, tenant, after string) (WebhookPage, error) {

@@ -201,7 +201,6 @@ func callAll(ctx context.Context, s delivery.Store) {
 	_, _ = s.Claim(ctx, 0, delivery.Room{})
 	_ = s.Complete(ctx, make([]delivery.Outcome, 1))
 	_ = s.Release(ctx, nil)
-	_, _, _ = s.Webhooks(ctx, tenant)
 	_, _, _ = s.Webhook(ctx, w.Ref())
 	_ = s.CreateWebhook(ctx, w, delivery.MaxWebhooks)
 	_ = s.UpdateWebhook(ctx, w, 0)

@@ -99,9 +99,6 @@ type Store interface {
 	// schedule, and says in how long that is, from the answer; 0 if the webhook has no RateLimit.
 	TakeStart(ctx context.Context, ref WebhookRef) (time.Duration, error)
 
-	// Webhooks reads all of a tenant's webhooks, oldest first, and the version
-	// of that set, which each change raises.
-	Webhooks(ctx context.Context, tenant string) (webhooks []*Webhook, version int64, err error)
 	// WebhookPage reads some of a tenant's webhooks, in an order of the store's own: the
 	// first ones if after is empty, else those behind an earlier page, whose Next it is. A
 	// webhook that exists all the while is in one of the pages, or in more. What it and the next
@@ -112,7 +109,7 @@ type Store interface {
 	// WebhooksOf reads those of some webhooks that exist, in the order of the ids, and the
 	// version of their tenant's set. It is asked for MaxWebhookPage of them at most.
 	WebhooksOf(ctx context.Context, tenant string, ids []uuid.UUID) (webhooks []*Webhook, version int64, err error)
-	// Webhook reads one webhook and the version of its tenant's set.
+	// Webhook reads one webhook and the version of its tenant's set, which each change raises.
 	Webhook(ctx context.Context, ref WebhookRef) (w *Webhook, version int64, err error)
 	// DeclaredWebhooks names the webhooks of all tenants that the configuration made.
 	DeclaredWebhooks(ctx context.Context) ([]WebhookRef, error)

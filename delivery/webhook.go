@@ -97,7 +97,7 @@ func (w *Webhook) Credentials() Credentials {
 	return c
 }
 
-// OldestFirst orders a tenant's webhooks as Store.Webhooks gives them.
+// OldestFirst orders a tenant's webhooks by when they were created.
 func OldestFirst(a, b *Webhook) int {
 	return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), bytes.Compare(a.ID[:], b.ID[:]))
 }

@@ -88,7 +88,7 @@ func (s *scene) reopen() {
 func (s *scene) use() (missing []uuid.UUID) {
 	s.t.Helper()
 	for tenant, ids := range s.events {
-		webhooks, version, err := s.Webhooks(s.t.Context(), tenant)
+		webhooks, version, err := storetest.Webhooks(s.t.Context(), s, tenant)
 		if err != nil {
 			s.failed(fmt.Errorf("webhooks: %w", err))
 		}

@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 func auditEntry(s *Store, tenant string) *delivery.AuditEntry {
@@ -74,7 +75,7 @@ func TestAuditOfOldFiles(t *testing.T) {
 					t.Errorf("exported %d entries, %v", len(batch.Audits), err)
 				}
 			}
-			webhooks, version, err := s.Webhooks(t.Context(), "load-0")
+			webhooks, version, err := storetest.Webhooks(t.Context(), s, "load-0")
 			if err != nil {
 				t.Fatal(err)
 			}

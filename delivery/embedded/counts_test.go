@@ -23,7 +23,7 @@ func delivered(t *testing.T, load *storetest.Load, n int) {
 // wantCounts checks how many requests are counted, of the tenant and of its webhook.
 func wantCounts(t *testing.T, s *Store, when string, want int64) {
 	t.Helper()
-	webhooks, _, err := s.Webhooks(t.Context(), "load-0")
+	webhooks, _, err := storetest.Webhooks(t.Context(), s, "load-0")
 	if err != nil || len(webhooks) != 1 {
 		t.Fatal(webhooks, err)
 	}

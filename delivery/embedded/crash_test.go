@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // asWorker is an environment variable that makes this program a worker: it works on the
@@ -74,7 +75,7 @@ func work(folder string, calls int) error {
 
 // workWebhook finds the webhook that all events go to, or creates it.
 func workWebhook(s *Store) (*delivery.Webhook, int64, error) {
-	webhooks, version, err := s.Webhooks(context.Background(), crashTenant)
+	webhooks, version, err := storetest.Webhooks(context.Background(), s, crashTenant)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -43,7 +43,7 @@ func TestImportedInAnyOrder(t *testing.T) {
 	}
 	again := open(t, folder)
 	wantKept(t, again, kept)
-	if _, version, err := again.Webhooks(t.Context(), "acme"); err != nil || version != 1 {
+	if _, version, err := storetest.Webhooks(t.Context(), again, "acme"); err != nil || version != 1 {
 		t.Errorf("the version is %d, %v, want 1", version, err)
 	}
 	claimed, err := again.Claim(t.Context(), 0, delivery.Room{Fast: 100, Slow: 100, PerWebhook: 100, Lease: time.Minute})

@@ -112,16 +112,6 @@ func (s *state) removeWebhook(w *webhook) {
 	}
 }
 
-// sorted are the tenant's webhooks, oldest first.
-func (t *tenant) sorted() []*delivery.Webhook {
-	all := make([]*delivery.Webhook, 0, len(t.webhooks))
-	for _, w := range t.webhooks {
-		all = append(all, w.record)
-	}
-	slices.SortFunc(all, delivery.OldestFirst)
-	return all
-}
-
 func (s *state) queueOf(w *webhook) *queue {
 	if w.slow {
 		return &s.slow

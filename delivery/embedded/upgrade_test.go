@@ -15,6 +15,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // The files in testdata were left by killed processes of versions with layouts 1 and 2: 2
@@ -69,7 +70,7 @@ func wantOld(t *testing.T, folder string, counted int64) {
 	requests, events := 0, 0
 	var counts int64
 	for _, tenant := range []string{"load-0", "load-1"} {
-		webhooks, version, err := s.Webhooks(t.Context(), tenant)
+		webhooks, version, err := storetest.Webhooks(t.Context(), s, tenant)
 		if err != nil || len(webhooks) != 1 || version != 1 || webhooks[0].Secret != "s3cret" {
 			t.Fatalf("%+v, version %d, %v", webhooks, version, err)
 		}

@@ -8,24 +8,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
-// Webhooks reads all of a tenant's webhooks and their version.
-func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.db == nil {
-		return nil, 0, errNotOpen
-	}
-	t := s.state.tenants[tenant]
-	if t == nil {
-		return nil, 0, nil
-	}
-	all := t.sorted()
-	for i, w := range all {
-		all[i] = clone(w)
-	}
-	return all, t.version, nil
-}
-
 // Webhook reads one webhook and the version of its tenant's set.
 func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
 	s.mu.Lock()

@@ -92,7 +92,7 @@ func TestWipe(t *testing.T) {
 	}
 	wantWhole(t, folder)
 	s = opened(t, New(folder, WithKeyring(storetest.Keyring(t, false, 1))))
-	if all, _, err := s.Webhooks(t.Context(), "acme"); err != nil || len(all) != 100 || all[0].Secret != "hush-second" {
+	if all, _, err := storetest.Webhooks(t.Context(), s, "acme"); err != nil || len(all) != 100 || all[0].Secret != "hush-second" {
 		t.Errorf("%d webhooks, %v", len(all), err)
 	}
 }

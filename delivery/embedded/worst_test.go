@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // BenchmarkWorst accepts events, one at a time, while others read again and again what takes
@@ -58,7 +59,7 @@ func acceptBeside(b *testing.B, s *Store, w *delivery.Webhook, read func(context
 			}
 		})
 	}
-	_, version, err := s.Webhooks(b.Context(), w.Tenant)
+	_, version, err := storetest.Webhooks(b.Context(), s, w.Tenant)
 	if err != nil {
 		b.Fatal(err)
 	}

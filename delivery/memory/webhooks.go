@@ -3,27 +3,11 @@ package memory
 import (
 	"context"
 	"maps"
-	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
-
-// Webhooks reads all of a tenant's webhooks, oldest first, and the version of that set.
-func (s *Store) Webhooks(_ context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var all []*delivery.Webhook
-	for ref, w := range s.webhooks {
-		if ref.Tenant == tenant {
-			found := w.Webhook // a copy, which the caller may change
-			all = append(all, &found)
-		}
-	}
-	slices.SortFunc(all, delivery.OldestFirst)
-	return all, s.versions[tenant], nil
-}
 
 // Webhook reads one webhook and the version of its tenant's set.
 func (s *Store) Webhook(_ context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 const (
@@ -72,7 +73,7 @@ func (d *driver) webhooksOf(tenant string) *remembered {
 	if r := d.remembered[tenant]; r != nil {
 		return r
 	}
-	all, version, err := d.s.Webhooks(d.Context(), tenant)
+	all, version, err := storetest.Webhooks(d.Context(), d.s, tenant)
 	if d.failed(err) {
 		return nil
 	}

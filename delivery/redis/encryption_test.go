@@ -135,7 +135,7 @@ func TestMissingKey(t *testing.T) {
 			t.Error(err)
 		}
 		early.Use(without)
-		_, _, err := early.Webhooks(t.Context(), testTenant)
+		_, _, err := storetest.Webhooks(t.Context(), early, testTenant)
 		want("webhooks", err)
 		want("health", early.Encryption().Err)
 		for _, err := range early.Export(t.Context()) {
@@ -188,7 +188,7 @@ func TestMovedSecret(t *testing.T) {
 	if err := s.client().HSet(t.Context(), key, other.ID.String(), storedSecret(t, s, w)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	all, _, err := s.Webhooks(t.Context(), testTenant)
+	all, _, err := storetest.Webhooks(t.Context(), s, testTenant)
 	if err != nil || len(all) != 1 || all[0].ID != w.ID || s.SetAside() != 1 {
 		t.Errorf("%v, %v; %d were set aside", all, err, s.SetAside())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 func TestFull(t *testing.T) {
@@ -125,7 +126,7 @@ func TestKilled(t *testing.T) {
 	})
 	_, claimErr := s.Claim(t.Context(), 0, delivery.Room{Fast: 1, PerWebhook: 1, Lease: testLease})
 	_, _, eventErr := s.Event(t.Context(), testTenant, lost.Events[0].ID)
-	_, _, hooksErr := s.Webhooks(t.Context(), testTenant)
+	_, _, hooksErr := storetest.Webhooks(t.Context(), s, testTenant)
 	_, requestsErr := s.Requests(t.Context(), testTenant, delivery.RequestFilter{Limit: 1})
 	_, sweepErr := s.Sweep(t.Context(), testRetention)
 	for what, err := range map[string]error{

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 const (
@@ -45,7 +46,7 @@ func newCall(s *Store, w *delivery.Webhook, n, size int, lease bool) delivery.Ac
 
 // version is that of a tenant's webhooks, or 0 if it cannot be read.
 func version(s *Store, tenant string) int64 {
-	_, n, _ := s.Webhooks(context.Background(), tenant)
+	_, n, _ := storetest.Webhooks(context.Background(), s, tenant)
 	return n
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 const otherTenant = "other"
@@ -159,7 +160,7 @@ func (l *life) wantChanges(tenant string, before *remembered) error {
 	for _, id := range changes.Deleted {
 		delete(enabled, id)
 	}
-	all, version, err := l.s.Webhooks(l.Context(), tenant)
+	all, version, err := storetest.Webhooks(l.Context(), l.s, tenant)
 	if err != nil || version != changes.Version {
 		return err
 	}

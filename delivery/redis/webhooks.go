@@ -13,20 +13,6 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
 
-// Webhooks reads all of a tenant's webhooks, oldest first.
-func (s *Store) Webhooks(ctx context.Context, tenant string) ([]*delivery.Webhook, int64, error) {
-	p, err := s.at(tenant)
-	if err != nil {
-		return nil, 0, err
-	}
-	set, err := s.readWebhooks(ctx, p, tenant)
-	if err != nil {
-		return nil, 0, err
-	}
-	slices.SortFunc(set.webhooks, delivery.OldestFirst)
-	return set.webhooks, set.version, nil
-}
-
 // Webhook reads one webhook and the version of its tenant's set.
 func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery.Webhook, int64, error) {
 	p, err := s.at(ref.Tenant)
@@ -43,12 +29,12 @@ func (s *Store) Webhook(ctx context.Context, ref delivery.WebhookRef) (*delivery
 	return set.webhooks[0], set.version, nil
 }
 
-// readWebhooks reads one webhook of a tenant, or all. What does not agree is put right first:
+// readWebhooks reads some webhooks of a tenant. What does not agree is put right first:
 // webhooks are chosen by what this returns, and accept.lua must agree.
-func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, only ...string) (set webhookSet, err error) {
+func (s *Store) readWebhooks(ctx context.Context, p *partition, tenant string, ids ...string) (set webhookSet, err error) {
 	const tries = 3
 	for range tries {
-		if set, err = s.readSet(ctx, p, tenant, only); err != nil || set.agrees() {
+		if set, err = s.readSet(ctx, p, tenant, ids); err != nil || set.agrees() {
 			return set, err
 		}
 		if err := s.putRight(ctx, p, tenant, &set); err != nil {
@@ -68,27 +54,19 @@ func (s *Store) putRight(ctx context.Context, p *partition, tenant string, set *
 	return err
 }
 
-// readSet reads webhooks and their states. No script does: with 10,000 webhooks it would block
-// Redis for long. So what it reads may have changed meanwhile, and restore.lua looks again.
-func (s *Store) readSet(ctx context.Context, p *partition, tenant string, only []string) (set webhookSet, err error) {
+// readSet reads webhooks, and then their states. They may have changed in between: so restore.lua
+// looks again.
+func (s *Store) readSet(ctx context.Context, p *partition, tenant string, ids []string) (set webhookSet, err error) {
 	key := webhooksKey(p.base, tenant)
+	fields := append(slices.Clone(ids), versionField)
+	some := s.client().HMGet(ctx, key, fields...)
+	if err := s.mend(ctx, p.base, key, some.Err()); err != nil {
+		return set, err
+	}
 	records := make(map[string]string)
-	if len(only) == 0 {
-		all := s.client().HGetAll(ctx, key)
-		if err := s.mend(ctx, p.base, key, all.Err()); err != nil {
-			return set, err
-		}
-		records = all.Val()
-	} else {
-		fields := append(slices.Clone(only), versionField)
-		some := s.client().HMGet(ctx, key, fields...)
-		if err := s.mend(ctx, p.base, key, some.Err()); err != nil {
-			return set, err
-		}
-		for i, value := range some.Val() {
-			if text, ok := value.(string); ok {
-				records[fields[i]] = text
-			}
+	for i, value := range some.Val() {
+		if text, ok := value.(string); ok {
+			records[fields[i]] = text
 		}
 	}
 	if len(records) == 0 {

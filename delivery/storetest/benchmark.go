@@ -41,7 +41,7 @@ func (l *Load) Begin(b testing.TB) {
 		if err := l.Store.CreateWebhook(b.Context(), w, delivery.MaxWebhooks); err != nil {
 			b.Fatal(err)
 		}
-		_, version, err := l.Store.Webhooks(b.Context(), w.Tenant)
+		_, version, err := Webhooks(b.Context(), l.Store, w.Tenant)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -59,7 +59,7 @@ func (r *randomRun) wantSame(a, b delivery.Copyable) {
 	for n := range modelTenants {
 		tenant := string(rune('a' + n))
 		same(tenant, func(f *fixture) any {
-			webhooks, _, err := f.store.Webhooks(f.Context(), tenant)
+			webhooks, _, err := Webhooks(f.Context(), f.store, tenant)
 			f.must(err)
 			all := make([]delivery.Webhook, len(webhooks))
 			for i, w := range webhooks {

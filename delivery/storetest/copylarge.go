@@ -47,7 +47,7 @@ func (f *fixture) fillLarge(store delivery.Copyable) ([]delivery.AcceptEvent, []
 	}
 	_, err := store.Import(f.Context(), batch)
 	f.must(err)
-	hooks, _, err := store.Webhooks(f.Context(), tenant)
+	hooks, _, err := Webhooks(f.Context(), store, tenant)
 	f.must(err)
 	f.accept(held, f.event(hooks...)) // has more webhooks than a store reads at a time
 

@@ -133,7 +133,7 @@ func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {
 // and the followers' own tests say what becomes.
 var nobodysCalls = []string{
 	"Open", "Close", "Partitions", "Partition", "Ping", "SetAside", "Now", "NoteEventTypes", "Claim", "Complete",
-	"Release", "Webhooks", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
+	"Release", "WebhookPage", "WebhookChanges", "CreateWebhook", "DeclaredWebhooks", "WriteAuditEntry", "Follow",
 	"Events", "Pending", "RequestCounts", "CountStored", "MarkReceived", "Standing", "Sweep", "CreateReplay", "Replays", "ClaimReplays",
 }
 

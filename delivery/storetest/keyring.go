@@ -40,7 +40,7 @@ func RunMissingKey(t *testing.T, s delivery.Encrypter, use func(*encryption.Keyr
 	if err := s.CreateWebhook(ctx, w, delivery.MaxWebhooks); err != nil {
 		t.Fatal(err)
 	}
-	_, version, err := s.Webhooks(ctx, w.Tenant)
+	_, version, err := Webhooks(ctx, s, w.Tenant)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -200,7 +200,7 @@ func (f *fixture) update(w *delivery.Webhook, change func(*delivery.Webhook)) {
 
 func (f *fixture) version(tenant string) int64 {
 	f.Helper()
-	_, version, err := f.store.Webhooks(f.Context(), tenant)
+	_, version, err := Webhooks(f.Context(), f.store, tenant)
 	f.must(err)
 	return version
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func testWebhookChanges(f *fixture) {
-	if all, version, err := f.store.Webhooks(f.Context(), tenant); err != nil || len(all) != 0 || version != 0 {
+	if all, version, err := Webhooks(f.Context(), f.store, tenant); err != nil || len(all) != 0 || version != 0 {
 		f.Fatalf("a new tenant has %v, version %d, %v", all, version, err)
 	}
 	var made []*delivery.Webhook
@@ -54,7 +54,7 @@ func testWebhookChanges(f *fixture) {
 // wantWebhooks compares the list of webhooks, and each webhook that is read by itself.
 func (f *fixture) wantWebhooks(tenant string, want []*delivery.Webhook) {
 	f.Helper()
-	got, version, err := f.store.Webhooks(f.Context(), tenant)
+	got, version, err := Webhooks(f.Context(), f.store, tenant)
 	f.must(err)
 	if len(got) != len(want) {
 		f.Fatalf("there are %d webhooks, want %d", len(got), len(want))

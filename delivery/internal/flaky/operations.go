@@ -73,13 +73,6 @@ func (s *Store) Release(ctx context.Context, leases []delivery.Lease) error {
 	return s.Store.Release(ctx, leases)
 }
 
-func (s *Store) Webhooks(ctx context.Context, tenant string) (all []*delivery.Webhook, version int64, err error) {
-	if err = s.enter("Webhooks"); err != nil {
-		return all, version, err
-	}
-	return s.Store.Webhooks(ctx, tenant)
-}
-
 func (s *Store) WebhookPage(ctx context.Context, tenant, after string) (page delivery.WebhookPage, err error) {
 	if err = s.enter("WebhookPage"); err != nil {
 		return page, err
