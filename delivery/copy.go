@@ -71,8 +71,13 @@ type StoredDelivery struct {
 	RetryAt time.Time
 	// LastRequest is uuid.Nil before the first.
 	LastRequest uuid.UUID
-	// Due is when it falls due or its lease ends; zero if it is not on the schedule.
+	// Due is when it falls due or its lease ends; zero if it is not on the schedule. For one that
+	// waits for others with its Order, it is when its event was received.
 	Due time.Time
+	// Order is its key while it is pending, and OrderPlace its place among those of the same key:
+	// the lowest is the head.
+	Order      OrderKey
+	OrderPlace uint64
 }
 
 // Untouched says whether the delivery is still as it was accepted: no request of it
@@ -98,7 +103,7 @@ const (
 // AddWebhook adds a webhook to the batch.
 func (b *Batch) AddWebhook(w StoredWebhook) {
 	b.Webhooks = append(b.Webhooks, w)
-	b.bytes += itemBytes + recordSize(&w.Webhook) + len(w.Filter)
+	b.bytes += itemBytes + recordSize(&w.Webhook) + len(w.Filter) + len(w.OrderBy)
 }
 
 // AddEvent adds an event to the batch.

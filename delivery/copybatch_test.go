@@ -18,6 +18,7 @@ func TestBatchOfLargeWebhooks(t *testing.T) {
 		"event types":   {EventTypes: []string{long}},
 		"filter":        {Filter: long},
 		"transform":     {Transform: long},
+		"order":         {OrderBy: long},
 		"authorization": {Authorization: &delivery.Authorization{Credential: long}},
 		"certificate":   {ClientCertificate: &delivery.ClientCertificate{Certificate: long}},
 	} {

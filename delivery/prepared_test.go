@@ -43,7 +43,7 @@ func TestPreparedFollowsWebhook(t *testing.T) {
 // among them must, so that no member that is added can be forgotten.
 var notSent = []string{
 	"Tenant", "Description", "Enabled", "EventTypes", "CreatedAt", "UpdatedAt", "DisabledAt",
-	"Metadata", "Retry", "Concurrency", "RateLimit", "Filter", "Transform", "DisabledReason", "SecretChangedAt", "Declared",
+	"Metadata", "Retry", "Concurrency", "RateLimit", "Filter", "Transform", "OrderBy", "DisabledReason", "SecretChangedAt", "Declared",
 }
 
 func TestPreparedFollowsEachMember(t *testing.T) {

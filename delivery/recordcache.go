@@ -22,9 +22,9 @@ type single struct {
 	record *Webhook
 }
 
-// singleSize is what a webhook takes here. Its filter is not the subscription's text: each was read
-// by itself.
-func singleSize(w *Webhook) int { return recordSize(w) + len(w.Filter) }
+// singleSize is what a webhook takes here. Its filter and its order are not the subscription's
+// texts: each was read by itself.
+func singleSize(w *Webhook) int { return recordSize(w) + len(w.Filter) + len(w.OrderBy) }
 
 // get returns a webhook, nil if it is not remembered.
 func (c *recordCache) get(of *subscription) *Webhook {

@@ -41,6 +41,9 @@ var (
 // Release change the schedule only while the delivery still falls due at exactly
 // that time.
 //
+// Of the pending deliveries of a webhook with the same OrderKey only the first falls due, or has a
+// lease. When it ends, whatever ends it, the next one is due at once.
+//
 // An error that is none of the above leaves the outcome unknown. Accept may be
 // repeated with the same nonces, Complete with the same request ids: neither
 // does its work twice.
@@ -90,7 +93,8 @@ type Store interface {
 	Complete(ctx context.Context, outcomes []Outcome) []error
 	// Take leases one pending delivery of an enabled or disabled webhook, whenever it is due, and
 	// gives it without its payload. ErrInFlight if it has a lease; ErrDeliveryEnded if it is not
-	// pending.
+	// pending. One that is not the head of its OrderKey waits again when the lease ends or is
+	// released.
 	Take(ctx context.Context, ref WebhookRef, event uuid.UUID, lease time.Duration) (Job, error)
 	// Release hands back deliveries whose send did not start or did not end:
 	// they are due at once, their attempts unchanged.
@@ -227,6 +231,8 @@ type Untried struct {
 	ReceivedAt time.Time
 	// Place is that of the delivery among its webhook's.
 	Place string
+	// Waits says that it is not the head of its order key.
+	Waits bool
 }
 
 // WebhookChanges is how a tenant's webhooks differ from those of an earlier version.
@@ -283,6 +289,8 @@ type Target struct {
 	Webhook uuid.UUID
 	// Lease asks that the delivery be born leased: a sending slot waits for it.
 	Lease bool
+	// Order is not zero if the delivery is to go after others. Then no lease is asked for.
+	Order OrderKey
 }
 
 // Accepted is the result of one call.
@@ -371,6 +379,11 @@ type Job struct {
 	// StartIn is how long from the answer until its request may begin, if the webhook has a
 	// RateLimit.
 	StartIn time.Duration
+	// Ordered says that deliveries of the webhook have order keys, or had: when this one ends, the
+	// next may be due.
+	Ordered bool
+	// Waits says, of one that was taken, that it is not the head of its key.
+	Waits bool
 }
 
 func (j *Job) lease() Lease { return Lease{j.Webhook.Ref(), j.Event.ID, j.LeaseEnd} }
@@ -405,4 +418,6 @@ type Outcome struct {
 	// Slow says that the webhook did not answer in time: its deliveries wait
 	// apart from the others until a request succeeds.
 	Slow bool
+	// Ordered is the job's, or says that the webhook has an OrderBy.
+	Ordered bool
 }

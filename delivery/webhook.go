@@ -42,6 +42,9 @@ type Webhook struct {
 	// Transform is an expression that makes the body of requests: see expression.Transform. "" for
 	// the envelope.
 	Transform string
+	// OrderBy is an expression whose text says which deliveries go one at a time, in the order of
+	// acceptance: see expression.OrderBy. "" for side by side.
+	OrderBy string
 	// DisabledAt is when it was disabled, zero while it is enabled: see DisabledSince.
 	DisabledAt time.Time
 	// DisabledReason is why it was disabled, "" while it is enabled: see WhyDisabled.

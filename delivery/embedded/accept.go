@@ -63,9 +63,10 @@ type acceptance struct {
 	// the disk.
 	stored  []storedID
 	due     []dueDelivery
-	numbers []byte // of an event's webhooks
-	made    []byte // records of the ids that the engine made
-	arrived []byte // records of the index of events
+	ordered []orderedDelivery // those of them that have order keys
+	numbers []byte            // of an event's webhooks
+	made    []byte            // records of the ids that the engine made
+	arrived []byte            // records of the index of events
 }
 
 type storedID struct {
@@ -77,6 +78,11 @@ type dueDelivery struct {
 	webhook *webhook
 	event   uint64
 	due     int64
+}
+
+type orderedDelivery struct {
+	dueDelivery
+	at orderPlace
 }
 
 // call stores the events of one call, unless it is stale.
@@ -172,10 +178,16 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 		if e.Test {
 			continue
 		}
+		due := dueDelivery{w, number, a.txn.at.schedule}
+		if target.Order != (delivery.OrderKey{}) {
+			if err := a.inOrder(due, target.Order); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := a.pending.put(deliveryKey(number, w.number), nil); err != nil {
 			return err
 		}
-		due := dueDelivery{w, number, a.txn.at.schedule}
 		switch {
 		case target.Lease && w.record.Enabled && !w.slow && w.record.RateLimit == nil:
 			due.due = a.leaseEnd
@@ -189,6 +201,13 @@ func (a *acceptance) event(t *tenant, h *eventHead, e *delivery.AcceptEvent, res
 	return a.events.put(key, a.txn.scratch)
 }
 
+// inOrder stores a delivery that has an order key. Its place is the number of its event.
+func (a *acceptance) inOrder(due dueDelivery, key delivery.OrderKey) error {
+	a.txn.scratch = record.AppendDelivery(a.txn.scratch[:0], &record.Delivery{Status: record.Pending, Order: key, Place: due.event})
+	a.ordered = append(a.ordered, orderedDelivery{due, orderPlace{key, due.event}})
+	return a.pending.put(deliveryKey(due.event, due.webhook.number), a.txn.scratch)
+}
+
 // schedule remembers the events and puts their deliveries on the schedule. Sweep removes
 // those of webhooks that have been deleted meanwhile.
 func (a *acceptance) schedule() {
@@ -199,6 +218,11 @@ func (a *acceptance) schedule() {
 	for _, d := range a.due {
 		if state.byNumber[d.webhook.number] == d.webhook {
 			state.schedule(d.webhook, d.event, d.due, a.txn.at.schedule)
+		}
+	}
+	for _, d := range a.ordered {
+		if state.byNumber[d.webhook.number] == d.webhook {
+			state.enqueue(d.webhook, d.event, d.at, d.due, a.txn.at.schedule)
 		}
 	}
 }

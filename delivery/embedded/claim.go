@@ -96,7 +96,7 @@ func (c *claim) take(q *queue, budget int) {
 		if n <= 0 {
 			continue
 		}
-		taken := w.schedule.take(min(n, w.freeStarts(now)), now, c.leaseEnd)
+		taken := w.takeHeads(min(n, w.freeStarts(now)), now, c.leaseEnd)
 		first := w.takeStarts(now, len(taken))
 		for i, e := range taken {
 			c.chosen = append(c.chosen, chosen{e, w, w.record, w.slow, first + w.spacing(i)})
@@ -269,6 +269,7 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 		Webhook: d.record, Event: &e.Event,
 		Attempt: int(state.Attempts) + 1, LeaseEnd: c.leaseEnd, Slow: d.slow, Due: due,
 		StartIn: d.startIn,
+		Ordered: state.Order != (delivery.OrderKey{}),
 	}, len(value), false
 }
 

@@ -213,6 +213,9 @@ func (c *completion) delivery(o *delivery.Outcome, w *webhook, d *current, head 
 		d.Status = record.Failed
 	}
 	key := deliveryKey(d.event, w.number)
+	if !d.scheduled || ends {
+		d.Order, d.Place = delivery.OrderKey{}, 0
+	}
 	c.txn.scratch = record.AppendDelivery(c.txn.scratch[:0], &d.Delivery)
 	if d.scheduled && !ends {
 		return c.pending.put(key, c.txn.scratch)

@@ -46,6 +46,7 @@ func (s *Store) attempted(tx *view, ref delivery.WebhookRef, id uuid.UUID) (d re
 		value, _ = packedDeliveries.find(tx.bucket(deliveriesBucket), key)
 	}
 	d, err := record.DecodeDelivery(value)
+	d.Waits = d.Order != (delivery.OrderKey{}) && s.waits(eventNumber(event), w.number)
 	return d, err == nil // what cannot be read is found by who needs it
 }
 
@@ -126,10 +127,11 @@ func (u *untried) copySchedule(entries *[]entry) (int, error) {
 		return 0, nil
 	}
 	u.webhook = w.number
-	if n := len(w.schedule.heap); n > cap(*entries) {
+	if n := len(w.schedule.heap) + w.orders.waiting(); n > cap(*entries) {
 		return n, nil
 	}
 	*entries = append((*entries)[:0], w.schedule.heap...)
+	*entries = w.orders.appendWaiting(*entries)
 	return len(*entries), nil
 }
 
@@ -176,6 +178,8 @@ func (u *untried) add(events, pending bucket, number uint64, place string) (work
 		events.undecodable(number8(number))
 		return work
 	}
-	u.page.Deliveries = append(u.page.Deliveries, delivery.Untried{EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place})
+	u.page.Deliveries = append(u.page.Deliveries, delivery.Untried{EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place,
+		Waits: state.Order != (delivery.OrderKey{}) && u.store.waits(number, u.webhook),
+	})
 	return work
 }

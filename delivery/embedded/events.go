@@ -111,6 +111,7 @@ func (s *Store) stateOfDelivery(tx *view, event uint64, test bool, webhook uint3
 	if value := pending.get(key); value != nil {
 		d, err := record.DecodeDelivery(value)
 		if err == nil {
+			d.Waits = d.Order != (delivery.OrderKey{}) && s.waits(event, webhook)
 			return d, true
 		}
 		pending.undecodable(key)

@@ -171,9 +171,12 @@ func (s *export) delivery(tx *view, e *storedEvent, event uint64, webhook uint32
 	if err != nil { // its checksum is right, so that it was written so
 		return d, false
 	}
-	if due, scheduled := w.schedule.due(event); scheduled {
+	due, scheduled := w.schedule.due(event)
+	if !scheduled {
+		d.Order, d.OrderPlace = delivery.OrderKey{}, 0
+	} else {
 		d.Due = record.Time(due - s.clock.now().ahead())
-		if due == 0 { // not tried before this process began
+		if due == 0 || w.orders.waits(event) { // not tried before this process began, or not its turn
 			d.Due = e.ReceivedAt
 		}
 	}

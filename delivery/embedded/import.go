@@ -147,8 +147,14 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 		if err := i.delivery(number, w, d); err != nil {
 			return err
 		}
-		if !d.Due.IsZero() {
-			a.due = append(a.due, dueDelivery{w, number, d.Due.UnixMilli() + i.txn.at.ahead()})
+		if d.Due.IsZero() {
+			continue
+		}
+		due := dueDelivery{w, number, d.Due.UnixMilli() + i.txn.at.ahead()}
+		if d.Order == (delivery.OrderKey{}) {
+			a.due = append(a.due, due)
+		} else {
+			a.ordered = append(a.ordered, orderedDelivery{due, orderPlace{d.Order, d.OrderPlace}})
 		}
 	}
 	head.deliveries = uint16(len(numbers) / 4)
@@ -165,11 +171,15 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 // delivery writes the state of a delivery.
 func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDelivery) error {
 	var value []byte
-	if !d.Untouched() {
+	ordered := !d.Due.IsZero() && d.Order != (delivery.OrderKey{})
+	if !d.Untouched() || ordered {
 		value = record.AppendStoredDelivery(nil, d)
 	}
 	in := deliveriesBucket
 	switch {
+	case ordered:
+		value = binary.BigEndian.AppendUint64(append(value, d.Order[:]...), d.OrderPlace)
+		in = pendingBucket
 	case !d.Due.IsZero():
 		in = pendingBucket
 	case value == nil:

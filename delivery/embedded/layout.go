@@ -32,7 +32,7 @@ import (
 //	ids         number of the tenant (4), event id → number of the event (8); if the
 //	            engine made the id, the first bit of the key is set, and it is packed
 //	pending     number of the event (8), of the webhook (4) → the delivery, or
-//	            nothing before its first request
+//	            nothing before its first request if it has no order key
 //	deliveries  number of the event (8), of the webhook (4) → a delivery that is no
 //	            longer pending, or never was on the schedule; packed
 //	requests    request id → the row of the log: see record.go

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/encryption"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/record"
 )
@@ -43,7 +44,7 @@ func (s *Store) loadState(v *view, now int64) (*state, bool, error) {
 	})
 	l.lost = !l.each(pendingBucket, l.pendingDelivery)
 	for _, w := range l.byNumber {
-		w.schedule.index()
+		w.indexOrders()
 		l.reschedule(w, now, false)
 	}
 	if s.keyless {
@@ -137,6 +138,12 @@ func (l *loader) pendingDelivery(k, v []byte) {
 	event, number := splitDeliveryKey(k)
 	if w := l.byNumber[number]; w != nil {
 		w.schedule.heap = append(w.schedule.heap, entry{d.RetryAt, event})
+		if d.Order != (delivery.OrderKey{}) {
+			if w.orders == nil {
+				w.orders = newOrders()
+			}
+			w.orders.add(event, orderPlace{d.Order, d.Place})
+		}
 		l.pending++
 	} else if pending, ok := l.gone[number]; ok {
 		l.gone[number] = append(pending, event)

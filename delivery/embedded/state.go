@@ -55,6 +55,7 @@ type webhook struct {
 	slow     bool
 	schedule schedule
 	starts   delivery.Starts // by the schedule's clock; forgotten when the process ends
+	orders   *orders         // nil if no delivery has had an order key
 	// The place in a queue, and what determines it.
 	at    int64
 	turn  uint64
@@ -132,6 +133,7 @@ func (s *state) unschedule(w *webhook, event uint64, now int64) {
 	before := w.schedule.Len()
 	w.schedule.remove(event)
 	s.pending += w.schedule.Len() - before
+	s.dequeue(w, event, now)
 	s.reschedule(w, now, false)
 }
 

@@ -34,12 +34,15 @@ func (s *Store) Take(_ context.Context, ref delivery.WebhookRef, id uuid.UUID, l
 		}
 		// A time in the future that is not that of the next attempt is the end of a lease.
 		now := s.clock.now()
-		if waits := d.Attempts > 0 && d.RetryAt+now.ahead() == due; due == never || due > now.schedule && !waits {
+		behind := w.orders.waits(number)
+		waits := d.Attempts > 0 && d.RetryAt+now.ahead() == due || behind && due == never
+		if due > now.schedule && !waits {
 			return delivery.ErrInFlight
 		}
 		e.Payload = nil
 		job = delivery.Job{
 			Webhook: clone(w.record), Event: &e.Event, Attempt: int(d.Attempts) + 1, LeaseEnd: now.schedule + lease.Milliseconds(),
+			Ordered: d.Order != (delivery.OrderKey{}), Waits: behind,
 		}
 		if job.LeaseEnd == due {
 			job.LeaseEnd++ // or it would look like the next attempt

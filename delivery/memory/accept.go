@@ -71,6 +71,8 @@ func (s *Store) schedule(call *delivery.AcceptCall, e *delivery.AcceptEvent, res
 			continue
 		}
 		d.NextAttemptAt, d.due = result.At, result.At.UnixMilli()
+		s.places++
+		d.order, d.place = target.Order, s.places
 		switch {
 		case !target.Lease:
 		case w.Enabled && !w.slow && w.RateLimit == nil:

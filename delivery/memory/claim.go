@@ -92,16 +92,18 @@ func (c *claim) lease(w *webhook, e *event, d *scheduled) {
 	c.claimed.Jobs = append(c.claimed.Jobs, delivery.Job{
 		Webhook: &hook, Event: &sent, Attempt: d.Attempts + 1, LeaseEnd: d.due, Slow: w.slow, Due: due,
 		StartIn: w.takeStart(c.now),
+		Ordered: d.order != (delivery.OrderKey{}),
 	})
 }
 
-// inOrder drops a webhook's expired events, and lists those that are pending, the longest due
-// first.
+// inOrder drops a webhook's expired events, and lists those that are pending and wait for no
+// others, the longest due first.
 func (s *Store) inOrder(w *webhook) []*event {
 	s.dropExpired(w)
-	return slices.SortedFunc(maps.Keys(w.pending), func(a, b *event) int {
+	all := slices.SortedFunc(maps.Keys(w.pending), func(a, b *event) int {
 		return cmp.Or(cmp.Compare(w.pending[a].due, w.pending[b].due), bytes.Compare(a.ID[:], b.ID[:]))
 	})
+	return slices.DeleteFunc(all, func(e *event) bool { return w.waits(w.pending[e]) })
 }
 
 // dropExpired removes deliveries whose events have expired from the schedule.

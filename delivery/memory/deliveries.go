@@ -23,7 +23,7 @@ func (s *Store) Standing(_ context.Context, tenant string, rows []delivery.Reque
 			continue
 		}
 		if d := e.deliveries[rows[i].WebhookID]; d != nil && d.last == rows[i].ID {
-			all[i] = d.Delivery
+			all[i] = s.describe(e, d)
 		}
 	}
 	return all, nil
@@ -47,7 +47,7 @@ func (s *Store) Untried(_ context.Context, ref delivery.WebhookRef, after string
 				page.Next = page.Deliveries[untriedPage-1].Place
 				return page, nil
 			}
-			page.Deliveries = append(page.Deliveries, delivery.Untried{EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place})
+			page.Deliveries = append(page.Deliveries, delivery.Untried{EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place, Waits: w.waits(w.pending[e])})
 		}
 	}
 	return page, nil
@@ -77,5 +77,5 @@ func (s *Store) Take(_ context.Context, ref delivery.WebhookRef, id uuid.UUID, l
 	d.due = leaseEnd
 	hook, taken := w.Webhook, e.Event
 	taken.Payload = nil
-	return delivery.Job{Webhook: &hook, Event: &taken, Attempt: d.Attempts + 1, LeaseEnd: d.due}, nil
+	return delivery.Job{Webhook: &hook, Event: &taken, Attempt: d.Attempts + 1, LeaseEnd: d.due, Ordered: d.order != (delivery.OrderKey{}), Waits: w.waits(d)}, nil
 }

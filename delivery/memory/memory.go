@@ -32,6 +32,7 @@ type Store struct {
 	changes  map[string][]uuid.UUID // the webhooks that the last versions changed, newest last
 	turn     int64                  // counts the turns that webhooks have had
 	arrived  uint64                 // counts the events
+	places   int64                  // counts deliveries that have an order key
 	events   map[eventKey]*event
 	requests map[uuid.UUID]*delivery.Request
 	counts   map[counted]int64
@@ -80,6 +81,9 @@ type scheduled struct {
 
 	due  int64
 	last uuid.UUID // request
+	// order is its key, zero for none, and place its place among those of the same key.
+	order delivery.OrderKey
+	place int64
 }
 
 // New makes an empty store.

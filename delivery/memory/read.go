@@ -20,7 +20,7 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 	}
 	var deliveries []delivery.Delivery
 	for _, d := range e.deliveries {
-		deliveries = append(deliveries, d.Delivery)
+		deliveries = append(deliveries, s.describe(e, d))
 	}
 	slices.SortFunc(deliveries, func(a, b delivery.Delivery) int { return bytes.Compare(a.WebhookID[:], b.WebhookID[:]) })
 	found := e.Event

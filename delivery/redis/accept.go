@@ -55,6 +55,7 @@ type acceptance struct {
 	args      []any  // of the calls
 	heads     []byte // of runs
 	texts     texts
+	orders    []any // of events with deliveries that have order keys
 
 	refs    []any // of the webhooks
 	numbers map[delivery.WebhookRef]int
@@ -91,6 +92,9 @@ func (a *acceptance) add(c *delivery.AcceptCall, place int) {
 		binary.BigEndian.PutUint16(run, binary.BigEndian.Uint16(run)+1)
 
 		stored := encodeEvent(a.partition.encryption.Event(c.Tenant, e), c.Nonce, i)
+		if orders := a.ordersOf(c.Tenant, e); orders != nil {
+			a.orders = append(a.orders, len(a.args)+1, orders)
+		}
 		a.args = append(a.args, a.texts.add(e.ID[:]), a.texts.add(stored))
 		a.bytes += len(stored)
 		a.deliveries += len(e.Targets)
@@ -129,6 +133,9 @@ func (a *acceptance) head(tenant string, e *delivery.AcceptEvent, place int) []b
 	}
 	a.heads = append(a.heads, 0, 0, look, test)
 	for _, t := range e.Targets {
+		if t.Order != (delivery.OrderKey{}) && !e.Test {
+			continue
+		}
 		n := a.number(delivery.WebhookRef{Tenant: tenant, ID: t.Webhook})
 		if t.Lease {
 			n |= leaseBit
@@ -136,6 +143,17 @@ func (a *acceptance) head(tenant string, e *delivery.AcceptEvent, place int) []b
 		a.heads = binary.BigEndian.AppendUint16(a.heads, uint16(n))
 	}
 	return a.heads[first:]
+}
+
+// ordersOf are the targets of an event with order keys, nil if it has none.
+func (a *acceptance) ordersOf(tenant string, e *delivery.AcceptEvent) (orders []byte) {
+	for i := range e.Targets {
+		if t := &e.Targets[i]; t.Order != (delivery.OrderKey{}) && !e.Test {
+			orders = binary.BigEndian.AppendUint16(orders, uint16(a.number(delivery.WebhookRef{Tenant: tenant, ID: t.Webhook})))
+			orders = append(orders, t.Order[:]...)
+		}
+	}
+	return orders
 }
 
 // number is the number of a webhook in the script's arguments. A tenant has few enough
@@ -152,11 +170,13 @@ func (a *acceptance) number(ref delivery.WebhookRef) int {
 }
 
 func (a *acceptance) call(batch *delivery.AcceptBatch, longChunk int) *call {
-	args := make([]any, 0, 5+len(a.refs)+len(a.args)+2*len(a.arrived))
+	args := make([]any, 0, 6+len(a.refs)+len(a.args)+len(a.orders)+2*len(a.arrived))
 	args = append(args, batch.Lease.Milliseconds(), (batch.Retention + delivery.EventGrace).Milliseconds(), len(a.refs))
 	args = append(args, a.refs...)
 	args = append(args, len(a.places))
 	args = append(args, a.args...)
+	args = append(args, len(a.orders)/2)
+	args = append(args, a.orders...)
 	args = append(args, longChunk)
 	for i := range a.arrived {
 		args = append(args, &a.arrived[i].tenant, a.texts.add(a.arrived[i].events))

@@ -66,7 +66,7 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 	id, _ := r[0].(string)
 	tenant, _ := r[1].(string)
 	record, _ := r[2].(string)
-	slow, startIn := readKind(r[3])
+	marks, startIn := readKind(r[3]) // 1 slow, 2 with queues
 	jobs, _ := r[4].([]any)
 	webhook, err := decodeWebhook(tenant, id, record, s.encryption.Keys())
 	if encryption.IsMissingKey(err) {
@@ -100,7 +100,7 @@ func (s *Store) takeWebhook(claimed *delivery.Claimed, base string, r []any, lea
 		}
 		claimed.Jobs = append(claimed.Jobs, delivery.Job{
 			Webhook: webhook, Event: &event.Event,
-			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: slow == 1, Due: time.UnixMilli(due),
+			Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Slow: marks&1 != 0, Due: time.UnixMilli(due), Ordered: marks&2 != 0,
 			StartIn: startIn.of(webhook, n),
 		})
 	}

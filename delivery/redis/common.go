@@ -7,7 +7,7 @@ import (
 )
 
 // commonFiles have what scripts share. Each uses only what comes before.
-var commonFiles = []string{"common", "rates", "records", "audits", "replays"}
+var commonFiles = []string{"common", "rates", "queues", "records", "audits", "replays"}
 
 // common are the definitions of these files.
 var common = readCommon()

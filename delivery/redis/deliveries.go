@@ -105,7 +105,7 @@ func (s *Store) Untried(ctx context.Context, ref delivery.WebhookRef, after stri
 			bad = append(bad, unreadableEvent(p.base, ref.Tenant, id, stored, err)...)
 			continue
 		}
-		page.Deliveries = append(page.Deliveries, delivery.Untried{EventID: id, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place})
+		page.Deliveries = append(page.Deliveries, delivery.Untried{EventID: id, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place, Waits: isWaiting(r[1])})
 	}
 	s.setAside(ctx, p.base, bad...)
 	return page, nil

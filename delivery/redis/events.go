@@ -43,10 +43,12 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 			if !exists {
 				continue
 			}
+			stored, waits := cutWaits(stored)
 			d, err := record.DecodeDelivery([]byte(stored))
 			if err != nil {
 				return nil, nil, errUnknownReply // the script leaves out what it cannot read
 			}
+			d.Waits = waits
 			deliveries = append(deliveries, d.Of(&e.Event, e.test, webhook))
 		}
 	}

@@ -16,8 +16,12 @@ import (
 
 var _ delivery.Copyable = (*Store)(nil)
 
-// slowMark is at the end of the state of a slow webhook.
-const slowMark = "s"
+// slowMark follows the state of a slow webhook, and queueMark is at the end of that of one that may
+// have deliveries that go one at a time.
+const (
+	slowMark  = "s"
+	queueMark = "q"
+)
 
 // errEnough: the caller stopped reading the export.
 var errEnough = errors.New("enough")
@@ -168,7 +172,7 @@ func (e *export) webhooks() error {
 					e.setAside(e.ctx, p.base, unreadableWebhook(p.base, tenant, id, stored.Val(), err))
 					continue
 				}
-				e.batch.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: strings.HasSuffix(states[2*i+1], slowMark)})
+				e.batch.AddWebhook(delivery.StoredWebhook{Webhook: *w, Slow: strings.Contains(states[2*i+1], slowMark)})
 				if err := e.added(); err != nil {
 					return err
 				}

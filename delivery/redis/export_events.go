@@ -201,6 +201,7 @@ func (e *export) deliveries(events []*exportedEvent) error {
 			if !exists {
 				continue
 			}
+			stored, _ = cutWaits(stored)
 			d, err := record.DecodeDelivery([]byte(stored))
 			if err != nil {
 				return err
@@ -222,7 +223,7 @@ func (e *export) schedule(events []*exportedEvent) error {
 		for i := range event.Deliveries {
 			if d := &event.Deliveries[i]; d.Status == delivery.DeliveryPending {
 				pending = append(pending, &scheduled{
-					StoredDelivery: d, partition: event.partition, event: event.ID,
+					StoredDelivery: d, partition: event.partition, event: event.ID, receivedAt: event.ReceivedAt,
 					ref: delivery.WebhookRef{Tenant: event.Tenant, ID: d.Webhook},
 				})
 			}
@@ -233,10 +234,11 @@ func (e *export) schedule(events []*exportedEvent) error {
 	if err := e.leases(pending); err != nil {
 		return err
 	}
-	scores := make([]*redis.FloatCmd, len(pending))
+	scores, places := make([]*redis.FloatCmd, len(pending)), make([]*redis.StringCmd, len(pending))
 	err := e.pipeline(func(pipe redis.Pipeliner) {
 		for i, d := range pending {
 			scores[i] = pipe.ZScore(e.ctx, pendingKey(e.parts[d.partition].base, d.ref), string(d.event[:]))
+			places[i] = pipe.HGet(e.ctx, orderedKey(e.parts[d.partition].base, d.ref), string(d.event[:]))
 		}
 	})
 	if err != nil {
@@ -248,6 +250,12 @@ func (e *export) schedule(events []*exportedEvent) error {
 			at = int64(scores[i].Val())
 		}
 		if at > 0 {
+			d.Order, d.OrderPlace = parseOrder(places[i].Val())
+		}
+		switch {
+		case at >= waitsScore:
+			d.Due = d.receivedAt
+		case at > 0:
 			d.Due = time.UnixMilli(at).Add(-e.clocks[d.partition].ahead).UTC()
 		}
 	}
@@ -261,6 +269,8 @@ type scheduled struct {
 	event     uuid.UUID
 	ref       delivery.WebhookRef
 	leaseEnd  int64 // if it was born leased
+
+	receivedAt time.Time
 }
 
 // leases reads when the leases of deliveries end that were born leased.

@@ -129,9 +129,15 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 		d := &e.Deliveries[i]
 		accepted.Targets = append(accepted.Targets, delivery.Target{Webhook: d.Webhook})
 		number := a.number(delivery.WebhookRef{Tenant: e.Tenant, ID: d.Webhook})
+		if !d.Due.IsZero() && d.Order != (delivery.OrderKey{}) {
+			number |= orderedBit
+		}
 		deliveries = binary.BigEndian.AppendUint16(deliveries, uint16(number))
 		deliveries = binary.BigEndian.AppendUint64(deliveries, uint64(record.Millis(d.Due)))
 		deliveries = record.AppendStoredDelivery(deliveries, d)
+		if number&orderedBit != 0 {
+			deliveries = binary.BigEndian.AppendUint64(append(deliveries, d.Order[:]...), d.OrderPlace)
+		}
 	}
 	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
 	stored = append(stored, encodeEvent(a.partition.encryption.Event(e.Tenant, accepted), e.Nonce, e.Place)...)

@@ -24,13 +24,19 @@ import (
 //	paused             zset    ref of a paused webhook → when its first delivery
 //	                           falls due
 //	pending:<ref>      zset    event id → due time, or end of the lease
+//	                           9e15 if it waits for others with its order key
+//	queue:<ref>        zset    all scores 0; order key (16), place (8), event id of each
+//	                           pending delivery that has an order key: the first of a key is
+//	                           its head, which alone falls due
+//	ordered:<ref>      hash    event id → order key and place, of each of these
 //	leases             zset    end of a lease → the same, for each set
 //	leased:<end of a lease>
 //	                   set     event id and ref, for each delivery that was born leased.
 //	                           If it is in pending, too, that counts
 //	state              hash    ref → 'e' enabled or 'p' paused, then 'r' if it has a
-//	                           rate, then 's' if slow; a webhook without a state does
-//	                           not exist
+//	                           rate, then 's' if slow, then 'q' if it may have the keys
+//	                           queue and ordered; a webhook without a state does not
+//	                           exist
 //	rates              hash    ref of a webhook with a rate → when the next request may
 //	                           begin (8), how many may begin in a time (4), that time
 //	                           (8), both times in microseconds
@@ -208,6 +214,7 @@ func (k keys) parsePartition(key string) (partition int, rest string, ok bool) {
 }
 
 func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pending:" + refText(ref) }
+func orderedKey(base string, ref delivery.WebhookRef) string { return base + "ordered:" + refText(ref) }
 func stateKey(base string) string                            { return base + "state" }
 func sweptKey(base string) string                            { return base + "swept" }
 func endedKey(base string) string                            { return base + "ended" }

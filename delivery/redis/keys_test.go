@@ -81,6 +81,10 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 		t.Fatal(err)
 	}
 
+	call = newCall(s, w, 1, 10, false)
+	call.Events[0].Targets[0].Order = delivery.OrderKey{1}
+	mustAccept(t, s, call)
+
 	paused = addWebhook(t, s, testTenant)
 	call = newCall(s, paused, 1, 10, false)
 	mustAccept(t, s, call)
@@ -95,6 +99,7 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 	return map[string]string{
 		"due:slow": "zset", "paused": "zset", "state": "hash", "rates": "hash", "leases": "zset", "leased:": "set",
+		"queue:" + refText(w.Ref()): "zset", "ordered:" + refText(w.Ref()): "hash",
 		"pending:" + refText(w.Ref()): "zset", "pending:" + refText(paused.Ref()): "zset",
 		"webhooks:" + testTenant: "hash", "changes:" + testTenant: "zset", "events:": "hash", "event:" + testTenant + ":": "string",
 		"deliveries:": "hash", "requests:": "hash", "bodies:": "hash",

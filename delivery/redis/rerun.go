@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -65,6 +66,7 @@ func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (*deliv
 // read, it is read in the way that puts this right.
 func (s *Store) agreeingWebhook(ctx context.Context, ref delivery.WebhookRef, stored, state string) (*delivery.Webhook, error) {
 	w, err := decodeWebhook(ref.Tenant, ref.ID.String(), stored, s.encryption.Keys())
+	state = strings.TrimSuffix(state, queueMark)
 	if err == nil && (state == webhookState(w) || state == webhookState(w)+slowMark) {
 		return w, nil
 	}

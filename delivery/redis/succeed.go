@@ -70,9 +70,10 @@ func (s *successes) isFull() bool {
 	return s.outcomes >= maxEventsPerScript || s.bytes >= maxBytesPerScript
 }
 
-// isFirstSuccess reports whether an outcome is the success of a first attempt.
+// isFirstSuccess reports whether an outcome is the success of a first attempt, and no other delivery
+// waits for it.
 func isFirstSuccess(o *delivery.Outcome) bool {
-	return o.Request.Status == delivery.RequestSuccess && o.Request.Attempt == 1 && o.LeaseEnd != 0 && !o.Slow
+	return o.Request.Status == delivery.RequestSuccess && o.Request.Attempt == 1 && o.LeaseEnd != 0 && !o.Slow && !o.Ordered
 }
 
 // oddWebhooks finds the webhooks whose outcomes are for complete.lua: all of them, since their

@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,7 +23,7 @@ func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, id uuid.UUID,
 	if err != nil {
 		return delivery.Job{}, err
 	}
-	if len(reply) != 3 && len(reply) != 7 {
+	if len(reply) != 3 && len(reply) != 8 {
 		return delivery.Job{}, errUnknownReply
 	}
 	stored, _ := reply[2].(string)
@@ -40,7 +41,7 @@ func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, id uuid.UUID,
 		return delivery.Job{}, delivery.ErrDeliveryEnded
 	case reply[1] == "held":
 		return delivery.Job{}, delivery.ErrInFlight
-	case len(reply) != 7:
+	case len(reply) != 8:
 		return delivery.Job{}, errUnknownReply
 	}
 	leaseEnd, _ := reply[3].(int64)
@@ -49,5 +50,5 @@ func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, id uuid.UUID,
 	webhook, _ := reply[6].(string)
 	w, err := s.agreeingWebhook(ctx, ref, webhook, state)
 	e.Payload = nil
-	return delivery.Job{Webhook: w, Event: &e.Event, Attempt: int(attempts) + 1, LeaseEnd: leaseEnd}, err
+	return delivery.Job{Webhook: w, Event: &e.Event, Attempt: int(attempts) + 1, LeaseEnd: leaseEnd, Ordered: strings.HasSuffix(state, queueMark), Waits: reply[7] == int64(1)}, err
 }

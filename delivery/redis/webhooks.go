@@ -114,6 +114,7 @@ type webhookSet struct {
 
 // compare compares the state of a webhook with its record.
 func (set *webhookSet) compare(w *delivery.Webhook, state string) {
+	state = strings.TrimSuffix(state, queueMark)
 	if want := webhookState(w); state != want && state != want+slowMark {
 		id := w.ID.String()
 		set.restore = append(set.restore, id, set.records[id], want, webhookRate(w))

@@ -97,7 +97,7 @@ func testCopyInterrupted(t *testing.T, from, to delivery.Copyable) {
 
 var errInterrupted = errors.New("interrupted")
 
-// interrupted is a store whose Import often imports a part of a batch, and then fails.
+// interrupted is a store whose Import half of the time imports a part of a batch, and then fails.
 type interrupted struct {
 	delivery.Copyable
 	rand *rand.Rand

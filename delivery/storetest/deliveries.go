@@ -163,11 +163,11 @@ func (r *randomRun) compareUntried() {
 		want, got := make(map[uuid.UUID]string), make(map[uuid.UUID]string)
 		for key, e := range r.model.events {
 			if _, d := r.model.delivery(ref, key.id); key.tenant == ref.Tenant && d != nil && d.due != unscheduled && d.Attempts == 0 {
-				want[key.id] = fmt.Sprint(e.Type, e.ReceivedAt.UnixMilli())
+				want[key.id] = fmt.Sprint(e.Type, e.ReceivedAt.UnixMilli(), r.model.waits(ref, d))
 			}
 		}
 		for _, d := range r.untried(ref) {
-			got[d.EventID] = fmt.Sprint(d.EventType, d.ReceivedAt.UnixMilli())
+			got[d.EventID] = fmt.Sprint(d.EventType, d.ReceivedAt.UnixMilli(), d.Waits)
 		}
 		for id := range want {
 			if got[id] != want[id] {

@@ -16,6 +16,7 @@ type model struct {
 	webhooks map[delivery.WebhookRef]*delivery.Webhook
 	slow     map[delivery.WebhookRef]bool
 	versions map[string]int64
+	places   int // how many deliveries were accepted
 	events   map[eventKey]*modelEvent
 	arrived  []eventKey // in their order
 	rows     map[uuid.UUID]delivery.Request
@@ -42,6 +43,9 @@ type modelDelivery struct {
 	delivery.Delivery
 	due  int64
 	last uuid.UUID // request
+	// order is its key, and place its place among all deliveries.
+	order delivery.OrderKey
+	place int
 }
 
 const (
@@ -110,6 +114,11 @@ func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) 
 			if !e.Test {
 				d.NextAttemptAt = at
 				d.due = at.UnixMilli()
+				m.places++
+				d.order, d.place = target.Order, m.places
+				if m.waits(delivery.WebhookRef{Tenant: call.Tenant, ID: target.Webhook}, d) {
+					d.due = dueAtOnce // when it is the head
+				}
 				if target.Lease && waits {
 					unleased[target.Webhook] = true
 				} else if target.Lease {
@@ -125,13 +134,35 @@ func (m *model) accept(call *delivery.AcceptCall, at time.Time, leaseEnd int64) 
 	return events, unleased
 }
 
+// waits reports whether a delivery is not the head of its order key.
+func (m *model) waits(ref delivery.WebhookRef, d *modelDelivery) bool {
+	if d.order == (delivery.OrderKey{}) || d.due == unscheduled {
+		return false
+	}
+	for key, e := range m.events {
+		other := e.deliveries[ref.ID]
+		if key.tenant == ref.Tenant && other != nil && other.due != unscheduled && other.order == d.order && other.place < d.place {
+			return true
+		}
+	}
+	return false
+}
+
+// next is when the next attempt of a delivery is due.
+func (m *model) next(ref delivery.WebhookRef, d *modelDelivery) time.Time {
+	if m.waits(ref, d) {
+		return time.Time{}
+	}
+	return d.NextAttemptAt
+}
+
 // dueNow counts the due deliveries of each enabled webhook.
 func (m *model) dueNow(now int64) map[delivery.WebhookRef]int {
 	due := make(map[delivery.WebhookRef]int)
 	for key, e := range m.events {
 		for id, d := range e.deliveries {
 			ref := delivery.WebhookRef{Tenant: key.tenant, ID: id}
-			if w := m.webhooks[ref]; w != nil && w.Enabled && d.due != unscheduled && d.due <= now {
+			if w := m.webhooks[ref]; w != nil && w.Enabled && d.due != unscheduled && d.due <= now && !m.waits(ref, d) {
 				due[ref]++
 			}
 		}

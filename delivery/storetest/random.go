@@ -130,7 +130,11 @@ func (r *randomRun) targets(tenant string) []delivery.Target {
 			slices.ContainsFunc(targets, func(t delivery.Target) bool { return t.Webhook == w.ID }) {
 			continue
 		}
-		targets = append(targets, delivery.Target{Webhook: w.ID, Lease: r.chance(60)})
+		target := delivery.Target{Webhook: w.ID, Lease: r.chance(60)}
+		if r.chance(30) {
+			target.Lease, target.Order = false, delivery.OrderKey{byte(1 + r.rand.IntN(3))}
+		}
+		targets = append(targets, target)
 	}
 	return targets
 }
@@ -294,13 +298,16 @@ func (r *randomRun) claimRandom() {
 func (r *randomRun) checkJob(job *delivery.Job) {
 	ref := job.Webhook.Ref()
 	e, d := r.model.delivery(ref, job.Event.ID)
-	if d == nil || d.due == unscheduled || d.due > r.soon() {
+	if d == nil || d.due == unscheduled || d.due > r.soon() || r.model.waits(ref, d) {
 		r.Fatalf("claimed %+v, which is not due: %+v", job, d)
 	}
 	want := delivery.Job{
 		Webhook: r.model.webhooks[ref], Event: &e.Event,
 		Attempt: d.Attempts + 1, LeaseEnd: job.LeaseEnd, Slow: r.model.slow[ref],
 		Due: time.UnixMilli(d.due),
+	}
+	if want.Ordered = job.Ordered; d.order != (delivery.OrderKey{}) && !job.Ordered {
+		r.Fatalf("the job %+v does not say that it has an order", job)
 	}
 	if d.due == dueAtOnce {
 		want.Due = job.Due

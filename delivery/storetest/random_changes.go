@@ -43,7 +43,7 @@ func (r *randomRun) randomOutcome() (delivery.Outcome, bool) {
 		// Rows of other days.
 		o.Request.ID = delivery.NewID(r.store.Now().Add(-time.Duration(r.rand.IntN(100)) * time.Hour))
 	}
-	o.Slow = r.chance(20)
+	o.Slow, o.Ordered = r.chance(20), r.chance(50)
 	switch {
 	case r.chance(40):
 		o = succeeded(o)
@@ -208,7 +208,7 @@ func (r *randomRun) compareEvent(events []eventKey) {
 			r.Fatalf("the delivery to %v is missing: %+v", ref, deliveries)
 		}
 		g := deliveries[i]
-		if g.Status != d.Status || g.Attempts != d.Attempts || !sameTime(g.NextAttemptAt, d.NextAttemptAt) {
+		if g.Status != d.Status || g.Attempts != d.Attempts || !sameTime(g.NextAttemptAt, r.model.next(ref, d)) {
 			r.Fatalf("the delivery is %+v, want %+v", g, d.Delivery)
 		}
 	}

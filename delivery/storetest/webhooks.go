@@ -31,7 +31,7 @@ func testWebhookChanges(f *fixture) {
 	before := f.version(tenant)
 	f.update(made[1], func(w *delivery.Webhook) {
 		w.Secret, w.Description, w.Enabled, w.URL = "", "", true, "https://example.org/new"
-		w.Filter, w.Transform = "", ""
+		w.Filter, w.Transform, w.OrderBy = "", "", ""
 		w.Retry, w.Concurrency, w.DisabledReason = nil, 0, delivery.DisabledGone
 		w.ClientCertificate, w.RateLimit = nil, nil
 		w.SecretChangedAt, w.PreviousSecret, w.PreviousSecretUntil = time.Time{}, "", time.Time{}

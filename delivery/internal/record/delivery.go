@@ -11,12 +11,18 @@ import (
 
 // Delivery is the state of a delivery. Its record has DeliverySize bytes: status (1),
 // attempts (2), time of the retry (8), last request (16). A pending delivery that has not
-// been tried has no record.
+// been tried has no record. If it has an order key, it has one, which ends with the key (16) and
+// the place (8); a store may keep these elsewhere.
 type Delivery struct {
 	Status   byte
 	Attempts uint16
 	RetryAt  int64     // when its last failed attempt asked to be retried, in milliseconds; 0 if none did
 	Last     uuid.UUID // request; uuid.Nil before the first
+	// Order is its key while it is pending, and Place its place among those with the same key.
+	Order delivery.OrderKey
+	Place uint64
+	// Waits says that it is pending but not the head of its order key. It is not in the record.
+	Waits bool
 }
 
 // The values of a Delivery's Status: the first letters of each delivery.DeliveryStatus.
@@ -29,6 +35,8 @@ const (
 // DeliverySize is the length of a delivery's record.
 const DeliverySize = 1 + 2 + 8 + 16
 
+const orderedSize = DeliverySize + len(delivery.OrderKey{}) + 8
+
 var deliveryStatuses = map[byte]delivery.DeliveryStatus{
 	Pending: delivery.DeliveryPending,
 	Success: delivery.DeliverySuccess,
@@ -40,7 +48,11 @@ func AppendDelivery(b []byte, d *Delivery) []byte {
 	b = append(b, d.Status)
 	b = binary.BigEndian.AppendUint16(b, d.Attempts)
 	b = binary.BigEndian.AppendUint64(b, uint64(d.RetryAt))
-	return append(b, d.Last[:]...)
+	b = append(b, d.Last[:]...)
+	if d.Order == (delivery.OrderKey{}) {
+		return b
+	}
+	return binary.BigEndian.AppendUint64(append(b, d.Order[:]...), d.Place)
 }
 
 // DecodeDelivery decodes a delivery's record, which is empty before its first request.
@@ -51,10 +63,14 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 	case len(b) < DeliverySize:
 		return Delivery{}, ErrUnreadable
 	}
-	return Delivery{
+	d := Delivery{
 		Status: b[0], Attempts: binary.BigEndian.Uint16(b[1:]),
 		RetryAt: int64(binary.BigEndian.Uint64(b[3:])), Last: uuid.UUID(b[11:DeliverySize]),
-	}, nil
+	}
+	if len(b) == orderedSize {
+		d.Order, d.Place = delivery.OrderKey(b[DeliverySize:]), binary.BigEndian.Uint64(b[orderedSize-8:])
+	}
+	return d, nil
 }
 
 // Of describes the delivery of an event to a webhook. The delivery of a test is not on the
@@ -62,7 +78,7 @@ func DecodeDelivery(b []byte) (Delivery, error) {
 func (d *Delivery) Of(e *delivery.Event, test bool, webhook uuid.UUID) delivery.Delivery {
 	described := delivery.Delivery{WebhookID: webhook, Status: deliveryStatuses[d.Status], Attempts: int(d.Attempts)}
 	switch {
-	case d.Status != Pending:
+	case d.Status != Pending, d.Waits:
 	case d.Attempts == 0 && !test:
 		described.NextAttemptAt = e.ReceivedAt
 	default:
@@ -82,7 +98,7 @@ func (d *Delivery) Stored(webhook uuid.UUID) (delivery.StoredDelivery, error) {
 	}
 	return delivery.StoredDelivery{
 		Webhook: webhook, Status: status, Attempts: int(d.Attempts),
-		RetryAt: Time(d.RetryAt), LastRequest: d.Last,
+		RetryAt: Time(d.RetryAt), LastRequest: d.Last, Order: d.Order, OrderPlace: d.Place,
 	}, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,6 +39,14 @@ func TestDeliveryRecord(t *testing.T) {
 	}
 	if _, err := DecodeDelivery(b[:DeliverySize-1]); !errors.Is(err, ErrUnreadable) {
 		t.Errorf("a record that is too short: %v", err)
+	}
+	d.Order, d.Place = delivery.OrderKey{0: 1, 15: 2}, 0x0304
+	ordered := AppendDelivery(nil, &d)
+	if want := append(slices.Clone(b), 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 3, 4); !bytes.Equal(ordered, want) {
+		t.Errorf("with an order key % x, want % x", ordered, want)
+	}
+	if again, err := DecodeDelivery(ordered); err != nil || again != d {
+		t.Errorf("read with an order key as %+v, %v, want %+v", again, err, d)
 	}
 	d.Status = 'x'
 	if _, err := d.Stored(uuid.Nil); !errors.Is(err, ErrUnreadable) {

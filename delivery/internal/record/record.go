@@ -87,6 +87,7 @@ type webhook struct {
 	Concurrency    int                     `cbor:"concurrency,omitempty"`
 	Filter         string                  `cbor:"filter,omitempty"`
 	Transform      string                  `cbor:"transform,omitempty"`
+	OrderBy        string                  `cbor:"order_by,omitempty"`
 	DisabledReason delivery.DisabledReason `cbor:"disabled_reason,omitempty"`
 	// The private key of the certificate is as the credential.
 	Certificate string `cbor:"certificate,omitempty"`
@@ -165,7 +166,7 @@ func EncodeWebhook(w *delivery.Webhook, keys *encryption.Keyring) []byte {
 		URL: w.URL, Description: w.Description, Enabled: w.Enabled, EventTypes: w.EventTypes,
 		CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, DisabledAt: w.DisabledAt,
 		Headers: w.Headers, Timeout: w.Timeout, Metadata: w.Metadata,
-		Filter: w.Filter, Transform: w.Transform,
+		Filter: w.Filter, Transform: w.Transform, OrderBy: w.OrderBy,
 		Retry: (*retry)(w.Retry), Concurrency: w.Concurrency, DisabledReason: w.DisabledReason,
 		RateLimit:       (*rateLimit)(w.RateLimit),
 		SecretChangedAt: w.SecretChangedAt, PreviousSecretUntil: w.PreviousSecretUntil,
@@ -215,7 +216,7 @@ func DecodeWebhook(b []byte, of delivery.WebhookRef, keys *encryption.Keyring) (
 		Enabled: r.Enabled, EventTypes: r.EventTypes,
 		CreatedAt: r.CreatedAt.UTC(), UpdatedAt: r.UpdatedAt.UTC(), DisabledAt: r.DisabledAt.UTC(),
 		Headers: r.Headers, Timeout: r.Timeout, Metadata: r.Metadata,
-		Filter: r.Filter, Transform: r.Transform,
+		Filter: r.Filter, Transform: r.Transform, OrderBy: r.OrderBy,
 		Retry: (*delivery.Retry)(r.Retry), Concurrency: r.Concurrency, DisabledReason: r.DisabledReason,
 		RateLimit:     (*delivery.RateLimit)(r.RateLimit),
 		Authorization: (*delivery.Authorization)(r.Authorization), ClientCertificate: r.clientCertificate(),

@@ -5,16 +5,19 @@
 -- KEYS[1]  the partition
 -- ARGV     length of a lease in ms, how long events are kept in ms,
 --          number of webhooks, then of each: reference;
---          number of calls, then of each: tenant, version, number of runs, then of each run of
+--          number n of calls, then of each: tenant, version, number of runs, then of each run of
 --          events that have this in common: number of events (2 bytes), look and test (1 each),
 --          targets; then of each event: id, record without the received time;
---          then how many bytes a long chunk of the index of events has; then of each tenant:
---          its name, its events in the index, in the order of the calls
 --            look: 0 if no such event can be stored, 1 if it can, 2 if only by a repetition
 --            of the call: Redis may run what has timed out after that
 --            test: 1 to store the event only
 --            targets: 2 bytes each, the webhook's number from 0, plus 32768 to
 --            lease the delivery
+--          number of events with deliveries that have order keys, then of each: how many
+--          arguments behind n its id is, and these targets, which are not among the others:
+--          18 bytes each, the webhook's number and the key;
+--          then how many bytes a long chunk of the index of events has; then of each tenant:
+--          its name, its events in the index, in the order of the calls
 -- Result   now in ms; how much later the events count as received; when the leases
 --          end; then for each call: 0 if all its events are
 --          new, -1 if the tenant's webhooks have another version or a target has no state,
@@ -53,6 +56,7 @@ local run_first, run_last, run_heads, runs = {}, {}, {}, 0
 local function look_of(run) return string.byte(run_heads[run], 3) end
 local function is_test(run) return string.byte(run_heads[run], 4) == 1 end
 local first_target = 5 -- in a head
+local order_size = 18 -- of a target with an order key
 
 -- Whether every target has a state. An event whose delivery cannot be scheduled must not be
 -- acknowledged.
@@ -137,6 +141,7 @@ local function version_of(tenant)
 end
 
 local call_count = tonumber(ARGV[at])
+local calls_at = at
 at = at + 1
 local tenants, last_runs = {}, { [0] = 0 } -- of calls; a call that is stale has no tenant
 local stale = {} -- the tenants of those
@@ -164,6 +169,26 @@ for c = 1, call_count do
     end
   end
 end
+local orders -- targets with order keys, by where the event's id is in ARGV; nil if there are none
+local function have_ordered_states(c)
+  for run = last_runs[c - 1] + 1, last_runs[c] do
+    for e = run_first[run], run_last[run], 2 do
+      for t = 1, #(orders[e] or ''), order_size do
+        if not states[struct.unpack('>I2', orders[e], t) + 1] then return false end
+      end
+    end
+  end
+  return true
+end
+local orders_end = at + 2 * ARGV[at]
+if orders_end > at then
+  orders = {}
+  for i = at + 1, orders_end, 2 do orders[calls_at + ARGV[i]] = ARGV[i + 1] end
+  for c = 1, all_states and 0 or call_count do
+    if tenants[c] and not have_ordered_states(c) then stale[c], tenants[c] = tenants[c], nil end
+  end
+end
+at = orders_end + 1
 look_up()
 
 local function is_known(c)
@@ -216,6 +241,16 @@ local function schedule(high, low, list, first, last, step, refused)
   return refused
 end
 
+local queued = {} -- for each webhook: ids of events and order keys, one after the other
+
+-- Queues the deliveries of an event, whose id is at e in ARGV, that have order keys.
+local function queue(e)
+  for t = 1, #orders[e], order_size do
+    local w, order = struct.unpack('>I2c16', orders[e], t)
+    collect(queued, w + 1, ARGV[e], order)
+  end
+end
+
 -- What is to be stored: for each span, fields and values of its hash; for each event with a
 -- key of its own, where its record is in ARGV. And what is to be removed, so that no id has two
 -- events: fields of hashes, and keys.
@@ -224,6 +259,7 @@ local removed_fields, removed_keys = {}, {}
 
 -- Stores an event whose id is at e in ARGV.
 local function store(tenant, e)
+  if orders and orders[e] then queue(e) end
   local span, field = span_of_new(ARGV[e]), event_field(tenant, ARGV[e])
   if span then
     collect(hashes, span, field, in_hash .. ARGV[e + 1])
@@ -316,7 +352,33 @@ if #leased > 0 then
   write('ZADD', leases_key(), lease_end_text, lease_end_text)
   in_chunks('SADD', leased_key(lease_end_text), leased)
 end
+-- Finds the keys and places of deliveries of a webhook, as queued has them. One has a place already
+-- if a script broke off.
+local function find_places(ref, list)
+  local ids, last = {}, {}
+  for i = 1, #list, 2 do ids[#ids + 1] = list[i] end
+  local found = read_places(ref, ids)
+  for i = 1, #ids do
+    local order = list[2 * i]
+    if not found[i] then
+      last[order] = last[order] or string.sub(
+        read('ZREVRANGEBYLEX', queue_key(ref), '[' .. order .. string.rep('\255', 25), '[' .. order, 'LIMIT', 0, 1)[1] or '', 17, 24)
+      last[order] = place_behind(last[order], clock.now)
+      found[i] = order .. last[order]
+    end
+  end
+  return ids, found
+end
+
 local places = {}
+for w, list in pairs(queued) do
+  local ref, ids, found = refs[w], find_places(refs[w], list)
+  if not has_queue(states[w]) then
+    states[w] = states[w] .. 'q'
+    write('HSET', state_key(), ref, states[w])
+  end
+  if enqueue(ref, states[w], ids, found, clock.now) then collect(places, place_key(states[w]), now_text, ref) end
+end
 for w, args in pairs(pending) do
   in_chunks('ZADD', pending_key(refs[w]), args)
   local look = look_at(refs[w], states[w])

@@ -13,6 +13,7 @@ local kinds = {
   types = 'hash', freetypes = 'set', typesof = 'zset', logs = 'set',
   arrived = 'string', arrivals = 'zset', hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', changes = 'zset', aside = 'stream', audit = 'zset', audits = 'zset', auditbytes = 'hash', rates = 'hash',
+  queue = 'zset', ordered = 'hash',
 }
 local now = now_ms()
 
@@ -21,8 +22,9 @@ local function pause(key, id)
   local ref = tenant .. ':' .. id
   raise_version(tenant, id)
   if read_state(ref) or read('EXISTS', pending_key(ref)) == 1 then
-    write('HSET', state_key(), ref, 'p')
-    move(ref, 'p', read_clock(now).now)
+    local state = 'p' .. queue_mark(ref)
+    write('HSET', state_key(), ref, state)
+    move(ref, state, read_clock(now).now)
   end
 end
 

@@ -14,8 +14,15 @@ local count = 0
 for i = 1, #page[2], 2 do
   local ref = page[2][i]
   local state = read_state(ref)
+  -- A key that was lost has all that it had mended; a part of one is, once all that is left waits.
+  if state and has_queue(state) and read('ZCARD', queue_key(ref)) ~= read('HLEN', ordered_key(ref)) then
+    if mend_queues(ref, state, 500, clock.now) > 0 then
+      reschedule(ref, state, clock.now)
+      count = count + 1
+    end
+  end
   if state and is_enabled(state) and read('HEXISTS', webhooks_key(ref_tenant(ref)), ref_id(ref)) == 0 then
-    state = 'p'
+    state = 'p' .. queue_mark(ref)
     write('HSET', state_key(), ref, state)
     move(ref, state, clock.now)
     count = count + 1

@@ -10,9 +10,9 @@
 --          out although it has room, 0 if there is none; in how many ms anything falls
 --          due of webhooks with room, 0 if something is due, -1 if nothing is scheduled;
 --          the same of all webhooks; how far the schedule's clock is ahead of now; then for each webhook: its id,
---          tenant, record, 1 if it is slow, { for each delivery: the event's id and
---          record, attempts so far, when it fell due }; if it has a rate, 1 if it is slow is in an
---          array, in how many microseconds the first delivery may begin, the others as far apart as
+--          tenant, record, 1 if it is slow and 2 more if it may have queues, { for each delivery: the
+--          event's id and record, attempts so far, when it fell due }; if it has a rate, the number is in
+--          an array, in how many microseconds the first delivery may begin, the others as far apart as
 --          the rate asks for
 
 local now = now_ms()
@@ -65,27 +65,42 @@ local function find_job(tenant, id, raw)
   if attempts then return event, attempts end
 end
 
+-- The deliveries among some due ones that may be leased; nil if all may be.
+local function allowed(ref, state, due)
+  if not has_queue(state) then return nil end
+  local ids = {}
+  for i = 1, #due, 2 do ids[#ids + 1] = due[i] end
+  if #ids == 0 and (tonumber(read('ZRANGE', pending_key(ref), 0, 0, 'WITHSCORES')[2] or nil) or 0) >= waits then
+    mend_queues(ref, state, 100, clock.now)
+  end
+  return heads_among(ref, state, ids, clock.now)
+end
+
 -- Leases up to n due deliveries of a webhook; returns four values for each.
-local function lease(ref, n)
+local function lease(ref, state, n)
   local key = pending_key(ref)
   local tenant, raw = ref_tenant(ref), raw_id(ref_id(ref))
   local jobs, leased, dropped = {}, {}, {}
   local due = read('ZRANGEBYSCORE', key, '-inf', clock.now, 'WITHSCORES', 'LIMIT', 0, n)
+  local heads = allowed(ref, state, due)
   for i = 1, #due, 2 do
     if bytes_left <= 0 then break end
     local id = due[i]
-    local event, attempts = find_job(tenant, id, raw)
+    local event, attempts
+    local waiting = heads and not heads[id]
+    if not waiting then event, attempts = find_job(tenant, id, raw) end
     if event then
       local k = #jobs
       jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1]) - clock.ahead
       leased[#leased + 1] = lease_end
       leased[#leased + 1] = id
       bytes_left = bytes_left - #event
-    else
+    elseif not waiting then
       dropped[#dropped + 1] = id
     end
   end
   if #leased > 0 then in_chunks('ZADD', key, leased) end
+  if #dropped > 0 and heads then dequeue(ref, state, dropped, clock.now) end
   if #dropped > 0 then in_chunks('ZREM', key, dropped) end
   return jobs
 end
@@ -104,7 +119,7 @@ local function put_right(ref, slow, state, webhook)
   else
     if not webhook then
       -- What is pending waits, until its retention ends or the record is back.
-      state = 'p'
+      state = 'p' .. queue_mark(ref)
       write('HSET', state_key(), ref, state)
     end
     move(ref, state, clock.now)
@@ -128,9 +143,9 @@ local function serve(ref, slow, n)
     end
     n = math.min(n, free_starts(clock.now * 1000, start, requests, per))
   end
-  local jobs = n > 0 and lease(ref, n) or {}
+  local jobs = n > 0 and lease(ref, state, n) or {}
   local count = #jobs / 4
-  local kind = slow and 1 or 0
+  local kind = (slow and 1 or 0) + (has_queue(state) and 2 or 0)
   if start and count > 0 then
     kind = { kind, take_starts(ref, count, clock.now * 1000, start, requests, per) - clock.now * 1000 }
   end

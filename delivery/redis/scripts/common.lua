@@ -60,6 +60,7 @@ local event_head, delivery_size, row_head = 33, 27, 57
 local expiry_size = 6 -- of an event in a hash
 local rate_format, look_ahead = '>I8I4I8', 25 -- see read_rate; delivery.LookAhead in ms
 local most_chunks = 1000000 -- of the events of a tenant and an hour
+local waits, waits_text = 9e15, '9000000000000000' -- in pending, of deliveries that wait for others
 local far_ms = 10 * 366 * 24 * hour_ms -- a clock that is ahead by more is unreadable
 
 -- Whether the script has written anything that its caller asked for.
@@ -243,12 +244,17 @@ local function raw_ref(tenant, raw)
     string.sub(h, 13, 16) .. '-' .. string.sub(h, 17, 20) .. '-' .. string.sub(h, 21)
 end
 
--- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 'r' if it has a rate, and
--- by 's' if it is slow. A webhook without a state does not exist.
-local function is_state(state) return state == 'e' or string.find(state, '^[ep]r?s?$') ~= nil end
+-- The state of a webhook is 'e' (enabled) or 'p' (paused), followed by 'r' if it has a rate, by 's'
+-- if it is slow, and by 'q' if it may have deliveries in queues. A webhook without a state does not
+-- exist.
+local function is_state(state) return state == 'e' or string.find(state, '^[ep]r?s?q?$') ~= nil end
 local function is_enabled(state) return string.byte(state) == 101 end
-local function is_slow(state) return #state > 1 and string.byte(state, -1) == 115 end
+local function is_slow(state)
+  local second, third = string.byte(state, 2, 3)
+  return second == 115 or second == 114 and third == 115
+end
 local function is_limited(state) return #state > 1 and string.byte(state, 2) == 114 end
+local function has_queue(state) return string.byte(state, -1) == 113 end
 
 -- The key that has the place of a webhook with pending deliveries.
 local function place_key(state)
@@ -394,6 +400,8 @@ local function plan_place(places, ref, state, now, had_turn)
   if look and look > tonumber(head) then head = look end
   if not head then
     collect(places.none, key, ref)
+  elseif tonumber(head) >= waits and is_enabled(state) then
+    collect(places.latest, key, now, ref) -- all wait: claim.lua mends the queues
   elseif tonumber(head) > now or not is_enabled(state) then
     collect(places.at, key, head, ref)
   elseif had_turn then

@@ -41,7 +41,7 @@ for i = 1, all_states and 0 or #refs do
     local webhook = read('HGET', key, ref_id(refs[i]))
     if webhook then -- the state was lost; the caller restores it from the record
       note('state', key, ref_id(refs[i]), webhook, '')
-      states[i] = 'e'
+      states[i] = 'e' .. queue_mark(refs[i])
     end
   end
 end
@@ -168,7 +168,7 @@ local function apply(w, o, head)
 
   local score = scores[w][id]
   local ends, next_at = false, 0
-  local has_state = records[field] or not (at_once and score == lease_end)
+  local has_state = records[field] or has_queue(states[w]) or not (at_once and score == lease_end)
   if lease_end ~= 0 and score == lease_end then
     attempts = attempt
     if success then
@@ -298,11 +298,12 @@ for w, ids in pairs(changed) do
   end
   local key = pending_key(refs[w])
   if #moved > 0 then in_chunks('ZADD', key, moved) end
+  if #done > 0 and has_queue(states[w]) then dequeue(refs[w], states[w], done, clock.now) end
   if #done > 0 then in_chunks('ZREM', key, done) end
 end
 
 for w, mark in pairs(slowness) do
-  local state = string.match(states[w], '^.r?') .. mark
+  local state = string.match(states[w], '^.r?') .. mark .. (has_queue(states[w]) and 'q' or '')
   if state ~= states[w] then
     write('HSET', state_key(), refs[w], state)
     states[w] = state

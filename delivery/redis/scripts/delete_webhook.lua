@@ -21,7 +21,7 @@ end)
 write('HDEL', state_key(), ref)
 -- Now it is gone. claim.lua and sweep.lua remove what may be left.
 for _, place in ipairs({ due_key(false), due_key(true), paused_key() }) do show('ZREM', place, ref) end
-show('UNLINK', pending_key(ref))
+show('UNLINK', pending_key(ref), queue_key(ref), ordered_key(ref))
 show('SREM', declared_key(), ref)
 show('HDEL', rates_key(), ref)
 for _, ended in ipairs(read_leases()) do

@@ -160,7 +160,8 @@ local function implied_state(received, rest, ref, type_bytes)
 end
 
 -- Returns a function that reads the state of an event's delivery to a webhook: nil if it was
--- not tried or the webhook does not exist, which the second result tells. It is for the webhooks
+-- not tried or the webhook does not exist, which the second result tells; the third, whether the
+-- delivery waits for others. It is for the webhooks
 -- of some arguments: every second one from first to last, and looks through the leases once for
 -- all of them.
 local function delivery_reader(tenant, event, type_name, received, of, first, last)
@@ -182,10 +183,12 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
       state = nil
     end
     local name = leased_delivery(event, ref)
-    if not state and not read('ZSCORE', pending_key(ref), event) and not has_lease(name) then
+    local untried = not state or string.byte(state) == 112 and struct.unpack('>I2', state, 2) == 0
+    local score = untried and read('ZSCORE', pending_key(ref), event)
+    if not state and not score and not has_lease(name) then
       state = implied_state(received, rest, ref, type_bytes)
     end
-    return state or nil, true
+    return state or nil, true, score and tonumber(score) >= waits
   end
 end
 

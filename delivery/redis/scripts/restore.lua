@@ -15,7 +15,7 @@ for i = 2, #ARGV, 4 do
   local ref = tenant .. ':' .. id
   -- Somebody may have changed or deleted it since.
   if read('HGET', key, id) == record then
-    local state = want .. (is_slow(read_state(ref) or '') and 's' or '')
+    local state = want .. (is_slow(read_state(ref) or '') and 's' or '') .. queue_mark(ref)
     set_rate(ref, rate, at * 1000)
     write('HSET', state_key(), ref, state)
     move(ref, state, at)

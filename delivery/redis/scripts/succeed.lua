@@ -151,7 +151,7 @@ end
 local states = read_states(refs)
 find_born()
 for g, group in ipairs(groups) do
-  if not states[g] or is_slow(states[g]) or not (is_born[g] or are_leased(group)) then leave_out(g) end
+  if not states[g] or is_slow(states[g]) or has_queue(states[g]) or not (is_born[g] or are_leased(group)) then leave_out(g) end
   for _, hour in ipairs(tried) do
     if have_states(group, hour) then leave_out(g) end
   end

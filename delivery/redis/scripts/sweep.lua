@@ -45,7 +45,7 @@ local function remove_rows()
     end
   end
   if #days < 50 then
-    write('UNLINK', pending_key(ref)) -- if delete_webhook.lua could not
+    write('UNLINK', pending_key(ref), queue_key(ref), ordered_key(ref)) -- if delete_webhook.lua could not
     write('HDEL', rates_key(), ref)
     write('HDEL', state_key(), ref)
     write('ZREM', gone_key(), ref)
@@ -115,15 +115,20 @@ local function drop_waiting()
   if not ref then return false end
   local state = read_state(ref)
   if not state and read('HEXISTS', webhooks_key(ref_tenant(ref)), ref_id(ref)) == 1 then
-    state = 'p' -- it was lost
+    state = 'p' .. queue_mark(ref) -- it was lost
     write('HSET', state_key(), ref, state)
   end
   if not state then
     write('ZREM', paused_key(), ref) -- deleting it broke off
     return true
   end
-  local ids = read('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step)
-  if #ids > 0 then write('ZREM', pending_key(ref), unpack(ids)) end
+  local rounds = has_queue(state) and 50 or 1 -- the next of a queue may have expired, too
+  for _ = 1, rounds do
+    local ids = read('ZRANGEBYSCORE', pending_key(ref), '-inf', '(' .. expired, 'LIMIT', 0, rows_per_step / rounds)
+    if #ids == 0 then break end
+    if has_queue(state) then dequeue(ref, state, ids, clock.now) end
+    write('ZREM', pending_key(ref), unpack(ids))
+  end
   move(ref, state, clock.now)
   return true
 end

@@ -8,7 +8,8 @@
 -- ARGV     tenant, webhook's reference, the 16 bytes of its id, event's id, length of the lease in ms
 -- Result   now in ms, then 'gone' if there is no such event or webhook, 'ended' if the delivery is not
 --          pending, 'held', or 'taken'; event's record; then if it is taken: end of the lease, how many
---          attempts were made, webhook's state and record ('' if lost)
+--          attempts were made, webhook's state and record ('' if lost), 1 if it is not the head of its
+--          order key else 0
 
 local longest_lease = 900000 -- timeouts have 10 minutes at most
 local tenant, ref, raw, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -27,7 +28,9 @@ if attempted then attempts, retry_at = struct.unpack('>I2I8', attempted, 2) end
 local ahead = due - retry_at
 local is_retry = ahead == clock.ahead or
   due > clock.now + longest_lease and ahead > -least_step and ahead < clock.ahead + least_step
-if due > clock.now and (leased or attempts == 0 or not is_retry) then
+local place = has_queue(state) and read_places(ref, { id })[1]
+local behind = place and head_of(ref, string.sub(place, 1, 16)) ~= id
+if due > clock.now and due < waits and (leased or attempts == 0 or not is_retry) then
   return reply({ now, 'held', event })
 end
 local webhook = read('HGET', webhooks_key(tenant), ref_id(ref)) or ''
@@ -37,4 +40,4 @@ keep_clock(clock)
 write('ZADD', key, lease_end, id)
 reschedule(ref, state, clock.now)
 if leased then end_leases({ [leased] = { name } }) end
-return reply({ now, 'taken', event, lease_end, attempts, state, webhook })
+return reply({ now, 'taken', event, lease_end, attempts, state, webhook, behind and 1 or 0 })

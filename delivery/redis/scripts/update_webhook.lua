@@ -15,7 +15,7 @@ local now = now_ms()
 local old = read_state(ref)
 if not old or read('HEXISTS', key, id) == 0 then return reply({ now, 0 }) end
 if read('HGET', key, 'version') ~= ARGV[6] then return reply({ now, -1 }) end
-local state = ARGV[4] .. (is_slow(old) and 's' or '')
+local state = ARGV[4] .. (is_slow(old) and 's' or '') .. (has_queue(old) and queue_mark(ref) or '')
 local at = read_clock(now).now
 -- If this breaks off before the record is written, nothing has changed: whoever reads the
 -- new version sees that the state does not agree with the record, and restores it.
