@@ -124,7 +124,7 @@ func (c *call) takeBack(n int, err error) {
 
 // notStored are the errors of an emit of which nothing is stored.
 var notStored = []error{
-	delivery.ErrBusy, delivery.ErrFull, delivery.ErrUnavailable, delivery.ErrTooManyDeliveries, delivery.ErrFiltersTooCostly, delivery.ErrTooManyEventTypes,
+	delivery.ErrBusy, delivery.ErrFull, delivery.ErrUnavailable, delivery.ErrTooManyDeliveries, delivery.ErrFiltersTooCostly, delivery.ErrOrdersTooCostly, delivery.ErrTooManyEventTypes,
 }
 
 // seconds rounds up.

@@ -114,7 +114,7 @@ var operationDocs = map[string]operationDoc{
 	},
 	"POST api/events/*/deliveries/*/send": {
 		id: "sendDelivery", summary: "Attempt a pending delivery now",
-		description: " The attempt is made as soon as there is room for it, in place of the next one. Refused with 409 if the delivery is not pending, a request of it is in flight, or the webhook is disabled.",
+		description: " The attempt is made as soon as there is room for it, in place of the next one. Refused with 409 if the delivery is not pending, a request of it is in flight, it waits for others that go before it (order_by), or the webhook is disabled.",
 		input:       "Rerun", status: http.StatusNoContent, refusals: []int{http.StatusConflict},
 	},
 	"GET api/deliveries": {

@@ -84,6 +84,7 @@ func (b *schemas) inputs() {
 		nullable(timeout)
 		timeout.Description = "Of one request: a duration from 1s to 60s, such as \"30s\". Null for the configuration's."
 		b.expression(w, expression.Filter, "Events for which this is not true are not delivered; null for all.")
+		b.expression(w, expression.OrderBy, "Deliveries for which this gives the same string go one at a time, in the order of acceptance; null for side by side.")
 		b.expression(w, expression.Transform, "What this gives is the body of requests; null for the event's envelope.")
 		if required != nil {
 			b.member(w, "enabled").Description = "Default: true."
@@ -103,6 +104,8 @@ func (b *schemas) inputs() {
 }
 
 // outputs defines the bodies of responses. Members may be added to them one day.
+const nextOfDelivery = "Null if there is none, and while the delivery waits for others that go before it (order_by)."
+
 func (b *schemas) outputs() {
 	b.atLeast(defineOutput[receipt](b, "Receipt"), 0, "deliveries")
 	b.defined["Receipts"] = oneOrMany("Receipt")
@@ -110,6 +113,7 @@ func (b *schemas) outputs() {
 	d := defineOutput[deliveryDetail](b, "Delivery")
 	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
 	b.atLeast(d, 0, "attempts")
+	b.member(d, "next_attempt_at").Description = nextOfDelivery
 	defineOutput[eventDetail](b, "Event")
 	e := defineOutput[listedEvent](b, "ListedEvent")
 	b.atLeast(e, 0, "deliveries")
@@ -119,6 +123,7 @@ func (b *schemas) outputs() {
 	b.set(d, "status", enumSchema(deliveryStatuses...))
 	b.atLeast(d, 0, "attempts")
 	b.member(d, "url").Description = "The webhook's URL now."
+	b.member(d, "next_attempt_at").Description = nextOfDelivery
 	b.member(d, "last_request_id").Description = "Null before the first one, as last_error is."
 	defineOutput[deliveryList](b, "DeliveryList")
 

@@ -75,6 +75,8 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusConflict, Detail: "The delivery is not pending any more: it has succeeded, failed or been canceled."}
 	case errors.Is(err, delivery.ErrInFlight):
 		return &problem{Status: http.StatusConflict, Detail: "A request of this delivery is in flight. Try again when it has ended."}
+	case errors.Is(err, delivery.ErrInOrder):
+		return &problem{Status: http.StatusConflict, Detail: "This delivery waits for others of its webhook that go before it (order_by). It is sent when they have succeeded or failed for good: send or cancel those first."}
 	case errors.Is(err, delivery.ErrEventGone):
 		return &problem{Status: http.StatusConflict, Detail: "The event of this request is no longer kept, so it cannot be sent again."}
 	case errors.Is(err, delivery.ErrTooManyWebhooks):
@@ -87,6 +89,8 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The filters of the webhooks that want these events take too long together: emit fewer events in one call, or have an admin make the filters simpler."}
 	case errors.Is(err, delivery.ErrTooManyEventTypes):
 		return &problem{Status: http.StatusUnprocessableEntity, Detail: "With this call, the log of this tenant would have more than " + strconv.Itoa(delivery.MaxEventTypes) + " event types, the most that are allowed: use types that it has. One that is no longer used makes room when the log has forgotten it."}
+	case errors.Is(err, delivery.ErrOrdersTooCostly):
+		return &problem{Status: http.StatusRequestEntityTooLarge, Detail: "The filters and order_by of the webhooks that want these events take too long together: emit fewer events in one call, or have an admin make them simpler."}
 	case errors.Is(err, delivery.ErrBusy):
 		return &problem{Status: http.StatusTooManyRequests, Detail: "Too many calls of this kind are in progress. Try again in a moment.", retryAfter: busyRetry, limit: c.limit}
 	case errors.Is(err, delivery.ErrFull):

@@ -23,6 +23,7 @@ type webhook struct {
 	Retry     any               `json:"retry"`
 	Filter    *string           `json:"filter"`
 	Transform *string           `json:"transform"`
+	OrderBy   *string           `json:"order_by"`
 
 	Concurrency *int `json:"concurrency"`
 	RateLimit   any  `json:"rate_limit"`

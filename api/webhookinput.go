@@ -33,6 +33,7 @@ type webhookInput struct {
 	Retry       optional[retryInput] `json:"retry"`
 	Filter      optional[string]     `json:"filter"`
 	Transform   optional[string]     `json:"transform"`
+	OrderBy     optional[string]     `json:"order_by"`
 	Concurrency optional[int]        `json:"concurrency"`
 
 	RateLimit optional[rateLimitInput] `json:"rate_limit"`
@@ -49,13 +50,13 @@ func (in *webhookInput) empty() bool {
 	return !in.URL.Set && !in.Secret.Set && !in.Description.Set && !in.Enabled.Set && !in.EventTypes.Set &&
 		!in.Headers.Set && !in.Timeout.Set && !in.Metadata.Set &&
 		!in.Authorization.Set && !in.ClientCertificate.Set &&
-		!in.Filter.Set && !in.Transform.Set &&
+		!in.Filter.Set && !in.Transform.Set && !in.OrderBy.Set &&
 		!in.Retry.Set && !in.Concurrency.Set &&
 		!in.RateLimit.Set
 }
 
 // compiles says that there are expressions, each of which takes milliseconds to compile.
-func (in *webhookInput) compiles() bool { return in.Filter.Set || in.Transform.Set }
+func (in *webhookInput) compiles() bool { return in.Filter.Set || in.Transform.Set || in.OrderBy.Set }
 
 // checkWebhook says what is wrong with an input. Expressions wait for the tenant's turn.
 func (c *call) checkWebhook(ctx context.Context, in *webhookInput, create bool) (err error) {
@@ -97,6 +98,7 @@ func (in *webhookInput) check(b *Backend, create bool) error {
 	rateLimitOf(&in.RateLimit, &errs)
 	checkExpression(expression.Filter, in.Filter, &errs)
 	checkExpression(expression.Transform, in.Transform, &errs)
+	checkExpression(expression.OrderBy, in.OrderBy, &errs)
 	if n := in.Concurrency; n.Set && !n.Null && (n.Value < 1 || n.Value > delivery.MaxConcurrency) {
 		errs.add("concurrency", fmt.Sprintf("This must be 1 to %d; for as many as the server's configuration says, send null.", delivery.MaxConcurrency))
 	}
@@ -167,6 +169,9 @@ func (in *webhookInput) apply(w *delivery.Webhook) {
 	}
 	if in.Transform.Set {
 		w.Transform = in.Transform.Value // "" if null
+	}
+	if in.OrderBy.Set {
+		w.OrderBy = in.OrderBy.Value // "" if null
 	}
 	if in.Concurrency.Set {
 		w.Concurrency = in.Concurrency.Value // 0 if null

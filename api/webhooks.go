@@ -29,6 +29,7 @@ type webhook struct {
 	Concurrency *int              `json:"concurrency"`
 	Filter      *string           `json:"filter"`
 	Transform   *string           `json:"transform"`
+	OrderBy     *string           `json:"order_by"`
 
 	DisabledReason *delivery.DisabledReason `json:"disabled_reason"`
 
@@ -49,7 +50,7 @@ func newWebhook(w *delivery.Webhook) webhook {
 		HasSecret: w.Secret != "", CreatedAt: w.CreatedAt.UTC(), UpdatedAt: w.UpdatedAt.UTC(),
 		Headers: w.Headers, Timeout: timeoutText(w.Timeout), Metadata: w.Metadata,
 		Retry: newRetry(w.Retry), Concurrency: orNull(w.Concurrency),
-		Filter: orNull(w.Filter), Transform: orNull(w.Transform),
+		Filter: orNull(w.Filter), Transform: orNull(w.Transform), OrderBy: orNull(w.OrderBy),
 		DisabledReason: orNull(w.WhyDisabled()),
 		Authorization:  newAuthorization(w.Authorization), ClientCertificate: newCertificate(w.ClientCertificate),
 		SecretChangedAt: timeOrNull(w.SecretChangedAt), PreviousSecretUntil: timeOrNull(w.PreviousSecretUntil),

@@ -27,6 +27,7 @@ type processMetrics struct {
 	lag                 map[bool]prometheus.Observer // by whether the webhook is slow
 	failed              prometheus.Counter
 	filterErrors        prometheus.Counter
+	orderErrors         prometheus.Counter
 	disabled            *prometheus.CounterVec
 	unannounced         prometheus.Counter
 	storeErrors         *prometheus.CounterVec
@@ -81,6 +82,7 @@ func newProcessMetrics() *processMetrics {
 	}
 	m.failed = m.counter("deliveries_failed_total", "Deliveries whose last attempt failed, or that were canceled.")
 	m.filterErrors = m.counter("filter_errors_total", "Events that did not go to a webhook because its filter could not be evaluated.")
+	m.orderErrors = m.counter("order_by_errors_total", "Deliveries that go with those whose text is empty because the order_by of their webhook could not be evaluated.")
 	m.disabled = m.counters("webhooks_disabled_total", "Webhooks that were disabled because of what their endpoints answered, by reason.", "reason")
 	for _, reason := range []delivery.DisabledReason{delivery.DisabledGone, delivery.DisabledFailing} {
 		m.disabled.WithLabelValues(string(reason))
@@ -152,6 +154,9 @@ func (m *processMetrics) DeliveryFailed() { m.failed.Inc() }
 
 // FilterFailed implements delivery.Observer.
 func (m *processMetrics) FilterFailed() { m.filterErrors.Inc() }
+
+// OrderFailed implements delivery.Observer.
+func (m *processMetrics) OrderFailed() { m.orderErrors.Inc() }
 
 // WebhookDisabled implements delivery.Observer.
 func (m *processMetrics) WebhookDisabled(reason delivery.DisabledReason) {

@@ -137,7 +137,7 @@ func (s *measuredSite) countFirst() series {
 		`requests_total{status="success",trigger="event"}`: 1, `requests_total{status="failed",trigger="event"}`: 0,
 		`request_duration_seconds_count{status="success"}`: 1, `request_duration_seconds_bucket{status="success",le="+Inf"}`: 1,
 		`webhooks_disabled_total{reason="gone"}`: 0, `webhooks_disabled_total{reason="failing"}`: 0,
-		"filter_errors_total": 0, "deliveries_failed_total": 0, "deliveries_pending": 0, "outcomes_unwritten": 0, "requests_in_flight": 0,
+		"filter_errors_total": 0, "order_by_errors_total": 0, "deliveries_failed_total": 0, "deliveries_pending": 0, "outcomes_unwritten": 0, "requests_in_flight": 0,
 	}
 	s.want("the first counts", first)
 	return first

@@ -17,7 +17,7 @@ func TestWebhook(t *testing.T) {
 	}
 	wantMembers(t, w, "id", "url", "description", "enabled", "event_types", "has_secret", "created_at", "updated_at",
 		"headers", "timeout", "metadata", "authorization", "client_certificate",
-		"filter", "transform",
+		"filter", "transform", "order_by",
 		"retry", "concurrency", "rate_limit", "disabled_reason",
 		"secret_changed_at", "previous_secret_until", "source")
 	wantUUID(t, w["id"])

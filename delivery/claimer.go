@@ -239,6 +239,13 @@ func (d *dispatcher) claimFor(ref WebhookRef) {
 	d.claimForRoom(l)
 }
 
+// claimNext claims for a webhook of which another delivery may be due now.
+func (d *dispatcher) claimNext(ref WebhookRef) {
+	d.lock()
+	defer d.unlock()
+	d.claimFor(ref)
+}
+
 // claimIn makes sure that the next claim in a partition comes within the given time.
 func (d *dispatcher) claimIn(partition int, after time.Duration) {
 	at := time.Now().Add(after)

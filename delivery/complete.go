@@ -190,8 +190,11 @@ func (e *Engine) written(p *partition, batch []*finished, err error) {
 	}
 	e.dispatcher.written(p.number, slots)
 	for _, f := range batch {
-		if !f.retryAt.IsZero() {
+		switch {
+		case !f.retryAt.IsZero():
 			e.dispatcher.claimIn(p.number, time.Until(f.retryAt))
+		case f.outcome.Ordered: // the next may be due
+			e.dispatcher.claimNext(WebhookRef{f.outcome.Request.Tenant, f.outcome.Request.WebhookID})
 		}
 		e.sends.done()
 	}

@@ -176,10 +176,13 @@ func (s *deliverySearch) untriedOf(ctx context.Context, w WebhookPlace, from str
 			if f.EventType != "" && f.EventType != d.EventType || d.ReceivedAt.Before(f.Since) || !f.Until.IsZero() && !d.ReceivedAt.Before(f.Until) {
 				continue
 			}
-			s.page.Deliveries = append(s.page.Deliveries, ListedDelivery{
-				Delivery: Delivery{WebhookID: w.ID, Status: DeliveryPending, NextAttemptAt: d.ReceivedAt},
-				EventID:  d.EventID, EventType: d.EventType,
-			})
+			listed := ListedDelivery{
+				Delivery: Delivery{WebhookID: w.ID, Status: DeliveryPending}, EventID: d.EventID, EventType: d.EventType,
+			}
+			if !d.Waits {
+				listed.NextAttemptAt = d.ReceivedAt
+			}
+			s.page.Deliveries = append(s.page.Deliveries, listed)
 		}
 		if from = read.Next; from == "" {
 			return false, nil

@@ -145,7 +145,8 @@ func (d *dispatcher) reserve(m *emission) {
 		for j := range ev.Targets {
 			t := &ev.Targets[j]
 			w := m.record(i, j)
-			t.Lease = w != nil && w.RateLimit == nil && d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, w.Concurrency, len(ev.Payload))
+			t.Lease = w != nil && w.RateLimit == nil && t.Order == (OrderKey{}) &&
+				d.slots.reserve(WebhookRef{call.Tenant, t.Webhook}, w.Concurrency, len(ev.Payload))
 		}
 	}
 }

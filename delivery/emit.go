@@ -46,6 +46,7 @@ type emission struct {
 	weight     int                        // in the quota of emits
 	webhooks   [][]*subscription          // by event, then by target
 	records    map[*subscription]*Webhook // of those whose records are not remembered; nil if there are none
+	orders     [][]OrderKey               // in the same way; nil if there are none, also for an event
 	deliveries int                        // of all its events
 	receipts   []Receipt
 	err        error
@@ -72,7 +73,7 @@ const (
 // Emit stores the events and schedules their deliveries, all or nothing, and
 // returns once that is durable. Each event must be valid.
 //
-// Errors: ErrTooManyDeliveries, ErrFiltersTooCostly, ErrTooManyEventTypes, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
+// Errors: ErrTooManyDeliveries, ErrFiltersTooCostly, ErrOrdersTooCostly, ErrTooManyEventTypes, ErrBusy, ErrFull, ErrUnavailable; ErrOutcomeUnknown and the
 // context's, after which the events may or may not be stored; or another of the store.
 func (e *Engine) Emit(ctx context.Context, tenant string, events []NewEvent) ([]Receipt, error) {
 	if err := e.ready(ctx); err != nil {
@@ -231,7 +232,7 @@ func (e *Engine) choose(ctx context.Context, p *partition, m *emission) error {
 	}
 	began := time.Now()
 	err := e.chooseTargets(ctx, p, m)
-	if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooManyDeliveries) || errors.Is(err, ErrFiltersTooCostly) {
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrTooManyDeliveries) || errors.Is(err, ErrFiltersTooCostly) || errors.Is(err, ErrOrdersTooCostly) {
 		return err
 	}
 	if !errors.Is(err, ErrStale) && !encryption.IsMissingKey(err) { // which are this tenant's alone
@@ -250,7 +251,7 @@ func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) e
 	}
 	m.call.Version = of.version
 	m.webhooks = make([][]*subscription, len(m.call.Events))
-	m.deliveries = 0
+	m.deliveries, m.orders = 0, nil
 	for i := range m.call.Events {
 		m.webhooks[i] = of.wanting(m.call.Events[i].Type)
 	}
@@ -270,6 +271,11 @@ func (e *Engine) chooseTargets(ctx context.Context, p *partition, m *emission) e
 		m.call.Events[i].Targets, targets = targets[:n:n], targets[n:]
 		for j, w := range wanting {
 			m.call.Events[i].Targets[j].Webhook = w.id
+		}
+		if m.orders != nil {
+			for j, key := range m.orders[i] {
+				m.call.Events[i].Targets[j].Order = key
+			}
 		}
 	}
 	if of.records || m.deliveries == 0 {

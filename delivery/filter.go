@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// maxFilterWork is about a second: what all filters together may take of one emit. It is
+	// maxFilterWork is about a second: what all filters and orders together may take of one emit. It is
 	// counted, not timed, so that the same events are refused each time or never.
 	maxFilterWork = 1_000_000 * expression.WorkPerMicrosecond
 	// maxPrograms is how many bytes compiled expressions take.
@@ -44,42 +44,61 @@ type filtering struct {
 	// programs is what they take there.
 	compiled map[string]bool
 	programs int
-	leave    func() // nil until it has its turn
+	leave    func()            // nil until it has its turn
+	input    *expression.Input // of the present event; nil until an expression needs it
 }
 
-// filter leaves out of an emission's targets the webhooks whose filter is not true.
+// filter leaves out of an emission's targets the webhooks whose filter is not true, and finds the
+// order keys of the others.
 func (e *Engine) filter(ctx context.Context, m *emission, of *subscriptions) error {
 	f := filtering{Engine: e, ctx: ctx, tenant: m.call.Tenant}
 	if expression.Size(of.filters)+of.list.length*expression.Size(0) > maxEmitPrograms {
 		f.compiled = make(map[string]bool)
 	}
 	defer f.done()
+	if of.orders > 0 {
+		m.orders = make([][]OrderKey, len(m.webhooks))
+	}
 	for i, wanting := range m.webhooks {
+		f.input = nil
 		kept, err := f.keep(&m.call.Events[i], wanting)
 		if err != nil {
 			return err
 		}
 		m.webhooks[i] = kept
+		if m.orders == nil {
+			continue
+		}
+		if m.orders[i], err = f.orderKeys(&m.call.Events[i], kept); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// inputOf is the event as expressions see it. It waits for the tenant's turn.
+func (f *filtering) inputOf(ev *AcceptEvent) (*expression.Input, error) {
+	if f.input == nil {
+		if err := f.wait(); err != nil {
+			return nil, err
+		}
+		f.input = newEvent(f.tenant, ev, ev.OccurredAt).Input()
+	}
+	return f.input, nil
 }
 
 // keep leaves out the webhooks whose filter is not true for an event. What it returns is not to
 // be changed.
 func (f *filtering) keep(ev *AcceptEvent, wanting []*subscription) ([]*subscription, error) {
-	var input *expression.Input
 	kept, changed := wanting, false
 	for i, w := range wanting {
 		passes := true
 		if w.filter != "" {
-			if input == nil {
-				if err := f.wait(); err != nil {
-					return nil, err
-				}
-				input = newEvent(f.tenant, ev, ev.OccurredAt).Input()
+			input, err := f.inputOf(ev)
+			if err == nil {
+				passes, err = f.passes(w, input)
 			}
-			var err error
-			if passes, err = f.passes(w, input); err != nil {
+			if err != nil {
 				return nil, err
 			}
 		}
@@ -117,14 +136,14 @@ func (f *filtering) passes(w *subscription, input *expression.Input) (bool, erro
 	return passes, nil
 }
 
-// countPrograms counts a filter, which is evaluated next, among those that are compiled.
-func (f *filtering) countPrograms(filter string) {
-	if f.compiled == nil || f.compiled[filter] {
+// countPrograms counts an expression, which is evaluated next, among those that are compiled.
+func (f *filtering) countPrograms(source string) {
+	if f.compiled == nil || f.compiled[source] {
 		return
 	}
-	f.compiled[filter] = true
-	if f.programs += expression.Size(len(filter)); f.programs > maxEmitPrograms {
-		f.work += compileWork * len(filter)
+	f.compiled[source] = true
+	if f.programs += expression.Size(len(source)); f.programs > maxEmitPrograms {
+		f.work += compileWork * len(source)
 	}
 }
 

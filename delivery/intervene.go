@@ -15,6 +15,8 @@ var (
 	ErrDeliveryEnded = errors.New("the delivery has ended")
 	// ErrInFlight: a request of the delivery is in flight.
 	ErrInFlight = errors.New("a request of the delivery is in flight")
+	// ErrInOrder: the delivery goes after others of its webhook that have not ended.
+	ErrInOrder = errors.New("the delivery waits for others that go before it")
 )
 
 // canceled is the error of the request that stands for what is not sent any more.
@@ -35,14 +37,14 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 	if _, ok := e.sends.add(); !ok { // until the outcome is written
 		return fmt.Errorf("%w: this process is stopping", ErrUnavailable)
 	}
-	job, err := e.take(ctx, ref, event, audit)
+	job, err := e.take(ctx, ref, event, audit, true)
 	if err != nil {
 		e.sends.done()
 		return err
 	}
 	s := e.settings()
 	f := &finished{written: make(chan struct{}), outcome: newOutcome(s, job.Webhook, job.Event, job.trigger(), job.Attempt, e.store.Now())}
-	f.outcome.LeaseEnd = job.LeaseEnd
+	f.outcome.LeaseEnd, f.outcome.Ordered = job.LeaseEnd, job.Ordered
 	r := &f.outcome.Request
 	r.Error, r.MaxAttempts = canceled, max(job.Attempt, r.MaxAttempts)
 	r.transformed(nil)
@@ -58,7 +60,7 @@ func (e *Engine) CancelDelivery(ctx context.Context, ref WebhookRef, event uuid.
 
 // SendDelivery has a pending delivery attempted now, in place of when its next attempt is due.
 //
-// Errors: ErrNotFound, ErrWebhookDisabled, ErrDeliveryEnded, ErrInFlight, or those of the store. An
+// Errors: ErrNotFound, ErrWebhookDisabled, ErrDeliveryEnded, ErrInFlight, ErrInOrder, or those of the store. An
 // entry of the audit log, if one is wanted, is written before anything is changed.
 func (e *Engine) SendDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID, audit ...Audit) error {
 	if err := e.ready(ctx); err != nil {
@@ -67,7 +69,7 @@ func (e *Engine) SendDelivery(ctx context.Context, ref WebhookRef, event uuid.UU
 	if _, _, err := e.enabledWebhook(ctx, ref); err != nil {
 		return err
 	}
-	job, err := e.take(ctx, ref, event, audit)
+	job, err := e.take(ctx, ref, event, audit, false)
 	if err != nil {
 		return err
 	}
@@ -80,8 +82,9 @@ func (e *Engine) SendDelivery(ctx context.Context, ref WebhookRef, event uuid.UU
 	return nil
 }
 
-// take holds a delivery, and writes that something is done to it.
-func (e *Engine) take(ctx context.Context, ref WebhookRef, event uuid.UUID, audit []Audit) (Job, error) {
+// take holds a delivery, which may be one that waits for others only if outOfTurn, and writes that
+// something is done to it.
+func (e *Engine) take(ctx context.Context, ref WebhookRef, event uuid.UUID, audit []Audit, outOfTurn bool) (Job, error) {
 	if err := e.ready(ctx); err != nil {
 		return Job{}, err
 	}
@@ -92,7 +95,12 @@ func (e *Engine) take(ctx context.Context, ref WebhookRef, event uuid.UUID, audi
 	if err != nil {
 		return Job{}, err
 	}
-	if err := e.auditSending(ctx, job.Webhook, audit); err != nil {
+	if job.Waits && !outOfTurn {
+		err = ErrInOrder
+	} else {
+		err = e.auditSending(ctx, job.Webhook, audit)
+	}
+	if err != nil {
 		_ = e.store.Release(ctx, []Lease{job.lease()}) // otherwise the lease ends by itself
 		return Job{}, err
 	}

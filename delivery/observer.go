@@ -22,6 +22,8 @@ type Observer interface {
 	// FilterFailed: the filter of a webhook could not be evaluated for an event, which does not
 	// go there.
 	FilterFailed()
+	// OrderFailed: the order of a webhook could not be evaluated for an event, which has the text "".
+	OrderFailed()
 	// WebhookDisabled: a webhook was disabled, and not by an admin.
 	WebhookDisabled(reason DisabledReason)
 	// StoreFailed: an operation of the store, one of StoreOperations, has failed.
@@ -47,6 +49,7 @@ func (nobody) RequestStarts(time.Duration, bool)                  {}
 func (nobody) RequestEnded(Trigger, RequestStatus, time.Duration) {}
 func (nobody) DeliveryFailed()                                    {}
 func (nobody) FilterFailed()                                      {}
+func (nobody) OrderFailed()                                       {}
 func (nobody) WebhookDisabled(DisabledReason)                     {}
 func (nobody) StoreFailed(string)                                 {}
 

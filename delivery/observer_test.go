@@ -53,6 +53,7 @@ func (n *notes) RequestEnded(trigger delivery.Trigger, status delivery.RequestSt
 }
 func (n *notes) DeliveryFailed()                                { n.add("failed for good") }
 func (n *notes) FilterFailed()                                  { n.add("filter failed") }
+func (n *notes) OrderFailed()                                   { n.add("order failed") }
 func (n *notes) StoreFailed(operation string)                   { n.add("store: %s", operation) }
 func (n *notes) WebhookDisabled(reason delivery.DisabledReason) { n.add("disabled: %s", reason) }
 

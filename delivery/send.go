@@ -58,7 +58,7 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 		e.ended(&finished{outcome: outcome}, true)
 		return next
 	}
-	outcome.LeaseEnd = w.LeaseEnd
+	outcome.LeaseEnd, outcome.Ordered = w.LeaseEnd, outcome.Ordered || w.Ordered
 	f := &finished{outcome: outcome, slot: true}
 	r := &outcome.Request
 	if r.Status == RequestFailed {
@@ -144,7 +144,7 @@ func (e *Engine) send(ctx context.Context, a *active, w *Webhook, ev *Event, tri
 		a.secrets.warn(w, a.log)
 	}
 	body, response := e.exchange(ctx, a, prepared, w, ev, r.StartedAt())
-	o.Slow = response.TimedOut
+	o.Slow, o.Ordered = response.TimedOut, w.OrderBy != ""
 	r.StatusCode, r.Duration, r.Headers = response.StatusCode, time.Since(began), prepared.headers
 	r.Error = strings.ToValidUTF8(response.Failure, "\ufffd") // it may quote what the endpoint sent
 	r.ResponseBody, r.ResponseTruncated = response.Body, response.Truncated

@@ -262,7 +262,8 @@ func (r *subscriptionReader) done() *subscriptions {
 	for _, of := range r.byID {
 		all = append(all, of)
 		s.size += of.bytes() + 8*len(of.mask)
-		s.filters += len(of.filter)
+		s.filters += of.expressionBytes()
+		s.orders += len(of.orderBy)
 	}
 	slices.SortFunc(all, older)
 	s.list = newSubscriptionList(all)

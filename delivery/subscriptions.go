@@ -23,6 +23,7 @@ type subscription struct {
 	// disabledSince is in nanoseconds, 0 while it is enabled.
 	disabledSince int64
 	warnings      unique.Handle[bothWarnings]
+	orderBy       string // "" if it has none
 	// record is the whole webhook, nil if the tenant's are too large: see recordCache.
 	record *Webhook
 }
@@ -87,9 +88,12 @@ func (a *Authorization) size() int {
 	return 7*textBytes + len(a.Credential) + len(a.Username) + len(a.Name) + len(a.TokenURL) + len(a.ClientID) + len(a.Scope)
 }
 
-// bytes is the size of a subscription without its types and its record. A filter is remembered
-// with each, since all are evaluated for each event.
-func (s *subscription) bytes() int { return subscriptionBytes + len(s.filter) }
+// bytes is the size of a subscription without its types and its record.
+func (s *subscription) bytes() int { return subscriptionBytes + s.expressionBytes() }
+
+// expressionBytes is the size of its filter and its order, which are remembered with each, since all
+// are evaluated for each event.
+func (s *subscription) expressionBytes() int { return len(s.filter) + len(s.orderBy) }
 
 // older orders subscriptions as OldestFirst does webhooks.
 func older(a, b *subscription) int {
@@ -105,7 +109,8 @@ type subscriptions struct {
 	// many names the webhooks have.
 	asked   map[string]int
 	records bool // all have their records
-	filters int  // the size of all filters in bytes
+	filters int  // the size of all filters and orders in bytes
+	orders  int  // of which that of orders
 	size    int  // in bytes, without what wanting remembers
 
 	listed atomic.Int64 // the size of what wanting remembers
@@ -168,7 +173,7 @@ func (s *subscriptions) wants(of *subscription, eventType string) bool {
 // large to keep what these keep.
 func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimits) *subscriptions {
 	next := &subscriptions{
-		version: changes.Version, asked: s.asked, records: s.records, size: s.size, filters: s.filters, list: s.list,
+		version: changes.Version, asked: s.asked, records: s.records, size: s.size, filters: s.filters, orders: s.orders, list: s.list,
 	}
 	for _, id := range changes.Deleted {
 		if old := next.list.find(id); old != nil {
@@ -205,13 +210,15 @@ func (s *subscriptions) apply(changes *WebhookChanges, limits *subscriptionLimit
 // add adds a subscription, whose types and record are counted already.
 func (s *subscriptions) add(of *subscription) {
 	s.size += of.bytes()
-	s.filters += len(of.filter)
+	s.filters += of.expressionBytes()
+	s.orders += len(of.orderBy)
 	s.list = s.list.with(of)
 }
 
 func (s *subscriptions) remove(of *subscription) {
 	s.size -= of.bytes()
-	s.filters -= len(of.filter)
+	s.filters -= of.expressionBytes()
+	s.orders -= len(of.orderBy)
 	if of.record != nil {
 		s.size -= recordSize(of.record)
 	}
@@ -220,7 +227,7 @@ func (s *subscriptions) remove(of *subscription) {
 
 func newSubscription(w *Webhook) *subscription {
 	s := &subscription{
-		id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, filter: w.Filter, record: w,
+		id: w.ID, created: w.CreatedAt.UnixNano(), enabled: w.Enabled, types: w.EventTypes, filter: w.Filter, orderBy: w.OrderBy, record: w,
 		warnings: unique.Make(bothWarnings{SecretWarning(w.Secret, false), SecretWarning(w.Secret, true)}),
 	}
 	if !w.Enabled {

@@ -100,17 +100,17 @@ func (p *Program) Bool(ctx context.Context, in *Input) (result bool, work int, e
 	return bool(b), work, nil
 }
 
-// Text evaluates an order.
-func (p *Program) Text(ctx context.Context, in *Input) (string, error) {
-	v, _, err := p.eval(ctx, in)
+// Text evaluates an order. Work and the error are as with Bool.
+func (p *Program) Text(ctx context.Context, in *Input) (result string, work int, err error) {
+	v, work, err := p.eval(ctx, in)
 	if err != nil {
-		return "", err
+		return "", work, err
 	}
 	s, ok := v.(types.String)
 	if !ok {
-		return "", p.wrongType(v)
+		return "", work, p.wrongType(v)
 	}
-	return string(s), nil
+	return string(s), work, nil
 }
 
 // JSON evaluates an expression of any kind and returns the result as JSON, of at most MaxMemory
