@@ -49,7 +49,7 @@ func TestFindRoute(t *testing.T) {
 
 func TestMethods(t *testing.T) {
 	for path, want := range map[string]string{
-		"/api/events":           "POST",
+		"/api/events":           "GET, HEAD, POST",
 		"/api/events/1":         "GET, HEAD",
 		"/api/event-types":      "GET, HEAD",
 		"/api/webhooks":         "GET, HEAD, POST",

@@ -25,7 +25,7 @@ const maxWebhookName = 128
 // the configuration comes into force, also if its endpoint had it disabled. When it is no longer
 // declared it is disabled, and what it was sent stays in the log for the retention.
 //
-// All texts but `filter` and `transform` can contain global placeholders.
+// All texts but `order_by`, `filter` and `transform` can contain global placeholders.
 type Webhook struct {
 	// A name of its own among those of its tenant; 1 to 128 printable characters. It makes the
 	// webhook's id, so that a webhook with another name is another one.
@@ -71,6 +71,10 @@ type Webhook struct {
 	// How many requests begin in a time, evenly spaced, by all processes together. Default: as many
 	// as there are.
 	RateLimit *WebhookRateLimit `json:"rate_limit,omitempty"`
+
+	// An expression (CEL) that gives a text: deliveries with the same text go one at a time, in
+	// the order of acceptance. `''` orders all. Default: none, they go side by side.
+	OrderBy string `json:"order_by,omitempty"`
 
 	// An expression (CEL): events for which it is not true are not sent. Default: all are.
 	Filter string `json:"filter,omitempty"`
@@ -220,6 +224,7 @@ func (w *Webhook) members(r *resolver) map[string]any {
 	set("metadata", r.byName("metadata", w.Metadata), len(w.Metadata) > 0)
 	set("timeout", time.Duration(w.Timeout).String(), w.Timeout != 0)
 	set("concurrency", w.Concurrency, w.Concurrency != 0)
+	set("order_by", w.OrderBy, w.OrderBy != "")
 	set("filter", w.Filter, w.Filter != "")
 	set("transform", w.Transform, w.Transform != "")
 	if w.Authorization != nil {

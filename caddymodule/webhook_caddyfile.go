@@ -30,6 +30,7 @@ import (
 //		timeout <duration>
 //		concurrency <number>
 //		rate_limit <requests> <per>
+//		order_by <expression>
 //		filter <expression>
 //		transform <expression>
 //		metadata <name> <text>
@@ -53,6 +54,7 @@ func (a *App) parseWebhook(d *caddyfile.Dispenser) error {
 		"timeout":            {parse: nonZero(duration(&w.Timeout))},
 		"concurrency":        {parse: nonZero(integer(&w.Concurrency))},
 		"rate_limit":         {parse: w.parseRateLimit},
+		"order_by":           {parse: textOf(&w.OrderBy)},
 		"filter":             {parse: textOf(&w.Filter)},
 		"transform":          {parse: textOf(&w.Transform)},
 		"metadata":           {parse: pair(&w.Metadata), repeat: true},

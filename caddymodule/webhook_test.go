@@ -32,6 +32,7 @@ func TestDeclaredWebhookErrors(t *testing.T) {
 		{"webhook a: secret: ", []Webhook{{Name: "a", URL: url, Secret: strings.Repeat("hush", 1000)}}},
 		{"webhook a: event_types.0: ", []Webhook{{Name: "a", URL: url, EventTypes: []string{"nothing_configured"}}}},
 		{"webhook a: filter: ", []Webhook{{Name: "a", URL: url, Filter: "data.("}}},
+		{"webhook a: order_by: ", []Webhook{{Name: "a", URL: url, OrderBy: "1"}}},
 		{"webhook a: timeout: This must be 1s to 1m.", []Webhook{{Name: "a", URL: url, Timeout: 1}}},
 		{"webhook a: headers.Host: ", []Webhook{{Name: "a", URL: url, Headers: map[string]string{"Host": "b"}}}},
 		{"webhook a: authorization.token: ", []Webhook{{Name: "a", URL: url, Authorization: &WebhookAuthorization{Type: "bearer"}}}},

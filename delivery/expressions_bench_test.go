@@ -41,7 +41,7 @@ func BenchmarkFilterKeyAndHeaders(b *testing.B) {
 		if passes, _, err := filter.Bool(context.Background(), in); err != nil || !passes {
 			b.Fatal(passes, err)
 		}
-		if text, err := key.Text(context.Background(), in); err != nil || text != "d-77" {
+		if text, _, err := key.Text(context.Background(), in); err != nil || text != "d-77" {
 			b.Fatal(text, err)
 		}
 		at := time.Now()
