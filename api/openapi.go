@@ -69,7 +69,7 @@ func describeAPI(types *EventTypes, signing Signing) (jsontext.Value, error) {
 	}
 	document := openapiDocument{
 		OpenAPI: "3.1.1",
-		Info:    openapiInfo{Title: "Caddy Webhooks", Version: moduleVersion(), Description: openapiDescription},
+		Info:    openapiInfo{Title: "Caddy Webhooks", Version: Version(), Description: openapiDescription},
 		Paths:   make(map[string]map[string]openapiOperation, len(routes)), Webhooks: webhooks,
 		Components: openapiComponents{
 			Schemas: schemas, Responses: problemResponses(), SecuritySchemes: securitySchemes,
@@ -172,8 +172,8 @@ func requestBody(input string, kind bodyKind) *openapiRequestBody {
 	return &openapiRequestBody{Required: kind != optionalBody && kind != emptyBody, Content: content}
 }
 
-// moduleVersion is the version of this module in the program.
-func moduleVersion() string {
+// Version is the version of this module in the program.
+func Version() string {
 	const module = "github.com/caddy-webhooks/caddy-webhooks"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, dep := range append(info.Deps, &info.Main) {
