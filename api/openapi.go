@@ -94,12 +94,21 @@ func describeAPI(types *EventTypes, signing Signing) (jsontext.Value, error) {
 	return json.Marshal(&document, json.Deterministic(true))
 }
 
+// docOf finds the documentation of an operation.
+func docOf(operation string) (operationDoc, bool) {
+	if doc, ok := replayDocs[operation]; ok {
+		return doc, true
+	}
+	doc, ok := operationDocs[operation]
+	return doc, ok
+}
+
 var errUndocumented = errors.New("there is no documentation for it")
 
 // describe describes an operation: what it is for comes from operationDocs, all else
 // from what serving it goes by.
 func describe(r *route, op *operation) (openapiOperation, error) {
-	doc, ok := operationDocs[op.method+" "+r.path]
+	doc, ok := docOf(op.method + " " + r.path)
 	if !ok {
 		return openapiOperation{}, errUndocumented
 	}
@@ -107,6 +116,9 @@ func describe(r *route, op *operation) (openapiOperation, error) {
 		OperationID: doc.id, Summary: doc.summary, Description: whoMay(op) + doc.description,
 		Security: securityOf(op), RequestBody: requestBody(doc.input, op.body),
 		Responses: map[string]openapiResponse{strconv.Itoa(doc.status): doc.response()},
+	}
+	for status, output := range doc.also {
+		described.Responses[strconv.Itoa(status)] = (&operationDoc{status: status, output: output}).response()
 	}
 	hasID := strings.Contains(r.path, "*")
 	if hasID {

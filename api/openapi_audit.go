@@ -7,7 +7,8 @@ func (b *schemas) audit() {
 	a := defineOutput[auditEntry](b, "AuditEntry")
 	b.enum(a, "action", delivery.ActionWebhookCreated, delivery.ActionWebhookChanged, delivery.ActionWebhookDeleted,
 		delivery.ActionWebhookTested, delivery.ActionWebhookDisabled, delivery.ActionRequestRerun,
-		delivery.ActionWebhookSecretRotated, delivery.ActionDeliveryCanceled, delivery.ActionDeliverySent)
+		delivery.ActionWebhookSecretRotated, delivery.ActionDeliveryCanceled, delivery.ActionDeliverySent,
+		delivery.ActionReplayStarted, delivery.ActionReplayCanceled)
 	for _, name := range []string{"webhook_id", "request_id", "event_id"} {
 		b.set(a, name, uuidSchema()) // left out rather than null
 	}
@@ -17,6 +18,6 @@ func (b *schemas) audit() {
 	b.member(a, "event_id").Description = "The event whose delivery was canceled, or sent."
 	b.member(a, "before").Description = "The webhook that was deleted, as answers have it. Of a webhook that was changed, the members that differ, without updated_at and secret_changed_at; " +
 		"a has_secret that is true in both means that the secret was replaced, and an authorization or a client_certificate that is the same in both that its credential was."
-	b.member(a, "after").Description = "The webhook that was created, or the same members after the change."
+	b.member(a, "after").Description = "The webhook that was created, or the same members after the change. Of a replay, what was asked for."
 	defineOutput[auditList](b, "AuditList")
 }

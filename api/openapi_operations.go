@@ -18,14 +18,15 @@ const openapiDescription = "Accepts events and delivers them to webhooks. Times 
 // does.
 type operationDoc struct {
 	id, summary string
-	description string // after who may call
-	input       string // the schema of the body, if it takes one
-	status      int    // of success
-	output      string // the schema of the response, "" for none
-	whole       bool   // whether a list without a limit is the whole one
-	stream      bool   // whether the response is a stream of events, and no JSON
-	location    bool   // whether the response has one
-	refusals    []int  // beside those that all of its kind have
+	description string         // after who may call
+	input       string         // the schema of the body, if it takes one
+	status      int            // of success
+	output      string         // the schema of the response, "" for none
+	whole       bool           // whether a list without a limit is the whole one
+	stream      bool           // whether the response is a stream of events, and no JSON
+	location    bool           // whether the response has one
+	also        map[int]string // other statuses of success, and the schemas of their responses
+	refusals    []int          // beside those that all of its kind have
 	// parameters has what query parameters mean here, in place of the usual.
 	parameters map[string]string
 	// values has the schemas of those that take other values here.
@@ -169,7 +170,7 @@ func (d *operationDoc) response() openapiResponse {
 	}
 	if d.location {
 		response.Headers = map[string]openapiHeader{"Location": {
-			Description: "Where the new webhook is, relative to this path.", Required: true,
+			Description: "Where it is, relative to this path.", Required: true,
 			Schema: &jsonschema.Schema{Type: "string", Format: "uri-reference"},
 		}}
 	}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"maps"
 	"net/url"
 	"strings"
 	"testing"
@@ -41,7 +42,9 @@ func TestOperationDocs(t *testing.T) {
 		}
 	}
 	ids := make(map[string]bool)
-	for name, doc := range operationDocs {
+	docs := maps.Clone(operationDocs)
+	maps.Copy(docs, replayDocs)
+	for name, doc := range docs {
 		if !known[name] {
 			t.Errorf("there is no %s", name)
 		}

@@ -101,6 +101,7 @@ func (b *schemas) inputs() {
 	define[rerunInput](b, "Rerun")
 	b.rotation()
 	b.expressions()
+	b.replays()
 }
 
 // outputs defines the bodies of responses. Members may be added to them one day.

@@ -73,6 +73,8 @@ func (a *API) engineProblem(c *call, method string, err error) *problem {
 		return &problem{Status: http.StatusConflict, Detail: "The server's configuration made this webhook, and it alone changes it: change it there."}
 	case errors.Is(err, delivery.ErrDeliveryEnded):
 		return &problem{Status: http.StatusConflict, Detail: "The delivery is not pending any more: it has succeeded, failed or been canceled."}
+	case errors.Is(err, delivery.ErrReplayRunning):
+		return &problem{Status: http.StatusConflict, Detail: "Another replay is running, and there is one at a time: wait until it has ended, or cancel it."}
 	case errors.Is(err, delivery.ErrInFlight):
 		return &problem{Status: http.StatusConflict, Detail: "A request of this delivery is in flight. Try again when it has ended."}
 	case errors.Is(err, delivery.ErrInOrder):

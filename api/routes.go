@@ -81,6 +81,14 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	{path: "api/deliveries", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: deliveryParameters, serve: listDeliveries},
 	}},
+	{path: "api/replays", operations: []operation{
+		{method: http.MethodGet, who: Admin, serve: listReplays},
+		{method: http.MethodPost, who: Admin, body: jsonBody, serve: createReplay},
+	}},
+	{path: "api/replays/*", operations: []operation{
+		{method: http.MethodGet, who: Admin, serve: getReplay},
+		{method: http.MethodDelete, who: Admin, serve: cancelReplay},
+	}},
 	{path: "api/audit", operations: []operation{
 		{method: http.MethodGet, who: Admin, query: auditParameters, serve: listAudit},
 	}},

@@ -43,11 +43,11 @@ func readOnly(answer func(r *http.Request, app *App) (status int, body any)) cad
 			w.Header().Set("Allow", "GET, HEAD")
 			return writeAdmin(w, http.StatusMethodNotAllowed, adminError{"This path accepts only GET and HEAD."})
 		}
-		own := appInForce(nil)
+		own := (*App)(nil).orInForce()
 		if own == nil {
 			return writeAdmin(w, http.StatusNotFound, adminError{"The configuration that Caddy runs has no webhooks."})
 		}
-		app, release := holdApp(own)
+		app, release := own.hold()
 		if app == nil {
 			return writeAdmin(w, http.StatusServiceUnavailable, adminError{"The configuration has just changed. Try again."})
 		}

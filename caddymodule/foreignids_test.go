@@ -73,6 +73,7 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 		{"api/requests/stream?event_id=%s", "", onlyOnes, event},
 	}
 	maps.Copy(calls, foreignDeliveries(one, onlyOnes))
+	maps.Copy(calls, foreignReplays(one))
 	return calls
 }
 
@@ -96,6 +97,20 @@ func foreignDeliveries(one *tenant, onlyOnes string) map[string][]foreignCall {
 		"POST api/events/*/deliveries/*/send": {
 			{"api/events/" + onlyOnes + "/deliveries/%s/send", "", one.webhook, webhook},
 			{"api/events/%s/deliveries/" + one.webhook + "/send", "", onlyOnes, event},
+		},
+	}
+}
+
+// foreignReplays are those of foreignCalls that are about replays.
+func foreignReplays(one *tenant) map[string][]foreignCall {
+	replay := nobodys(one.replay)
+	return map[string][]foreignCall{
+		"GET api/replays":      {{"api/replays", "", "", ""}},
+		"GET api/replays/*":    {{"api/replays/%s", "", one.replay, replay}},
+		"DELETE api/replays/*": {{"api/replays/%s", "", one.replay, replay}},
+		"POST api/replays": {
+			{"api/replays", `{"since":"2120-01-01T00:00:00Z"}`, "", ""},
+			{"api/replays", `{"since":"2020-01-01T00:00:00Z","webhook_id":"%s"}`, one.webhook, nobodys(one.webhook)},
 		},
 	}
 }

@@ -26,6 +26,7 @@ type tenant struct {
 	webhook, event, request, cursor string
 	webhookCursor, auditCursor      string
 	deliveryCursor, eventCursor     string
+	replay                          string
 }
 
 func (n *tenant) call(method, path, body string) reply {
@@ -80,7 +81,7 @@ func (n *tenant) snapshot() string {
 	n.t.Helper()
 	var all strings.Builder
 	for _, path := range []string{
-		"webhooks", "webhooks/" + n.webhook, "audit", "deliveries", "requests", "requests/" + n.request, "events/" + n.event,
+		"webhooks", "webhooks/" + n.webhook, "audit", "replays", "deliveries", "requests", "requests/" + n.request, "events/" + n.event,
 		"requests?webhook_id=" + n.webhook, "requests?event_id=" + n.event, "requests?event_type=group_created", "requests?cursor=" + n.cursor,
 	} {
 		got := n.call("GET", "api/"+path, "")
@@ -103,6 +104,21 @@ func (n *tenant) readCursors() {
 		}
 		*cursor = page.NextCursor
 	}
+	n.replay = n.emptyReplay()
+}
+
+// emptyReplay has nothing sent again.
+func (n *tenant) emptyReplay() (id string) {
+	n.t.Helper()
+	var made struct{ ID, State string }
+	if err := json.Unmarshal(n.call("POST", "api/replays", `{"since":"2120-01-01T00:00:00Z"}`).body, &made); err != nil {
+		n.t.Fatal(err)
+	}
+	eventually(n.t, "the end of a replay", func() bool {
+		err := json.Unmarshal(n.call("GET", "api/replays/"+made.ID, "").body, &made)
+		return err == nil && made.State == "done"
+	})
+	return made.ID
 }
 
 // position is a place in the tenant's stream.

@@ -32,6 +32,8 @@ func TestReadmeCurls(t *testing.T) {
 	statuses := map[string]int{
 		"POST api/events":       http.StatusAccepted,
 		"POST api/webhooks":     http.StatusCreated,
+		"POST api/replays":      http.StatusAccepted,
+		"DELETE api/replays/*":  http.StatusNoContent,
 		"DELETE api/webhooks/*": http.StatusNoContent,
 		// This delivery has ended.
 		"DELETE api/events/*/deliveries/*":    http.StatusConflict,
@@ -85,7 +87,15 @@ func sentRequest(s *caddySite, endpoint *receiver) map[string]string {
 		return err == nil && len(page.Data) == 1
 	})
 	sent := page.Data[0]
-	return map[string]string{"EVENT": sent.EventID, "WEBHOOK": sent.WebhookID, "REQUEST": sent.ID}
+	var replay struct{ ID, State string }
+	if err := json.Unmarshal(s.admin(http.MethodPost, "api/replays", `{"since":"2120-01-01T00:00:00Z"}`).body, &replay); err != nil {
+		s.t.Fatal(err)
+	}
+	eventually(s.t, "the end of a replay", func() bool {
+		err := json.Unmarshal(s.admin(http.MethodGet, "api/replays/"+replay.ID, "").body, &replay)
+		return err == nil && replay.State == "done"
+	})
+	return map[string]string{"EVENT": sent.EventID, "WEBHOOK": sent.WebhookID, "REQUEST": sent.ID, "REPLAY": replay.ID}
 }
 
 // readmeSecret is the secret that the README's commands make.

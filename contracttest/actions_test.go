@@ -243,3 +243,49 @@ func TestChange(t *testing.T) {
 	}
 	before.await(t, 1)
 }
+
+func TestReplay(t *testing.T) {
+	t.Parallel()
+	c := slow.admin()
+	r := receive(t, status(500, 500, 200))
+	w := c.webhook(t, r.URL, `"retry":{"attempts":1}`)
+	c.emit(t)
+	c.emit(t)
+	r.await(t, 2)
+	eventually(t, "both deliveries have failed", func() bool {
+		return len(list(c.must(t, 200, "GET", "/api/deliveries?status=failed", "")["data"])) == 2
+	})
+	body := `"since":"2020-01-01T00:00:00Z","webhook_id":` + quote(w["id"])
+	dry := c.must(t, 200, "POST", "/api/replays", `{"dry_run":true,`+body+`}`)
+	wantMembers(t, dry, "total")
+	if number(dry["total"]) != 2 {
+		t.Errorf("%v", dry)
+	}
+	replay := c.must(t, 202, "POST", "/api/replays", `{`+body+`}`)
+	wantMembers(t, replay, "id", "state", "total", "done", "succeeded", "failed", "created_at", "finished_at", "webhook_id", "event_type", "status", "since", "until")
+	wantUUID(t, replay["id"])
+	wantTime(t, replay["created_at"])
+	if number(replay["total"]) != 2 || replay["status"] != "failed" || replay["webhook_id"] != w["id"] || replay["event_type"] != nil || replay["until"] != nil {
+		t.Errorf("%v", replay)
+	}
+	eventually(t, "the replay has ended", func() bool {
+		replay = c.must(t, 200, "GET", "/api/replays/"+text(replay["id"]), "")
+		return replay["state"] != "running"
+	})
+	wantTime(t, replay["finished_at"])
+	if replay["state"] != "done" || number(replay["done"]) != 2 || number(replay["succeeded"]) != 2 || number(replay["failed"]) != 0 {
+		t.Errorf("%v", replay)
+	}
+	if all := list(c.must(t, 200, "GET", "/api/replays", "")["data"]); len(all) != 1 || quote(all[0]) != quote(replay) {
+		t.Errorf("the list is %v", all)
+	}
+	for _, q := range c.requests(t, "?trigger=replay") {
+		if q["trigger"] != "replay" || q["attempt"] != nil || q["next_attempt_at"] != nil || q["status"] != "success" {
+			t.Errorf("%v", q)
+		}
+	}
+	if got := r.await(t, 4); got[0].body != got[2].body && got[0].body != got[3].body {
+		t.Errorf("the endpoint received %v", got)
+	}
+	c.must(t, 204, "DELETE", "/api/replays/"+text(replay["id"]), "")
+}

@@ -34,6 +34,9 @@ const (
 
 	ActionDeliveryCanceled Action = "delivery_canceled"
 	ActionDeliverySent     Action = "delivery_sent"
+
+	ActionReplayStarted  Action = "replay_started"
+	ActionReplayCanceled Action = "replay_canceled"
 )
 
 // AuditEntry says who did what, and when. It has no secrets.
