@@ -65,12 +65,13 @@ type Emit struct {
 	// decoded. A larger one passes, and there is no event. Default: 1 MiB.
 	MaxSize int64 `json:"max_size,omitempty"`
 
-	app       *App
-	eventType string
-	on        statuses
-	data      emitText // unless ofResponse or ofRequest
-	id        emitText
-	tenant    emitText
+	app        *App
+	eventType  string
+	ownHeaders [4]string // of type and id, also as trailers; they are for us alone
+	on         statuses
+	data       emitText // unless ofResponse or ofRequest
+	id         emitText
+	tenant     emitText
 	// What the data are, and whether the body of requests is needed for anything.
 	ofResponse, ofRequest, readsRequest bool
 }
@@ -141,6 +142,8 @@ func (e *Emit) resolve(repl *caddy.Replacer) error {
 		e.Data = dataResponse
 	}
 	e.FromHeader = http.CanonicalHeaderKey(e.FromHeader)
+	ownID := http.CanonicalHeaderKey(e.FromHeader + emitIDSuffix)
+	e.ownHeaders = [...]string{e.FromHeader, ownID, http.TrailerPrefix + e.FromHeader, http.TrailerPrefix + ownID}
 	e.ofResponse, e.ofRequest = e.Data == dataResponse, e.Data == dataRequest
 	if !e.ofResponse && !e.ofRequest {
 		if e.data, err = newEmitText(repl, e.Data); err != nil {

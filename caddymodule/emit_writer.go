@@ -215,10 +215,15 @@ func (t *emitWriter) takeHeaders() (eventType, id string) {
 		return "", ""
 	}
 	h := t.Header()
-	eventType, id = h.Get(name), h.Get(name+emitIDSuffix)
-	for _, of := range [...]string{name, name + emitIDSuffix} {
-		delete(h, of)
-		delete(h, http.TrailerPrefix+of)
+	names := &t.emit.ownHeaders
+	if values := h[names[0]]; len(values) > 0 {
+		eventType = values[0]
+	}
+	if values := h[names[1]]; len(values) > 0 {
+		id = values[0]
+	}
+	for _, own := range names {
+		delete(h, own)
 	}
 	return eventType, id
 }
