@@ -156,3 +156,10 @@ func BenchmarkStats(b *testing.B) { storetest.Stats(b, open(b, b.TempDir())) }
 func BenchmarkNeighbour(b *testing.B) {
 	(&storetest.Neighbour{Store: open(b, b.TempDir())}).Run(b)
 }
+
+// BenchmarkReplay replays a tenth of so many events: see storetest.Replay.
+func BenchmarkReplay(b *testing.B) {
+	for _, events := range []int{100_000, 1_000_000} {
+		b.Run(strconv.Itoa(events), func(b *testing.B) { storetest.Replay(b, open(b, b.TempDir()), events) })
+	}
+}

@@ -194,3 +194,10 @@ func BenchmarkNeighbour(b *testing.B) {
 	}
 	n.Run(b)
 }
+
+// BenchmarkReplay replays a tenth of so many events: see storetest.Replay.
+func BenchmarkReplay(b *testing.B) {
+	for _, events := range []int{100_000, 1_000_000} {
+		b.Run(strconv.Itoa(events), func(b *testing.B) { storetest.Replay(b, open(b, options()), events) })
+	}
+}
