@@ -61,6 +61,10 @@ func getEvent(ctx context.Context, c *call) (response, error) {
 			NextAttemptAt: timeOrNull(d.NextAttemptAt),
 		})
 	}
+	if ev.Erased {
+		body := eventDetail{ev.Type, ev.ID, ev.OccurredAt, jsontext.Value("null"), state}
+		return response{status: http.StatusOK, body: body}, nil
+	}
 	encoded, err := json.Marshal(&state)
 	if err != nil {
 		return response{}, err

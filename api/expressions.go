@@ -47,6 +47,9 @@ func tryExpression(ctx context.Context, c *call) (response, error) {
 		if ev, _, err = c.api.Engine.Event(ctx, c.Tenant, id); err != nil {
 			return response{}, notFound(err, "event")
 		}
+		if ev.Erased {
+			return response{}, missing("event")
+		}
 	}
 	var result []byte
 	var err error

@@ -52,7 +52,13 @@ var operationDocs = map[string]operationDoc{
 			"limit":      "How many events a page may have.",
 		},
 	},
-	"GET api/events/*":    {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
+	"GET api/events/*": {id: "getEvent", summary: "Read an event and its deliveries", status: http.StatusOK, output: "Event"},
+	"DELETE api/events/*": {
+		id: "eraseEvent", summary: "Erase what an event and its requests carried",
+		description: " Its data, its pending deliveries, and the bodies of its requests are gone for good. The event stays, with data that is null, and so do the rows of its requests, with empty bodies; they cannot be run again. " +
+			"Its event_id stays taken until the retention ends. A request that is in flight ends, and has no body then. After an error, repeat it.",
+		status: http.StatusNoContent,
+	},
 	"GET api/event-types": {id: "listEventTypes", summary: "List the types that events may have", description: " The list is empty if any name is accepted.", status: http.StatusOK, output: "EventTypeList"},
 	"GET api/webhooks": {
 		id: "listWebhooks", summary: "List the webhooks, oldest first unless there is a sort",

@@ -115,7 +115,9 @@ func (b *schemas) outputs() {
 	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
 	b.atLeast(d, 0, "attempts")
 	b.member(d, "next_attempt_at").Description = nextOfDelivery
-	defineOutput[eventDetail](b, "Event")
+	ev := defineOutput[eventDetail](b, "Event")
+	nullable(b.member(ev, "data"))
+	b.member(ev, "data").Description = "Null if the event was erased."
 	e := defineOutput[listedEvent](b, "ListedEvent")
 	b.atLeast(e, 0, "deliveries")
 	b.member(e, "deliveries").Description = "How many the event had when it was accepted."

@@ -38,6 +38,7 @@ var routes = makeRoutes(append(pageRoutes(), []route{
 	}},
 	{path: "api/events/*", operations: []operation{
 		{method: http.MethodGet, who: Admin, serve: getEvent},
+		{method: http.MethodDelete, who: Admin, serve: eraseEvent},
 	}},
 	{path: "api/event-types", operations: []operation{
 		{method: http.MethodGet, who: Emitter, serve: listEventTypes},

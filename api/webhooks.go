@@ -209,6 +209,9 @@ func (c *call) storedExample(ctx context.Context, w *delivery.Webhook, id uuid.U
 	if err != nil {
 		return delivery.NewEvent{}, notFound(err, "event")
 	}
+	if ev.Erased {
+		return delivery.NewEvent{}, missing("event")
+	}
 	if !wantsType(w, ev.Type) {
 		return delivery.NewEvent{}, invalid(fieldError{"event_id", "The webhook does not want events of this type: choose another event."})
 	}

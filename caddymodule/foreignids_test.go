@@ -29,6 +29,7 @@ func foreignCalls(one, two *tenant, onlyOnes, another string) map[string][]forei
 			{"api/events", `{"event_type":"group_deleted","data":{"of":"of/two"},"event_id":"%s"}`, onlyOnes, event},
 		},
 		"GET api/events/*":    {{"api/events/%s", "", onlyOnes, event}},
+		"DELETE api/events/*": {{"api/events/%s", "", onlyOnes, event}},
 		"GET api/event-types": {{"api/event-types", "", "", ""}},
 		"GET api/webhooks":    {{"api/webhooks", "", "", ""}, {"api/webhooks?cursor=%s", "", one.webhookCursor, nobodysCursor(one.webhookCursor)}},
 		"POST api/webhooks":   {{"api/webhooks", `{"url":"` + two.endpoint.URL + `/of/two/too","enabled":false}`, "", ""}},

@@ -57,6 +57,7 @@ var calls = []struct {
 	{"POST", "/api/events", `{"event_type":"alert_active","data":{}}`, emitter, 202},
 	{"GET", "/api/events", "", admin, 200},
 	{"GET", "/api/events/" + unknownID, "", admin, 404},
+	{"DELETE", "/api/events/" + unknownID, "", admin, 404},
 	{"GET", "/api/event-types", "", emitter, 200},
 	{"GET", "/api/webhooks", "", admin, 200},
 	{"POST", "/api/webhooks", "{}", admin, 422},

@@ -34,6 +34,7 @@ const (
 
 	ActionDeliveryCanceled Action = "delivery_canceled"
 	ActionDeliverySent     Action = "delivery_sent"
+	ActionEventErased      Action = "event_erased"
 
 	ActionReplayStarted  Action = "replay_started"
 	ActionReplayCanceled Action = "replay_canceled"
@@ -50,7 +51,7 @@ type AuditEntry struct {
 	Action    Action
 	WebhookID uuid.UUID
 	RequestID uuid.UUID // the request that was run again; otherwise uuid.Nil
-	EventID   uuid.UUID // of the delivery to which something was done; otherwise uuid.Nil
+	EventID   uuid.UUID // that was erased, or to whose delivery something was done; otherwise uuid.Nil
 	// Before and After are JSON objects that say what has changed, nil for none.
 	Before, After []byte
 	// Changed names the members that have changed. It is for Caddy's log, and not stored.

@@ -37,8 +37,11 @@ type Event struct {
 	// ReceivedAt is when the store accepted it, by the store's clock, to the
 	// millisecond.
 	ReceivedAt time.Time
-	// Payload is the envelope: the bytes that every request sends.
+	// Payload is the envelope: the bytes that every request sends. It is nil if the event was
+	// erased.
 	Payload []byte
+	// Erased says that an admin had all removed that the event and its requests carried.
+	Erased bool
 }
 
 // EventGrace is how much longer than the retention stores keep an event, so that no

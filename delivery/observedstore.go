@@ -26,6 +26,7 @@ const (
 	opAudit         = "audit"
 	opEvent         = "event"
 	opEvents        = "events"
+	opEraseEvent    = "erase_event"
 	opRequest       = "request"
 	opRequests      = "requests"
 	opResend        = "resend"
@@ -59,7 +60,7 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opRequest, opRequests,
+		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opEraseEvent, opRequest, opRequests,
 		opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
 		opCreateReplay, opReplays, opClaimReplays, opSaveReplay, opCancelReplay,
@@ -211,6 +212,12 @@ func (s *observedStore) Events(ctx context.Context, tenant string, filter EventF
 	page, err := s.Store.Events(ctx, tenant, filter)
 	s.note(ctx, opEvents, err)
 	return page, err
+}
+
+func (s *observedStore) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) error {
+	err := s.Store.EraseEvent(ctx, tenant, id)
+	s.note(ctx, opEraseEvent, err)
+	return err
 }
 
 func (s *observedStore) Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error) {

@@ -135,13 +135,19 @@ type Store interface {
 	AuditEntries(ctx context.Context, tenant string, filter AuditFilter) (AuditPage, error)
 
 	// Event reads an event and its deliveries, in the order of their webhooks'
-	// ids, without those of deleted webhooks.
+	// ids, without those of deleted webhooks and, if it was erased, those that have not ended.
 	Event(ctx context.Context, tenant string, id uuid.UUID) (*Event, []Delivery, error)
 	// Events reads a page of a tenant's events in the order in which they came, those without
 	// deliveries included. It looks at a bounded number of them. ErrUnknownPlace if it never gave
 	// the place that the page is to begin behind. Of events that an earlier version accepted, or
 	// whose place in the order is lost, it may know nothing.
 	Events(ctx context.Context, tenant string, filter EventFilter) (EventPage, error)
+	// EraseEvent removes the payload of an event, its pending deliveries, and the bodies of its
+	// requests: those that were attempted have failed, and the others are gone. Requests that are
+	// in flight have no bodies either when they end. Resend finds no event then, but its id stays
+	// taken. ErrNotFound if there is no such event; one that was erased is erased again. After an
+	// error, the payload may be gone and bodies may be left.
+	EraseEvent(ctx context.Context, tenant string, id uuid.UUID) error
 	// Request reads one row of the log, bodies included.
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
 	// Resend reads what it takes to send a request again, in one step: its webhook as it is now,

@@ -191,7 +191,7 @@ func (a *aside) pending(key []byte) error {
 	}
 	event, number := splitDeliveryKey(key)
 	e, err := decodeEvent("", a.txn.bucket(eventsBucket).get(number8(event)))
-	if err == nil && !e.test && slices.Contains(e.targets, number) {
+	if err == nil && !e.test && !e.Erased && slices.Contains(e.targets, number) {
 		a.fields = append(a.fields, zap.Stringer("event_id", e.ID))
 		return a.txn.makeDue(a.store.state, event, number)
 	}

@@ -257,6 +257,9 @@ func (c *claim) job(d *chosen, events, pending bucket) (job *delivery.Job, size 
 		events.undecodable(key)
 		return nil, 0, false
 	}
+	if e.Erased {
+		return nil, 0, false // just now
+	}
 	state, err := record.DecodeDelivery(pending.get(stateKey))
 	if err != nil {
 		pending.undecodable(stateKey)

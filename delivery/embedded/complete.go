@@ -98,6 +98,11 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if err := c.slowness(o, w, head.success); err != nil {
 		return err
 	}
+	if !d.held && r.ResponseBody != "" && c.isErased(d.event) {
+		empty := *r
+		empty.ResponseBody = ""
+		r = &empty
+	}
 	c.txn.scratch = appendRow(c.txn.scratch[:0], &head, c.store.encryption.Request(r))
 	if err := c.requests.put(r.ID[:], c.txn.scratch); err != nil {
 		return err

@@ -162,6 +162,9 @@ func (i *importing) event(a *acceptance, t *tenant, head *eventHead, e *delivery
 	value := appendEvent(nil, head, i.store.encryption.Event(e.Tenant, &delivery.AcceptEvent{
 		ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Payload: e.Payload,
 	}), numbers)
+	if e.Erased {
+		value = appendErased(nil, head, &e.Event, e.Test, numbers)
+	}
 	if err := a.events.put(key, value); err != nil {
 		return err
 	}

@@ -218,7 +218,7 @@ func (s *Store) reconcile(t *txn, from []byte) (next []byte, err error) {
 			return append([]byte(nil), k...), nil
 		}
 		e, err := decodeEvent("", v)
-		if err != nil || e.test {
+		if err != nil || e.test || e.Erased {
 			continue
 		}
 		for _, number := range e.targets {

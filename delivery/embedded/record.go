@@ -27,16 +27,26 @@ type eventHead struct {
 
 // appendEvent encodes an event; targets are the numbers of its webhooks.
 func appendEvent(b []byte, h *eventHead, e *delivery.AcceptEvent, targets []byte) []byte {
+	return record.AppendEvent(appendEventHead(b, h), &record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
+	})
+}
+
+// appendErased encodes an event that was erased.
+func appendErased(b []byte, h *eventHead, e *delivery.Event, test bool, targets []byte) []byte {
+	return record.AppendEvent(appendEventHead(b, h), &record.Event{
+		Type: e.Type, OccurredAt: e.OccurredAt, Test: test, Targets: targets, Erased: true,
+	})
+}
+
+func appendEventHead(b []byte, h *eventHead) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(h.received))
 	b = binary.BigEndian.AppendUint64(b, uint64(h.expires))
 	b = append(b, h.nonce[:]...)
 	b = binary.BigEndian.AppendUint16(b, h.place)
 	b = binary.BigEndian.AppendUint16(b, h.deliveries)
 	b = binary.BigEndian.AppendUint32(b, h.tenant)
-	b = append(b, h.id[:]...)
-	return record.AppendEvent(b, &record.Event{
-		Type: e.Type, OccurredAt: e.OccurredAt, Test: e.Test, Targets: targets, Payload: e.Payload,
-	})
+	return append(b, h.id[:]...)
 }
 
 func decodeEventHead(b []byte) (h eventHead, err error) {
@@ -72,9 +82,12 @@ func decodeEvent(tenant string, b []byte) (*storedEvent, error) {
 	e := &storedEvent{
 		Event: delivery.Event{
 			Tenant: tenant, ID: h.id, Type: r.Type, OccurredAt: r.OccurredAt,
-			ReceivedAt: record.Time(h.received), Payload: r.Payload,
+			ReceivedAt: record.Time(h.received), Payload: r.Payload, Erased: r.Erased,
 		},
 		test: r.Test,
+	}
+	if e.Erased {
+		e.Payload = nil
 	}
 	for t := r.Targets; len(t) >= 4; t = t[4:] {
 		e.targets = append(e.targets, binary.BigEndian.Uint32(t))

@@ -31,7 +31,9 @@ func (s *Store) Request(_ context.Context, tenant string, id uuid.UUID) (*delive
 		case errors.Is(err, delivery.ErrNotFound):
 			return nil
 		case err == nil && e.SentBy(&r):
-			r.RequestBody = e.Payload
+			if r.RequestBody = e.Payload; e.Erased {
+				r.ResponseBody = ""
+			}
 		}
 		return err
 	})
@@ -53,7 +55,7 @@ func (s *Store) Resend(_ context.Context, tenant string, id uuid.UUID) (w *deliv
 		if errors.Is(err, delivery.ErrNotFound) {
 			return nil
 		}
-		if err == nil && e.SentBy(&r) {
+		if err == nil && !e.Erased && e.SentBy(&r) {
 			sent = &e.Event
 		}
 		return err

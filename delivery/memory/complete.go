@@ -30,6 +30,9 @@ func (s *Store) complete(o *delivery.Outcome) {
 	if e := s.event(eventKey{r.Tenant, r.EventID}); e != nil && e.deliveries[r.WebhookID] != nil {
 		r.NextAttemptAt = end(w, e, e.deliveries[r.WebhookID], o)
 		e.deliveries[r.WebhookID].last = r.ID
+		if e.Erased {
+			r.ResponseBody = ""
+		}
 	}
 	s.requests[r.ID] = &r
 	s.count(&r)

@@ -20,6 +20,9 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 	}
 	var deliveries []delivery.Delivery
 	for _, d := range e.deliveries {
+		if e.Erased && d.Status == delivery.DeliveryPending {
+			continue
+		}
 		deliveries = append(deliveries, s.describe(e, d))
 	}
 	slices.SortFunc(deliveries, func(a, b delivery.Delivery) int { return bytes.Compare(a.WebhookID[:], b.WebhookID[:]) })
@@ -52,7 +55,7 @@ func (s *Store) Resend(_ context.Context, tenant string, id uuid.UUID) (*deliver
 	}
 	w := s.webhooks[delivery.WebhookRef{Tenant: tenant, ID: r.WebhookID}].Webhook // a row has one
 	e := s.event(eventKey{tenant, r.EventID})
-	if e == nil || !e.SentBy(r) {
+	if e == nil || e.Erased || !e.SentBy(r) {
 		return &w, nil, nil
 	}
 	sent := e.Event

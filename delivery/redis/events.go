@@ -48,6 +48,9 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 			if err != nil {
 				return nil, nil, errUnknownReply // the script leaves out what it cannot read
 			}
+			if e.Erased && d.Status == record.Pending {
+				continue // what is left of one that was not attempted
+			}
 			d.Waits = waits
 			deliveries = append(deliveries, d.Of(&e.Event, e.test, webhook))
 		}

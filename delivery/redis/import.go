@@ -140,7 +140,11 @@ func (a *acceptance) addStored(e *delivery.StoredEvent) {
 		}
 	}
 	stored := fmt.Appendf(nil, "%0*d", receivedSize, e.ReceivedAt.UnixMilli())
-	stored = append(stored, encodeEvent(a.partition.encryption.Event(e.Tenant, accepted), e.Nonce, e.Place)...)
+	encoded := encodeEvent(a.partition.encryption.Event(e.Tenant, accepted), e.Nonce, e.Place)
+	if e.Erased {
+		encoded = append(encoded[:callSize], encodeErased(&e.Event, e.Test, webhooksOf(accepted))...)
+	}
+	stored = append(stored, encoded...)
 	a.args = append(a.args, e.Tenant, e.ID[:], stored, e.Expires.UnixMilli(), bucket(e.ReceivedAt, e.ID), deliveries, appendArrived(nil, accepted))
 	a.events++
 	a.deliveries += len(e.Deliveries)

@@ -61,6 +61,15 @@ func encodeEvent(e *delivery.AcceptEvent, nonce uuid.UUID, place int) []byte {
 	})
 }
 
+// encodeErased encodes the record of an event that was erased.
+func encodeErased(e *delivery.Event, test bool, targets []uuid.UUID) []byte {
+	var ids []byte
+	for i := range targets {
+		ids = append(ids, targets[i][:]...)
+	}
+	return record.AppendEvent(nil, &record.Event{Type: e.Type, OccurredAt: e.OccurredAt, Test: test, Targets: ids, Erased: true})
+}
+
 // storedEvent is an event with all that is stored of it.
 type storedEvent struct {
 	delivery.Event
@@ -99,9 +108,12 @@ func decodeEvent(tenant string, id uuid.UUID, b string) (*storedEvent, error) {
 	e := &storedEvent{
 		Event: delivery.Event{
 			Tenant: tenant, ID: id, Type: r.Type, OccurredAt: r.OccurredAt,
-			ReceivedAt: time.UnixMilli(ms).UTC(), Payload: payload,
+			ReceivedAt: time.UnixMilli(ms).UTC(), Payload: payload, Erased: r.Erased,
 		},
 		test: r.Test,
+	}
+	if e.Erased {
+		e.Payload = nil
 	}
 	for t := r.Targets; len(t) >= 16; t = t[16:] {
 		e.targets = append(e.targets, uuid.UUID(t[:16]))

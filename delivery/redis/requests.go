@@ -59,7 +59,9 @@ func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (*deli
 	case err != nil:
 		s.setAside(ctx, p.base, unreadableEvent(p.base, tenant, r.EventID, event, err)...)
 	case e.SentBy(&r):
-		r.RequestBody = e.Payload
+		if r.RequestBody = e.Payload; e.Erased {
+			r.ResponseBody = ""
+		}
 	}
 	return &r, nil
 }

@@ -56,7 +56,7 @@ func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (*deliv
 		return w, nil, nil
 	case err != nil:
 		return nil, nil, err
-	case !e.SentBy(&r):
+	case e.Erased, !e.SentBy(&r):
 		return w, nil, nil
 	}
 	return w, &e.Event, nil

@@ -54,6 +54,14 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 		func(f *fixture, as string, x things) []any { return foreignEvent(f, as, x.event) },
 		func(f *fixture, as string, x things) []any { return foreignEvent(f, as, x.pending) },
 	},
+	"EraseEvent": {
+		func(f *fixture, as string, x things) []any {
+			return []any{f.store.EraseEvent(f.Context(), as, x.event)}
+		},
+		func(f *fixture, as string, x things) []any {
+			return []any{f.store.EraseEvent(f.Context(), as, x.pending)}
+		},
+	},
 	"Request": {func(f *fixture, as string, x things) []any {
 		r, err := f.store.Request(f.Context(), as, x.request)
 		return []any{r, err}

@@ -86,6 +86,8 @@ func (r *randomRun) step() {
 	case n < 98:
 		r.comparePage()
 		r.compareEventList()
+	case n < 99:
+		r.eraseOne()
 	default:
 		_, err := r.store.Sweep(r.Context(), retention)
 		r.must(err)

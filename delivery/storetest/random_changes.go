@@ -196,10 +196,16 @@ func (r *randomRun) compareEvent(events []eventKey) {
 	if !got.ReceivedAt.Equal(want.ReceivedAt) || string(got.Payload) != string(want.Payload) {
 		r.Fatalf("the event is %+v, want %+v", got, want.Event)
 	}
+	if got.Erased != want.Erased {
+		r.Fatalf("the event is %+v, want %+v", got, want.Event)
+	}
+	if want.Erased {
+		r.compareErased(key)
+	}
 	seen := 0
 	for ref := range r.model.webhooks {
 		_, d := r.model.delivery(ref, key.id)
-		if d == nil || ref.Tenant != key.tenant {
+		if d == nil || ref.Tenant != key.tenant || want.Erased && d.Status == delivery.DeliveryPending {
 			continue
 		}
 		seen++

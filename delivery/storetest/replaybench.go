@@ -70,7 +70,7 @@ func newReplayBench(b *testing.B, store delivery.Store, tenant string) *replayBe
 	s.Destinations.AllowHTTP, s.Destinations.Allow = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	r.engine = delivery.NewEngine(store)
 	b.Cleanup(r.engine.Attach(s, zap.NewNop()))
-	all, err := r.engine.Webhooks(b.Context(), tenant)
+	all, _, err := Webhooks(b.Context(), store, tenant)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -74,6 +74,8 @@ var suite = []struct {
 	{"Events/List", testEventList},
 	{"Events/Places", testEventPlaces},
 	{"Events/Expire", testEventListExpires},
+	{"Events/Erase", testErase},
+	{"Events/EraseKinds", testEraseKinds},
 	{"Claim/Lease", testLeases},
 	{"Claim/LeaseEnds", testLeaseEnds},
 	{"Claim/Room", testRoom},

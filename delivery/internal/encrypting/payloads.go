@@ -21,6 +21,9 @@ func (s *State) Event(tenant string, e *delivery.AcceptEvent) *delivery.AcceptEv
 
 // DecryptEvent decrypts the payload of an event that was read.
 func (s *State) DecryptEvent(e *delivery.Event) (err error) {
+	if e.Erased {
+		return nil
+	}
 	e.Payload, err = s.decrypt(encryption.Place{Kind: encryption.Event, Tenant: e.Tenant, ID: e.ID}, e.Payload)
 	return err
 }

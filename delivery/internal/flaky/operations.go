@@ -157,6 +157,13 @@ func (s *Store) Events(ctx context.Context, tenant string, f delivery.EventFilte
 	return s.Store.Events(ctx, tenant, f)
 }
 
+func (s *Store) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) error {
+	if err := s.enter("EraseEvent"); err != nil {
+		return err
+	}
+	return s.Store.EraseEvent(ctx, tenant, id)
+}
+
 func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (w *delivery.Webhook, ev *delivery.Event, err error) {
 	if err = s.enter("Resend"); err != nil {
 		return w, ev, err

@@ -22,6 +22,9 @@ const version = 1
 // headlessVersion is in place of it in an event that is Headless.
 const headlessVersion = 2
 
+// erasedVersion is in place of it in an event that is Erased. A script in Redis knows it, too.
+const erasedVersion = 3
+
 // What version is raised by in a row of the log that is Transformed, and in one with a signature
 // by the previous secret.
 const (
@@ -264,6 +267,8 @@ type Event struct {
 	Payload []byte
 	// Headless says that Payload lacks what precedes the data in an envelope.
 	Headless bool
+	// Erased says that Payload is gone.
+	Erased bool
 }
 
 // event is an array of its fields: see AppendEvent.
@@ -281,9 +286,12 @@ type event struct {
 // AppendEvent appends an event's record to b.
 func AppendEvent(b []byte, e *Event) []byte {
 	b = appendArray(b, 7)
-	if e.Headless {
+	switch {
+	case e.Erased:
+		b = appendInt(b, erasedVersion)
+	case e.Headless:
 		b = appendInt(b, headlessVersion)
-	} else {
+	default:
 		b = appendInt(b, version)
 	}
 	b = appendText(b, e.Type)
@@ -303,6 +311,7 @@ func DecodeEvent(b []byte) (*Event, error) {
 	return &Event{
 		Type: r.Type, OccurredAt: time.Unix(r.Seconds, int64(r.Nanos)).UTC(),
 		Test: r.Test, Targets: r.Targets, Payload: r.Payload, Headless: r.Version == headlessVersion,
+		Erased: r.Version == erasedVersion,
 	}, nil
 }
 

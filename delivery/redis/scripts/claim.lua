@@ -51,10 +51,10 @@ local function attempts_of(event_ms, id, raw)
 end
 
 -- Returns the event of a scheduled delivery and how often the delivery was tried, or nil
--- if it is to be dropped: its retention has ended, or the event cannot be read.
+-- if it is to be dropped: its retention has ended, the event was erased, or it cannot be read.
 local function find_job(tenant, id, raw)
   local event, ms = read_event(tenant, id, now, swept)
-  if not event then return nil end
+  if not event or is_erased(event) then return nil end
   if not string.find(event, raw, event_head + 1, true) then
     -- Its targets follow the first bytes. Either the id was reused by an event that does
     -- not go to this webhook, or the event is cut.

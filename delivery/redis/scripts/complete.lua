@@ -220,6 +220,16 @@ local function index(w, o)
   collect(of_day, w, '0', types[tonumber(ARGV[o + 1])] .. string.sub(ARGV[o + 12], 1, 1) .. ARGV[o + 4])
 end
 
+-- Whether the row of an outcome must have no body: its event was erased, and the lease with it.
+local swept
+local function of_erased(w, o)
+  local lease_end = tonumber(ARGV[o + 9])
+  if ARGV[o + 8] == '' or lease_end ~= 0 and scores[w][ARGV[o + 2]] == lease_end then return false end
+  swept = swept or read_swept()
+  local event = read_event(tenants[w], ARGV[o + 2], now, swept)
+  return event and is_erased(event)
+end
+
 for o = at, last, width do
   local w, request = tonumber(ARGV[o]), ARGV[o + 4]
   local head = heads[request]
@@ -227,13 +237,14 @@ for o = at, last, width do
   if not states[w] then
     -- the webhook is gone
   elseif not head then
+    local erased = of_erased(w, o) -- which apply changes
     head = apply(w, o)
     heads[request] = head
     local counter = tonumber(ARGV[o + 13])
     counts[counter] = (counts[counter] or 0) + 1
     collect(rows, ARGV[o + 5], request, head .. ARGV[o + 7])
     collect(ended, tenants[w], request)
-    if ARGV[o + 8] ~= '' then collect(bodies, ARGV[o + 5], request, ARGV[o + 8]) end
+    if ARGV[o + 8] ~= '' and not erased then collect(bodies, ARGV[o + 5], request, ARGV[o + 8]) end
     index(w, o)
   else
     if is_unfinished(w, o, head) then

@@ -61,6 +61,10 @@ local function read_event(tenant, id, now, swept)
   end
 end
 
+-- Whether an event was erased: its record begins with a version, behind the mark of an array. See
+-- package record.
+local function is_erased(event) return string.byte(event, event_head + 2) == 3 end
+
 -- Writes events into the hashes of their spans: groups has fields and values by span. What is in
 -- no hour would never be swept. Events outlive the log of the hour in which they were received,
 -- which may be the one after that of the span, by an hour.
