@@ -12,6 +12,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"github.com/caddy-webhooks/caddy-webhooks/caddymodule"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
@@ -144,6 +145,7 @@ func TestEmitQueueFull(t *testing.T) {
 	redis := redistest.Start(t)
 	s.onRedis(redis.Addr, "emit_queue 1MiB\n")
 	before := s.counted()
+	caddymodule.ForgetOutcomes()
 	redis.Kill()
 	const requests = 20
 	for range requests {
