@@ -129,7 +129,7 @@ func TestDamagedPage(t *testing.T) {
 		t.Errorf("Ping: %v", err)
 	}
 	for _, err := range again.errs {
-		if !strings.HasPrefix(err.Error(), "event: ") && !strings.HasPrefix(err.Error(), "a row of it: ") && !strings.HasPrefix(err.Error(), "a page of") {
+		if !strings.HasPrefix(err.Error(), "event: ") && !strings.HasPrefix(err.Error(), "events: ") && !strings.HasPrefix(err.Error(), "a row of it: ") && !strings.HasPrefix(err.Error(), "a page of") {
 			t.Errorf("something else failed: %v", err)
 		}
 	}

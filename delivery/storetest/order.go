@@ -91,6 +91,26 @@ func testOrder(f *fixture) {
 	f.claimOf("when the webhook is gone")
 }
 
+// testOrderErased erases events in a queue: its head, before and after it was leased, and one that
+// waits. The others go on in their order.
+func testOrderErased(f *fixture) {
+	w := f.webhook(tenant)
+	ids := f.queue(w, 1, 1, 1, 1, 1)
+	f.must(f.store.EraseEvent(f.Context(), tenant, ids[0]))
+	f.must(f.store.EraseEvent(f.Context(), tenant, ids[2]))
+	second := f.claimOf("after the head was erased", ids[1])
+	f.must(f.store.EraseEvent(f.Context(), tenant, ids[1]))
+	fourth := f.claimOf("after one in flight was erased", ids[3])
+	f.complete(succeeded(f.outcome(&second[0])))
+	f.claimOf("while the fourth is in flight")
+	f.complete(succeeded(f.outcome(&fourth[0])))
+	last := f.claimOf("after the fourth", ids[4])
+	f.complete(succeeded(f.outcome(&last[0])))
+	if n := f.webhookPending(tenant, w.ID); n[0] != 0 {
+		f.Errorf("%d are pending", n[0])
+	}
+}
+
 // testOrderLease has the head of a key be sent again when its lease has ended or is released, and
 // nothing else meanwhile, also if the webhook is disabled, slow, or has other targets now.
 func testOrderLease(f *fixture) {

@@ -109,6 +109,7 @@ var suite = []struct {
 	{"Order/Lease", testOrderLease},
 	{"Order/Take", testOrderTake},
 	{"Order/Expire", testOrderExpires},
+	{"Order/Erase", testOrderErased},
 	{"Order/Repeat", testOrderRepeat},
 	{"Order/Random", testOrderRandom},
 	{"Follow/Rows", testFollow},
