@@ -194,6 +194,28 @@ func TestReplayCanceled(t *testing.T) {
 	}
 }
 
+// TestReplayKeepsRate has a replay begin its requests as seldom as their webhook asks for.
+func TestReplayKeepsRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, flaky.New(), newEndpoints(status(500)), once)
+		defer r.stop()
+		r.failed(20, "https://a.example")
+		w := r.onlyWebhook()
+		if _, err := r.ChangeWebhook(t.Context(), w.Ref(), func(w *delivery.Webhook) {
+			w.RateLimit = &delivery.RateLimit{Requests: 1, Per: 2 * time.Second}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		r.sender.answerWith(ok)
+		before := len(r.sender.to("https://a.example"))
+		r.wantCounts("with a rate", r.replay(allFailed), 20, 20, 0)
+		at := r.sender.to("https://a.example")[before:]
+		if took := at[len(at)-1].Sub(at[0]); took < 37*time.Second || took > 60*time.Second {
+			t.Errorf("20 requests were sent within %s, want one in 2 s", took)
+		}
+	})
+}
+
 // TestReplayStoreFails says once that a replay cannot go on, and goes on once it can.
 func TestReplayStoreFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -40,8 +40,9 @@ type replayer struct {
 	replay     *Replay
 	unsent     []ReplayedDelivery // those of replay.Sending that have not begun
 	inFlight   int
-	perWebhook map[uuid.UUID]int  // of those in flight
-	took       map[uuid.UUID]bool // events of deliveries that another holder may have sent
+	perWebhook map[uuid.UUID]int           // of those in flight
+	turns      map[uuid.UUID]chan struct{} // of capacity 1, of their webhooks: see awaitStart
+	took       map[uuid.UUID]bool          // events of deliveries that another holder may have sent
 	ended      chan replayed
 
 	stopping context.Context // ends when nothing more may begin
@@ -59,7 +60,7 @@ func newReplayer(e *Engine, p *partition, replay *Replay, holder uuid.UUID, unti
 	r := &replayer{
 		engine: e, partition: p, holder: holder, until: until,
 		replay: replay, unsent: slices.Clone(replay.Sending), noted: true, saved: time.Now(),
-		perWebhook: make(map[uuid.UUID]int), took: make(map[uuid.UUID]bool),
+		perWebhook: make(map[uuid.UUID]int), turns: make(map[uuid.UUID]chan struct{}), took: make(map[uuid.UUID]bool),
 		ended: make(chan replayed, replayWindow+MaxPage),
 		again: backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff},
 	}
@@ -169,10 +170,15 @@ func (r *replayer) begin() {
 		r.inFlight++
 		r.perWebhook[d.WebhookID]++
 		check := r.took[d.EventID]
+		turn := r.turns[d.WebhookID]
+		if turn == nil {
+			turn = make(chan struct{}, 1)
+			r.turns[d.WebhookID] = turn
+		}
 		r.engine.starts.add()
 		go func() {
 			defer r.engine.starts.done()
-			r.ended <- replayed{d, r.engine.replayOne(r.stopping, r.replay.Tenant, r.replay.CreatedAt(), d, check)}
+			r.ended <- replayed{d, r.engine.replayOne(r.stopping, r.replay.Tenant, r.replay.CreatedAt(), d, check, turn)}
 		}()
 	}
 	r.unsent = waiting
@@ -204,6 +210,7 @@ func (r *replayer) count(d replayed) {
 	r.inFlight--
 	if r.perWebhook[d.delivery.WebhookID]--; r.perWebhook[d.delivery.WebhookID] == 0 {
 		delete(r.perWebhook, d.delivery.WebhookID)
+		delete(r.turns, d.delivery.WebhookID)
 	}
 	switch d.how {
 	case replayUnknown: // it stays among those that may have been sent

@@ -37,8 +37,9 @@ const (
 // replayOne sends a delivery again, once there is a slot that nobody else needs, and returns once the
 // request is in the log. With check, somebody else may have sent it since the replay was created, which
 // the log knows. When the context ends, what has not begun does not begin.
-func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Time, d ReplayedDelivery, check bool) replayedHow {
+func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Time, d ReplayedDelivery, check bool, turn chan struct{}) replayedHow {
 	again := backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff}
+	started := false // it has a start of a webhook with a RateLimit
 	for ctx.Err() == nil {
 		if check {
 			how, err := e.replayedBefore(ctx, tenant, createdAt, d)
@@ -58,6 +59,14 @@ func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Ti
 		case err != nil:
 			_ = again.Wait(ctx) // what is wrong, the replay notices when it is saved
 			continue
+		}
+		if w.RateLimit != nil && !started {
+			if started = e.awaitStart(ctx, w, turn); started {
+				defer func() { <-turn }()
+			} else {
+				_ = again.Wait(ctx)
+			}
+			continue // the webhook may have changed meanwhile
 		}
 		if how, begun := e.replayNow(ctx, w, ev); begun {
 			return how
@@ -88,7 +97,6 @@ func (e *Engine) replayedBefore(ctx context.Context, tenant string, createdAt ti
 func (e *Engine) replayNow(ctx context.Context, w *Webhook, ev *Event) (how replayedHow, begun bool) {
 	of := &sending{Job: Job{Webhook: w, Event: ev}}
 	for waits := time.Now(); ; {
-		// A webhook's rate would be asked for here: what it has no place for yet waits, too.
 		if e.dispatcher.startSpare(of) {
 			break
 		}
@@ -121,6 +129,23 @@ func (e *Engine) replayNow(ctx context.Context, w *Webhook, ev *Event) (how repl
 	default:
 		return replayFailed, true
 	}
+}
+
+// awaitStart waits for a start of a webhook with a RateLimit, and then has the turn: of a replay, one
+// request to such a webhook waits or is in flight at a time, so that it takes no more starts from
+// others.
+func (e *Engine) awaitStart(ctx context.Context, w *Webhook, turn chan struct{}) bool {
+	select {
+	case turn <- struct{}{}:
+	case <-ctx.Done():
+		return false
+	}
+	in, err := e.store.TakeStart(ctx, w.Ref())
+	if err != nil || backoff.Sleep(ctx, in) != nil {
+		<-turn
+		return false
+	}
+	return true
 }
 
 // startNext sends what waited for a slot, if anything did.
