@@ -26,7 +26,7 @@ func Replay(b *testing.B, store delivery.Store, events int) {
 	load := Load{Store: store}
 	load.Begin(b)
 	fillFailed(b, &load, events)
-	r := newReplayBench(b, store, load.webhooks[0].Tenant)
+	r := newReplayBench(b, store, load.webhooks[0].Ref())
 	for b.Loop() {
 		r.run(b, int64(events/10))
 	}
@@ -61,23 +61,17 @@ type replayBench struct {
 
 const liveTenant = "live"
 
-func newReplayBench(b *testing.B, store delivery.Store, tenant string) *replayBench {
+func newReplayBench(b *testing.B, store delivery.Store, of delivery.WebhookRef) *replayBench {
 	b.Helper()
-	r := &replayBench{tenant: tenant}
+	r := &replayBench{tenant: of.Tenant}
 	r.endpoint = httptest.NewServer(http.HandlerFunc(r.receive))
 	b.Cleanup(r.endpoint.Close)
 	s := delivery.DefaultSettings()
 	s.Destinations.AllowHTTP, s.Destinations.Allow = true, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	r.engine = delivery.NewEngine(store)
 	b.Cleanup(r.engine.Attach(s, zap.NewNop()))
-	all, _, err := Webhooks(b.Context(), store, tenant)
-	if err != nil {
+	if _, err := r.engine.ChangeWebhook(b.Context(), of, func(w *delivery.Webhook) { w.URL = r.endpoint.URL }); err != nil {
 		b.Fatal(err)
-	}
-	for _, w := range all {
-		if _, err := r.engine.ChangeWebhook(b.Context(), w.Ref(), func(w *delivery.Webhook) { w.URL = r.endpoint.URL }); err != nil {
-			b.Fatal(err)
-		}
 	}
 	if _, err := r.engine.CreateWebhook(b.Context(), delivery.Webhook{
 		Tenant: liveTenant, URL: r.endpoint.URL + "/live", Enabled: true, EventTypes: []string{delivery.AllEventTypes},
