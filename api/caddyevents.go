@@ -1,6 +1,9 @@
 package api
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // CaddyEventType begins the types of events that are made of Caddy's own.
 const CaddyEventType = "caddy."
@@ -14,6 +17,14 @@ func (t *EventTypes) withCaddyEvents() *EventTypes {
 	all := *t
 	all.AllowCaddyEvents()
 	return &all
+}
+
+// checkAny says what keeps events from having the type where any name will do.
+func (t *EventTypes) checkAny(name string) error {
+	if t.caddy && strings.HasPrefix(name, CaddyEventType) {
+		return errors.New("types that begin with caddy. are those of Caddy's own events")
+	}
+	return checkEventType(name)
 }
 
 // mayWant says what keeps webhooks from wanting events of a type.

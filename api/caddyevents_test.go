@@ -29,3 +29,26 @@ func TestCaddyEventTypes(t *testing.T) {
 		t.Error("the API lets others emit it in a plain body")
 	}
 }
+
+// TestCaddyEventTypesOfAnyName: where events may have any name, those of Caddy's are still its own.
+func TestCaddyEventTypesOfAnyName(t *testing.T) {
+	t.Parallel()
+	types, err := NewEventTypes([]string{"*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	allowed := func(name string) bool {
+		_, found := types.find([]byte(name))
+		if checked := types.check(name) == nil; checked != found || checked != (types.CheckType(name) == nil) {
+			t.Errorf("%s is a type in one form of an event and not in another", name)
+		}
+		return found
+	}
+	if !allowed("caddy.cert_failed") {
+		t.Error("refused where Caddy's events are not emitted")
+	}
+	types.AllowCaddyEvents()
+	if allowed("caddy.cert_failed") || !allowed("caddy") || types.mayWant("caddy.cert_failed") != nil {
+		t.Error("others may emit Caddy's events, or webhooks may not want them")
+	}
+}

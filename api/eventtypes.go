@@ -109,7 +109,7 @@ func checkEventType(name string) error {
 // check says what keeps events from having the type.
 func (t *EventTypes) check(name string) error {
 	if t.any {
-		return checkEventType(name)
+		return t.checkAny(name)
 	}
 	if _, known := t.known[name]; !known {
 		return errors.New("this event type is not configured: GET api/event-types lists those that are")
@@ -124,7 +124,7 @@ func (t *EventTypes) find(name []byte) (found string, ok bool) {
 	}
 	if t.any {
 		found = string(name)
-		return found, checkEventType(found) == nil
+		return found, t.checkAny(found) == nil
 	}
 	return "", false
 }

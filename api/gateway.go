@@ -29,7 +29,7 @@ func (t *EventTypes) CheckType(name string) error {
 		return nil
 	}
 	if t.any {
-		return checkEventType(name)
+		return t.checkAny(name)
 	}
 	return ErrUnknownEventType
 }
