@@ -104,31 +104,14 @@ func (b *schemas) inputs() {
 	b.replays()
 }
 
-// outputs defines the bodies of responses. Members may be added to them one day.
 const nextOfDelivery = "Null if there is none, and while the delivery waits for others that go before it (order_by)."
 
+// outputs defines the bodies of responses. Members may be added to them one day.
 func (b *schemas) outputs() {
 	b.atLeast(defineOutput[receipt](b, "Receipt"), 0, "deliveries")
 	b.defined["Receipts"] = oneOrMany("Receipt")
 
-	d := defineOutput[deliveryDetail](b, "Delivery")
-	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
-	b.atLeast(d, 0, "attempts")
-	b.member(d, "next_attempt_at").Description = nextOfDelivery
-	ev := defineOutput[eventDetail](b, "Event")
-	nullable(b.member(ev, "data"))
-	b.member(ev, "data").Description = "Null if the event was erased."
-	e := defineOutput[listedEvent](b, "ListedEvent")
-	b.atLeast(e, 0, "deliveries")
-	b.member(e, "deliveries").Description = "How many the event had when it was accepted."
-	defineOutput[eventList](b, "EventList")
-	d = defineOutput[listedDelivery](b, "ListedDelivery")
-	b.set(d, "status", enumSchema(deliveryStatuses...))
-	b.atLeast(d, 0, "attempts")
-	b.member(d, "url").Description = "The webhook's URL now."
-	b.member(d, "next_attempt_at").Description = nextOfDelivery
-	b.member(d, "last_request_id").Description = "Null before the first one, as last_error is."
-	defineOutput[deliveryList](b, "DeliveryList")
+	b.events()
 
 	t := defineOutput[eventType](b, "EventType")
 	nullable(b.member(t, "schema"))
@@ -174,6 +157,28 @@ func (b *schemas) outputs() {
 	p := defineOutput[problem](b, "Problem")
 	b.member(p, "type").Format = "uri-reference"
 	b.atLeast(p, 400, "status")
+}
+
+// events defines what is listed and read of events and deliveries.
+func (b *schemas) events() {
+	d := defineOutput[deliveryDetail](b, "Delivery")
+	b.enum(d, "status", delivery.DeliveryPending, delivery.DeliverySuccess, delivery.DeliveryFailed)
+	b.atLeast(d, 0, "attempts")
+	b.member(d, "next_attempt_at").Description = nextOfDelivery
+	ev := defineOutput[eventDetail](b, "Event")
+	nullable(b.member(ev, "data"))
+	b.member(ev, "data").Description = "Null if the event was erased."
+	e := defineOutput[listedEvent](b, "ListedEvent")
+	b.atLeast(e, 0, "deliveries")
+	b.member(e, "deliveries").Description = "How many the event had when it was accepted."
+	defineOutput[eventList](b, "EventList")
+	d = defineOutput[listedDelivery](b, "ListedDelivery")
+	b.set(d, "status", enumSchema(deliveryStatuses...))
+	b.atLeast(d, 0, "attempts")
+	b.member(d, "url").Description = "The webhook's URL now."
+	b.member(d, "next_attempt_at").Description = nextOfDelivery
+	b.member(d, "last_request_id").Description = "Null before the first one, as last_error is."
+	defineOutput[deliveryList](b, "DeliveryList")
 }
 
 // define makes the schema of a type. Types that are defined later refer to it.

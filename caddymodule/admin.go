@@ -100,7 +100,7 @@ func adminInfo(_ *http.Request, app *App) (int, any) {
 	}{
 		Version: api.Version(), Store: app.store.Identity(),
 		Counts: adminCounts{
-			Partitions: len(app.engine.PartitionsHealth()), InFlight: int64(stats.InFlight), Unwritten: int64(stats.Unwritten),
+			Partitions: len(app.engine.PartitionsHealth()), InFlight: stats.InFlight, Unwritten: stats.Unwritten,
 			SetAside: app.engine.SetAside(),
 		},
 	}

@@ -51,13 +51,7 @@ func TestAdminEndpoint(t *testing.T) {
 	if info.Version == "" || !strings.Contains(info.Store, "redis at "+redis.Addr) || *info.Counts["partitions"] != 1 || *info.Counts["deliveries_pending"] != 0 {
 		t.Errorf("the info is %s", got.body)
 	}
-	for _, path := range []string{"health", "info"} {
-		for _, method := range []string{http.MethodPost, http.MethodDelete} {
-			if got := ask(method, path); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD" {
-				t.Errorf("%s %s: %d, Allow: %q", method, path, got.status, got.header.Get("Allow"))
-			}
-		}
-	}
+	wantReadOnly(t, ask)
 
 	redis.Kill()
 	eventually(t, "health to say that the store is away", func() bool {
@@ -79,14 +73,32 @@ func TestAdminEndpoint(t *testing.T) {
 	}
 
 	load(siteConfig{noApp: true})
-	for _, path := range []string{"health", "info"} {
-		if got := ask(http.MethodGet, path); got.status != http.StatusNotFound || !strings.Contains(string(got.body), "has no webhooks") {
-			t.Errorf("without webhooks, %s: %d %s", path, got.status, got.body)
-		}
-	}
+	wantNoWebhooks(t, ask)
 	if err := redis.Restart(); err != nil {
 		t.Fatal(err)
 	}
 	load(with)
 	eventually(t, "health after a reload", healthy)
+}
+
+// wantReadOnly fails the test unless both paths refuse to change anything.
+func wantReadOnly(t *testing.T, ask func(method, path string) reply) {
+	t.Helper()
+	for _, path := range []string{"health", "info"} {
+		for _, method := range []string{http.MethodPost, http.MethodDelete} {
+			if got := ask(method, path); got.status != http.StatusMethodNotAllowed || got.header.Get("Allow") != "GET, HEAD" {
+				t.Errorf("%s %s: %d, Allow: %q", method, path, got.status, got.header.Get("Allow"))
+			}
+		}
+	}
+}
+
+// wantNoWebhooks fails the test unless both paths say that the configuration has none.
+func wantNoWebhooks(t *testing.T, ask func(method, path string) reply) {
+	t.Helper()
+	for _, path := range []string{"health", "info"} {
+		if got := ask(http.MethodGet, path); got.status != http.StatusNotFound || !strings.Contains(string(got.body), "has no webhooks") {
+			t.Errorf("without webhooks, %s: %d %s", path, got.status, got.body)
+		}
+	}
 }

@@ -349,6 +349,9 @@ var (
 	// ErrFiltersTooCostly: the filters of the webhooks that want these events take too long
 	// together; nothing was written.
 	ErrFiltersTooCostly = errors.New("the filters of the webhooks that want these events take too long")
+	// ErrOrdersTooCostly: the filters and orders of the webhooks that want these events take too
+	// long together; nothing was written.
+	ErrOrdersTooCostly = errors.New("the orders of the webhooks that want these events take too long together")
 	// ErrOutcomeUnknown: the store did not say whether it did as asked.
 	ErrOutcomeUnknown = errors.New("the store did not say whether it did as asked")
 	// ErrBusy: too many operations of this kind are in progress; try again later.

@@ -1,15 +1,10 @@
 package delivery
 
 import (
-	"errors"
-
 	"go.uber.org/zap"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/expression"
 )
-
-// ErrOrdersTooCostly: evaluating the filters and orders of an emit takes too long.
-var ErrOrdersTooCostly = errors.New("the orders of the webhooks that want these events take too long together")
 
 // orderKeys finds the keys of an event's deliveries to webhooks, nil if none has an order.
 func (f *filtering) orderKeys(ev *AcceptEvent, webhooks []*subscription) (keys []OrderKey, err error) {

@@ -223,35 +223,38 @@ func fiftyLarge(r *running) (bytes int, last delivery.WebhookRef) {
 	return bytes, last
 }
 
+// webhookReads read or change webhooks of some 400 KB each time.
+var webhookReads = map[string]func(r *running, ref delivery.WebhookRef) error{
+	"lists": func(r *running, _ delivery.WebhookRef) error {
+		_, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 200)
+		return err
+	},
+	"some": func(r *running, ref delivery.WebhookRef) error {
+		return r.EachWebhook(r.t.Context(), tenant, slices.Repeat([]uuid.UUID{ref.ID}, 50), func(*delivery.Webhook) {})
+	},
+	"statistics": func(r *running, _ delivery.WebhookRef) error {
+		for range 100 { // for each of which a webhook counts for 1 KiB
+			if _, err := r.WebhookStats(r.t.Context(), tenant); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+	"changes": func(r *running, ref delivery.WebhookRef) error {
+		for range 25 {
+			if _, err := r.ChangeWebhook(r.t.Context(), ref, func(w *delivery.Webhook) { w.Enabled = !w.Enabled }); err != nil {
+				return err
+			}
+		}
+		return nil
+	},
+}
+
 // However large a tenant's webhooks are, so many bytes of them are read and changed in a second at
 // most, by all of its calls together.
 func TestWebhooksAreReadAtARate(t *testing.T) {
 	const rate = 8 << 20
-	for name, read := range map[string]func(r *running, ref delivery.WebhookRef) error{
-		"lists": func(r *running, _ delivery.WebhookRef) error {
-			_, err := r.FindWebhooks(r.t.Context(), tenant, delivery.WebhookFilter{}, delivery.WebhookPlace{}, 200)
-			return err
-		},
-		"some": func(r *running, ref delivery.WebhookRef) error {
-			return r.EachWebhook(r.t.Context(), tenant, slices.Repeat([]uuid.UUID{ref.ID}, 50), func(*delivery.Webhook) {})
-		},
-		"statistics": func(r *running, _ delivery.WebhookRef) error {
-			for range 100 { // for each of which a webhook counts for 1 KiB
-				if _, err := r.WebhookStats(r.t.Context(), tenant); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-		"changes": func(r *running, ref delivery.WebhookRef) error {
-			for range 25 {
-				if _, err := r.ChangeWebhook(r.t.Context(), ref, func(w *delivery.Webhook) { w.Enabled = !w.Enabled }); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	} {
+	for name, read := range webhookReads {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := run(t, flaky.New(), newEndpoints(ok))

@@ -39,7 +39,12 @@ const (
 // the log knows. When the context ends, what has not begun does not begin.
 func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Time, d ReplayedDelivery, check bool, turn chan struct{}) replayedHow {
 	again := backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff}
-	started := false // it has a start of a webhook with a RateLimit
+	started := false // it has a start of a webhook with a RateLimit, and the turn
+	defer func() {
+		if started {
+			<-turn
+		}
+	}()
 	for ctx.Err() == nil {
 		if check {
 			how, err := e.replayedBefore(ctx, tenant, createdAt, d)
@@ -61,9 +66,7 @@ func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Ti
 			continue
 		}
 		if w.RateLimit != nil && !started {
-			if started = e.awaitStart(ctx, w, turn); started {
-				defer func() { <-turn }()
-			} else {
+			if started = e.awaitStart(ctx, w, turn); !started {
 				_ = again.Wait(ctx)
 			}
 			continue // the webhook may have changed meanwhile

@@ -178,7 +178,8 @@ func (u *untried) add(events, pending bucket, number uint64, place string) (work
 		events.undecodable(number8(number))
 		return work
 	}
-	u.page.Deliveries = append(u.page.Deliveries, delivery.Untried{EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place,
+	u.page.Deliveries = append(u.page.Deliveries, delivery.Untried{
+		EventID: e.ID, EventType: e.Type, ReceivedAt: e.ReceivedAt, Place: place,
 		Waits: state.Order != (delivery.OrderKey{}) && u.store.waits(number, u.webhook),
 	})
 	return work

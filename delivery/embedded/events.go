@@ -33,7 +33,7 @@ func (s *Store) Event(_ context.Context, tenant string, id uuid.UUID) (*delivery
 			if !ok {
 				continue
 			}
-			if d, ok := s.stateOfDelivery(tx, number, e.test, targets[0], ended); ok && !(e.Erased && d.Status == record.Pending) {
+			if d, ok := s.stateOfDelivery(tx, number, e.test, targets[0], ended); ok && (!e.Erased || d.Status != record.Pending) {
 				deliveries = append(deliveries, d.Of(&e.Event, e.test, ref.ID))
 			}
 		}

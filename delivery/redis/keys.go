@@ -214,6 +214,7 @@ func (k keys) parsePartition(key string) (partition int, rest string, ok bool) {
 }
 
 func pendingKey(base string, ref delivery.WebhookRef) string { return base + "pending:" + refText(ref) }
+
 func orderedKey(base string, ref delivery.WebhookRef) string { return base + "ordered:" + refText(ref) }
 func stateKey(base string) string                            { return base + "state" }
 func sweptKey(base string) string                            { return base + "swept" }
