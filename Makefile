@@ -1,7 +1,7 @@
 # Needs Go, git and make. What else a target needs, scripts/need finds or installs.
 
 need := scripts/need
-caddyfiles := Caddyfile.example examples/demo/Caddyfile bench/Caddyfile
+caddyfiles := Caddyfile.example $(wildcard examples/*/*Caddyfile) bench/Caddyfile
 
 .PHONY: help
 help: ## Show this list
