@@ -102,7 +102,10 @@ func wantNoWebhooks(t *testing.T, ask func(method, path string) reply) {
 func wantUnknownPending(t *testing.T, ask func(method, path string) reply) {
 	t.Helper()
 	got := ask(http.MethodGet, "info")
-	var info struct{ Counts map[string]*int64 }
+	var info struct {
+		Version, Store string
+		Counts         map[string]*int64
+	}
 	got.want(t, http.StatusOK, &info)
 	if n, ok := info.Counts["deliveries_pending"]; !ok || n != nil {
 		t.Errorf("without the store, the info is %s", got.body)

@@ -239,8 +239,8 @@ func TestPathsAndMethods(t *testing.T) {
 		t.Run("GET "+path, func(t *testing.T) { admin.call(t, "GET", path, "").want(t, 404) })
 	}
 	for path, methods := range map[string][]string{
-		"/api/events":                           {"POST"},
-		"/api/events/" + unknownID:              {"GET"},
+		"/api/events":                           {"GET", "POST"},
+		"/api/events/" + unknownID:              {"GET", "DELETE"},
 		"/api/event-types":                      {"GET"},
 		"/api/webhooks":                         {"GET", "POST"},
 		"/api/webhooks/" + unknownID:            {"GET", "PATCH", "DELETE"},
