@@ -111,7 +111,7 @@ func (s *Store) Ping(ctx context.Context, partition int) error {
 	if err != nil {
 		return err
 	}
-	c := &call{script: acceptScript, base: p.base, args: []any{0, 0, 0, 0}, confirmed: true}
+	c := newAcceptance(p).call(new(delivery.AcceptBatch), s.longChunk)
 	s.runAll(ctx, c)
 	return c.err
 }
