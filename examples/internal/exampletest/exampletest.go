@@ -43,8 +43,8 @@ func Main(m *testing.M) {
 
 // Example is an example that runs.
 type Example struct {
-	t   *testing.T
-	new *strings.Replacer // puts free addresses and folders in place of those that are written
+	t     *testing.T
+	pairs []string // what is written, and what stands in its place: free addresses, folders of the test
 }
 
 // New makes an example. It has a free address for each that it is given, and a folder for each
@@ -62,11 +62,14 @@ func New(t *testing.T, addresses, folders []string) *Example {
 	for _, folder := range folders {
 		pairs = append(pairs, folder, t.TempDir())
 	}
-	return &Example{t: t, new: strings.NewReplacer(pairs...)}
+	return &Example{t: t, pairs: pairs}
 }
 
+// Set puts another text in place of what is written.
+func (e *Example) Set(written, text string) { e.pairs = append(e.pairs, written, text) }
+
 // At is the text with the addresses and folders of this run.
-func (e *Example) At(text string) string { return e.new.Replace(text) }
+func (e *Example) At(text string) string { return strings.NewReplacer(e.pairs...).Replace(text) }
 
 // StartCaddy runs a Caddyfile, until the test ends.
 func (e *Example) StartCaddy(caddyfile string, env ...string) {
