@@ -35,13 +35,24 @@ local function head_of(ref, order)
   if first and string.sub(first, 1, 16) == order then return string.sub(first, place_size + 1), first end
 end
 
+-- The same, of what is in pending or has a place there. What has neither is taken out, some of it
+-- at a time: it has ended when its place was lost, or it is no delivery.
+local function living_head_of(ref, order)
+  for _ = 1, 100 do
+    local id, member = head_of(ref, order)
+    if not id then return nil end
+    local score = tonumber(read('ZSCORE', pending_key(ref), id) or nil)
+    if score or read('HGET', ordered_key(ref), id) == string.sub(member, 1, place_size) then return id, member, score end
+    write('ZREM', queue_key(ref), member)
+  end
+end
+
 -- Has the head of a key fall due, unless it has, or has a lease. That of a paused webhook counts as
 -- due since it was accepted, so that sweep.lua finds it when its event has expired. Returns whether
 -- anything has changed. reschedule must follow.
 local function promote(ref, state, order, now)
-  local id, member = head_of(ref, order)
+  local id, member, score = living_head_of(ref, order)
   if not id then return false end
-  local score = tonumber(read('ZSCORE', pending_key(ref), id) or nil)
   if score and score < waits then return false end
   local due = now
   if not is_enabled(state) then due = math.min(now, math.floor(struct.unpack('>I8', member, 17) / place_ms)) end
