@@ -2,12 +2,14 @@ package embedded
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // TestOrderAfterOpen closes and opens a store whose deliveries wait for each other: each process goes
@@ -69,5 +71,17 @@ func TestOrderAfterOpen(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// BenchmarkOrdered accepts and delivers events whose deliveries have order keys. The figures are per
+// event.
+func BenchmarkOrdered(b *testing.B) {
+	for _, keys := range []int{16, 1000} {
+		b.Run(fmt.Sprintf("128/keys=%d", keys), func(b *testing.B) {
+			load := storetest.Load{Store: open(b, b.TempDir())}
+			load.Begin(b)
+			load.RunOrdered(b, 128, keys)
+		})
 	}
 }

@@ -39,6 +39,13 @@ func BenchmarkFilter(b *testing.B) {
 	})
 }
 
+func BenchmarkOrderBy(b *testing.B) {
+	benchmark(b, OrderBy, "data.device.id", func(p *Program, in *Input) error {
+		_, _, err := p.Text(context.Background(), in)
+		return err
+	})
+}
+
 func BenchmarkTransform(b *testing.B) {
 	benchmark(b, Transform, usualTransform, func(p *Program, in *Input) error {
 		_, err := p.JSON(context.Background(), in)
