@@ -18,7 +18,7 @@ import (
 // kinds are the kinds of keys in a partition, without what varies: see keys.go.
 var kinds = []string{
 	"due", "due:slow", "paused", "pending", "leases", "leased", "state", "webhooks", "changes", "events", "event", "deliveries", "requests", "bodies", "log", "types", "freetypes", "typesof",
-	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside", "audit", "audits", "auditbytes", "arrived", "arrivals",
+	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside", "audit", "audits", "auditbytes", "arrived", "arrivals", "erasing",
 }
 
 // scriptCommands finds the commands that the scripts use.

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -38,7 +39,11 @@ func (s *Store) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) err
 	webhooks, goOn := e.targets, any("")
 	for begun := false; !begun || len(webhooks) > 0; begun = true {
 		some := webhooks[:min(len(webhooks), deliveriesPerScript)]
-		reply, err := s.run(ctx, eraseScript, p.base, e.args(some, stored[:eventHeadSize], record, s.work, goOn)...)
+		isLast := ""
+		if len(some) == len(webhooks) {
+			isLast = "1"
+		}
+		reply, err := s.run(ctx, eraseScript, p.base, e.args(some, stored[:eventHeadSize], record, s.work, goOn, isLast)...)
 		if err != nil {
 			return err
 		}
@@ -55,6 +60,19 @@ func (s *Store) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) err
 		webhooks, goOn = webhooks[done:], reply[2]
 	}
 	return nil
+}
+
+// goOnErasing erases an event that Sweep has found to be erased in part.
+func (s *Store) goOnErasing(ctx context.Context, event any) error {
+	field, _ := event.(string)
+	tenant, id, ok := parseEventField(field)
+	if !ok {
+		return errUnknownReply
+	}
+	if err := s.EraseEvent(ctx, tenant, id); !errors.Is(err, delivery.ErrNotFound) {
+		return err
+	}
+	return nil // it has expired meanwhile
 }
 
 // webhooksOf are the webhooks of an event's targets.

@@ -99,6 +99,7 @@ import (
 //	hours              zset    "requests:<hour>", "deliveries:<hour>", "events:<hour>" →
 //	                           the last hour for which it is needed
 //	days               zset    day → day, for days that have a log
+//	erasing            set     "<tenant>:<event id>" of each event that is being erased
 //	swept              string  hour before which all buckets have been dropped
 //	gone               zset    deleted webhook's ref → newest day in which it may
 //	                           still have rows

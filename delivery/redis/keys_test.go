@@ -77,6 +77,13 @@ func fillEachKind(t *testing.T, s *Store) (w, paused *delivery.Webhook) {
 	if err := s.DeleteWebhook(t.Context(), gone.Ref()); err != nil {
 		t.Fatal(err)
 	}
+	p, err := s.at(testTenant)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.client().SAdd(t.Context(), p.base+"erasing", eventField(testTenant, call.Events[0].ID)).Err(); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.NoteEventTypes(t.Context(), testTenant, []string{"alert_active"}, testRetention); err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +115,7 @@ func kindsOfKeys(w, paused *delivery.Webhook) map[string]string {
 		"stats:" + testTenant + ":": "hash", "typesof:" + testTenant: "zset",
 		"arrived:" + testTenant + ":": "string", "arrivals:" + testTenant: "zset",
 		"audit:" + testTenant: "zset", "audits": "zset", "auditbytes": "hash", "received:": "string",
-		"replays:" + testTenant: "hash", "replaying": "zset",
+		"replays:" + testTenant: "hash", "replaying": "zset", "erasing": "set",
 	}
 }
 

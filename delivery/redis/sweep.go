@@ -23,7 +23,10 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 	}
 	s.runAll(ctx, calls...)
 	for i, c := range calls {
-		again, e := len(c.reply) == 2 && c.reply[1] == int64(1), c.err
+		again, e := len(c.reply) == 3 && c.reply[1] == int64(1), c.err
+		if e == nil && c.reply[2] != "" {
+			again, e = true, s.goOnErasing(ctx, c.reply[2])
+		}
 		if e == nil && !again {
 			again, e = s.lookFurther(ctx, parts[i], retention)
 		}

@@ -33,6 +33,7 @@ local function free_types_key() return base .. 'freetypes' end
 local function types_of_key(tenant) return base .. 'typesof:' .. tenant end
 local function hours_key() return base .. 'hours' end
 local function days_key() return base .. 'days' end
+local function erasing_key() return base .. 'erasing' end
 local function swept_key() return base .. 'swept' end
 local function paused_key() return base .. 'paused' end
 local function gone_key() return base .. 'gone' end

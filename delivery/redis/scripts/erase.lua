@@ -2,12 +2,13 @@
 -- erase.lua erases an event, and what some of its deliveries have: their places in the schedule, their
 -- leases, and the bodies of their requests. One that was attempted has failed. When it has done as
 -- much as one script may, it says where to go on. From the first run on, the event says that it was
--- erased, so that nobody writes a body of it; before the last one, some may be left.
+-- erased, so that nobody writes a body of it; before the last one, some may be left. Until then, it
+-- is among those that are being erased, so that Sweep goes on if nobody else does.
 --
 -- KEYS[1]  the partition
 -- ARGV     tenant, event's id, type, when it was received in ms, bucket of its deliveries; what precedes
 --          the event's record, record of the erased event; how much to do, request to go on with of the
---          first delivery or ''; then of each webhook: the 16 bytes of its id, what follows the time in
+--          first delivery or '', '1' if what follows is all that is left; then of each webhook: the 16 bytes of its id, what follows the time in
 --          the id of the delivery's first request, '' for a test
 -- Result   now in ms, -1 if there is no such event, else how many deliveries are done; request to go
 --          on with of the next or ''
@@ -19,6 +20,7 @@ local event = read_event(tenant, id, now, read_swept())
 if not event or string.sub(event, 1, event_head) ~= ARGV[6] then return reply({ now, -1, '' }) end
 
 -- First the event.
+write('SADD', erasing_key(), event_field(tenant, id))
 if event ~= erased then
   local span, field = event_span(id), event_field(tenant, id)
   local value = span and read('HGET', events_key(span), field)
@@ -29,7 +31,7 @@ if event ~= erased then
   end
 end
 
-local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 10, #ARGV)
+local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 11, #ARGV)
 
 -- Takes a delivery off the schedule. Returns its last request.
 local function finish(raw, rest)
@@ -50,7 +52,7 @@ local function finish(raw, rest)
 end
 
 local done = 0
-for i = 10, #ARGV, 2 do
+for i = 11, #ARGV, 2 do
   local request = go_on
   if request == '' then
     request = finish(ARGV[i], ARGV[i + 1])
@@ -67,4 +69,5 @@ for i = 10, #ARGV, 2 do
   done, go_on = done + 1, ''
   if work <= 0 then break end
 end
+if ARGV[10] == '1' and done == (#ARGV - 10) / 2 then write('SREM', erasing_key(), event_field(tenant, id)) end
 return reply({ now, done, '' })

@@ -3,7 +3,8 @@
 --
 -- KEYS[1]  the partition
 -- ARGV     retention in ms
--- Result   now in ms, 1 if there is another step to do else 0
+-- Result   now in ms, 1 if there is another step to do else 0, an event that is being erased: tenant,
+--          a colon and its id, or ''
 
 local now = now_ms()
 local rows_per_step = 1000
@@ -143,5 +144,15 @@ local function drop_audits()
   return true
 end
 
+-- Finds an event that is being erased, which may have broken off: at random, so that none is in the
+-- way of the others.
+local function find_erasing()
+  local event = read('SRANDMEMBER', erasing_key())
+  if not event then return '' end
+  if read_event(string.sub(event, 1, -18), string.sub(event, -16), now, read_swept()) then return event end
+  write('SREM', erasing_key(), event)
+  return ''
+end
+
 local more = remove_rows() or drop_hours() or drop_days() or drop_waiting() or drop_audits()
-return reply({ now, more and 1 or 0 })
+return reply({ now, more and 1 or 0, find_erasing() })
