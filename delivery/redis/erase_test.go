@@ -142,3 +142,29 @@ func TestEraseNothingLeft(t *testing.T) {
 		t.Errorf("%q are being erased", left)
 	}
 }
+
+// TestEraseDenied has erase.lua, and complete.lua beside it, break off at each kind of key that they
+// write. Their repetition leaves no body.
+func TestEraseDenied(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"erasing", "events", "deliveries", "pending", "leased", "leases", "due", "bodies", "requests", "hours"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			b := newBreakable(t, nil)
+			w := addWebhook(t, b.s, testTenant)
+			e, last := hushed(t, b.s, w)
+			late := bodyAgain(*last)
+			b.denyKind(kind, true)
+			_ = b.s.Complete(t.Context(), []delivery.Outcome{late})
+			_ = b.s.EraseEvent(t.Context(), testTenant, e.ID)
+			b.set("~" + b.s.keys.prefix + ":*")
+			if err := b.s.EraseEvent(t.Context(), testTenant, e.ID); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(b.s.Complete(t.Context(), []delivery.Outcome{late})...); err != nil {
+				t.Fatal(err)
+			}
+			wantHushed(t, b.s)
+		})
+	}
+}

@@ -221,7 +221,9 @@ local function index(w, o)
 end
 
 -- Whether the row of an outcome must have no body: its event was erased, and the lease with it.
+-- What a script that broke off has written of it is unwanted.
 local swept
+local unwanted = {}
 local function of_erased(w, o)
   local lease_end = tonumber(ARGV[o + 9])
   if ARGV[o + 8] == '' or lease_end ~= 0 and scores[w][ARGV[o + 2]] == lease_end then return false end
@@ -244,9 +246,14 @@ for o = at, last, width do
     counts[counter] = (counts[counter] or 0) + 1
     collect(rows, ARGV[o + 5], request, head .. ARGV[o + 7])
     collect(ended, tenants[w], request)
-    if ARGV[o + 8] ~= '' and not erased then collect(bodies, ARGV[o + 5], request, ARGV[o + 8]) end
+    if erased then
+      collect(unwanted, bodies_key(ARGV[o + 5]), request)
+    elseif ARGV[o + 8] ~= '' then
+      collect(bodies, ARGV[o + 5], request, ARGV[o + 8])
+    end
     index(w, o)
   else
+    if of_erased(w, o) then collect(unwanted, bodies_key(ARGV[o + 5]), request) end
     if is_unfinished(w, o, head) then
       apply(w, o, head)
       index(w, o)
@@ -268,6 +275,7 @@ for name, hour in pairs(hours) do
 end
 if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
 for slot, args in pairs(bodies) do in_chunks('HSET', bodies_key(slot), args) end
+flush('HDEL', unwanted)
 for slot, args in pairs(rows) do in_chunks('HSET', requests_key(slot), args) end
 
 -- What is only for show: the index, the counters and the stream.
