@@ -250,8 +250,8 @@ func (s *observedStore) Take(ctx context.Context, ref WebhookRef, event uuid.UUI
 	return job, err
 }
 
-func (s *observedStore) TakeStart(ctx context.Context, ref WebhookRef) (time.Duration, error) {
-	in, err := s.Store.TakeStart(ctx, ref)
+func (s *observedStore) TakeStart(ctx context.Context, ref WebhookRef, free bool) (time.Duration, error) {
+	in, err := s.Store.TakeStart(ctx, ref, free)
 	s.note(ctx, opTakeStart, err)
 	return in, err
 }

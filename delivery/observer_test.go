@@ -217,7 +217,7 @@ func callAll(ctx context.Context, s delivery.Store) {
 	_, _ = s.Standing(ctx, tenant, nil)
 	_, _ = s.Untried(ctx, w.Ref(), "")
 	_, _ = s.Take(ctx, w.Ref(), w.ID, time.Second)
-	_, _ = s.TakeStart(ctx, w.Ref())
+	_, _ = s.TakeStart(ctx, w.Ref(), false)
 	if f, err := s.Follow(ctx, tenant, ""); err == nil {
 		f.Close()
 	}

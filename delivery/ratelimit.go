@@ -58,6 +58,11 @@ func (s *Starts) Take(r *RateLimit, now int64, n int) (first int64) {
 	return first
 }
 
+// In is how long it is until the next start.
+func (s *Starts) In(now int64) time.Duration {
+	return time.Duration(max(0, s.next-now)) * time.Microsecond
+}
+
 // LookAt is from when on it is worth looking at the webhook.
 func (s *Starts) LookAt() int64 { return s.next - LookAhead.Microseconds() }
 

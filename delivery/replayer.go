@@ -41,7 +41,7 @@ type replayer struct {
 	unsent     []ReplayedDelivery // those of replay.Sending that have not begun
 	inFlight   int
 	perWebhook map[uuid.UUID]int           // of those in flight
-	turns      map[uuid.UUID]chan struct{} // of capacity 1, of their webhooks: see awaitStart
+	turns      map[uuid.UUID]chan struct{} // of capacity 1, of their webhooks: see awaitTurn
 	took       map[uuid.UUID]bool          // events of deliveries that another holder may have sent
 	ended      chan replayed
 

@@ -32,6 +32,9 @@ const (
 const (
 	spareTime = time.Second
 	spareLook = 10 * time.Millisecond
+	// maxStartWait is after how long a delivery that waits for a start is read again: its webhook may
+	// have another rate, or none, or be disabled.
+	maxStartWait = 5 * time.Second
 )
 
 // replayOne sends a delivery again, once there is a slot that nobody else needs, and returns once the
@@ -39,9 +42,9 @@ const (
 // the log knows. When the context ends, what has not begun does not begin.
 func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Time, d ReplayedDelivery, check bool, turn chan struct{}) replayedHow {
 	again := backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff}
-	started := false // it has a start of a webhook with a RateLimit, and the turn
+	waited, started := false, false // for its turn, for a start of a webhook with a RateLimit
 	defer func() {
-		if started {
+		if waited {
 			<-turn
 		}
 	}()
@@ -66,8 +69,10 @@ func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Ti
 			continue
 		}
 		if w.RateLimit != nil && !started {
-			if started = e.awaitStart(ctx, w, turn); !started {
-				_ = again.Wait(ctx)
+			if waited {
+				started = e.awaitStart(ctx, w, &again)
+			} else {
+				waited = awaitTurn(ctx, turn)
 			}
 			continue // the webhook may have changed meanwhile
 		}
@@ -134,21 +139,29 @@ func (e *Engine) replayNow(ctx context.Context, w *Webhook, ev *Event) (how repl
 	}
 }
 
-// awaitStart waits for a start of a webhook with a RateLimit, and then has the turn: of a replay, one
-// request to such a webhook waits or is in flight at a time, so that it takes no more starts from
-// others.
-func (e *Engine) awaitStart(ctx context.Context, w *Webhook, turn chan struct{}) bool {
+// awaitTurn waits for the turn: of a replay, one request to a webhook with a RateLimit waits for a start
+// or is in flight at a time.
+func awaitTurn(ctx context.Context, turn chan struct{}) bool {
 	select {
 	case turn <- struct{}{}:
+		return true
 	case <-ctx.Done():
 		return false
 	}
-	in, err := e.store.TakeStart(ctx, w.Ref())
-	if err != nil || backoff.Sleep(ctx, in) != nil {
-		<-turn
+}
+
+// awaitStart takes a start of a webhook with a RateLimit that nothing on the schedule has taken, which
+// does that before it has come. If there is none it waits, no longer than maxStartWait.
+func (e *Engine) awaitStart(ctx context.Context, w *Webhook, again *backoff.Backoff) bool {
+	in, err := e.store.TakeStart(ctx, w.Ref(), true)
+	if err != nil {
+		_ = again.Wait(ctx)
 		return false
 	}
-	return true
+	if in > 0 {
+		_ = backoff.Sleep(ctx, min(in, maxStartWait))
+	}
+	return in <= 0
 }
 
 // startNext sends what waited for a slot, if anything did.

@@ -105,6 +105,6 @@ func (e *Engine) countStart(ctx context.Context, w *Webhook) error {
 	if w.RateLimit == nil {
 		return nil
 	}
-	_, err := e.store.TakeStart(ctx, w.Ref())
+	_, err := e.store.TakeStart(ctx, w.Ref(), false)
 	return err
 }

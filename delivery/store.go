@@ -101,7 +101,8 @@ type Store interface {
 	Release(ctx context.Context, leases []Lease) error
 	// TakeStart takes the next start of a webhook with a RateLimit for a request that is not on the
 	// schedule, and says in how long that is, from the answer; 0 if the webhook has no RateLimit.
-	TakeStart(ctx context.Context, ref WebhookRef) (time.Duration, error)
+	// With free, it takes one only if it has come and nobody has taken it: 0, or nothing is taken.
+	TakeStart(ctx context.Context, ref WebhookRef, free bool) (time.Duration, error)
 
 	// WebhookPage reads some of a tenant's webhooks, in an order of the store's own: the
 	// first ones if after is empty, else those behind an earlier page, whose Next it is. A

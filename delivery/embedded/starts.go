@@ -9,7 +9,7 @@ import (
 )
 
 // TakeStart takes the next start of a webhook with a RateLimit.
-func (s *Store) TakeStart(_ context.Context, ref delivery.WebhookRef) (time.Duration, error) {
+func (s *Store) TakeStart(_ context.Context, ref delivery.WebhookRef, free bool) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.db == nil {
@@ -20,6 +20,9 @@ func (s *Store) TakeStart(_ context.Context, ref delivery.WebhookRef) (time.Dura
 		return 0, delivery.ErrNotFound
 	}
 	now := s.clock.now().schedule
+	if in := w.starts.In(microseconds(now)); free && w.record.RateLimit != nil && in > 0 {
+		return in, nil
+	}
 	in := w.takeStarts(now, 1)
 	s.state.reschedule(w, now, false)
 	return in, nil

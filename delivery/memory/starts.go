@@ -8,14 +8,18 @@ import (
 )
 
 // TakeStart takes the next start of a webhook with a RateLimit.
-func (s *Store) TakeStart(_ context.Context, ref delivery.WebhookRef) (time.Duration, error) {
+func (s *Store) TakeStart(_ context.Context, ref delivery.WebhookRef, free bool) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := s.webhooks[ref]
 	if w == nil {
 		return 0, delivery.ErrNotFound
 	}
-	return w.takeStart(s.Now()), nil
+	now := s.Now()
+	if in := w.starts.In(now.UnixMicro()); free && w.RateLimit != nil && in > 0 {
+		return in, nil
+	}
+	return w.takeStart(now), nil
 }
 
 // mayStart says whether a delivery may be leased, for a start that comes soon.

@@ -24,12 +24,12 @@ func webhookRate(w *delivery.Webhook) []byte {
 }
 
 // TakeStart takes the next start of a webhook with a RateLimit.
-func (s *Store) TakeStart(ctx context.Context, ref delivery.WebhookRef) (time.Duration, error) {
+func (s *Store) TakeStart(ctx context.Context, ref delivery.WebhookRef, free bool) (time.Duration, error) {
 	p, err := s.at(ref.Tenant)
 	if err != nil {
 		return 0, err
 	}
-	reply, err := s.run(ctx, takeStartScript, p.base, refText(ref))
+	reply, err := s.run(ctx, takeStartScript, p.base, refText(ref), free)
 	if err != nil {
 		return 0, err
 	}

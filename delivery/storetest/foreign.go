@@ -92,7 +92,7 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 		return []any{job, err}
 	}},
 	"TakeStart": {func(f *fixture, as string, x things) []any {
-		in, err := f.store.TakeStart(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook})
+		in, err := f.store.TakeStart(f.Context(), delivery.WebhookRef{Tenant: as, ID: x.webhook}, false)
 		return []any{in, err}
 	}},
 	"Untried": {func(f *fixture, as string, x things) []any {

@@ -120,22 +120,31 @@ func testTakeStart(f *fixture) {
 	w, free := f.limited(seldom), f.webhook(tenant)
 	take := func(what string, ref delivery.WebhookRef, least, most time.Duration) {
 		f.Helper()
-		if in, err := f.store.TakeStart(f.Context(), ref); err != nil || in < least || in > most {
+		if in, err := f.store.TakeStart(f.Context(), ref, false); err != nil || in < least || in > most {
 			f.Errorf("%s: a start in %s (%v), want %s to %s", what, in, err, least, most)
 		}
 	}
-	take("the first one", w.Ref(), 0, 0)
+	for range 3 { // with free, only the first one is taken
+		if _, err := f.store.TakeStart(f.Context(), w.Ref(), true); err != nil {
+			f.Fatal(err)
+		}
+	}
 	f.accept(held, f.event(w))
 	f.nothingDue()
 	take("the next one", w.Ref(), time.Hour-patience, time.Hour)
 	take("the one after that", w.Ref(), 2*time.Hour-patience, 2*time.Hour)
-	for range 3 {
-		take("without a rate", free.Ref(), 0, 0)
+	for i := range 4 {
+		if in, err := f.store.TakeStart(f.Context(), free.Ref(), i < 2); err != nil || in != 0 {
+			f.Errorf("without a rate: a start in %s (%v)", in, err)
+		}
+	}
+	if in, err := f.store.TakeStart(f.Context(), w.Ref(), true); err != nil || in < 3*time.Hour-patience {
+		f.Errorf("none is free: a start in %s (%v)", in, err)
 	}
 	f.update(w, func(w *delivery.Webhook) { w.RateLimit = often })
 	f.one("at a higher rate", w)
 	for _, ref := range []delivery.WebhookRef{{Tenant: tenant, ID: uuid.New()}, {Tenant: "other", ID: w.ID}} {
-		if _, err := f.store.TakeStart(f.Context(), ref); !errors.Is(err, delivery.ErrNotFound) {
+		if _, err := f.store.TakeStart(f.Context(), ref, true); !errors.Is(err, delivery.ErrNotFound) {
 			f.Errorf("a start of an unknown webhook: %v", err)
 		}
 	}
@@ -195,7 +204,7 @@ func testRateSpaces(f *fixture) {
 			for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 				began := time.Now()
 				if n == 0 {
-					in, err := f.store.TakeStart(f.Context(), w.Ref())
+					in, err := f.store.TakeStart(f.Context(), w.Ref(), false)
 					if err != nil || add(began, 0, in) == events {
 						return
 					}

@@ -192,11 +192,11 @@ func (s *Store) Take(ctx context.Context, ref delivery.WebhookRef, event uuid.UU
 	return s.Store.Take(ctx, ref, event, lease)
 }
 
-func (s *Store) TakeStart(ctx context.Context, ref delivery.WebhookRef) (in time.Duration, err error) {
+func (s *Store) TakeStart(ctx context.Context, ref delivery.WebhookRef, free bool) (in time.Duration, err error) {
 	if err = s.enter("TakeStart"); err != nil {
 		return in, err
 	}
-	return s.Store.TakeStart(ctx, ref)
+	return s.Store.TakeStart(ctx, ref, free)
 }
 
 func (s *Store) Request(ctx context.Context, tenant string, id uuid.UUID) (r *delivery.Request, err error) {

@@ -3,7 +3,7 @@
 -- the schedule.
 --
 -- KEYS[1]  the partition
--- ARGV     webhook's reference
+-- ARGV     webhook's reference, '1' to take it only if it has come
 -- Result   now in ms, then in how many microseconds the start is, 0 if the webhook has no rate, or
 --          -1 if it does not exist
 
@@ -15,6 +15,8 @@ local start, requests, per
 if is_limited(state) then start, requests, per = read_rate(ref) end
 if not start then return reply({ now, 0 }) end
 local clock = read_clock(now)
+local in_time = start - clock.now * 1000
+if ARGV[2] == '1' and in_time > 0 then return reply({ now, in_time }) end
 keep_clock(clock)
 start = take_starts(ref, 1, clock.now * 1000, start, requests, per)
 reschedule(ref, state, clock.now)
