@@ -61,25 +61,12 @@ func (l *emitLane) emit(ctx context.Context, a *App, batch []*gatewayEvent) (don
 		return 0, &emitFailure{err: errNoApp, later: l.pause, standstill: true}
 	}
 	defer release()
-	events := make([]delivery.NewEvent, 0, len(batch))
-	ends := make([]outcome, 0, len(batch))
 	if a.api.Limits.Events > 0 {
 		batch = batch[:1] // a limit may leave room for so many
 	}
-	for _, g := range batch {
-		ev, of, err := g.prepare(ctx, a.api)
-		if ctx.Err() != nil {
-			return 0, &emitFailure{err: ctx.Err(), later: l.pause}
-		}
-		if err == nil {
-			events, ends = append(events, ev), append(ends, of)
-			continue
-		}
-		if len(events) > 0 {
-			break // it comes first next time, when those before it have an outcome
-		}
-		gateway.note(of, ev.Type, g.tenant, err)
-		done++
+	events, ends, done := prepareEmit(ctx, a.api, batch)
+	if ctx.Err() != nil {
+		return 0, &emitFailure{err: ctx.Err(), later: l.pause}
 	}
 	if len(events) == 0 {
 		return done, nil
@@ -103,6 +90,30 @@ func (l *emitLane) emit(ctx context.Context, a *App, batch []*gatewayEvent) (don
 	default:
 		return done, &emitFailure{err: err} // one by one, to know which of them it is
 	}
+}
+
+// prepareEmit makes the events of an emit, from the first of a batch on, with how each ends if it
+// is stored. Done are how many before them cannot be emitted.
+func prepareEmit(ctx context.Context, a *api.API, batch []*gatewayEvent) (events []delivery.NewEvent, ends []outcome, done int) {
+	events, ends = make([]delivery.NewEvent, 0, len(batch)), make([]outcome, 0, len(batch))
+	room := maxEmitBytes
+	for _, g := range batch {
+		ev, of, err := g.prepare(ctx, a)
+		room -= len(ev.Data)
+		switch {
+		case ctx.Err() != nil:
+			return nil, nil, done
+		case len(events) > 0 && (err != nil || room < 0):
+			// It comes first next time. Decoded, events may be far larger than when they waited.
+			return events, ends, done
+		case err != nil:
+			gateway.note(of, ev.Type, g.tenant, err)
+			done++
+		default:
+			events, ends = append(events, ev), append(ends, of)
+		}
+	}
+	return events, ends, done
 }
 
 // noteFailure notes how an emit ended.
