@@ -13,6 +13,8 @@ type requestCopy struct {
 	length   int64 // -1 if it is not announced
 	encoding string
 
+	reading sync.Mutex // also while it is copied, or what two have read could change places
+
 	mu    sync.Mutex // the proxy's transport may still read when the answer has come
 	copy  emitCopy
 	read  int64
@@ -37,6 +39,8 @@ func copyRequest(r *http.Request, maxSize int64) *requestCopy {
 
 // Read reads from the body and copies what it gets.
 func (b *requestCopy) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
 	n, err := b.ReadCloser.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
