@@ -68,8 +68,7 @@ func newEmitWriter(e *Emit, w http.ResponseWriter, r *http.Request) *emitWriter 
 // WriteHeader takes the status.
 func (t *emitWriter) WriteHeader(status int) {
 	if 100 <= status && status < 200 && status != http.StatusSwitchingProtocols {
-		t.takeHeaders()
-		t.ResponseWriter.WriteHeader(status)
+		t.inform(status)
 		return
 	}
 	if !t.answered {
@@ -78,6 +77,20 @@ func (t *emitWriter) WriteHeader(status int) {
 	}
 	if t.mode == emitPasses || t.mode == emitCopies {
 		t.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// inform passes on what comes before the answer. Headers that are for us alone stay for that.
+func (t *emitWriter) inform(status int) {
+	h, name := t.Header(), t.emit.FromHeader
+	eventType, id := h[name], h[name+emitIDSuffix]
+	t.takeHeaders()
+	t.ResponseWriter.WriteHeader(status)
+	if name != "" && eventType != nil {
+		h[name] = eventType
+		if id != nil {
+			h[name+emitIDSuffix] = id
+		}
 	}
 }
 
