@@ -52,6 +52,13 @@ func (l *outcomeLog) due(of outcome) int {
 	return n
 }
 
+// forget has the log told again of what comes next.
+func (l *outcomeLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last, l.held = nil, nil
+}
+
 // rest returns how many events with an outcome the log has not told of yet.
 func (l *outcomeLog) rest(of outcome) int {
 	l.mu.Lock()

@@ -113,6 +113,7 @@ func (q *gatewayQueue) leave(a *App) {
 	if lost > 0 {
 		q.noteLost(a.log, lost)
 	}
+	q.outcomes.forget()
 }
 
 func (*gatewayQueue) noteLost(log *zap.Logger, n int) {
