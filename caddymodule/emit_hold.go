@@ -95,9 +95,7 @@ func (t *emitWriter) store() {
 	g := t.makeEvent()
 	switch {
 	case g != nil:
-		err := gateway.emitNow(t.request.Context(), t.emit.app, g)
-		gateway.unreserve(g.memory)
-		if err != nil {
+		if err := gateway.emitNow(t.request.Context(), t.emit.app, g); err != nil {
 			t.refuse()
 			return
 		}

@@ -222,7 +222,7 @@ func (q *gatewayQueue) work() {
 		q.ready = q.ready[1:]
 		batch := l.next()
 		q.mu.Unlock()
-		done, err := l.emit(ctx, a, batch)
+		done, err := l.emit(ctx, a.orInForce(), batch) // one that is starting may be taken back
 		q.mu.Lock()
 		q.emitted(l, done, err)
 		q.mu.Unlock()
@@ -321,8 +321,9 @@ func (q *gatewayQueue) tell() {
 	q.stands = err != nil
 }
 
-// emitNow emits one event while its client waits.
+// emitNow emits one event while its client waits, and gives its memory back.
 func (q *gatewayQueue) emitNow(ctx context.Context, own *App, g *gatewayEvent) error {
+	defer q.unreserve(g.memory)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), strictTime)
 	defer cancel()
 	a, release := own.hold()

@@ -20,3 +20,22 @@ func TestOutcomesAfterStop(t *testing.T) {
 		t.Errorf("after a stop the log is told of %d events", n)
 	}
 }
+
+// TestEmitNowPanics gives the memory of an event back also when a panic ends it.
+func TestEmitNowPanics(t *testing.T) {
+	q := newGatewayQueue()
+	if !q.reserve(5) {
+		t.Fatal("there is no memory")
+	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		_ = q.emitNow(t.Context(), nil, &gatewayEvent{memory: 5})
+	}()
+	if n := q.reserved.Load(); n != 0 {
+		t.Errorf("%d bytes are reserved", n)
+	}
+}
