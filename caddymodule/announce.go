@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -73,16 +74,9 @@ func (a *App) startAnnouncing() error {
 
 // run emits events. Before Caddy has started all apps of the configuration, nobody may.
 func (a *announcer) run() {
-	again := time.NewTicker(awaitActiveEvery)
-	defer again.Stop()
-	for !a.app.isActive() {
-		select {
-		case <-a.app.inForce.Done():
-			return
-		case <-again.C:
-		}
+	if !a.app.awaitActive(context.Background()) {
+		return
 	}
-	again.Stop()
 	for {
 		select {
 		case <-a.app.inForce.Done():
@@ -93,6 +87,22 @@ func (a *announcer) run() {
 			}
 		}
 	}
+}
+
+// awaitActive waits until the configuration is Caddy's, and returns false if it is not going to be.
+func (a *App) awaitActive(ctx context.Context) bool {
+	again := time.NewTicker(awaitActiveEvery)
+	defer again.Stop()
+	for !a.isActive() {
+		select {
+		case <-a.inForce.Done():
+			return false
+		case <-ctx.Done():
+			return false
+		case <-again.C:
+		}
+	}
+	return true
 }
 
 // isActive says whether the configuration is Caddy's, all of whose apps have started.

@@ -226,6 +226,7 @@ func (a *App) Start() error {
 	if err := a.startAnnouncing(); err != nil {
 		return fmt.Errorf("webhooks: events: %w", err)
 	}
+	a.settings.Settled = a.awaitActive
 	a.detach = a.engine.attach(a.settings, a.store, a.log)
 	gateway.use(a)
 	return nil

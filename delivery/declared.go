@@ -97,6 +97,10 @@ func (e *Engine) declare(ctx context.Context) {
 // declareAll stores the declared webhooks, and disables those that are not declared any more. One
 // that cannot be stored does not keep others from it.
 func (e *Engine) declareAll(ctx context.Context) error {
+	s := e.settings()
+	if s.Settled != nil && !s.Settled(ctx) {
+		return nil // others come into force, and it is called for them
+	}
 	stored, err := e.store.DeclaredWebhooks(ctx)
 	if err != nil {
 		return err
@@ -105,7 +109,6 @@ func (e *Engine) declareAll(ctx context.Context) error {
 	for _, ref := range stored {
 		old[ref] = true
 	}
-	s := e.settings()
 	var errs []error
 	for i := range s.Webhooks {
 		w := s.Webhooks[i]

@@ -1,6 +1,7 @@
 package delivery_test
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"strings"
@@ -92,6 +93,47 @@ func TestDeclared(t *testing.T) {
 		if w := r.declaredAs(1); w.WhyDisabled() != delivery.DisabledByConfig {
 			t.Errorf("one that was declared until now is %+v", w)
 		}
+	})
+}
+
+// TestDeclaredWhenSettled has settings come into force that are taken back: their webhooks are not
+// made, and none is disabled meanwhile.
+func TestDeclaredWhenSettled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, flaky.New(), newEndpoints(ok), func(s *delivery.Settings) { s.Webhooks = []delivery.Webhook{declared(1)} })
+		defer r.stop()
+		before, settled := r.declaredAs(1), make(chan bool)
+		next := declaring(declared(2))
+		next.Settled = func(ctx context.Context) bool {
+			select {
+			case stay := <-settled:
+				return stay
+			case <-ctx.Done():
+				return false
+			}
+		}
+		unchanged := func(when string) {
+			synctest.Wait()
+			if w := r.declaredAs(1); !w.Enabled || w.UpdatedAt != before.UpdatedAt {
+				t.Errorf("%s it is %+v", when, w)
+			}
+			if _, err := r.Webhook(t.Context(), declaredRef(2)); !errors.Is(err, delivery.ErrNotFound) {
+				t.Errorf("%s the other is there: %v", when, err)
+			}
+		}
+		time.Sleep(time.Second)
+		detach := r.Attach(next, nopLog)
+		unchanged("before that is sure")
+		settled <- false
+		detach()
+		unchanged("after they were taken back")
+		detach = r.Attach(next, nopLog)
+		settled <- true
+		synctest.Wait()
+		if r.declaredAs(2); r.declaredAs(1).Enabled {
+			t.Error("the webhooks are not those of the settings that stay")
+		}
+		detach()
 	})
 }
 

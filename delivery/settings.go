@@ -2,6 +2,7 @@ package delivery
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -50,6 +51,10 @@ type Settings struct {
 	// same, and Declared. When these settings come into force, they are made as they are here,
 	// and others that were declared before are disabled.
 	Webhooks []Webhook
+	// Settled, if not nil, waits until it is sure that these settings stay in force, and says
+	// whether they do. Before that, their webhooks are not made: events that come meanwhile would
+	// miss those that are disabled.
+	Settled func(ctx context.Context) bool
 	// Notifier, if not nil, is told of failures.
 	Notifier Notifier
 	// AuditOwn, if not nil, makes entries of the audit log for what the engine does to webhooks
