@@ -224,7 +224,7 @@ func (s *observedStore) CancelReplay(ctx context.Context, tenant string, id uuid
 	return s.Store.CancelReplay(ctx, tenant, id)
 }
 
-func (s *observedStore) TakeStart(ctx context.Context, ref delivery.WebhookRef, come bool) (time.Duration, error) {
+func (s *observedStore) TakeStart(ctx context.Context, ref delivery.WebhookRef, free bool) (time.Duration, error) {
 	s.note("TakeStart")
-	return s.Store.TakeStart(ctx, ref, come)
+	return s.Store.TakeStart(ctx, ref, free)
 }
