@@ -35,6 +35,7 @@ func TestReadmeCurls(t *testing.T) {
 		"POST api/replays":      http.StatusAccepted,
 		"DELETE api/replays/*":  http.StatusNoContent,
 		"DELETE api/webhooks/*": http.StatusNoContent,
+		"DELETE api/events/*":   http.StatusNoContent,
 		// This delivery has ended.
 		"DELETE api/events/*/deliveries/*":    http.StatusConflict,
 		"POST api/events/*/deliveries/*/send": http.StatusConflict,

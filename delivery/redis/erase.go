@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -53,7 +52,7 @@ func (s *Store) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) err
 		done, _ := reply[1].(int64)
 		switch {
 		case done < 0:
-			return fmt.Errorf("%w: it has expired", delivery.ErrNotFound)
+			return delivery.ErrNotFound
 		case int(done) > len(some), done == 0 && len(some) > 0 && reply[2] == "":
 			return errUnknownReply
 		}
