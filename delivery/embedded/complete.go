@@ -98,7 +98,7 @@ func (c *completion) outcome(o *delivery.Outcome) error {
 	if err := c.slowness(o, w, head.success); err != nil {
 		return err
 	}
-	if !d.held && r.ResponseBody != "" && c.isErased(d.event) {
+	if !d.held && r.ResponseBody != "" && c.txn.isErased(d.event) {
 		empty := *r
 		empty.ResponseBody = ""
 		r = &empty

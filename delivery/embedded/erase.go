@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -15,28 +16,33 @@ import (
 // erasedPerWrite is how many rows of an erased event lose their bodies at a time.
 const erasedPerWrite = 200
 
+// erasingPrefix begins the keys of events, in meta, that are being erased: earlier versions pass over
+// them. The number of the event follows.
+var erasingPrefix = []byte("erasing")
+
 // EraseEvent removes what an event and its requests carried, and its pending deliveries. First the
-// event says that it was erased: from then on, nobody writes a body of it.
+// event says that it was erased: from then on, nobody writes a body of it. If one write cannot have
+// all rows, the database notes which are left, so that Sweep goes on if nobody else does.
 func (s *Store) EraseEvent(_ context.Context, tenant string, id uuid.UUID) error {
-	var rows []uuid.UUID // the last request of each delivery
+	var left []byte // the key of what is left
 	err := s.change(func(t *txn, r *refusal) (err error) {
-		if rows, err = s.eraseEvent(t, tenant, id); errors.Is(err, delivery.ErrNotFound) {
+		if left, err = s.eraseEvent(t, tenant, id); errors.Is(err, delivery.ErrNotFound) {
 			r.err, err = err, nil
 		}
 		return err
 	})
-	for err == nil && len(rows) > 0 {
+	for more := len(left) > 0; err == nil && more; {
 		err = s.write(alone, func(t *txn) (err error) {
-			rows, err = s.eraseRows(t, rows)
+			more, err = s.eraseMore(t, left)
 			return err
 		})
 	}
 	return err
 }
 
-// eraseEvent removes the payload of an event and its pending deliveries, and returns the last request
-// of each delivery.
-func (s *Store) eraseEvent(t *txn, tenant string, id uuid.UUID) (rows []uuid.UUID, err error) {
+// eraseEvent removes the payload of an event, its pending deliveries, and the bodies of some rows. It
+// returns the key of those that are left, if there are any.
+func (s *Store) eraseEvent(t *txn, tenant string, id uuid.UUID) (left []byte, err error) {
 	number, e, err := s.storedEvent(t.view, tenant, id)
 	if err != nil {
 		return nil, err
@@ -56,9 +62,7 @@ func (s *Store) eraseEvent(t *txn, tenant string, id uuid.UUID) (rows []uuid.UUI
 			return nil, err
 		}
 	}
-	if err := s.mustWipe(t); err != nil {
-		return nil, err
-	}
+	var rows []uuid.UUID // the last request of each delivery
 	ended := endedOf(t.view, number)
 	for _, w := range e.targets {
 		last, err := s.endErased(t, number, w, ended)
@@ -69,7 +73,50 @@ func (s *Store) eraseEvent(t *txn, tenant string, id uuid.UUID) (rows []uuid.UUI
 			rows = append(rows, last)
 		}
 	}
-	return rows, nil
+	left = append(slices.Clone(erasingPrefix), key...)
+	if more, err := s.eraseSome(t, left, rows); err != nil || !more {
+		return nil, err
+	}
+	return left, nil
+}
+
+// eraseMore removes some of the bodies that are left, and reports whether there are more.
+func (s *Store) eraseMore(t *txn, left []byte) (more bool, err error) {
+	var rows []uuid.UUID
+	for b := t.bucket(metaBucket).get(left); len(b) >= 16; b = b[16:] {
+		rows = append(rows, uuid.UUID(b[:16]))
+	}
+	return s.eraseSome(t, left, rows)
+}
+
+// eraseSome removes the bodies of some rows, and notes which are left.
+func (s *Store) eraseSome(t *txn, left []byte, rows []uuid.UUID) (more bool, err error) {
+	if rows, err = s.eraseRows(t, rows); err != nil {
+		return false, err
+	}
+	meta := t.journaled(metaBucket)
+	if len(rows) == 0 {
+		if meta.sealed(left) != nil {
+			err = meta.delete(left)
+		}
+		return false, err
+	}
+	var ids []byte
+	for i := range rows {
+		ids = append(ids, rows[i][:]...)
+	}
+	return true, meta.put(left, ids)
+}
+
+// erasing goes on with an event that is being erased.
+func (s *sweep) erasing() error {
+	left, _ := s.txn.tx.Bucket(metaBucket).Cursor().Seek(erasingPrefix) // not our cursor: see received
+	if !bytes.HasPrefix(left, erasingPrefix) {
+		return nil
+	}
+	s.unfinished = true
+	_, err := s.store.eraseMore(s.txn, slices.Clone(left))
+	return err
 }
 
 // endErased takes a delivery of an erased event off the schedule, and returns its last request. It
@@ -124,10 +171,10 @@ func (s *Store) eraseRows(t *txn, rows []uuid.UUID) (left []uuid.UUID, err error
 }
 
 // isErased reports whether an event was erased.
-func (c *completion) isErased(event uint64) bool {
+func (v *view) isErased(event uint64) bool {
 	if event == 0 {
 		return false
 	}
-	e, err := decodeEvent("", c.txn.bucket(eventsBucket).get(number8(event)))
+	e, err := decodeEvent("", v.bucket(eventsBucket).get(number8(event)))
 	return err == nil && e.Erased
 }

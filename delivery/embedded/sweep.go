@@ -42,6 +42,9 @@ func (s *Store) Sweep(ctx context.Context, retention time.Duration) (more bool, 
 		if err := step.received(); err != nil {
 			return err
 		}
+		if err := step.erasing(); err != nil {
+			return err
+		}
 		if err := step.replays(oldest); err != nil {
 			return err
 		}
