@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // hushed emits an event that has the secret in its payload, and in the bodies of many requests.
@@ -102,5 +103,22 @@ func TestEraseKilled(t *testing.T) {
 			}
 			return
 		}
+	}
+}
+
+// TestEraseCrossed erases events while their deliveries are under way: once the files have been
+// overwritten, which Sweep does within the hour, nothing is left in them.
+func TestEraseCrossed(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	s := opened(t, New(folder))
+	storetest.EraseCrossed(t, 30, hushSecret, func() {}, s)
+	checkpoint(t, s)
+	if found(t, folder, hushSecret) == 0 {
+		t.Error("nothing was stored in clear")
+	}
+	wipeNow(t, s)
+	if n := found(t, folder, hushSecret); n != 0 {
+		t.Errorf("what was to be erased is there %d times", n)
 	}
 }

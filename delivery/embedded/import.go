@@ -219,6 +219,13 @@ func (i *importing) requests(all []delivery.StoredRequest) error {
 		if err != nil {
 			return err
 		}
+		if r.ResponseBody != "" {
+			if key, ok := findEvent(i.txn.bucket(idsBucket), w.tenant.number, r.EventID); ok && i.txn.isErased(eventNumber(key)) {
+				empty := *r
+				empty.ResponseBody = ""
+				r = &empty
+			}
+		}
 		head := rowHead{
 			previous: all[n].Previous, nextAttempt: record.Millis(r.NextAttemptAt),
 			tenant: w.tenant.number, webhook: w.number, eventType: eventType,

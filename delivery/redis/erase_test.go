@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // hush is in all that an erasure has to remove.
@@ -167,4 +168,13 @@ func TestEraseDenied(t *testing.T) {
 			wantHushed(t, b.s)
 		})
 	}
+}
+
+// TestEraseCrossed erases events while two processes work on their deliveries: whatever they write
+// afterwards, no key has anything of them.
+func TestEraseCrossed(t *testing.T) {
+	t.Parallel()
+	o := options()
+	first, second := open(t, o), open(t, o)
+	storetest.EraseCrossed(t, 30, hush, func() { wantHushed(t, first) }, first, second)
 }

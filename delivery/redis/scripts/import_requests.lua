@@ -1,6 +1,7 @@
 #!lua
 -- import_requests.lua adds rows of the log, and skips rows that exist and those of webhooks
--- that do not. It is refused as a whole when Redis is full.
+-- that do not. A row of an event that was erased gets no body. It is refused as a whole when Redis
+-- is full.
 --
 -- KEYS[1]  the partition
 -- ARGV     number of webhooks, then of each: reference, its id's 16 bytes;
@@ -26,6 +27,12 @@ types = type_numbers(types, now)
 local counters, counts = at + 1, {}
 at = counters + 2 * tonumber(ARGV[at])
 
+local swept = read_swept()
+local function of_erased(ref, row)
+  local event = read_event(ref_tenant(ref), string.sub(row, 41, 56), now, swept)
+  return event and is_erased(event)
+end
+
 local added = 0
 for o = at, #ARGV, 8 do
   local w, type_number, id, slot, day, row, body, counter = unpack(ARGV, o, o + 7)
@@ -42,7 +49,7 @@ for o = at, #ARGV, 8 do
       write('SADD', logs_key(day), name)
       write('ZADD', log_key(name, day), 0, member)
     end
-    if body ~= '' then write('HSET', bodies_key(slot), id, body) end
+    if body ~= '' and not of_erased(ref, row) then write('HSET', bodies_key(slot), id, body) end
     write('HSET', requests_key(slot), id, row) -- from now on, a repetition skips it
   end
 end
