@@ -47,6 +47,10 @@ type replayer struct {
 
 	stopping context.Context // ends when nothing more may begin
 	noMore   context.CancelFunc
+	place    context.Context // ends when the replay is to be left to others
+	leaveIt  context.CancelFunc
+	claimed  time.Time
+	expiry   *time.Timer // leaves it when the lease ends: somebody else may have it then
 
 	saved   time.Time // when it was last saved
 	changed bool      // since then
@@ -65,6 +69,8 @@ func newReplayer(e *Engine, p *partition, replay *Replay, holder uuid.UUID, unti
 		again: backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff},
 	}
 	r.stopping, r.noMore = context.WithCancel(e.alive)
+	r.place, r.leaveIt = context.WithCancel(context.Background())
+	r.claimed, r.expiry = r.saved, time.AfterFunc(time.Until(until), r.giveUp)
 	for _, d := range replay.Sending {
 		r.took[d.EventID] = true
 	}
@@ -74,9 +80,11 @@ func newReplayer(e *Engine, p *partition, replay *Replay, holder uuid.UUID, unti
 // run works off the replay, until it has ended, somebody else has it, or the context ends.
 func (r *replayer) run(ctx context.Context) {
 	defer r.noMore()
+	defer r.leaveIt()
+	defer r.expiry.Stop()
 	end := context.AfterFunc(ctx, r.noMore)
 	defer end()
-	for ctx.Err() == nil && !r.lost && r.replay.State == ReplayRunning {
+	for ctx.Err() == nil && r.place.Err() == nil && !r.lost && r.replay.State == ReplayRunning {
 		r.reached = false
 		if err := r.step(ctx); err != nil && ctx.Err() == nil {
 			r.fail(err)
@@ -89,6 +97,12 @@ func (r *replayer) run(ctx context.Context) {
 		}
 	}
 	r.leave(ctx)
+}
+
+// giveUp has nothing more begin, and leaves the replay to others.
+func (r *replayer) giveUp() {
+	r.leaveIt()
+	r.noMore()
 }
 
 // step does what there is to do, and waits a while if that is nothing.
@@ -264,6 +278,7 @@ func (r *replayer) save(ctx context.Context) error {
 		return err
 	}
 	r.reached = true
+	r.expiry.Reset(time.Until(began.Add(lease)))
 	r.until, r.saved, r.changed, r.noted = began.Add(lease), began, false, true
 	if state != ReplayRunning && r.replay.State == ReplayRunning {
 		r.replay.State = state
@@ -277,13 +292,15 @@ func (r *replayer) saveFor(ctx context.Context, lease time.Duration) (ReplayStat
 	return r.engine.store.SaveReplay(ctx, r.replay, r.holder, lease, r.engine.settings().Retention)
 }
 
-// leave ends the work. What is in flight when a replay was canceled is waited for, and counted. When
+// leave ends the work. What is in flight when a replay was canceled, or is left to others, is waited
+// for, and counted. When
 // this process stops, it is not: then the lease stays, so that nobody sends it again before it has
 // ended.
 func (r *replayer) leave(ctx context.Context) {
 	r.noMore()
 	canceled := r.replay.State == ReplayCanceled
-	for r.inFlight > 0 && canceled && ctx.Err() == nil && r.engine.alive.Err() == nil {
+	wait := canceled || r.place.Err() != nil
+	for r.inFlight > 0 && wait && ctx.Err() == nil && r.engine.alive.Err() == nil {
 		select {
 		case d := <-r.ended:
 			r.count(d)

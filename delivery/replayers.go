@@ -12,7 +12,8 @@ const (
 	// replayEvery is how often a process looks for replays that nobody holds: of a process that
 	// has died, one goes on after that and the lease.
 	replayEvery = 10 * time.Second
-	// maxReplayers is how many replays a process works off at a time, of one partition.
+	// maxReplayers is how many replays a process works off at a time, of one partition. If there are
+	// more, one makes room for the others each replayEvery.
 	maxReplayers = 16
 )
 
@@ -70,6 +71,22 @@ func (r *replayers) room() int {
 	return maxReplayers - len(r.of)
 }
 
+// makeRoom has the replay left that was worked off here for the longest: it goes on when others
+// that wait have had their turn.
+func (r *replayers) makeRoom() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var longest *replayer
+	for _, one := range r.of {
+		if one.place.Err() == nil && (longest == nil || one.claimed.Before(longest.claimed)) {
+			longest = one
+		}
+	}
+	if longest != nil && time.Since(longest.claimed) >= replayEvery {
+		longest.giveUp()
+	}
+}
+
 // cancel has nothing more begin of a replay, if it is worked off here.
 func (r *replayers) cancel(id uuid.UUID) {
 	r.mu.Lock()
@@ -95,6 +112,7 @@ func (e *Engine) workReplays(ctx context.Context, p *partition) {
 		timer.Reset(replayEvery)
 		room := p.replayers.room()
 		if room <= 0 {
+			p.replayers.makeRoom()
 			continue
 		}
 		began := time.Now()
