@@ -62,14 +62,17 @@ func TestDemo(t *testing.T) {
 		what string
 		want int
 	}{
-		{"✓\n", len(events) + 1},
+		{"✓\n", len(events) + 2},
 		{"✗", 0},
 		{"not seen", 0},
-		{"  204   ", len(events)},
+		{"  204   ", len(events) + 1},
 		{"  500   ", 1},
-		{"  1/3  ", len(events)},
+		{"  1/3  ", len(events) + 1},
 		{"  2/3  ", 1},
 		{"  retry  ", 1},
+		{"  webhooks_emit /devices device_created {\n    on 201\n  }\n", 1},
+		{`  answered:  201 Created {"id":"dev_1","hostname":"nas-8"}` + "\n", 1},
+		{`  the event: device_created {"id":"dev_1","hostname":"nas-8"}` + "\n", 1},
 		{"The log says why the request failed: ", 1},
 	} {
 		if got := strings.Count(text, c.what); got != c.want {

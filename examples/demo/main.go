@@ -1,6 +1,6 @@
 // Command demo shows the module at work, with everything on this machine. It starts a Caddy
-// of its own, registers a webhook, emits one event of each type, receives them, checks their
-// signatures, and prints the log of requests. Then it keeps running until Ctrl-C, so that
+// of its own, registers a webhook, emits one event of each type, has another made of the traffic
+// that passes, receives them, checks their signatures, and prints the log of requests. Then it keeps running until Ctrl-C, so that
 // you can try things.
 //
 // make demo runs it, after building Caddy.
@@ -85,7 +85,8 @@ func (d *demo) play(ctx context.Context, dir string) error {
 	return cmp.Or(context.Cause(ctx), err)
 }
 
-// show registers the webhook, emits the events and prints the log.
+// show registers the webhook, emits the events, by the API and by the traffic, and prints the
+// log.
 func (d *demo) show(ctx context.Context, s *stage) ([]request, error) {
 	p := s.product
 	fmt.Fprintf(d.out, "Registering a webhook for %s\n", s.receiver.url)
@@ -93,13 +94,19 @@ func (d *demo) show(ctx context.Context, s *stage) ([]request, error) {
 		return nil, fmt.Errorf("the webhook could not be registered: %w", err)
 	}
 	fmt.Fprintf(d.out, "Emitting one event of each type; the receiver fails the first request of %s\n", failsOnce)
-	ids := make([]string, len(events))
-	for i, e := range events {
-		var err error
-		if ids[i], err = p.emit(ctx, e); err != nil {
+	var ids []string
+	for _, e := range events {
+		id, err := p.emit(ctx, e)
+		if err != nil {
 			return nil, fmt.Errorf("the event %s could not be emitted: %w", e.Type, err)
 		}
+		ids = append(ids, id)
 	}
+	id, err := d.showTraffic(ctx, s, ids)
+	if err != nil {
+		return nil, fmt.Errorf("the traffic did not become an event: %w", err)
+	}
+	ids = append(ids, id)
 	fmt.Fprintln(d.out, "Waiting until all are delivered")
 	waiting, cancel := context.WithTimeoutCause(ctx, deliveryTimeout,
 		fmt.Errorf("not all events were delivered within %s", deliveryTimeout))
@@ -135,6 +142,9 @@ Or use the API, in another terminal:
   curl %[3]s -H 'Content-Type: application/json' \
     -d '{"event_type":"device_created","data":{"hostname":"printer-2"}}' %[1]s/events
 
+  # Use the product that knows nothing of webhooks, and have Caddy emit an event
+  curl -d '{"hostname":"nas-9"}' %[7]s/devices
+
   # Read the request that failed: what was sent and what came back
   curl %[2]s %[1]s/requests/%[4]s
 
@@ -151,7 +161,7 @@ Or use the API, in another terminal:
 Caddy's own log is %[5]s
 Ctrl-C ends everything. Until then the receiver reports what arrives:
 
-`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.Log, s.product.page())
+`, s.product.api, authorization(s.product.adminToken), authorization(s.product.emitToken), id, s.caddy.Log, s.product.page(), s.site)
 }
 
 // authorization is a token as an argument of curl.

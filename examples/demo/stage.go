@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"net/http"
 	"path/filepath"
 	"time"
 
@@ -30,6 +31,8 @@ type stage struct {
 	out       io.Writer
 
 	receiver *receiver
+	site     string       // URL of the site that Caddy serves, without a slash at the end
+	unaware  *http.Server // a product behind it that knows nothing of webhooks
 	product  *product
 	caddy    *process.Process
 }
@@ -44,23 +47,30 @@ func (s *stage) start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.site = "http://" + site
+	server, address, err := startUnaware(func(err error) { s.receiver.tell("The product stopped: %v\n", err) })
+	if err != nil {
+		return err
+	}
+	s.unaware = server
 	s.product = &product{
-		api:        "http://" + site + "/hooks/api",
+		api:        s.site + "/hooks/api",
 		emitToken:  rand.Text(),
 		adminToken: rand.Text(),
 	}
 	fmt.Fprintf(s.out, "Starting Caddy at %s, with its store in a temporary folder\n", site)
-	if err := s.startCaddy(site); err != nil {
+	if err := s.startCaddy(address); err != nil {
 		return fmt.Errorf("Caddy did not start: %w", err)
 	}
 	return s.awaitHealth(ctx)
 }
 
-func (s *stage) startCaddy(site string) error {
+func (s *stage) startCaddy(productAddress string) error {
 	var err error
 	s.caddy, err = process.StartCaddy(s.caddyPath, s.dir, caddyfile,
 		"STORE_FOLDER="+filepath.Join(s.dir, "store"),
-		"SITE_ADDRESS=http://"+site,
+		"SITE_ADDRESS="+s.site,
+		"PRODUCT_ADDRESS="+productAddress,
 		"EMIT_TOKEN="+s.product.emitToken,
 		"ADMIN_TOKEN="+s.product.adminToken,
 	)
@@ -105,10 +115,13 @@ func (s *stage) caddyEnded() error {
 	return fmt.Errorf("Caddy ended (%w). Its log ends with:\n%s", s.caddy.Err, s.caddy.Tail())
 }
 
-// stop ends what was started: Caddy before the receiver, which Caddy calls.
+// stop ends what was started: Caddy before the others, which Caddy calls.
 func (s *stage) stop() {
 	if s.caddy != nil {
 		_ = s.caddy.Stop() // an error says that it had to be killed
+	}
+	if s.unaware != nil {
+		_ = s.unaware.Close() // nobody is left who would wait for an answer
 	}
 	if s.receiver != nil {
 		s.receiver.stop()
