@@ -50,7 +50,7 @@ func TestFindRoute(t *testing.T) {
 func TestMethods(t *testing.T) {
 	for path, want := range map[string]string{
 		"/api/events":           "GET, HEAD, POST",
-		"/api/events/1":         "GET, HEAD",
+		"/api/events/1":         "GET, HEAD, DELETE",
 		"/api/event-types":      "GET, HEAD",
 		"/api/webhooks":         "GET, HEAD, POST",
 		"/api/webhooks/1":       "GET, HEAD, PATCH, DELETE",

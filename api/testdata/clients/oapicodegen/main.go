@@ -98,7 +98,7 @@ func emit(ctx context.Context, c *gen.ClientWithResponses) (id uuid.UUID, err er
 // read reads the event, the webhook, and the request of a test event.
 func read(ctx context.Context, c *gen.ClientWithResponses, webhook, eventID uuid.UUID) error {
 	event, err := c.GetEventWithResponse(ctx, eventID)
-	if err != nil || event.JSON200 == nil || event.JSON200.Data["n"] != 1.5 {
+	if err != nil || event.JSON200 == nil || event.JSON200.Data == nil || (*event.JSON200.Data)["n"] != 1.5 {
 		return fmt.Errorf("event: %s, %w", event.Body, err)
 	}
 	webhooks, err := c.ListWebhooksWithResponse(ctx, &gen.ListWebhooksParams{})

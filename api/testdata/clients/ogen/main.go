@@ -62,7 +62,7 @@ func run(ctx context.Context, url, token, endpoint string) error {
 		return fmt.Errorf("emit two: %+v, %w", receipts, err)
 	}
 	event, err := want[*gen.Event](c.GetEvent(ctx, gen.GetEventParams{ID: receipt.Receipt.EventID}))
-	if err != nil || string(event.Data["n"]) != "1.50" {
+	if err != nil || string(event.Data.Value["n"]) != "1.50" {
 		return fmt.Errorf("event: %+v, %w", event, err)
 	}
 	webhooks, err := want[*gen.WebhookList](c.ListWebhooks(ctx, gen.ListWebhooksParams{}))
