@@ -193,8 +193,10 @@ func socket(w http.ResponseWriter) {
 	_ = buffered.Flush()
 }
 
-// grpc answers as gRPC does: its status is a trailer.
+// grpc answers as gRPC does: its status is a trailer. It reads the whole request first, since Caddy's
+// proxy reads and closes a body side by side otherwise.
 func (*wireSite) grpc(w http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body) // a client that breaks off is noticed below
 	w.Header()["Date"] = nil
 	w.Header().Set("Content-Type", "application/grpc")
 	if r.URL.Path == "/grpc/fails" {
@@ -352,12 +354,21 @@ func TestEmitChangesNothingHTTP2And3(t *testing.T) {
 				if f.path == "header" {
 					expected = strings.ReplaceAll(want, "X-Event [device_created]\n", "")
 				}
-				if got := s.exchange(transport, f.path, path); got != expected {
+				got := s.exchange(transport, f.path, path)
+				if path == "GET breaks" { // how much comes before the end depends on who is quicker
+					got, expected = brokenOff(got), brokenOff(expected)
+				}
+				if got != expected || got == "" {
 					t.Errorf("%s, %s, %s: got\n%s\nwant\n%s", protocol, path, f.path, got, expected)
 				}
 			}
 		}
 	}
+}
+
+// brokenOff says how an answer ended, if not well.
+func brokenOff(told string) string {
+	return regexp.MustCompile(`\w*(_ERROR|unexpected EOF)`).FindString(told)
 }
 
 // exchange makes a request and tells all that comes back.

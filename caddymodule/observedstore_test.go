@@ -104,6 +104,11 @@ func (s *observedStore) Accept(ctx context.Context, batch delivery.AcceptBatch) 
 	return s.Store.Accept(ctx, batch)
 }
 
+func (s *observedStore) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) error {
+	s.note("EraseEvent")
+	return s.Store.EraseEvent(ctx, tenant, id)
+}
+
 func (s *observedStore) Events(ctx context.Context, tenant string, filter delivery.EventFilter) (delivery.EventPage, error) {
 	s.note(fmt.Sprint("Events ", filter.Limit))
 	return s.Store.Events(ctx, tenant, filter)
