@@ -35,9 +35,9 @@ type orderRun struct {
 }
 
 // testOrderRandom has two processes send what one emits. Requests fail, processes are killed or
-// reloaded with what they hold, the webhook is disabled, deliveries are canceled or run again, all
-// at random. Whatever is claimed, all that go before it have ended; and all end, but for those
-// behind one that fails and fails.
+// reloaded with what they hold, the webhook is disabled, slow, and has a rate limit or none,
+// deliveries are canceled or run again, all at random. Whatever is claimed, all that go before it have
+// ended; and all end, but for those behind one that fails and fails.
 func testOrderRandom(f *fixture) {
 	seed := rand.Uint64()
 	f.Logf("the seed is %d", seed)
@@ -195,12 +195,13 @@ func (r *orderRun) finish(job *delivery.Job, key byte) error {
 	o.Ordered = r.below(2) == 0
 	switch n := r.below(10); {
 	case key == stuckKey:
-		o = retried(o, r.store.Now().Add(-time.Minute))
+		o = retried(o, r.store.Now())
 	case n < 5:
 		o = succeeded(o)
 	case n < 6: // for good
 	case n < 9:
 		o = retried(o, r.store.Now().Add(-time.Minute))
+		o.Slow = n == 8
 	default: // a reload
 		return r.store.Release(r.Context(), []delivery.Lease{{Webhook: r.w.Ref(), EventID: job.Event.ID, LeaseEnd: job.LeaseEnd}})
 	}
@@ -229,6 +230,10 @@ func (r *orderRun) intervene() {
 		}
 		changed := *current
 		changed.Enabled = r.below(3) > 0
+		changed.RateLimit = nil
+		if r.below(2) == 0 {
+			changed.RateLimit = &delivery.RateLimit{Requests: 300, Per: time.Second}
+		}
 		if r.failed(r.store.UpdateWebhook(r.Context(), &changed, version)) {
 			return
 		}
