@@ -199,6 +199,11 @@ func (s *observedStore) Resend(ctx context.Context, tenant string, id uuid.UUID)
 	return s.Store.Resend(ctx, tenant, id)
 }
 
+func (s *observedStore) AddDelivery(ctx context.Context, ref delivery.WebhookRef, id uuid.UUID) (*delivery.Event, bool, error) {
+	s.note("AddDelivery")
+	return s.Store.AddDelivery(ctx, ref, id)
+}
+
 func (s *observedStore) Standing(ctx context.Context, tenant string, rows []delivery.Request) ([]delivery.Delivery, error) {
 	s.note(fmt.Sprint("Standing ", len(rows)))
 	return s.Store.Standing(ctx, tenant, rows)

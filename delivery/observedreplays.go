@@ -7,6 +7,12 @@ import (
 	"github.com/google/uuid"
 )
 
+func (s *observedStore) AddDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID) (*Event, bool, error) {
+	ev, added, err := s.Store.AddDelivery(ctx, ref, event)
+	s.note(ctx, opAddDelivery, err)
+	return ev, added, err
+}
+
 func (s *observedStore) CreateReplay(ctx context.Context, r *Replay, retention time.Duration) error {
 	err := s.Store.CreateReplay(ctx, r, retention)
 	s.note(ctx, opCreateReplay, err)

@@ -27,6 +27,7 @@ const (
 	opEvent         = "event"
 	opEvents        = "events"
 	opEraseEvent    = "erase_event"
+	opAddDelivery   = "add_delivery"
 	opRequest       = "request"
 	opRequests      = "requests"
 	opResend        = "resend"
@@ -60,8 +61,8 @@ const (
 func StoreOperations() []string {
 	return []string{
 		opOpen, opPing, opNoteTypes, opAccept, opClaim, opComplete, opRelease, opWebhook, opCreateWebhook,
-		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opEraseEvent, opRequest, opRequests,
-		opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
+		opUpdateWebhook, opDeleteWebhook, opWriteAudit, opAudit, opEvent, opEvents, opEraseEvent, opAddDelivery, opRequest,
+		opRequests, opResend, opStanding, opUntried, opTake, opTakeStart, opFollow, opPending,
 		opRequestCounts, opWebhookRequests, opWebhookPending, opWebhookPage, opWebhookChanges, opWebhooksOf, opDeclared,
 		opCreateReplay, opReplays, opClaimReplays, opSaveReplay, opCancelReplay,
 		opCountStored, opMarkReceived, opSweep,

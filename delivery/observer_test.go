@@ -209,6 +209,8 @@ func callAll(ctx context.Context, s delivery.Store) {
 	_ = s.WriteAuditEntry(ctx, &delivery.AuditEntry{Tenant: tenant})
 	_, _ = s.AuditEntries(ctx, tenant, delivery.AuditFilter{Limit: 1})
 	_, _, _ = s.Event(ctx, tenant, w.ID)
+	_ = s.EraseEvent(ctx, tenant, w.ID)
+	_, _, _ = s.AddDelivery(ctx, w.Ref(), w.ID)
 	_, _ = s.Events(ctx, tenant, delivery.EventFilter{Limit: 1})
 	_ = s.EraseEvent(ctx, tenant, w.ID)
 	_, _ = s.Request(ctx, tenant, w.ID)

@@ -149,6 +149,12 @@ type Store interface {
 	// taken. ErrNotFound if there is no such event; one that was erased is erased again. After an
 	// error, the payload may be gone and bodies may be left.
 	EraseEvent(ctx context.Context, tenant string, id uuid.UUID) error
+	// AddDelivery adds a delivery of a webhook to an event that has none to it, and gives the event.
+	// The delivery has failed, without an attempt: it is not on the schedule, and whoever adds it
+	// sends it. If there is one already, added is false, and nothing changes. Lists of events say as
+	// before how many deliveries the event was accepted with. ErrNotFound if there is no such webhook
+	// or event, or if the event was erased or is a test; ErrTooManyDeliveries if it has MaxDeliveries.
+	AddDelivery(ctx context.Context, ref WebhookRef, event uuid.UUID) (e *Event, added bool, err error)
 	// Request reads one row of the log, bodies included.
 	Request(ctx context.Context, tenant string, id uuid.UUID) (*Request, error)
 	// Resend reads what it takes to send a request again, in one step: its webhook as it is now,

@@ -43,7 +43,7 @@ func (s *Store) accept(call *delivery.AcceptCall, batch *delivery.AcceptBatch) d
 			s.events[key] = stored
 			result.Events = append(result.Events, delivery.AcceptedEvent{Deliveries: len(stored.deliveries)})
 		case known.nonce == call.Nonce && known.place == i:
-			result.Events = append(result.Events, delivery.AcceptedEvent{Repeated: true, Deliveries: len(known.deliveries)})
+			result.Events = append(result.Events, delivery.AcceptedEvent{Repeated: true, Deliveries: known.accepted})
 		default:
 			result.Events = append(result.Events, delivery.AcceptedEvent{Duplicate: true})
 		}

@@ -3,8 +3,8 @@
 //
 // It is written to be read, not to be fast. A mutex makes each operation one atomic step,
 // where another store has a transaction or a script. Its files are in the order of
-// delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, events, follow, stats,
-// received, replays, sweep. The suite delivery/storetest checks that a store keeps the promises of that
+// delivery.Store: eventtypes, accept, claim, complete, webhooks, audit, read, events, adddelivery,
+// follow, stats, received, replays, sweep. The suite delivery/storetest checks that a store keeps the promises of that
 // interface, and memory_test.go shows how to run it. examples/store makes a store a module of
 // Caddy.
 package memory

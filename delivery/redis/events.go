@@ -60,20 +60,26 @@ func (s *Store) Event(ctx context.Context, tenant string, id uuid.UUID) (*delive
 
 // storedEvent reads the record of an event.
 func (s *Store) storedEvent(ctx context.Context, base, tenant string, id uuid.UUID) (*storedEvent, error) {
+	e, _, err := s.readEvent(ctx, base, tenant, id)
+	return e, err
+}
+
+// readEvent reads the record of an event, and also returns it as it is stored.
+func (s *Store) readEvent(ctx context.Context, base, tenant string, id uuid.UUID) (e *storedEvent, stored string, err error) {
 	reply, err := s.run(ctx, storedEventScript, base, tenant, id[:])
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if len(reply) < 2 {
-		return nil, delivery.ErrNotFound
+		return nil, "", delivery.ErrNotFound
 	}
-	stored, _ := reply[1].(string)
-	e, err := decodeEvent(tenant, id, stored)
+	stored, _ = reply[1].(string)
+	e, err = decodeEvent(tenant, id, stored)
 	if err != nil {
 		s.setAside(ctx, base, unreadableEvent(base, tenant, id, stored, err)...)
-		return nil, delivery.ErrNotFound
+		return nil, "", delivery.ErrNotFound
 	}
-	return e, nil
+	return e, stored, nil
 }
 
 // isDropped reports whether the states of an event's deliveries have been dropped; swept is

@@ -62,6 +62,15 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 			return []any{f.store.EraseEvent(f.Context(), as, x.pending)}
 		},
 	},
+	"AddDelivery": {
+		func(f *fixture, as string, x things) []any { return foreignDelivery(f, as, x.webhook, x.event) },
+		func(f *fixture, as string, x things) []any { return foreignDelivery(f, as, x.webhook, x.pending) },
+		func(f *fixture, as string, x things) []any { // the event is one's own
+			e := f.event()
+			f.acceptAll(held, f.call(as, e))
+			return foreignDelivery(f, as, x.webhook, e.ID)
+		},
+	},
 	"Request": {func(f *fixture, as string, x things) []any {
 		r, err := f.store.Request(f.Context(), as, x.request)
 		return []any{r, err}
@@ -129,6 +138,11 @@ var foreignCalls = map[string][]func(f *fixture, as string, x things) []any{
 func foreignEvent(f *fixture, as string, id uuid.UUID) []any {
 	e, deliveries, err := f.store.Event(f.Context(), as, id)
 	return []any{e, deliveries, err}
+}
+
+func foreignDelivery(f *fixture, as string, webhook, event uuid.UUID) []any {
+	e, added, err := f.store.AddDelivery(f.Context(), delivery.WebhookRef{Tenant: as, ID: webhook}, event)
+	return []any{e, added, err}
 }
 
 func foreignPage(f *fixture, as string, filter delivery.RequestFilter) []any {

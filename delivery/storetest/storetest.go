@@ -136,6 +136,8 @@ var suite = []struct {
 	{"Replays/Held", testReplayHeld},
 	{"Replays/Canceled", testReplayCanceled},
 	{"Replays/Kept", testReplaysKept},
+	{"Replays/Missed", testAddDelivery},
+	{"Replays/MissedKinds", testAddDeliveryKinds},
 	{"Sweep/Retention", testSweepRetention},
 	{"Sweep/Deleted", testSweepDeleted},
 	{"Sweep/Between", testSweepBetween},

@@ -164,6 +164,13 @@ func (s *Store) EraseEvent(ctx context.Context, tenant string, id uuid.UUID) err
 	return s.Store.EraseEvent(ctx, tenant, id)
 }
 
+func (s *Store) AddDelivery(ctx context.Context, ref delivery.WebhookRef, id uuid.UUID) (ev *delivery.Event, added bool, err error) {
+	if err = s.enter("AddDelivery"); err != nil {
+		return ev, added, err
+	}
+	return s.Store.AddDelivery(ctx, ref, id)
+}
+
 func (s *Store) Resend(ctx context.Context, tenant string, id uuid.UUID) (w *delivery.Webhook, ev *delivery.Event, err error) {
 	if err = s.enter("Resend"); err != nil {
 		return w, ev, err
