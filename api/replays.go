@@ -66,7 +66,7 @@ type replayTotal struct {
 	Total int64 `json:"total"`
 }
 
-var replayStatuses = []delivery.ReplayStatus{delivery.ReplayFailed, delivery.ReplaySuccess, delivery.ReplayAny}
+var replayStatuses = []delivery.ReplayStatus{delivery.ReplayFailed, delivery.ReplaySuccess, delivery.ReplayAny, delivery.ReplayMissed}
 
 // createReplay handles POST /api/replays.
 func createReplay(ctx context.Context, c *call) (response, error) {
@@ -114,8 +114,11 @@ func (in *replayInput) filter() (f delivery.ReplayFilter, err error) {
 	}
 	if errs.given("status", in.Status.Set, in.Status.Null) {
 		if f.Status = delivery.ReplayStatus(in.Status.Value); !slices.Contains(replayStatuses, f.Status) {
-			errs.add("status", "This must be failed, success or any.")
+			errs.add("status", "This must be failed, success, any or missed.")
 		}
+	}
+	if f.Status == delivery.ReplayMissed && !in.WebhookID.Set {
+		errs.add("webhook_id", "This is required with the status missed: the webhook that is to get what it has missed.")
 	}
 	if errs.required("since", in.Since.Set, in.Since.Null) {
 		f.Since = boundOf("since", in.Since.Value, &errs)
@@ -218,10 +221,10 @@ func (b *schemas) replays() {
 	b.member(in, "event_type").Description = "Only deliveries of events of this type, which may be one that is no longer configured."
 	b.member(in, "event_type").MinLength, b.member(in, "event_type").MaxLength = new(1), new(maxEventTypeLength)
 	b.set(in, "status", enumSchema(replayStatuses...))
-	b.member(in, "status").Description = "failed: deliveries that have failed for good and not succeeded since; success: those that have succeeded; any: all that have been attempted. Default: failed."
+	b.member(in, "status").Description = "failed: deliveries that have failed for good and not succeeded since; success: those that have succeeded; any: all that have been attempted; missed, with webhook_id: the events that the webhook wants now, by its event types and its filter, and has no delivery of. Each of these gets one, which has failed until its request has succeeded. Default: failed."
 	for name, what := range map[string]string{
-		"since": "Only deliveries whose last request started at this time or later.",
-		"until": "Only deliveries whose last request started before this time. Default: when the replay is created.",
+		"since": "Only deliveries whose last request started at this time or later; of missed events, those that were received then.",
+		"until": "Only deliveries whose last request started before this time; of missed events, those that were received before. Default: when the replay is created.",
 	} {
 		b.set(in, name, timeSchema())
 		b.member(in, name).Description = what

@@ -157,6 +157,7 @@ func TestBadReplays(t *testing.T) {
 		`{"since":"2026-03-13T18:30:00Z","until":"tomorrow"}`:             "until",
 		`{"since":"2026-03-13T18:30:00Z","status":"pending"}`:             "status",
 		`{"since":"2026-03-13T18:30:00Z","status":null}`:                  "status",
+		`{"since":"2026-03-13T18:30:00Z","status":"missed"}`:              "webhook_id",
 		`{"since":"2026-03-13T18:30:00Z","event_type":""}`:                "event_type",
 		`{"since":"2026-03-13T18:30:00Z","webhook_id":"x"}`:               "webhook_id",
 		`{"since":"2026-03-13T18:30:00Z","webhook_id":null}`:              "webhook_id",
@@ -177,4 +178,44 @@ func TestBadReplays(t *testing.T) {
 		s.admin("POST", "api/replays", `{"since":"2026-03-13T18:30:00Z","webhook_id":"`+id+`"}`).wantProblem(t, 404)
 	}
 	s.admin("GET", "api/replays?limit=1", "").wantProblem(t, 400)
+}
+
+// TestReplayMissed sends a webhook what it wants now and has no delivery of.
+func TestReplayMissed(t *testing.T) {
+	url, mode := recovering(t)
+	mode.Store("works")
+	s := start(t, newConfig().withLoopback())
+	for n := range 3 {
+		s.emit(fmt.Sprintf(`{"event_type":"group_created","data":{"n":%d}}`, n)).want(t, 202, nil)
+	}
+	s.emit(`{"event_type":"group_deleted","data":{"n":3}}`).want(t, 202, nil)
+	var hook webhook
+	s.admin("POST", "api/webhooks", fmt.Sprintf(`{"url":"%s","event_types":["group_created"],"filter":"data.n > 0"}`, url)).want(t, 201, &hook)
+	s.emit(`{"event_type":"group_created","data":{"n":5}}`).want(t, 202, nil)
+	s.requests("", 1)
+
+	body := `{"status":"missed","since":"2020-01-01T00:00:00Z","webhook_id":"` + hook.ID + `"`
+	var total struct{ Total *int }
+	s.admin("POST", "api/replays", body+`,"dry_run":true}`).want(t, 200, &total)
+	if total.Total == nil || *total.Total != 2 {
+		t.Errorf("%v, want 2", total.Total)
+	}
+	s.admin("POST", "api/replays", body+`,"until":"2020-01-02T00:00:00Z","dry_run":true}`).want(t, 200, &total)
+	if *total.Total != 0 {
+		t.Errorf("received at another time: %d", *total.Total)
+	}
+	var r replay
+	s.admin("POST", "api/replays", body+`}`).want(t, 202, &r)
+	if r = s.replayEnds(r.ID); r.State != "done" || r.Status != "missed" || r.Total != 2 || r.Done != 2 || r.Succeeded != 2 {
+		t.Errorf("the replay is %+v", r)
+	}
+	for _, row := range s.requests("trigger=replay", 2) {
+		if row.Attempt != nil || row.Status != "success" || row.WebhookID != hook.ID {
+			t.Errorf("the request is %+v", row)
+		}
+	}
+	s.admin("POST", "api/replays", body+`,"dry_run":true}`).want(t, 200, &total)
+	if *total.Total != 0 {
+		t.Errorf("once all were sent: %d", *total.Total)
+	}
 }

@@ -289,3 +289,25 @@ func TestReplay(t *testing.T) {
 	}
 	c.must(t, 204, "DELETE", "/api/replays/"+text(replay["id"]), "")
 }
+
+func TestReplayOfMissed(t *testing.T) {
+	t.Parallel()
+	c := slow.admin()
+	c.emit(t)
+	r := receive(t, status(200))
+	w := c.webhook(t, r.URL, `"filter":"true"`)
+	c.must(t, 422, "POST", "/api/replays", `{"since":"2020-01-01T00:00:00Z","status":"missed"}`)
+	replay := c.must(t, 202, "POST", "/api/replays", `{"since":"2020-01-01T00:00:00Z","status":"missed","webhook_id":`+quote(w["id"])+`}`)
+	eventually(t, "the replay has ended", func() bool {
+		replay = c.must(t, 200, "GET", "/api/replays/"+text(replay["id"]), "")
+		return replay["state"] != "running"
+	})
+	if replay["status"] != "missed" || number(replay["total"]) != 1 || number(replay["succeeded"]) != 1 {
+		t.Errorf("%v", replay)
+	}
+	event := c.must(t, 200, "GET", "/api/events/"+text(c.requests(t, "?trigger=replay")[0]["event_id"]), "")
+	if all := list(event["deliveries"]); len(all) != 1 || all[0]["status"] != "success" {
+		t.Errorf("%v", event)
+	}
+	r.await(t, 1)
+}

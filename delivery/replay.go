@@ -27,7 +27,8 @@ const (
 )
 
 // ReplayStatus says which deliveries a replay sends again: those that have failed for good and not
-// succeeded since, those that have succeeded, or all that have been attempted.
+// succeeded since, those that have succeeded, or all that have been attempted. ReplayMissed is of a
+// webhook: the replay sends it the events that it wants now and has no delivery of, which each get one.
 type ReplayStatus string
 
 // See ReplayStatus.
@@ -35,6 +36,7 @@ const (
 	ReplayFailed  ReplayStatus = "failed"
 	ReplaySuccess ReplayStatus = "success"
 	ReplayAny     ReplayStatus = "any"
+	ReplayMissed  ReplayStatus = "missed"
 )
 
 // ReplayFilter selects deliveries of a tenant. A zero member selects all, but for Status.
@@ -42,7 +44,8 @@ type ReplayFilter struct {
 	WebhookID uuid.UUID
 	EventType string
 	Status    ReplayStatus
-	// Since, inclusive, and Until, exclusive, are of when the last request of a delivery began.
+	// Since, inclusive, and Until, exclusive, are of when the last request of a delivery began; of
+	// events that were missed, of when they were received.
 	Since, Until time.Time
 }
 
@@ -77,7 +80,7 @@ func (r *Replay) CreatedAt() time.Time { return IDTime(r.ID) }
 // ReplayedDelivery is a delivery that a replay deals with.
 type ReplayedDelivery struct {
 	WebhookID, EventID uuid.UUID
-	// Last is its last request before the replay.
+	// Last is its last request before the replay; none if the event was missed.
 	Last uuid.UUID
 }
 

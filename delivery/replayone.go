@@ -60,7 +60,7 @@ func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Ti
 			}
 			check = false
 		}
-		w, ev, err := e.store.Resend(ctx, tenant, d.Last)
+		w, ev, err := e.toReplay(ctx, tenant, d)
 		switch {
 		case errors.Is(err, ErrNotFound), err == nil && (ev == nil || !w.Enabled):
 			return replayPassedOver

@@ -144,6 +144,9 @@ func (e *Engine) countSome(ctx context.Context, r *Replay) error {
 // each delivery the last one that began before the replay tells of it: what the replay sends comes
 // after that, and is not found again.
 func (e *Engine) searchReplay(ctx context.Context, r *Replay) (found []ReplayedDelivery, next string, err error) {
+	if r.Filter.Status == ReplayMissed {
+		return e.searchMissed(ctx, r)
+	}
 	err = e.inStep(ctx, r.Tenant, func() (err error) {
 		found, next, err = e.searchLog(ctx, r)
 		return err

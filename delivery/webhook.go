@@ -110,7 +110,12 @@ func (w *Webhook) Ref() WebhookRef { return WebhookRef{w.Tenant, w.ID} }
 
 // Wants says whether events of the type go to this webhook now.
 func (w *Webhook) Wants(eventType string) bool {
-	return w.Enabled && (slices.Contains(w.EventTypes, eventType) || slices.Contains(w.EventTypes, AllEventTypes))
+	return w.Enabled && w.hasType(eventType)
+}
+
+// hasType says whether the type is one of the webhook's.
+func (w *Webhook) hasType(eventType string) bool {
+	return slices.Contains(w.EventTypes, eventType) || slices.Contains(w.EventTypes, AllEventTypes)
 }
 
 // WebhookRef names a webhook: its tenant says where the store keeps it.
