@@ -55,10 +55,12 @@ func (o *orderTest) receive(ctx, dead context.Context, m sender.Message) sender.
 		o.plain[d] = true
 		return sender.Response{StatusCode: 200}
 	}
-	defer o.begin(d)()
+	end := o.begin(d)
+	defer end()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(dead, cancel)()
+	stop := context.AfterFunc(dead, cancel)
+	defer stop()
 	switch d.Key {
 	case stuckKey:
 		return status(503)(ctx, m)

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
@@ -61,7 +60,7 @@ func (s *Store) AddDelivery(ctx context.Context, ref delivery.WebhookRef, id uui
 			return nil, false, delivery.ErrNotFound
 		}
 	}
-	return nil, false, fmt.Errorf("%w: it has changed each time", delivery.ErrConflict)
+	return nil, false, delivery.ErrConflict // it has changed each time
 }
 
 // withTarget is the record of an event with one more webhook.
