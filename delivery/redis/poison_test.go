@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -115,6 +116,11 @@ func (l *life) keysToDamage(kind string) []string {
 	if kind == "freetypes" {
 		key := l.s.keys.base(0) + kind
 		l.s.client().SAdd(l.Context(), key, 60_000)
+		return []string{key}
+	}
+	if kind == "erasing" { // nothing is left of its event
+		key := l.s.keys.base(0) + kind
+		l.s.client().SAdd(l.Context(), key, eventField(testTenant, uuid.New()))
 		return []string{key}
 	}
 	if kind == "leases" || kind == "leased" {
