@@ -199,6 +199,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// appOf is the app of the configuration that a module belongs to.
+func appOf(ctx caddy.Context) (*App, error) {
+	module, err := ctx.App("webhooks")
+	if err != nil {
+		return nil, err
+	}
+	app, ok := module.(*App)
+	if !ok {
+		return nil, fmt.Errorf("webhooks: the app is a %T", module)
+	}
+	return app, nil
+}
+
 // acquire takes the store's engine out of the pool, or puts a new one in.
 func (a *App) acquire(store StoreModule) error {
 	key := store.Identity()

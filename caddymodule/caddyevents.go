@@ -46,13 +46,9 @@ func (*CaddyEvents) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Provision finds the app, and lets webhooks choose Caddy's events.
 func (c *CaddyEvents) Provision(ctx caddy.Context) error {
-	module, err := ctx.App("webhooks")
+	app, err := appOf(ctx)
 	if err != nil {
 		return err
-	}
-	app, ok := module.(*App)
-	if !ok {
-		return fmt.Errorf("webhooks: the app is a %T", module)
 	}
 	c.app = app
 	app.types.AllowCaddyEvents()

@@ -97,16 +97,9 @@ func (e *Emit) Provision(ctx caddy.Context) error {
 	if err := e.resolve(caddy.NewReplacer()); err != nil {
 		return fmt.Errorf("webhooks_emit: %w", err)
 	}
-	module, err := ctx.App("webhooks")
-	if err != nil {
-		return err
-	}
-	app, ok := module.(*App)
-	if !ok {
-		return fmt.Errorf("webhooks: the app is a %T", module)
-	}
+	app, err := appOf(ctx)
 	e.app = app
-	return nil
+	return err
 }
 
 // Validate checks the event type against those of the app.

@@ -93,16 +93,9 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if h.InsecureNoAuth {
 		ctx.Logger().Warn("insecure_no_auth is set: everyone on this machine who reaches this handler is an admin")
 	}
-	module, err := ctx.App("webhooks")
-	if err != nil {
-		return err
-	}
-	app, ok := module.(*App)
-	if !ok {
-		return fmt.Errorf("webhooks: the app is a %T", module)
-	}
+	app, err := appOf(ctx)
 	h.app = app
-	return nil
+	return err
 }
 
 // Cleanup ends what would go on.

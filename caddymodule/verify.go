@@ -99,16 +99,9 @@ func (v *Verify) Provision(ctx caddy.Context) error {
 	if err := v.setDefaults(secrets); err != nil {
 		return fmt.Errorf("webhook_verify: secret %w", err)
 	}
-	module, err := ctx.App("webhooks")
-	if err != nil {
-		return err
-	}
-	app, ok := module.(*App)
-	if !ok {
-		return fmt.Errorf("webhook_verify: the app is a %T", module)
-	}
+	app, err := appOf(ctx)
 	v.app = app
-	return nil
+	return err
 }
 
 // setDefaults fills in what is not configured, and makes the verifier.
