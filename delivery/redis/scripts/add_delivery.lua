@@ -20,11 +20,5 @@ if changed == '' then return reply({ now, 'there' }) end
 local hour = bucket_hour(of)
 write('ZADD', hours_key(), hour + 1, 'deliveries:' .. hour)
 write('HSET', deliveries_key(of), id .. raw, 'f' .. string.rep('\0', delivery_size - 1))
-local span, field = event_span(id), event_field(tenant, id)
-local value = span and read('HGET', events_key(span), field)
-if value and unexpired(value, now) == event then
-  write('HSET', events_key(span), field, string.sub(value, 1, expiry_size) .. changed)
-else
-  write('SET', event_key(tenant, id), changed, 'KEEPTTL')
-end
+rewrite_event(tenant, id, event, changed, now)
 return reply({ now, 'added' })

@@ -21,15 +21,7 @@ if not event or string.sub(event, 1, event_head) ~= ARGV[6] then return reply({ 
 
 -- First the event.
 write('SADD', erasing_key(), event_field(tenant, id))
-if event ~= erased then
-  local span, field = event_span(id), event_field(tenant, id)
-  local value = span and read('HGET', events_key(span), field)
-  if value and unexpired(value, now) == event then
-    write('HSET', events_key(span), field, string.sub(value, 1, expiry_size) .. erased)
-  else
-    write('SET', event_key(tenant, id), erased, 'KEEPTTL')
-  end
-end
+if event ~= erased then rewrite_event(tenant, id, event, erased, now) end
 
 local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 11, #ARGV)
 

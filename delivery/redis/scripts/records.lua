@@ -61,6 +61,18 @@ local function read_event(tenant, id, now, swept)
   end
 end
 
+-- Writes another record of an event, as read_event has returned it, where that lies. It expires as it
+-- would have.
+local function rewrite_event(tenant, id, event, changed, now)
+  local span, field = event_span(id), event_field(tenant, id)
+  local value = span and read('HGET', events_key(span), field)
+  if value and unexpired(value, now) == event then
+    write('HSET', events_key(span), field, string.sub(value, 1, expiry_size) .. changed)
+  else
+    write('SET', event_key(tenant, id), changed, 'KEEPTTL')
+  end
+end
+
 -- Whether an event was erased: its record begins with a version, behind the mark of an array. See
 -- package record.
 local function is_erased(event) return string.byte(event, event_head + 2) == 3 end
