@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"golang.org/x/time/rate"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/backoff"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
@@ -43,6 +44,7 @@ type Engine struct {
 	judge      *judge
 	declaring  *declaring
 	graces     chan WebhookRef // whose grace has ended: see noteGrace
+	replayPace *rate.Limiter   // of the requests of replays
 
 	subscriptions *subscriptionMemory
 	expressions   *expressions
@@ -113,6 +115,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 	}
 	e.subscriptions = newSubscriptionMemory(e.store, defaultSubscriptionLimits)
 	e.expressions = newExpressions()
+	e.replayPace = newReplayPace()
 	e.dispatcher = newDispatcher(e.store)
 	e.dispatcher.lease = func() time.Duration { return e.active.Load().lease() }
 	e.dispatcher.send = e.start

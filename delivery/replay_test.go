@@ -2,6 +2,7 @@ package delivery_test
 
 import (
 	"errors"
+	"runtime"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -29,11 +30,11 @@ func (r *running) replay(f delivery.ReplayFilter) delivery.Replay {
 func (r *running) replayEnds(id uuid.UUID) delivery.Replay {
 	r.t.Helper()
 	for range 1000 {
+		time.Sleep(time.Second) // also so that the next replay is of what was sent before it
 		now, err := r.Replay(r.t.Context(), tenant, id)
 		if err == nil && now.State != delivery.ReplayRunning {
 			return *now
 		}
-		time.Sleep(time.Second)
 	}
 	r.t.Fatal("the replay does not end")
 	return delivery.Replay{}
@@ -133,7 +134,7 @@ func (r *running) lastOf(event uuid.UUID) delivery.Request {
 	return delivery.Request{}
 }
 
-// TestReplayMany sends more than a window of deliveries.
+// TestReplayMany sends more than a window of deliveries, and not more in a second than new events bear.
 func TestReplayMany(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, flaky.New(), newEndpoints(status(500)), once)
@@ -148,7 +149,7 @@ func TestReplayMany(t *testing.T) {
 		}
 		r.sender.answerWith(ok)
 		r.wantCounts("many", r.replay(delivery.ReplayFilter{Status: delivery.ReplayFailed, Since: since}), 3000, 3000, 0)
-		seen := make(map[[2]uuid.UUID]int)
+		seen, began := make(map[[2]uuid.UUID]int), make(map[time.Time]int)
 		rows := 0
 		for before := uuid.Nil; ; {
 			page, err := r.Requests(t.Context(), tenant, delivery.RequestFilter{Trigger: delivery.TriggerReplay, Before: before, Limit: 200})
@@ -157,6 +158,7 @@ func TestReplayMany(t *testing.T) {
 			}
 			for _, row := range page.Requests {
 				seen[[2]uuid.UUID{row.WebhookID, row.EventID}]++
+				began[row.StartedAt().Truncate(time.Second)]++
 				rows++
 			}
 			if before = page.Next; before == uuid.Nil {
@@ -165,6 +167,11 @@ func TestReplayMany(t *testing.T) {
 		}
 		if len(seen) != 3000 || rows != 3000 {
 			t.Errorf("sent %d deliveries in %d requests", len(seen), rows)
+		}
+		for second, n := range began {
+			if most := 100*runtime.GOMAXPROCS(0) + 1; n > most {
+				t.Errorf("%d requests began in the second of %v, want %d at most", n, second, most)
+			}
 		}
 	})
 }
