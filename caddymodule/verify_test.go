@@ -36,7 +36,15 @@ type guarded struct {
 // startGuarded starts a site with webhook_verify for each path, with the scheme and options.
 func startGuarded(t *testing.T, c siteConfig, guards map[string]string) *guarded {
 	t.Helper()
-	g := &guarded{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }}
+	g := newGuarded(t)
+	g.caddySite = startSite(t, g.config(c, guards))
+	return g
+}
+
+// newGuarded starts an upstream, without a site before it.
+func newGuarded(t *testing.T) *guarded {
+	t.Helper()
+	g := &guarded{caddySite: &caddySite{t: t}, answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }}
 	g.upstream = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -50,7 +58,6 @@ func startGuarded(t *testing.T, c siteConfig, guards map[string]string) *guarded
 		answer(w, r)
 	}))
 	t.Cleanup(g.upstream.Close)
-	g.caddySite = startSite(t, g.config(c, guards))
 	return g
 }
 
