@@ -92,14 +92,29 @@ func (h headers) atMostOne(name string) (string, error) {
 	}
 }
 
-// signature adds a signature that is a prefix and hex.
-func (head *Head) signature(text, prefix string) error {
-	digits, ok := strings.CutPrefix(text, prefix)
-	sum, err := hex.DecodeString(digits)
-	if !ok || err != nil || len(sum) != sha256.Size {
+// signatures are those of a request, one of which must be right. What cannot be read as one is
+// passed over, as the senders' own libraries do: it may be of a kind that they add one day.
+type signatures [][]byte
+
+// hex adds a signature that is a prefix and hex.
+func (s *signatures) hex(text, prefix string) {
+	if digits, ok := strings.CutPrefix(text, prefix); ok {
+		s.add(hex.DecodeString(digits))
+	}
+}
+
+// add adds a signature that was decoded. One more than there may be is enough to see that.
+func (s *signatures) add(sum []byte, err error) {
+	if err == nil && len(sum) == sha256.Size && len(*s) <= maxSignatures {
+		*s = append(*s, sum)
+	}
+}
+
+// check says whether there are as many as there may be.
+func (s signatures) check() error {
+	if len(s) == 0 || len(s) > maxSignatures {
 		return ErrMalformed
 	}
-	head.signatures = append(head.signatures, sum)
 	return nil
 }
 
@@ -112,13 +127,9 @@ func readLevel(h headers) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := head.signature(text, "sha256="); err != nil {
-		return nil, err
-	}
 	before, err := h.atMostOne(name + "-Previous")
-	if err == nil && before != "" {
-		err = head.signature(before, "sha256=")
-	}
+	head.signatures.hex(text, "sha256=")
+	head.signatures.hex(before, "sha256=")
 	return head, err
 }
 
@@ -136,7 +147,8 @@ func readGitHub(h headers) (*Head, error) {
 	if head.scope, err = h.atMostOne("X-GitHub-Hook-ID"); err != nil {
 		return nil, err
 	}
-	return head, head.signature(text, "sha256=")
+	head.signatures.hex(text, "sha256=")
+	return head, nil
 }
 
 // readStandard reads the headers of Standard Webhooks. An id with a full stop, which it forbids,
@@ -159,15 +171,9 @@ func readStandard(h headers) (*Head, error) {
 	}
 	head := &Head{ID: id, Timestamp: at, prefix: []byte(id + "." + at + ".")}
 	for one := range strings.FieldsSeq(text) {
-		encoded, ok := strings.CutPrefix(one, "v1,")
-		if !ok {
-			continue // of another version
+		if encoded, ok := strings.CutPrefix(one, "v1,"); ok { // others are of another version
+			head.signatures.add(base64.StdEncoding.DecodeString(encoded))
 		}
-		sum, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil || len(sum) != sha256.Size || len(head.signatures) == maxSignatures {
-			return nil, ErrMalformed
-		}
-		head.signatures = append(head.signatures, sum)
 	}
 	return head, nil
 }
@@ -184,12 +190,10 @@ func readStripe(h headers) (*Head, error) {
 		switch {
 		case name == "t" && head.Timestamp == "":
 			head.Timestamp = value
-		case name == "t", name == "v1" && len(head.signatures) == maxSignatures:
+		case name == "t":
 			return nil, ErrMalformed
 		case name == "v1":
-			if err := head.signature(value, ""); err != nil {
-				return nil, err
-			}
+			head.signatures.hex(value, "")
 		}
 	}
 	head.prefix = []byte(head.Timestamp + ".")
@@ -207,5 +211,6 @@ func readSlack(h headers) (*Head, error) {
 		return nil, err
 	}
 	head := &Head{Timestamp: at, prefix: bytes.Join([][]byte{[]byte("v0"), []byte(at), nil}, []byte(":"))}
-	return head, head.signature(text, "v0=")
+	head.signatures.hex(text, "v0=")
+	return head, nil
 }

@@ -20,7 +20,8 @@ type ReasonError string
 const (
 	// ErrUnsigned: the request lacks a header that the scheme has.
 	ErrUnsigned ReasonError = "unsigned"
-	// ErrMalformed: a header of the scheme cannot be read, or is there more than once.
+	// ErrMalformed: a header of the scheme cannot be read, or is there more than once; or there are
+	// no signatures, or too many.
 	ErrMalformed ReasonError = "malformed"
 	// ErrStale: the time of the request is too far from now.
 	ErrStale ReasonError = "stale"
@@ -71,14 +72,17 @@ type Head struct {
 	// At is the same time.
 	At time.Time
 
-	scope      string   // what belongs to the id
-	prefix     []byte   // what is signed before the body
-	signatures [][]byte // one of which must be right
+	scope      string // what belongs to the id
+	prefix     []byte // what is signed before the body
+	signatures signatures
 }
 
 // Head checks the headers of a request. An error is a ReasonError.
 func (v *Verifier) Head(h http.Header, now time.Time) (*Head, error) {
 	head, err := v.scheme.read(headers{h})
+	if err == nil {
+		err = head.signatures.check()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -89,9 +93,6 @@ func (v *Verifier) Head(h http.Header, now time.Time) (*Head, error) {
 		if off := now.Sub(head.At); off > v.tolerance || off < -v.tolerance {
 			return nil, ErrStale
 		}
-	}
-	if len(head.signatures) == 0 {
-		return nil, ErrMalformed
 	}
 	return head, nil
 }

@@ -67,6 +67,13 @@ var vectors = []struct {
 				"v1=654b43d3508ecadb3f8cefc4bc7d3d2bdc5ba9e03bf2c89b2d0657a8e24e4543,v0=6ffbb59b2300aae63f272406069a9788598b792a944a07aba816edb039989a39",
 		},
 	},
+	{ // github.com/stripe/stripe-dotnet, tests of the library
+		name: "Stripe's library", scheme: "stripe", secret: "webhook_secret", at: 1533204620, body: stripeEvent,
+		header: map[string]string{
+			"Stripe-Signature": "t=1533204620,v1=2220f87ef101a04665f11cdf770523143f875572008577fa0f20882ddb9cc3c7," +
+				"v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef",
+		},
+	},
 	{ // signed by another implementation
 		name: "Level", scheme: "level", secret: "s3cret ☎", body: `{"event_type":"alert_active"}`,
 		header: map[string]string{"X-Level-Signature": "sha256=f087d69473b6fc28e8277b03ab8795094ed34cb55d016e0e15a3a1b551d9bbe7"},
@@ -195,7 +202,8 @@ func TestRefused(t *testing.T) {
 		{"github", map[string]string{"X-Hub-Signature-256": "sha256=" + sum + "00"}, verify.ErrMalformed},
 		{"github", map[string]string{"X-Hub-Signature-256": "sha256=" + sum}, verify.ErrForged},
 		{"level", map[string]string{"X-Level-Signature-Previous": "sha256=" + sum}, verify.ErrUnsigned},
-		{"level", map[string]string{"X-Level-Signature": "sha256=" + sum, "X-Level-Signature-Previous": "x"}, verify.ErrMalformed},
+		{"level", map[string]string{"X-Level-Signature": "sha256=" + sum, "X-Level-Signature-Previous": "x"}, verify.ErrForged},
+		{"level", map[string]string{"X-Level-Signature": "x", "X-Level-Signature-Previous": "x"}, verify.ErrMalformed},
 		{"slack", map[string]string{"X-Slack-Signature": "v0=" + sum}, verify.ErrUnsigned},
 		{"slack", map[string]string{"X-Slack-Signature": "v1=" + sum, "X-Slack-Request-Timestamp": "1700000000"}, verify.ErrMalformed},
 		{"slack", map[string]string{"X-Slack-Signature": "v0=" + sum, "X-Slack-Request-Timestamp": "+1700000000"}, verify.ErrMalformed},
