@@ -32,6 +32,7 @@ import (
 type wireSite struct {
 	t          *testing.T
 	plain, tls string // addresses
+	caddyfile  string
 	roots      *x509.CertPool
 	step       chan struct{} // the client has got the part before
 	left       chan struct{} // the application sees that the client has gone
@@ -51,6 +52,21 @@ var wireForms = []struct{ path, lines string }{
 
 func startWireSite(t *testing.T) *wireSite {
 	t.Helper()
+	s := newWireSite(t)
+	if err := caddy.Load(adaptFile(t, s.caddyfile), true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := caddy.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// newWireSite starts the application, but no Caddy.
+func newWireSite(t *testing.T) *wireSite {
+	t.Helper()
 	s := &wireSite{t: t, plain: freeAddr(t), tls: freeAddr(t), step: make(chan struct{}), left: make(chan struct{}, 100)}
 	app := httptest.NewServer(http.HandlerFunc(s.application))
 	grpc := httptest.NewUnstartedServer(http.HandlerFunc(s.grpc))
@@ -65,20 +81,16 @@ func startWireSite(t *testing.T) *wireSite {
 	if err != nil || !s.roots.AppendCertsFromPEM(raw) {
 		t.Fatal("no certificate", err)
 	}
-	var routes strings.Builder
-	for _, f := range wireForms {
-		fmt.Fprintf(&routes, "handle_path /%s/* {\n%s\nreverse_proxy /grpc* h2c://%s\nreverse_proxy %s\n}\n", f.path, f.lines, grpc.Listener.Addr(), app.Listener.Addr())
-	}
-	file := fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nlog {\noutput discard\n}\nwebhooks {\nstore embedded %s\n}\n}\nhttp://%s {\n%s}\nhttps://%s {\ntls %s %s\n%s}\n",
-		t.TempDir(), s.plain, routes.String(), s.tls, cert, key, routes.String())
-	if err := caddy.Load(adaptFile(t, file), true); err != nil {
+	files := t.TempDir()
+	if err := os.WriteFile(filepath.Join(files, "large"), bytes.Repeat([]byte("0123456789abcdef"), 10<<10), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := caddy.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
+	var routes strings.Builder
+	for _, f := range wireForms {
+		fmt.Fprintf(&routes, "handle_path /%s/* {\n%s\nreverse_proxy /grpc* h2c://%s\nreverse_proxy %s\nhandle_path /files/* {\n%[2]s\nroot %[5]s\nfile_server\n}\n}\n", f.path, f.lines, grpc.Listener.Addr(), app.Listener.Addr(), files)
+	}
+	s.caddyfile = fmt.Sprintf("{\nadmin off\npersist_config off\nauto_https off\nlog {\noutput discard\n}\nwebhooks {\nstore embedded %s\n}\n}\nhttp://%s {\n%s}\nhttps://%s {\ntls %s %s\n%s}\n",
+		t.TempDir(), s.plain, routes.String(), s.tls, cert, key, routes.String())
 	return s
 }
 
@@ -154,6 +166,10 @@ func (s *wireSite) application(w http.ResponseWriter, r *http.Request) {
 	case "/gzip":
 		w.Header().Set("Content-Encoding", "gzip")
 		write(encoded(s.t, "gzip", `{"a":1}`))
+	case "/cut":
+		write("data: part 0.\n\n")
+		s.next(w)
+		panic(http.ErrAbortHandler)
 	case "/breaks", "/closes":
 		conn, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
