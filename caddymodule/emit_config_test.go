@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -75,31 +73,6 @@ func TestEmitJSON(t *testing.T) {
 	} {
 		if err := e.resolve(caddy.NewReplacer()); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %s", err, want)
-		}
-	}
-}
-
-// TestGatewayDocument loads the Caddyfiles in docs/gateway.md.
-func TestGatewayDocument(t *testing.T) {
-	raw, err := os.ReadFile("../docs/gateway.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```caddyfile\n(.*?)```").FindAllStringSubmatch(string(raw), -1)
-	if len(blocks) < 2 {
-		t.Fatal("there are no Caddyfiles")
-	}
-	for _, block := range blocks {
-		adapted, err := adapt(block[1])
-		if err != nil {
-			t.Fatal(err)
-		}
-		var config caddy.Config
-		if err := json.Unmarshal(adapted, &config); err != nil {
-			t.Fatal(err)
-		}
-		if err := caddy.Validate(&config); err != nil {
-			t.Errorf("%v in\n%s", err, block[1])
 		}
 	}
 }

@@ -72,13 +72,16 @@ func readmeBlocks(t *testing.T, heading, language string) []string {
 	return blocks(t, readmeFile, "## "+heading, language)
 }
 
-// writeCaddyfile writes a Caddyfile of the README in which some texts, each of which
+// writeCaddyfile writes a Caddyfile of a document in which some texts, each of which
 // must be there, are replaced, and the folders with secrets and files by one that has the
-// tests' tokens, other secrets, and JSON.
+// tests' tokens, other secrets, and JSON, or is for logs.
 func writeCaddyfile(t *testing.T, text string, replaced map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files := map[string]string{"emit_token": emitToken + "\n", "admin_token": adminToken + "\n"}
+	files := map[string]string{
+		"emit_token": emitToken + "\n", "admin_token": adminToken + "\n",
+		"webhooks_key": strings.Repeat("ab", 32) + "\n",
+	}
 	for _, name := range regexp.MustCompile(`/run/secrets/(\w+)`).FindAllStringSubmatch(text, -1) {
 		if files[name[1]] == "" {
 			files[name[1]] = name[1] + "-of-the-tests\n"
@@ -94,30 +97,16 @@ func writeCaddyfile(t *testing.T, text string, replaced map[string]string) strin
 	}
 	for from, to := range replaced {
 		if !strings.Contains(text, from) {
-			t.Fatalf("%q is not in the README's Caddyfile:\n%s", from, text)
+			t.Fatalf("%q is not in the document's Caddyfile:\n%s", from, text)
 		}
 		text = strings.ReplaceAll(text, from, to)
 	}
-	text = strings.NewReplacer("/run/secrets", dir, "/etc/caddy", dir).Replace(text)
+	text = strings.NewReplacer("/run/secrets", dir, "/etc/caddy", dir, "/var/log/caddy", dir).Replace(text)
 	file := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return file
-}
-
-// TestReadmeCaddyfile has Caddy check the README's configurations, and their format.
-func TestReadmeCaddyfile(t *testing.T) {
-	t.Parallel()
-	for _, block := range slices.Concat(readmeBlocks(t, "Try it", "caddyfile"), readmeBlocks(t, "Configure", "caddyfile")) {
-		file := writeCaddyfile(t, block, nil)
-		if out, err := caddyCommand(t, "validate", "--config", file).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		if out, err := caddyCommand(t, "fmt", "--diff", file).CombinedOutput(); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-	}
 }
 
 // TestReadmeOptions holds the README's tables of options against the parsers.

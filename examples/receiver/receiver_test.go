@@ -46,3 +46,22 @@ func TestReceiver(t *testing.T) {
 		t.Errorf("what was received before: %+v", again)
 	}
 }
+
+// TestReadme holds the lines of the README against the Caddyfile.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	caddyfile, err := os.ReadFile("receiver.Caddyfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(readme), "```caddyfile\n")
+	lines, _, _ = strings.Cut(lines, "```")
+	for line := range strings.Lines(lines) {
+		if !strings.Contains(string(caddyfile), "\t"+line) {
+			t.Errorf("the Caddyfile has no line %q", line)
+		}
+	}
+}
