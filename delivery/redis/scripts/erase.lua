@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
 -- erase.lua erases an event, and what some of its deliveries have: their places in the schedule, their
--- leases, and the bodies of their requests. One that was attempted has failed. When it has done as
+-- leases, and the bodies of their requests, also those of webhooks that were deleted, which sweep.lua
+-- removes later. One that was attempted has failed. When it has done as
 -- much as one script may, it says where to go on. From the first run on, the event says that it was
 -- erased, so that nobody writes a body of it; before the last one, some may be left. Until then, it
 -- is among those that are being erased, so that Sweep goes on if nobody else does.
@@ -23,7 +24,7 @@ if not event or string.sub(event, 1, event_head) ~= ARGV[6] then return reply({ 
 write('SADD', erasing_key(), event_field(tenant, id))
 if event ~= erased then rewrite_event(tenant, id, event, erased, now) end
 
-local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 11, #ARGV)
+local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 11, #ARGV, true)
 
 -- Takes a delivery off the schedule. Returns its last request.
 local function finish(raw, rest)

@@ -179,8 +179,8 @@ end
 -- not tried or the webhook does not exist, which the second result tells; the third, whether the
 -- delivery waits for others. It is for the webhooks
 -- of some arguments: every second one from first to last, and looks through the leases once for
--- all of them.
-local function delivery_reader(tenant, event, type_name, received, of, first, last)
+-- all of them. If it is asked to, it also reads those of webhooks that do not exist any more.
+local function delivery_reader(tenant, event, type_name, received, of, first, last, deleted_too)
   local key, type_bytes, leases = deliveries_key(of), type_number(type_name), nil
   local function has_lease(name)
     if not leases then
@@ -192,7 +192,7 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
   end
   return function(raw, rest)
     local ref, field = raw_ref(tenant, raw), event .. raw
-    if read('HEXISTS', state_key(), ref) == 0 then return nil, false end
+    if not deleted_too and read('HEXISTS', state_key(), ref) == 0 then return nil, false end
     local state = read('HGET', key, field)
     if state and not is_delivery(state) then
       set_field_aside(key, field, state, 'no state of a delivery')
