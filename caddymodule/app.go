@@ -121,8 +121,9 @@ type App struct {
 	DisableAfter caddy.Duration `json:"disable_after,omitempty"`
 
 	// How many bytes the events of `webhooks_emit` that wait for the store can take in memory,
-	// with the bodies that are being read for such events; 1 MiB to 16 GiB. What has no room is
-	// lost. A tenant can have half of what is left. Default: 64 MiB.
+	// with the bodies that are being read for such events and the answers that wait with `strict`;
+	// 1 MiB to 16 GiB. What has no room is lost, or answered with 502 with `strict`. A tenant can
+	// have half of what is left. Default: 64 MiB.
 	EmitQueue int64 `json:"emit_queue,omitempty"`
 
 	ctx          caddy.Context

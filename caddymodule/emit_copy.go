@@ -65,6 +65,23 @@ func (c *emitCopy) grow(need int64) bool {
 	return true
 }
 
+// emitMemory is memory of the gateway beside copies.
+type emitMemory int64
+
+// take takes more bytes, unless there are too few left.
+func (m *emitMemory) take(bytes int64) bool {
+	if !gateway.reserve(bytes) {
+		return false
+	}
+	*m += emitMemory(bytes)
+	return true
+}
+
+func (m *emitMemory) free() {
+	gateway.unreserve(int64(*m))
+	*m = 0
+}
+
 // free gives the memory back.
 func (c *emitCopy) free() {
 	gateway.unreserve(c.reserved)

@@ -22,8 +22,9 @@ const (
 	maxZstdWindow = 8 << 20
 )
 
-// decodeBody decodes a body by its Content-Encoding, to maxSize bytes at most.
-func decodeBody(body []byte, encoding string, maxSize int64) ([]byte, error) {
+// decodeBody decodes a body by its Content-Encoding, to maxSize bytes at most. Take, unless it is nil,
+// is asked for the memory first, and may refuse.
+func decodeBody(body []byte, encoding string, maxSize int64, take func(bytes int64) bool) ([]byte, error) {
 	if encoding == "" || len(body) == 0 {
 		return body, nil
 	}
@@ -33,14 +34,14 @@ func decodeBody(body []byte, encoding string, maxSize int64) ([]byte, error) {
 	}
 	for _, name := range slices.Backward(names) { // the last one is the outermost
 		var err error
-		if body, err = decodeOnce(body, strings.ToLower(strings.TrimSpace(name)), maxSize); err != nil {
+		if body, err = decodeOnce(body, strings.ToLower(strings.TrimSpace(name)), maxSize, take); err != nil {
 			return nil, err
 		}
 	}
 	return body, nil
 }
 
-func decodeOnce(body []byte, encoding string, maxSize int64) ([]byte, error) {
+func decodeOnce(body []byte, encoding string, maxSize int64, take func(bytes int64) bool) ([]byte, error) {
 	var decoder io.Reader
 	switch encoding {
 	case "", "identity":
@@ -63,8 +64,13 @@ func decodeOnce(body []byte, encoding string, maxSize int64) ([]byte, error) {
 	default:
 		return nil, errors.New("the body has a Content-Encoding other than gzip, zstd and br")
 	}
+	if take != nil {
+		decoder = &takingReader{decoder, take}
+	}
 	decoded, err := io.ReadAll(io.LimitReader(decoder, maxSize+1))
 	switch {
+	case errors.Is(err, errQueueFull):
+		return nil, err
 	case int64(len(decoded)) > maxSize:
 		return nil, errDecodedTooLarge
 	case err != nil:
@@ -72,4 +78,18 @@ func decodeOnce(body []byte, encoding string, maxSize int64) ([]byte, error) {
 	default:
 		return decoded, nil
 	}
+}
+
+// takingReader takes the memory of what is read.
+type takingReader struct {
+	io.Reader
+	take func(bytes int64) bool
+}
+
+func (r *takingReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if !r.take(int64(n)) {
+		return 0, errQueueFull
+	}
+	return n, err
 }

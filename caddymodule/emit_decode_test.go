@@ -52,7 +52,7 @@ func TestDecodeBody(t *testing.T) {
 		"zstd of 100 MB": {body: huge, encoding: "zstd"},
 		"empty":          {encoding: "gzip"},
 	} {
-		got, err := decodeBody(c.body, c.encoding, 1000)
+		got, err := decodeBody(c.body, c.encoding, 1000, nil)
 		if string(got) != c.want || (err != nil) != (c.want == "" && c.body != nil) || c.tooLarge != errors.Is(err, errDecodedTooLarge) {
 			t.Errorf("%s: got %.20q, %v", name, got, err)
 		}

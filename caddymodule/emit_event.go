@@ -22,6 +22,9 @@ type gatewayEvent struct {
 	maxSize  int64
 	ofCaddy  bool  // of the type of one of Caddy's events
 	memory   int64 // bytes of the gateway's
+	// take takes more of the gateway's memory for the event, while its client waits. It is nil for those
+	// that wait in the queue, of which few are decoded at a time.
+	take func(bytes int64) bool
 }
 
 // eventWeight is what an event takes in memory beside its body.
@@ -30,10 +33,12 @@ const eventWeight = 512
 // data are the event's data, of bytes that may be those of the body. Wrapped says that the body
 // is no JSON object. The data may not be emitted if there is an outcome.
 func (g *gatewayEvent) data() (data []byte, wrapped bool, refused outcome, err error) {
-	body, err := decodeBody(g.body, g.encoding, g.maxSize)
+	body, err := decodeBody(g.body, g.encoding, g.maxSize, g.take)
 	switch {
 	case errors.Is(err, errDecodedTooLarge):
 		return nil, false, outcomeTooLarge, err
+	case errors.Is(err, errQueueFull):
+		return nil, false, outcomeNotStored, err
 	case err != nil:
 		return nil, false, outcomeInvalid, err
 	case len(body) == 0:
@@ -42,7 +47,11 @@ func (g *gatewayEvent) data() (data []byte, wrapped bool, refused outcome, err e
 	if data, ok := api.AsData(body); ok {
 		return data, false, "", nil
 	}
-	return api.BodyAsData(body), true, "", nil
+	data = api.BodyAsData(body)
+	if g.take != nil && !g.take(int64(len(data))) {
+		return nil, false, outcomeNotStored, errQueueFull
+	}
+	return data, true, "", nil
 }
 
 // prepare makes what is emitted, and says how the event ends if it is stored. If it cannot be

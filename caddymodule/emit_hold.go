@@ -16,26 +16,60 @@ type heldAnswer struct {
 	head     http.Header // as it was when the handler gave the status
 	explicit bool        // the handler gave the status, and not only a body
 	steps    []int       // lengths of what was written, and flushed for a flush
+	memory   emitMemory  // of head and steps
 }
 
 const (
 	flushed = -1
 	// maxSteps is how many steps of a handler are told apart.
 	maxSteps = 4096
+	// moreSteps is how many there is room for at first, and stepWeight the bytes of one.
+	moreSteps  = 8
+	stepWeight = 8
 )
 
-func (h *heldAnswer) wrote(n int) {
-	if last := len(h.steps) - 1; last+1 >= maxSteps && h.steps[last] != flushed {
-		h.steps[last] += n
-		return
+// keep keeps the head. It returns false if there is no memory.
+func (h *heldAnswer) keep(head http.Header) bool {
+	var bytes int64
+	for name, values := range head {
+		bytes += int64(len(name))
+		for _, value := range values {
+			bytes += int64(len(value))
+		}
 	}
-	h.steps = append(h.steps, n)
+	if !h.memory.take(bytes) {
+		return false
+	}
+	h.head = head.Clone()
+	return true
 }
 
+// wrote notes a write. It returns false if there is no memory.
+func (h *heldAnswer) wrote(n int) bool {
+	if last := len(h.steps) - 1; last+1 >= maxSteps && h.steps[last] != flushed {
+		h.steps[last] += n
+		return true
+	}
+	return h.note(n)
+}
+
+// flush notes a flush, unless there were too many steps, or there is no memory.
 func (h *heldAnswer) flush() {
 	if len(h.steps) < maxSteps {
-		h.steps = append(h.steps, flushed)
+		h.note(flushed)
 	}
+}
+
+func (h *heldAnswer) note(step int) bool {
+	if len(h.steps) == cap(h.steps) {
+		more := max(moreSteps, len(h.steps))
+		if !h.memory.take(int64(more) * stepWeight) {
+			return false
+		}
+		h.steps = append(make([]int, 0, len(h.steps)+more), h.steps...)
+	}
+	h.steps = append(h.steps, step)
+	return true
 }
 
 // answerStrictly has an answer wait for its event: until the handler has ended, if it takes the
@@ -49,7 +83,12 @@ func (t *emitWriter) answerStrictly(h http.Header) {
 		if !t.copies {
 			t.copy = emitCopy{max: t.emit.MaxSize, likely: announced(h)}
 		}
-		t.mode, t.held.head = emitHolds, h.Clone()
+		if !t.held.keep(h) {
+			t.giveUp(&emitCopy{failed: true})
+			t.refuse()
+			return
+		}
+		t.mode = emitHolds
 	default:
 		t.store()
 	}
@@ -63,11 +102,15 @@ func isStream(h http.Header) bool {
 
 // hold keeps a part of the body until the event is stored.
 func (t *emitWriter) hold(p []byte) (int, error) {
-	if t.copy.keep(p) {
-		t.held.wrote(len(p))
-		return len(p), nil
+	if !t.copy.keep(p) {
+		return t.overflow(p)
 	}
-	return t.overflow(p)
+	if !t.held.wrote(len(p)) {
+		t.giveUp(&emitCopy{failed: true})
+		t.refuse()
+		return 0, errAnswerRefused
+	}
+	return len(p), nil
 }
 
 // overflow goes on with an answer that is too large to wait. If it is no part of the event,
@@ -131,6 +174,7 @@ func (t *emitWriter) release() {
 		body = body[n:]
 	}
 	t.copy.free()
+	t.held.memory.free()
 	clear(h)
 	maps.Copy(h, after)
 }
@@ -139,6 +183,7 @@ func (t *emitWriter) release() {
 func (t *emitWriter) refuse() {
 	t.mode, t.matches = emitRefused, false
 	t.copy.free()
+	t.held.memory.free()
 	h := t.Header()
 	clear(h)
 	maps.Copy(h, t.held.before)

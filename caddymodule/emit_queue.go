@@ -323,7 +323,18 @@ func (q *gatewayQueue) tell() {
 
 // emitNow emits one event while its client waits, and gives its memory back.
 func (q *gatewayQueue) emitNow(ctx context.Context, own *App, g *gatewayEvent) error {
-	defer q.unreserve(g.memory)
+	defer func() { q.unreserve(g.memory) }()
+	g.take = func(bytes int64) bool {
+		if !q.reserve(bytes) {
+			return false
+		}
+		g.memory += bytes
+		return true
+	}
+	if !g.take(eventWeight) {
+		q.note(outcomeNotStored, g.event.Type, g.tenant, errQueueFull)
+		return errQueueFull
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), strictTime)
 	defer cancel()
 	a, release := own.hold()

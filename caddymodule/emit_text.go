@@ -109,6 +109,7 @@ type emitValues struct {
 	header  http.Header // of the answer
 	status  int
 	body    []byte // of the request, decoded
+	memory  emitMemory
 }
 
 // fill replaces the placeholders, and escapes what they give as in a JSON string if escape is

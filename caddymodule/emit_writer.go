@@ -154,6 +154,10 @@ func (t *emitWriter) giveUp(of *emitCopy) {
 		return
 	}
 	t.noMemory = true
+	if t.emit.Strict {
+		t.note(outcomeNotStored, errQueueFull)
+		return
+	}
 	t.note(outcomeDropped, errQueueFull)
 }
 
@@ -294,6 +298,7 @@ func (t *emitWriter) ended() {
 		}
 	}
 	t.copy.free()
+	t.held.memory.free()
 	if t.body != nil {
 		t.request.Body = t.body.ReadCloser
 		taken := t.body.take()
@@ -342,6 +347,7 @@ func (t *emitWriter) makeEvent() *gatewayEvent {
 	e, now := t.emit, time.Now()
 	g := &gatewayEvent{maxSize: e.MaxSize}
 	v := emitValues{request: t.request, header: t.Header(), status: t.status}
+	defer v.memory.free()
 	if t.body != nil {
 		of := t.body.take()
 		defer func() { of.free() }()
@@ -389,8 +395,10 @@ func (t *emitWriter) readBody(v *emitValues, g *gatewayEvent, body []byte) bool 
 	if e.ofRequest {
 		body = g.body
 	}
-	decoded, err := decodeBody(body, t.body.encoding, e.MaxSize)
+	decoded, err := decodeBody(body, t.body.encoding, e.MaxSize, v.memory.take)
 	switch {
+	case errors.Is(err, errQueueFull):
+		t.giveUp(&emitCopy{failed: true})
 	case errors.Is(err, errDecodedTooLarge):
 		t.note(outcomeTooLarge, err)
 	case err != nil:
