@@ -41,9 +41,9 @@ type Verify struct {
 	// Required.
 	Secrets []string `json:"secrets,omitempty"`
 
-	// How far the time of a request may be from now, and so for how long it is remembered;
-	// 1s to 720h. `level` and `github` sign no time: for these it is only for how long a
-	// request is remembered that was received. Default: 5m, and 24h for these.
+	// How far the time of a request may be from now, and so for how long it is remembered, but
+	// for an hour at least; 1s to 720h. `level` and `github` sign no time: for these it is only
+	// for how long a request is remembered that was received. Default: 5m, and 24h for these.
 	Tolerance caddy.Duration `json:"tolerance,omitempty"`
 
 	// The largest body, in bytes; at most 32 MiB. Default: 1 MiB.

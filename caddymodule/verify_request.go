@@ -28,6 +28,10 @@ const (
 	// clockSlack is for how long a message is remembered after its time is over, since the
 	// clocks of several Caddys may differ.
 	clockSlack = time.Minute
+	// minRemembered is for how long a message that has a time is remembered at least. It may be
+	// fresh for longer elsewhere: after a reload that raises the tolerance, or for another handler
+	// with the same secret.
+	minRemembered = time.Hour
 	// How long senders wait before they repeat a request.
 	receivingRetry = 5 * time.Second
 )
@@ -188,7 +192,7 @@ func (m *message) finish(ctx context.Context, received bool) {
 	if received {
 		m.mark.As, m.mark.For = delivery.Received, time.Duration(m.v.Tolerance)
 		if !m.until.IsZero() {
-			m.mark.For = max(0, time.Until(m.until)) + clockSlack
+			m.mark.For = max(time.Until(m.until)+clockSlack, minRemembered)
 		}
 	}
 	if err := m.engine.MarkReceived(ctx, &m.mark); err != nil && received {
