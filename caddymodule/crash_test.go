@@ -131,11 +131,17 @@ type crasher struct {
 
 func newCrasher(t *testing.T, endpoint *receiver, store string) *crasher {
 	t.Helper()
-	dir := t.TempDir()
-	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
 	// A lease lasts 15 s longer than the timeout. Requests in flight when Caddy is killed
 	// are sent again after that time.
-	text := site.caddyfile(siteConfig{webhooks: "timeout 1s\n" + endpoint.configOf(store)})
+	return newCrasherWith(t, "timeout 1s\n"+endpoint.configOf(store))
+}
+
+// newCrasherWith is newCrasher with any lines in the webhooks global option.
+func newCrasherWith(t *testing.T, options string) *crasher {
+	t.Helper()
+	dir := t.TempDir()
+	site := &caddySite{t: t, addr: freeAddr(t), log: filepath.Join(dir, "caddy.log")}
+	text := site.caddyfile(siteConfig{webhooks: options})
 	config := filepath.Join(dir, "Caddyfile")
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
