@@ -84,6 +84,9 @@ func (b *breakable) wantWritten(o *delivery.Outcome, want delivery.Delivery) {
 			b.Errorf("the log is %+v, %v", page, err)
 		}
 	}
+	if r, err := b.s.Request(b.Context(), tenant, o.Request.ID); err != nil || r.ResponseBody != o.Request.ResponseBody {
+		b.Errorf("the request is %+v, %v", r, err)
+	}
 	counts, err := b.s.RequestCounts(b.Context(), tenant, b.s.Now().Add(-time.Hour))
 	if err != nil || len(counts) != 1 || counts[0].N != 1 {
 		b.Errorf("the counts are %+v, %v", counts, err)

@@ -253,7 +253,11 @@ for o = at, last, width do
     end
     index(w, o)
   else
-    if of_erased(w, o) then collect(unwanted, bodies_key(ARGV[o + 5]), request) end
+    if of_erased(w, o) then
+      collect(unwanted, bodies_key(ARGV[o + 5]), request)
+    elseif ARGV[o + 8] ~= '' then
+      collect(bodies, ARGV[o + 5], request, ARGV[o + 8]) -- it may be what is missing
+    end
     if is_unfinished(w, o, head) then
       apply(w, o, head)
       index(w, o)
@@ -274,8 +278,6 @@ for name, hour in pairs(hours) do
   noted[#noted + 1] = name
 end
 if #noted > 0 then in_chunks('ZADD', hours_key(), noted) end
-for slot, args in pairs(bodies) do in_chunks('HSET', bodies_key(slot), args) end
-flush('HDEL', unwanted)
 for slot, args in pairs(rows) do in_chunks('HSET', requests_key(slot), args) end
 
 -- What is only for show: the index, the counters and the stream.
@@ -303,6 +305,9 @@ if #entry > 0 then show('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', 
 -- state of a delivery that would get none.
 for hour in pairs(tried) do write('HSET', deliveries_key(hour), 'tried', '') end
 for of, args in pairs(states_of) do in_chunks('HSET', deliveries_key(of), args) end
+-- A body comes when its row can be found by the delivery: an erasure finds it wherever this breaks off.
+for slot, args in pairs(bodies) do in_chunks('HSET', bodies_key(slot), args) end
+flush('HDEL', unwanted)
 for w, ids in pairs(changed) do
   local moved, done = {}, {}
   for _, id in ipairs(ids) do

@@ -49,7 +49,11 @@ for o = at, #ARGV, 8 do
       write('SADD', logs_key(day), name)
       write('ZADD', log_key(name, day), 0, member)
     end
-    if body ~= '' and not of_erased(ref, row) then write('HSET', bodies_key(slot), id, body) end
+    if body ~= '' and not of_erased(ref, row) then
+      write('HSET', bodies_key(slot), id, body)
+    elseif body ~= '' then
+      write('HDEL', bodies_key(slot), id) -- of an import that broke off before the event was erased
+    end
     write('HSET', requests_key(slot), id, row) -- from now on, a repetition skips it
   end
 end

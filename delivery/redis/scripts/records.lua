@@ -179,8 +179,9 @@ end
 -- not tried or the webhook does not exist, which the second result tells; the third, whether the
 -- delivery waits for others. It is for the webhooks
 -- of some arguments: every second one from first to last, and looks through the leases once for
--- all of them. If it is asked to, it also reads those of webhooks that do not exist any more.
-local function delivery_reader(tenant, event, type_name, received, of, first, last, deleted_too)
+-- all of them. If it is to be thorough, it also reads those of webhooks that do not exist any more,
+-- and what a script that broke off has written of a delivery that counts as untried.
+local function delivery_reader(tenant, event, type_name, received, of, first, last, thorough)
   local key, type_bytes, leases = deliveries_key(of), type_number(type_name), nil
   local function has_lease(name)
     if not leases then
@@ -192,7 +193,7 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
   end
   return function(raw, rest)
     local ref, field = raw_ref(tenant, raw), event .. raw
-    if not deleted_too and read('HEXISTS', state_key(), ref) == 0 then return nil, false end
+    if not thorough and read('HEXISTS', state_key(), ref) == 0 then return nil, false end
     local state = read('HGET', key, field)
     if state and not is_delivery(state) then
       set_field_aside(key, field, state, 'no state of a delivery')
@@ -201,7 +202,7 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
     local name = leased_delivery(event, ref)
     local untried = not state or string.byte(state) == 112 and struct.unpack('>I2', state, 2) == 0
     local score = untried and read('ZSCORE', pending_key(ref), event)
-    if not state and not score and not has_lease(name) then
+    if not state and (thorough or not score and not has_lease(name)) then
       state = implied_state(received, rest, ref, type_bytes)
     end
     return state or nil, true, score and tonumber(score) >= waits

@@ -178,7 +178,6 @@ local function write_hashes(hashes)
   end
 end
 write_range('ZADD', hours_key(), hours, hours + 2 * hour_count - 1)
-write_hashes(bodies)
 write_hashes(rows)
 
 -- What is only for show: the index, the counters and the stream.
@@ -228,6 +227,7 @@ show('XADD', ended_key(), 'MAXLEN', '~', ended_entries, '*', unpack(entry))
 
 -- Last, the deliveries: with this, the outcomes are written.
 write_hashes(deliveries)
+write_hashes(bodies) -- when their rows can be found by the deliveries: see complete.lua
 local function is_claimed(g) return not (is_born[g] or left_out and left_out[g]) end
 for g, group in ipairs(groups) do
   if is_claimed(g) then write_range('ZREM', pending_key(group.ref), group.events, group.requests - 1) end
