@@ -81,10 +81,10 @@ func (t *emitWriter) answerStrictly(h http.Header) {
 		t.note(outcomeStream, errStream)
 	case t.copies || t.body != nil && !t.body.whole():
 		if !t.copies {
-			t.copy = emitCopy{max: t.emit.MaxSize, likely: announced(h)}
+			t.copy = &emitCopy{max: t.emit.MaxSize, likely: announced(h), needed: true}
 		}
 		if !t.held.keep(h) {
-			t.giveUp(&emitCopy{failed: true})
+			t.lose(errQueueFull)
 			t.refuse()
 			return
 		}
@@ -106,7 +106,7 @@ func (t *emitWriter) hold(p []byte) (int, error) {
 		return t.overflow(p)
 	}
 	if !t.held.wrote(len(p)) {
-		t.giveUp(&emitCopy{failed: true})
+		t.lose(errQueueFull)
 		t.refuse()
 		return 0, errAnswerRefused
 	}
@@ -118,10 +118,10 @@ func (t *emitWriter) hold(p []byte) (int, error) {
 func (t *emitWriter) overflow(p []byte) (int, error) {
 	switch {
 	case t.copies && t.copy.failed:
-		t.giveUp(&t.copy)
+		t.giveUp(t.copy)
 		t.refuse()
 	case t.copies:
-		t.giveUp(&t.copy)
+		t.giveUp(t.copy)
 		t.release()
 	case t.body.whole():
 		t.store()

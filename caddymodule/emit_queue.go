@@ -44,6 +44,7 @@ var (
 type gatewayQueue struct {
 	limit, reserved atomic.Int64 // bytes
 	waiting         atomic.Int64 // events
+	bodies          emitBodies   // of which the memory is among what is reserved
 	outcomes        outcomeLog
 
 	mu      sync.Mutex
@@ -64,12 +65,16 @@ func newGatewayQueue() *gatewayQueue {
 	return q
 }
 
-// reserve takes bytes of the memory, unless there are too few left. Less than none give some
-// back.
+// reserve takes bytes of the memory, unless there are too few left, also without bodies that are
+// slow. Less than none give some back.
 func (q *gatewayQueue) reserve(bytes int64) bool {
-	if q.reserved.Add(bytes) > q.limit.Load() && bytes > 0 {
+	for q.reserved.Add(bytes) > q.limit.Load() && bytes > 0 {
 		q.reserved.Add(-bytes)
-		return false
+		given, ok := q.bodies.giveUpOne()
+		if !ok {
+			return false
+		}
+		q.unreserve(given)
 	}
 	return true
 }
@@ -185,7 +190,7 @@ func (q *gatewayQueue) tryAdd(g *gatewayEvent) error {
 		l = newEmitLane(g.tenant)
 		q.lanes[g.tenant] = l
 	}
-	if len(l.events) > 0 && l.memory+g.memory > q.limit.Load()-q.reserved.Load() {
+	if len(l.events) > 0 && l.memory+g.memory > q.limit.Load()-q.reserved.Load()+q.bodies.bytes.Load() {
 		return errShareFull
 	}
 	l.events = append(l.events, g)

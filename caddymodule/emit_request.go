@@ -16,7 +16,7 @@ type requestCopy struct {
 	reading sync.Mutex // also while it is copied, or what two have read could change places
 
 	mu    sync.Mutex // the proxy's transport may still read when the answer has come
-	copy  emitCopy
+	copy  *emitCopy  // nil once it is taken
 	read  int64
 	ended bool
 }
@@ -31,7 +31,7 @@ func copyRequest(r *http.Request, maxSize int64) *requestCopy {
 	}
 	b := &requestCopy{
 		ReadCloser: r.Body, length: r.ContentLength, encoding: strings.Join(r.Header["Content-Encoding"], ","),
-		copy: emitCopy{max: maxSize, likely: r.ContentLength},
+		copy: &emitCopy{max: maxSize, likely: min(r.ContentLength, mostPromised)},
 	}
 	r.Body = b
 	return b
@@ -44,7 +44,9 @@ func (b *requestCopy) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.copy.add(p[:n])
+	if b.copy != nil {
+		b.copy.add(p[:n])
+	}
 	b.read += int64(n)
 	b.ended = b.ended || err == io.EOF
 	return n, err
@@ -67,11 +69,11 @@ func (b *requestCopy) readRest(r *http.Request) {
 	}
 }
 
-// take gives the copy away.
-func (b *requestCopy) take() emitCopy {
+// take gives the copy away, so that whoever still reads copies no more; nil if it has been taken.
+func (b *requestCopy) take() *emitCopy {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	taken := b.copy
-	b.copy = emitCopy{failed: true} // whoever still reads copies no more
+	b.copy = nil
 	return taken
 }

@@ -27,7 +27,7 @@ func (y *yieldingReader) Read(p []byte) (int, error) {
 func TestCopyInOrder(t *testing.T) {
 	text := strings.Repeat("0123456789abcdef", 4096)
 	b := &requestCopy{
-		ReadCloser: io.NopCloser(&yieldingReader{r: strings.NewReader(text)}), length: int64(len(text)), copy: emitCopy{max: 1 << 20},
+		ReadCloser: io.NopCloser(&yieldingReader{r: strings.NewReader(text)}), length: int64(len(text)), copy: &emitCopy{max: 1 << 20},
 	}
 	var readers sync.WaitGroup
 	for range 2 {

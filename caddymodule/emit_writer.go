@@ -35,8 +35,8 @@ type emitWriter struct {
 	eventType       string
 	headerID        string
 	encoding        string
-	length          int64 // of the body, -1 if it is not announced
-	copy            emitCopy
+	length          int64     // of the body, -1 if it is not announced
+	copy            *emitCopy // nil unless there is one
 	held            heldAnswer
 }
 
@@ -142,7 +142,7 @@ func (t *emitTee) Write(p []byte) (int, error) {
 func (t *emitWriter) add(p []byte) {
 	if t.mode == emitCopies && !t.copy.add(p) {
 		t.mode = emitPasses
-		t.giveUp(&t.copy)
+		t.giveUp(t.copy)
 	}
 }
 
@@ -153,12 +153,17 @@ func (t *emitWriter) giveUp(of *emitCopy) {
 		t.note(outcomeTooLarge, errBodyTooLarge)
 		return
 	}
-	t.noMemory = true
+	t.lose(of.why())
+}
+
+// lose notes that there is no event, for want of memory.
+func (t *emitWriter) lose(err error) {
+	t.matches, t.noMemory = false, true
 	if t.emit.Strict {
-		t.note(outcomeNotStored, errQueueFull)
+		t.note(outcomeNotStored, err)
 		return
 	}
-	t.note(outcomeDropped, errQueueFull)
+	t.note(outcomeDropped, err)
 }
 
 // FlushError flushes.
@@ -212,10 +217,10 @@ func (t *emitWriter) answer(status int) {
 	if t.copies {
 		t.encoding = strings.Join(h["Content-Encoding"], ",")
 		t.length = announced(h)
-		t.copy = emitCopy{max: e.MaxSize, likely: t.length}
+		t.copy = &emitCopy{max: e.MaxSize, likely: t.length, needed: e.Strict}
 		if t.length > e.MaxSize {
 			t.copy.tooLarge = true
-			t.giveUp(&t.copy)
+			t.giveUp(t.copy)
 			return
 		}
 		t.mode = emitCopies
@@ -301,8 +306,7 @@ func (t *emitWriter) ended() {
 	t.held.memory.free()
 	if t.body != nil {
 		t.request.Body = t.body.ReadCloser
-		taken := t.body.take()
-		taken.free()
+		t.body.take().free()
 	}
 	if t.returned && !t.matches && t.body == nil && t.mode == emitPasses {
 		*t = emitWriter{}
@@ -317,6 +321,10 @@ func (t *emitWriter) finish(well bool) {
 	}
 	if t.body != nil && !t.body.whole() {
 		t.body.readRest(t.request)
+	}
+	if t.mode == emitCopies && !t.copy.done() {
+		t.giveUp(t.copy)
+		return
 	}
 	whole := t.emitsWhole(well)
 	switch {
@@ -350,15 +358,17 @@ func (t *emitWriter) makeEvent() *gatewayEvent {
 	defer v.memory.free()
 	if t.body != nil {
 		of := t.body.take()
-		defer func() { of.free() }()
-		if of.tooLarge || of.failed {
-			t.giveUp(&of)
+		defer of.free()
+		if !of.done() {
+			t.giveUp(of)
 			return nil
 		}
+		body := of.bytes
 		if e.ofRequest {
-			g.body, g.encoding, g.memory, of = of.bytes, t.body.encoding, of.reserved, emitCopy{}
+			g.encoding = t.body.encoding
+			g.body, g.memory = of.take()
 		}
-		if !t.readBody(&v, g, of.bytes) {
+		if !t.readBody(&v, body) {
 			gateway.unreserve(g.memory)
 			return nil
 		}
@@ -367,12 +377,12 @@ func (t *emitWriter) makeEvent() *gatewayEvent {
 	case t.copies && e.ofResponse:
 		g.body, g.encoding = t.copy.bytes, t.encoding
 		if t.mode == emitCopies {
-			g.memory, t.copy = t.copy.reserved, emitCopy{}
+			g.body, g.memory = t.copy.take()
 		}
 	case e.data != nil:
 		g.body = []byte(e.data.fill(&v, true))
 		if !gateway.reserve(int64(len(g.body))) {
-			t.giveUp(&emitCopy{failed: true})
+			t.lose(errQueueFull)
 			return nil
 		}
 		g.memory = int64(len(g.body))
@@ -387,18 +397,15 @@ func (t *emitWriter) makeEvent() *gatewayEvent {
 }
 
 // readBody decodes the body of the request for placeholders, if there are any of it.
-func (t *emitWriter) readBody(v *emitValues, g *gatewayEvent, body []byte) bool {
+func (t *emitWriter) readBody(v *emitValues, body []byte) bool {
 	e := t.emit
 	if !e.data.readsRequest() && !e.id.readsRequest() && !e.tenant.readsRequest() {
 		return true
 	}
-	if e.ofRequest {
-		body = g.body
-	}
 	decoded, err := decodeBody(body, t.body.encoding, e.MaxSize, v.memory.take)
 	switch {
 	case errors.Is(err, errQueueFull):
-		t.giveUp(&emitCopy{failed: true})
+		t.lose(errQueueFull)
 	case errors.Is(err, errDecodedTooLarge):
 		t.note(outcomeTooLarge, err)
 	case err != nil:
