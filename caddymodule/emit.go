@@ -155,7 +155,7 @@ func (e *Emit) resolve(repl *caddy.Replacer) error {
 	if e.tenant, err = newEmitText(repl, e.Tenant); err != nil {
 		return fmt.Errorf("tenant %w", err)
 	}
-	if text, ok := e.tenant.constant(); ok && !api.ValidTenant(text) {
+	if text := e.tenant.literals(); text != "" && !api.ValidTenant(text) {
 		return errTenant
 	}
 	e.readsRequest = e.ofRequest || e.data.readsRequest() || e.id.readsRequest() || e.tenant.readsRequest()

@@ -23,6 +23,7 @@ func emitLine(arguments string) string {
 // TestEmitConfiguration gives options that make no sense.
 func TestEmitConfiguration(t *testing.T) {
 	t.Setenv("WEBHOOKS_TEST_EMPTY", "")
+	t.Setenv("WEBHOOKS_TEST_NO_TENANT", "acme inc")
 	for _, c := range []struct{ caddyfile, want string }{
 		{emitLine(""), "webhooks_emit needs an event type, or from_header, at Caddyfile:2"},
 		{emitLine("a b"), "wrong argument count or unexpected line ending after 'b', at Caddyfile:2"},
@@ -44,6 +45,9 @@ func TestEmitConfiguration(t *testing.T) {
 		{emitLine("nonsense"), "the event type 'nonsense' is not configured: add it to event_types in the global webhooks block"},
 		{emitLine("{env.WEBHOOKS_TEST_EMPTY}"), "the event type is empty: {env.WEBHOOKS_TEST_EMPTY} has no value (is the environment variable set?)"},
 		{emitBlock("tenant {env.WEBHOOKS_TEST_EMPTY}"), "tenant is empty"},
+		{emitBlock("tenant {env.WEBHOOKS_TEST_NO_TENANT}"), "tenant must have 1 to 128 characters, each"},
+		{emitBlock("tenant acme/{header.X-Tenant}"), "tenant must have 1 to 128 characters, each"},
+		{emitBlock("tenant {header.X-Tenant}" + strings.Repeat("a", 129)), "tenant must have 1 to 128 characters, each"},
 		{emitBlock("id {file./does/not/exist}"), "id is empty"},
 		{emitBlock("data `{\"a\": {http.request.body.a}, }`"), "data begins as a JSON object and is none"},
 		{emitBlock("data `{\"a\": 1, \"a\": 2}`"), "data begins as a JSON object and is none"},

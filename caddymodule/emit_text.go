@@ -62,15 +62,12 @@ func isGlobal(name string) bool {
 	return strings.HasPrefix(name, "env.") || strings.HasPrefix(name, "file.")
 }
 
-// constant is the text, if it is the same for all requests.
-func (t emitText) constant() (text string, ok bool) {
+// literals are the parts of the text that are the same for all requests.
+func (t emitText) literals() (text string) {
 	for _, part := range t {
-		if part.placeholder != "" && !isGlobal(part.placeholder) {
-			return "", false
-		}
 		text += part.literal
 	}
-	return text, true
+	return text
 }
 
 // readsRequest says whether the text needs the body of the request.
