@@ -68,6 +68,18 @@ func (l *outcomeLog) rest(of outcome) int {
 	return n
 }
 
+// incompleteID stands for an id that lacks a part, in what the log has been told.
+const incompleteID outcome = "incomplete id"
+
+// noteID counts an event whose id lacked the text of a placeholder.
+func (q *gatewayQueue) noteID(eventType, placeholder string) {
+	metrics.gatewayIDs.Inc()
+	if n := q.outcomes.due(incompleteID); n > 0 {
+		q.log().Warn("the id of an event from traffic lacked a part, so that it has a new one: if its request is repeated, it is another event",
+			zap.Int("events", n), zap.String("event_type", shortened(eventType)), zap.String("placeholder", placeholder))
+	}
+}
+
 // note counts an event, and tells the log if it was not emitted.
 func (q *gatewayQueue) note(of outcome, eventType, tenant string, err error) {
 	metrics.gateway.WithLabelValues(string(of)).Inc()

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/caddy-webhooks/caddy-webhooks/caddymodule"
 )
 
 const emitLines = `
@@ -108,6 +110,32 @@ func TestEmit(t *testing.T) {
 		}
 	}
 	s.requests("limit=200", events)
+}
+
+// TestEmitIncompleteID has requests lack what their id is made of: each is an event of its own.
+func TestEmitIncompleteID(t *testing.T) {
+	s := startEmitSite(t, product(t), "", `
+		webhooks_emit /order device_created {
+			data request
+			id "order-{http.request.body.id}"
+		}
+		reverse_proxy $product
+	`)
+	const name = "gateway_ids_incomplete_total"
+	metric := func() float64 { return scrape(t, "http://"+s.addr+"/metrics")[name] }
+	before := metric()
+	caddymodule.ForgetOutcomes()
+	seen := make(map[string]bool)
+	for _, body := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`, `{"id":7}`} {
+		s.do(http.MethodPost, "/order", body).want(t, http.StatusOK, nil)
+		seen[s.event().ID.String()] = true
+	}
+	if !seen[uuid.NewSHA1(uuid.NameSpaceURL, []byte("default/order-7")).String()] || len(seen) != 4 {
+		t.Errorf("the events have the ids %v", seen)
+	}
+	if n, lines := metric()-before, s.lines("the id of an event from traffic lacked a part"); n != 3 || lines != 1 {
+		t.Errorf("%v are counted, with %d lines of the log", n, lines)
+	}
 }
 
 // TestEmitOnce repeats a request: with an id it is one event.

@@ -107,6 +107,8 @@ type emitValues struct {
 	status  int
 	body    []byte // of the request, decoded
 	memory  emitMemory
+	// empty is a placeholder that has given nothing since this was reset, "" if there is none.
+	empty string
 }
 
 // fill replaces the placeholders, and escapes what they give as in a JSON string if escape is
@@ -123,7 +125,9 @@ func (t emitText) fill(v *emitValues, escape bool) string {
 			if repl == nil {
 				repl = replacer(v.request)
 			}
-			value = v.of(part.placeholder, repl)
+			if value = v.of(part.placeholder, repl); value == "" {
+				v.empty = part.placeholder
+			}
 		}
 		if escape && part.placeholder != "" {
 			b = appendEscaped(b, value)

@@ -390,10 +390,22 @@ func (t *emitWriter) makeEvent() *gatewayEvent {
 	g.tenant = e.tenant.fill(&v, false)
 	id := t.headerID
 	if e.ID != "" && id == "" {
-		id = e.id.fill(&v, false)
+		id = t.fillID(&v)
 	}
 	g.event = delivery.NewEvent{Type: t.eventType, OccurredAt: now.UTC().Truncate(time.Millisecond), ID: eventID(g.tenant, id, now)}
 	return g
+}
+
+// fillID is the text of the id, or nothing if it lacks a placeholder's: what is left of it would be the
+// same for many requests, and make one event of them. An id that is all empty was never meant.
+func (t *emitWriter) fillID(v *emitValues) string {
+	v.empty = ""
+	id := t.emit.id.fill(v, false)
+	if v.empty == "" || strings.TrimSpace(id) == "" {
+		return id
+	}
+	gateway.noteID(t.eventType, v.empty)
+	return ""
 }
 
 // readBody decodes the body of the request for placeholders, if there are any of it.

@@ -34,6 +34,7 @@ type processMetrics struct {
 	throttled           *prometheus.CounterVec
 	wrongTokens         *prometheus.CounterVec
 	gateway             *prometheus.CounterVec
+	gatewayIDs          prometheus.Counter
 
 	counted []prometheus.Collector // all of the above
 }
@@ -100,6 +101,7 @@ func newProcessMetrics() *processMetrics {
 	for _, of := range outcomes {
 		m.gateway.WithLabelValues(string(of))
 	}
+	m.gatewayIDs = m.counter("gateway_ids_incomplete_total", "Events of webhooks_emit that have a new id, since a placeholder within their id was empty.")
 	return m
 }
 
