@@ -8,7 +8,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 )
@@ -68,7 +67,7 @@ func standardKey(secret string) ([]byte, error) {
 	return key, nil
 }
 
-// headers are those of a request.
+// headers are those of a request. Their names are given in the canonical form of net/http.
 type headers struct{ all http.Header }
 
 // one reads a header that must be there once. What comes after must not take another one for it.
@@ -82,7 +81,7 @@ func (h headers) one(name string) (string, error) {
 
 // atMostOne reads a header that may be missing, or "".
 func (h headers) atMostOne(name string) (string, error) {
-	switch values := h.all[textproto.CanonicalMIMEHeaderKey(name)]; len(values) {
+	switch values := h.all[name]; len(values) {
 	case 0:
 		return "", nil
 	case 1:
@@ -141,10 +140,10 @@ func readGitHub(h headers) (*Head, error) {
 	if err != nil {
 		return nil, err
 	}
-	if head.ID, err = h.atMostOne("X-GitHub-Delivery"); err != nil {
+	if head.ID, err = h.atMostOne("X-Github-Delivery"); err != nil {
 		return nil, err
 	}
-	if head.scope, err = h.atMostOne("X-GitHub-Hook-ID"); err != nil {
+	if head.scope, err = h.atMostOne("X-Github-Hook-Id"); err != nil {
 		return nil, err
 	}
 	head.signatures.hex(text, "sha256=")
@@ -154,15 +153,15 @@ func readGitHub(h headers) (*Head, error) {
 // readStandard reads the headers of Standard Webhooks. An id with a full stop, which it forbids,
 // could be taken for a shorter one with another time.
 func readStandard(h headers) (*Head, error) {
-	id, err := h.one("webhook-id")
+	id, err := h.one("Webhook-Id")
 	if err != nil {
 		return nil, err
 	}
-	at, err := h.one("webhook-timestamp")
+	at, err := h.one("Webhook-Timestamp")
 	if err != nil {
 		return nil, err
 	}
-	text, err := h.one("webhook-signature")
+	text, err := h.one("Webhook-Signature")
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ const maxSignatures = 16
 // Verifier checks requests of one scheme. It is safe for concurrent use.
 type Verifier struct {
 	scheme    *scheme
-	keys      [][]byte
+	keys      []*key
 	tolerance time.Duration
 }
 
@@ -55,7 +55,7 @@ func New(schemeName string, secrets []string, tolerance time.Duration) (*Verifie
 		if err != nil {
 			return nil, err
 		}
-		v.keys = append(v.keys, key)
+		v.keys = append(v.keys, newKey(key))
 	}
 	return v, nil
 }
@@ -114,15 +114,13 @@ func parseTimestamp(text string) (time.Time, error) {
 func (v *Verifier) Body(head *Head, body []byte) error {
 	right := false
 	for _, key := range v.keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write(head.prefix)
-		mac.Write(body)
-		sum := mac.Sum(nil)
+		mac := key.mac(head.prefix, body)
 		for _, signature := range head.signatures {
-			if hmac.Equal(signature, sum) {
+			if hmac.Equal(signature, mac.sum[:]) {
 				right = true
 			}
 		}
+		key.idle.Put(mac)
 	}
 	if !right {
 		return ErrForged
@@ -154,9 +152,7 @@ func (v *Verifier) Message(head *Head, body []byte) (message [16]byte) {
 func (v *Verifier) Guards(purpose string) [][8]byte {
 	guards := make([][8]byte, len(v.keys))
 	for i, key := range v.keys {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte("webhook_verify\x00" + v.scheme.name + "\x00" + purpose))
-		copy(guards[i][:], mac.Sum(nil))
+		copy(guards[i][:], key.mac([]byte("webhook_verify\x00"+v.scheme.name+"\x00"+purpose), nil).sum[:])
 	}
 	return guards
 }
