@@ -10,6 +10,7 @@ import (
 	bolt "go.etcd.io/bbolt"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 // TestReceivedIsKept opens a store again: what has been received stays so, and nobody is
@@ -97,3 +98,6 @@ func TestReceivedIsSwept(t *testing.T) {
 		t.Errorf("%d records were set aside", n)
 	}
 }
+
+// BenchmarkReceived receives messages: see storetest.Received.
+func BenchmarkReceived(b *testing.B) { storetest.Received(b, open(b, b.TempDir())) }

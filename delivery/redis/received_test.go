@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
 )
 
@@ -75,3 +76,6 @@ func TestReceivedFull(t *testing.T) {
 		t.Errorf("%v, want ErrFull", err)
 	}
 }
+
+// BenchmarkReceived receives messages: see storetest.Received.
+func BenchmarkReceived(b *testing.B) { storetest.Received(b, open(b, options())) }
