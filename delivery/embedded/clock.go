@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -9,6 +10,10 @@ import (
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/internal/clockstep"
 )
+
+// keptAheads is how many distances of the two clocks are remembered: one for each time that this
+// machine's was set back.
+const keptAheads = 100
 
 // clock tells two times: this machine's, which is stored and shown, and the schedule's,
 // by which deliveries fall due and leases end. They are the same until this machine's
@@ -21,7 +26,8 @@ type clock struct {
 
 	mu      sync.Mutex
 	ahead   int64
-	last    int64 // what the schedule's clock said last
+	aheads  []int64 // what ahead was lately, now included
+	last    int64   // what the schedule's clock said last
 	wall    time.Time
 	running time.Duration
 }
@@ -63,9 +69,20 @@ func (c *clock) now() moment {
 func (c *clock) advance(wall time.Time) moment {
 	m := moment{wall: wall.UnixMilli()}
 	c.ahead = max(c.ahead, c.last-m.wall)
+	if n := len(c.aheads); n == 0 || c.aheads[n-1] != c.ahead {
+		c.aheads = append(c.aheads[max(0, n-keptAheads+1):], c.ahead)
+	}
 	m.schedule = m.wall + c.ahead
 	c.last = m.schedule
 	return m
+}
+
+// isSame reports whether a time of the schedule's clock is one of this machine's, by as much as
+// they were apart at any time.
+func (c *clock) isSame(schedule, wall int64) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return schedule == wall || slices.Contains(c.aheads, schedule-wall) // what was read from the disk is the same
 }
 
 // reach makes sure that the schedule's clock is not behind the newest time in the file.

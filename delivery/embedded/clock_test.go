@@ -65,7 +65,7 @@ func (m *machine) set(by time.Duration) {
 }
 
 // failed accepts an event whose first attempt fails, and is retried after a while.
-func (m *machine) failed(load *storetest.Load, again time.Duration) {
+func (m *machine) failed(load *storetest.Load, again time.Duration) delivery.Request {
 	m.t.Helper()
 	calls, accepted := load.Accept(m.t, 1, true)
 	o := outcome(m.Store, &calls[0], &accepted[0])
@@ -73,6 +73,7 @@ func (m *machine) failed(load *storetest.Load, again time.Duration) {
 	if err := errors.Join(m.Complete(m.t.Context(), []delivery.Outcome{o})...); err != nil {
 		m.t.Fatal(err)
 	}
+	return o.Request
 }
 
 // wantDue claims what is due, and checks how many deliveries that is.
@@ -202,5 +203,35 @@ func TestNumbersAfterClockSetBack(t *testing.T) {
 		}
 		m.start()
 		load.Store = m.Store
+	}
+}
+
+// TestTakeAfterClockSetBack cancels retries that were scheduled before the clock was set back, and
+// after: they wait, and are not in flight. What was claimed is.
+func TestTakeAfterClockSetBack(t *testing.T) {
+	m, load := newMachine(t)
+	var waiting, held []delivery.Request
+	for range 3 {
+		held = append(held, m.failed(load, 0))
+		m.wantDue("at once", 1)
+		waiting = append(waiting, m.failed(load, time.Hour), m.failed(load, 10*time.Second))
+		m.set(-2 * time.Hour)
+	}
+	take := func(r *delivery.Request) error {
+		_, err := m.Take(t.Context(), delivery.WebhookRef{Tenant: r.Tenant, ID: r.WebhookID}, r.EventID, time.Second)
+		return err
+	}
+	for i := range held {
+		if err := take(&held[i]); !errors.Is(err, delivery.ErrInFlight) {
+			t.Errorf("%d of those in flight: %v", i, err)
+		}
+	}
+	for i := range waiting {
+		if err := take(&waiting[i]); err != nil {
+			t.Errorf("%d of those that wait: %v", i, err)
+		}
+		if err := take(&waiting[i]); !errors.Is(err, delivery.ErrInFlight) {
+			t.Errorf("%d of those that were taken: %v", i, err)
+		}
 	}
 }

@@ -35,7 +35,8 @@ func (s *Store) Take(_ context.Context, ref delivery.WebhookRef, id uuid.UUID, l
 		// A time in the future that is not that of the next attempt is the end of a lease.
 		now := s.clock.now()
 		behind := w.orders.waits(number)
-		waits := d.Attempts > 0 && d.RetryAt+now.ahead() == due || behind && due == never
+		isNext := func(at int64) bool { return d.Attempts > 0 && s.clock.isSame(at, d.RetryAt) }
+		waits := isNext(due) || behind && due == never
 		if due > now.schedule && !waits {
 			return delivery.ErrInFlight
 		}
@@ -44,7 +45,7 @@ func (s *Store) Take(_ context.Context, ref delivery.WebhookRef, id uuid.UUID, l
 			Webhook: clone(w.record), Event: &e.Event, Attempt: int(d.Attempts) + 1, LeaseEnd: now.schedule + lease.Milliseconds(),
 			Ordered: d.Order != (delivery.OrderKey{}), Waits: behind,
 		}
-		if job.LeaseEnd == due {
+		for isNext(job.LeaseEnd) {
 			job.LeaseEnd++ // or it would look like the next attempt
 		}
 		s.state.schedule(w, number, job.LeaseEnd, now.schedule)
