@@ -215,13 +215,13 @@ func TestCopyFromClockSetBack(t *testing.T) {
 func TestTakeAfterClockSetBack(t *testing.T) {
 	s := openStepped(t)
 	w := addWebhook(t, s.Store, testTenant)
-	waiting := []delivery.Outcome{s.failed(w, time.Hour), s.failed(w, 61*time.Minute)}
+	waiting := []delivery.Outcome{s.failed(w, time.Hour), s.failed(w, 30*time.Second)}
 	held := []delivery.Outcome{s.failed(w, 0)}
 	s.wantClaimed(1)
 	for i := range 3 {
 		s.clock.Set(t, time.Duration(-i-1)*10*time.Second)
 		eventually(t, "the store sees it", func() error { _, err := s.Pending(t.Context()); return err })
-		waiting = append(waiting, s.failed(w, time.Hour))
+		waiting = append(waiting, s.failed(w, time.Hour), s.failed(w, time.Minute))
 		held = append(held, s.failed(w, 0))
 		s.wantClaimed(1)
 	}

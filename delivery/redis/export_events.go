@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -247,7 +248,7 @@ func (e *export) schedule(events []*exportedEvent) error {
 	for i, d := range pending {
 		at := d.leaseEnd
 		if scores[i].Err() == nil {
-			at = int64(scores[i].Val())
+			at = int64(math.Ceil(scores[i].Val())) // next attempts have half a millisecond
 		}
 		if at > 0 {
 			d.Order, d.OrderPlace = parseOrder(places[i].Val())

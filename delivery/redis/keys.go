@@ -23,7 +23,8 @@ import (
 //	due, due:slow      zset    ref → when to look at its deliveries next
 //	paused             zset    ref of a paused webhook → when its first delivery
 //	                           falls due
-//	pending:<ref>      zset    event id → due time, or end of the lease
+//	pending:<ref>      zset    event id → end of the lease, or due time: that of a next
+//	                           attempt less half a millisecond,
 //	                           9e15 if it waits for others with its order key
 //	queue:<ref>        zset    all scores 0; order key (16), place (8), event id of each
 //	                           pending delivery that has an order key: the first of a key is

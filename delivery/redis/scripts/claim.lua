@@ -91,7 +91,7 @@ local function lease(ref, state, n)
     if not waiting then event, attempts = find_job(tenant, id, raw) end
     if event then
       local k = #jobs
-      jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, tonumber(due[i + 1]) - clock.ahead
+      jobs[k + 1], jobs[k + 2], jobs[k + 3], jobs[k + 4] = id, event, attempts, math.ceil(due[i + 1]) - clock.ahead
       leased[#leased + 1] = lease_end
       leased[#leased + 1] = id
       bytes_left = bytes_left - #event
@@ -251,7 +251,7 @@ local function earlier(a, b)
   return a
 end
 local first_lease = tonumber(read('ZRANGE', leases_key(), 0, 0, 'WITHSCORES')[2] or -1)
-local function wait(due) return due < 0 and -1 or math.max(0, due - clock.now) end
+local function wait(due) return due < 0 and -1 or math.max(0, math.ceil(due) - clock.now) end
 local results = {
   now,
   fast_due < 0 and 0 or math.max(0, clock.now - fast_due),

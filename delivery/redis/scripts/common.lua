@@ -184,6 +184,11 @@ local function keep_clock(clock)
   written = false -- nothing that anybody asked for
 end
 
+-- The score in pending of a next attempt has half a millisecond, and the end of a lease has none:
+-- so they are told apart, wherever Redis's clock was set to meanwhile. It is due at the full one.
+local function next_attempt(at) return at - 0.5 end
+local function is_next_attempt(score) return score % 1 ~= 0 end
+
 -- The bucket of an hour, and of the low four bits of an id.
 local hex = { [0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f' }
 local function bucket(hour, id) return hour .. ':' .. hex[string.byte(id, 16) % 16] end

@@ -175,7 +175,7 @@ local function apply(w, o, head)
       status, ends = 's', true
     elseif retry_at > 0 then
       status, due, next_at = 'p', retry_at, retry_at
-      scores[w][id] = retry_at + behind
+      scores[w][id] = next_attempt(retry_at + behind)
     else
       status, ends = 'f', true
     end

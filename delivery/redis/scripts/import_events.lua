@@ -57,12 +57,15 @@ for e = #refs + 3, #ARGV, 7 do
       end
       w = w + 1
       if states[w] then
+        local at = due + clock.ahead
         if state ~= untouched then
           collect(records, deliveries_key(of), id .. raw_id(ref_id(refs[w])), state)
           hours[bucket_hour(of)] = true
-          if due > 0 and struct.unpack('>I2', state, 2) == 0 then tried[bucket_hour(of)] = true end
+          local attempted = struct.unpack('>I2', state, 2) > 0
+          if due > 0 and not attempted then tried[bucket_hour(of)] = true end
+          if attempted then at = next_attempt(at) end
         end
-        if due > 0 then collect(pending, w, due + clock.ahead, id) end
+        if due > 0 then collect(pending, w, at, id) end
         if due > 0 and place then collect(queued, w, id, place) end
       end
     end

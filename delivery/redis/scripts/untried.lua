@@ -39,6 +39,7 @@ local function add(of_kind, at, id)
     end
   end
   if work > 0 then return true end
+  if is_next_attempt(at) then at, id = math.ceil(at), no_request end -- the others were attempted, too
   results[2], results[3], results[4] = of_kind, at, id
   return false
 end
