@@ -71,7 +71,7 @@ func wantSecret(t *testing.T, s *Store, w *delivery.Webhook, version int64) {
 // TestEncrypted runs the suite with encrypted payloads.
 func TestEncrypted(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) delivery.Store {
+	storetest.RunVariant(t, 4, func(t *testing.T) delivery.Store {
 		return opened(t, New(t.TempDir(), WithKeyring(storetest.Keyring(t, true, 1))))
 	})
 }

@@ -92,7 +92,7 @@ func TestReadmeUser(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	o := addReadmeUser(t, server)
-	storetest.Run(t, func(t *testing.T) delivery.Store {
+	storetest.RunVariant(t, 3, func(t *testing.T) delivery.Store {
 		o := o
 		o.KeyPrefix = options().KeyPrefix
 		return open(t, o)

@@ -35,7 +35,7 @@ func wantSecret(t *testing.T, s *Store, w *delivery.Webhook, version int64) {
 // TestEncrypted runs the suite with encrypted payloads.
 func TestEncrypted(t *testing.T) {
 	t.Parallel()
-	storetest.Run(t, func(t *testing.T) delivery.Store {
+	storetest.RunVariant(t, 4, func(t *testing.T) delivery.Store {
 		o := options()
 		o.Keyring = storetest.Keyring(t, true, 1)
 		return open(t, o)

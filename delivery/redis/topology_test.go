@@ -34,7 +34,7 @@ func TestCluster(t *testing.T) {
 		o.Addresses, o.Partitions = addresses, partitions
 		return open(t, o)
 	}
-	storetest.Run(t, func(t *testing.T) delivery.Store { return opened(t, 3) })
+	storetest.RunVariant(t, 1, func(t *testing.T) delivery.Store { return opened(t, 3) })
 	if n := len(*opened(t, 0).partitions.Load()); n != defaultClusterPartitions {
 		t.Errorf("%d partitions, want %d", n, defaultClusterPartitions)
 	}
@@ -96,7 +96,7 @@ func TestSentinel(t *testing.T) {
 	sentinel, master, _ := redistest.StartSentinel(t)
 	o := options()
 	o.Addresses, o.SentinelMaster = []string{sentinel.Addr}, redistest.MasterName
-	storetest.Run(t, func(t *testing.T) delivery.Store {
+	storetest.RunVariant(t, 2, func(t *testing.T) delivery.Store {
 		o := o
 		o.KeyPrefix = options().KeyPrefix
 		return open(t, o)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 const (
 	modelRuns      = 20
+	variantRuns    = 5
 	modelSteps     = 1100 // of each run
 	modelTenants   = 2
 	modelMaxEvents = 300
@@ -22,13 +24,12 @@ const (
 
 // testModel does random operations on a store and on a model, and compares the results. The
 // name of each run has its seed.
-func testModel(t *testing.T, open func(t *testing.T) delivery.Store) {
-	runs := modelRuns
+func testModel(t *testing.T, first, runs int, open func(t *testing.T) delivery.Store) {
 	if testing.Short() {
 		runs = 2
 	}
-	for seed := range runs {
-		t.Run(string(rune('A'+seed)), func(t *testing.T) {
+	for seed := first; seed < first+runs; seed++ {
+		t.Run(strconv.Itoa(seed), func(t *testing.T) {
 			r := &randomRun{
 				fixture: &fixture{T: t, store: open(t)},
 				rand:    rand.New(rand.NewPCG(uint64(seed), 0)),

@@ -33,12 +33,24 @@ const (
 // Run runs the suite. open returns a store that is open and empty, and has it closed
 // when the test ends.
 func Run(t *testing.T, open func(t *testing.T) delivery.Store) {
+	runTests(t, open)
+	t.Run("Model", func(t *testing.T) { testModel(t, 0, modelRuns, open) })
+}
+
+// RunVariant runs the suite on another form of a store that passes Run: elsewhere, as another
+// user, or encrypted. All tests are the same. Of the long random runs there are fewer, which are
+// those of no other number: so each variant tries what nothing else has tried.
+func RunVariant(t *testing.T, number int, open func(t *testing.T) delivery.Store) {
+	runTests(t, open)
+	t.Run("Model", func(t *testing.T) { testModel(t, modelRuns+(number-1)*variantRuns, variantRuns, open) })
+}
+
+func runTests(t *testing.T, open func(t *testing.T) delivery.Store) {
 	for _, test := range suite {
 		t.Run(test.name, func(t *testing.T) {
 			test.run(&fixture{T: t, store: open(t)})
 		})
 	}
-	t.Run("Model", func(t *testing.T) { testModel(t, open) })
 }
 
 // suite has all tests but that against the model.
