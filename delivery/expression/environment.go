@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/decls"
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
@@ -27,7 +28,7 @@ const (
 )
 
 var environment = sync.OnceValues(func() (*cel.Env, error) {
-	env, err := cel.NewEnv(
+	env, err := cel.NewEnv(append(empties,
 		cel.Variable(varType, cel.StringType),
 		cel.Variable(varID, cel.StringType),
 		cel.Variable(varTenant, cel.StringType),
@@ -45,11 +46,11 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.ParserErrorRecoveryLimit(2),
 		cel.ParserExpressionSizeLimit(Transform.MaxLength()),
 		cel.ExpressionNodeLimit(maxNodes),
-		cel.ASTValidators(cel.ValidateDurationLiterals(), cel.ValidateTimestampLiterals()),
-	)
+	)...)
 	if err != nil {
 		return nil, err
 	}
+	declared = env.Functions()
 	implementations, err = findImplementations(env)
 	return env, err
 })
@@ -59,6 +60,9 @@ var programOptions = []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize), cel.C
 // implementations of functions, by the ids of their overloads and by their names, for calls whose
 // overload depends on what is evaluated.
 var implementations map[string]*functions.Overload
+
+// declared are the functions that expressions may call, by their names.
+var declared map[string]*decls.FunctionDecl
 
 func findImplementations(env *cel.Env) (map[string]*functions.Overload, error) {
 	found := make(map[string]*functions.Overload)

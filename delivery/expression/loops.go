@@ -69,13 +69,8 @@ func (w *wrapper) wrapKey(e ast.Expr) {
 // wrap makes an expression a call with what it was as the first argument, under another id.
 func (w *wrapper) wrap(e ast.Expr, function string, more ...ast.Expr) {
 	w.next++
-	inner := w.factory.CopyExpr(e)
-	inner.RenumberIDs(func(id int64) int64 {
-		if id == e.ID() {
-			return w.next
-		}
-		return id
-	})
+	inner := w.factory.NewUnspecifiedExpr(w.next)
+	inner.SetKindCase(e)
 	if place, ok := w.of.SourceInfo().GetOffsetRange(e.ID()); ok {
 		w.of.SourceInfo().SetOffsetRange(w.next, place)
 	}

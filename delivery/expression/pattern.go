@@ -1,9 +1,12 @@
 package expression
 
 import (
-	"fmt"
+	"errors"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"cel.dev/cel-go/common/functions"
 	"cel.dev/cel-go/common/types"
@@ -15,6 +18,12 @@ import (
 const (
 	maxPatternProgram = 1000 // instructions
 	maxEventPattern   = 128  // bytes, of one that is not in the expression itself
+	// maxClassRunes is how many code points the parser may look at for classes of characters, and
+	// maxEventClassRunes that of a pattern that is not in the expression itself.
+	maxClassRunes      = 100_000
+	maxEventClassRunes = 10_000
+	// perClass is what a class has that has a name, such as \pL.
+	perClass = 1500
 	// aPattern is the work of compiling one, and aPatternMade the memory.
 	aPattern     = 128 << 10
 	aPatternMade = 64 << 10
@@ -44,7 +53,7 @@ func (m *meteredCall) withPattern() (interpreter.InterpretableV2, error) {
 	if !ok {
 		return m, nil
 	}
-	compiled, instructions, err := compilePattern(string(pattern))
+	compiled, instructions, err := compilePattern(string(pattern), maxClassRunes)
 	if err != nil {
 		return nil, &patternError{m.args[1].ID(), err.Error()}
 	}
@@ -60,20 +69,92 @@ func (m *meteredCall) withPattern() (interpreter.InterpretableV2, error) {
 // a call of its own in place of the metered one.
 type hidden struct{ interpreter.InterpretableV2 }
 
-func compilePattern(pattern string) (compiled *regexp.Regexp, instructions int, err error) {
+var errLargePattern = errors.New("the pattern is too large")
+
+func compilePattern(pattern string, mostRunes int) (compiled *regexp.Regexp, instructions int, err error) {
+	if classRunes(pattern) > mostRunes {
+		return nil, 0, errLargePattern
+	}
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil, 0, err
+	}
+	if repeated(parsed) > 2*maxPatternProgram {
+		return nil, 0, errLargePattern
 	}
 	program, err := syntax.Compile(parsed.Simplify())
 	if err != nil {
 		return nil, 0, err
 	}
 	if instructions = len(program.Inst); instructions > maxPatternProgram {
-		return nil, 0, fmt.Errorf("the pattern is too large")
+		return nil, 0, errLargePattern
 	}
 	compiled, err = regexp.Compile(pattern)
 	return compiled, instructions, err
+}
+
+// repeated is about how many instructions a pattern is, before any is made for a repetition.
+func repeated(re *syntax.Regexp) int {
+	n := 1 + len(re.Rune)
+	if re.Op == syntax.OpCharClass {
+		n = 1
+	}
+	for _, sub := range re.Sub {
+		n += repeated(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n = times(n, max(re.Min, re.Max, 1))
+	}
+	return min(n, 2*maxPatternProgram+1)
+}
+
+// classRunes is how many code points the parser looks at for classes of characters: with the flag i
+// that is each one of a range, which takes milliseconds.
+func classRunes(pattern string) int {
+	n := strings.Count(pattern, `\p`) + strings.Count(pattern, `\P`)
+	n *= perClass
+	if !ignoresCase(pattern) {
+		return n
+	}
+	for rest := pattern; ; {
+		_, after, ok := strings.Cut(rest, "-")
+		if !ok {
+			return n
+		}
+		n += firstRune(after)
+		rest = after
+	}
+}
+
+// ignoresCase says whether a pattern may have the flag i.
+func ignoresCase(pattern string) bool {
+	for rest := pattern; ; {
+		_, after, ok := strings.Cut(rest, "(?")
+		if !ok {
+			return false
+		}
+		if flags := strings.IndexAny(after, ":)<"); flags >= 0 && strings.Contains(after[:flags], "i") {
+			return true
+		}
+		rest = after
+	}
+}
+
+// firstRune is the code point that a part of a pattern begins with.
+func firstRune(pattern string) int {
+	digits, escaped := strings.CutPrefix(pattern, `\x`)
+	if !escaped {
+		r, _ := utf8.DecodeRuneInString(pattern)
+		return int(r)
+	}
+	if braced, ok := strings.CutPrefix(digits, "{"); ok {
+		digits, _, _ = strings.Cut(braced, "}")
+		if n, err := strconv.ParseUint(digits, 16, 32); err == nil {
+			return min(int(n), utf8.MaxRune)
+		}
+		return utf8.MaxRune
+	}
+	return 0xff
 }
 
 // matches is for patterns that are compiled at each call.
@@ -82,7 +163,7 @@ func matches(text, pattern ref.Val) ref.Val {
 	if !ok {
 		return types.MaybeNoSuchOverloadErr(pattern)
 	}
-	compiled, _, err := compilePattern(string(p))
+	compiled, _, err := compilePattern(string(p), maxEventClassRunes)
 	if err != nil {
 		return types.WrapErr(err)
 	}

@@ -71,9 +71,9 @@ func Compile(kind Kind, source string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	ast, issues := env.Compile(source)
-	if errs := issues.Errors(); len(errs) > 0 {
-		return nil, compileError(errs[0])
+	ast, err := check(env, kind, source)
+	if err != nil {
+		return nil, err
 	}
 	if !kind.accepts(ast.OutputType()) {
 		return nil, &Error{Line: 1, Column: 1, Reason: fmt.Sprintf("the expression gives %s, but %s must give %s", typeName(ast.OutputType()), kind, kind.wanted())}
