@@ -17,7 +17,7 @@ const (
 // meteredConstructor makes a list or a map of an expression, if there is enough left.
 type meteredConstructor struct {
 	interpreter.InterpretableConstructor
-	bytes int
+	bytes, work int
 }
 
 func meterConstructor(c interpreter.InterpretableConstructor) interpreter.InterpretableV2 {
@@ -32,14 +32,16 @@ func meterConstructor(c interpreter.InterpretableConstructor) interpreter.Interp
 			return interpreter.NewConstValue(c.ID(), v)
 		}
 	case c.Type() == types.MapType:
-		return &meteredConstructor{c, perMap + perMapped*len(c.InitVals())}
+		return &meteredConstructor{c, perMap + perMapped*len(c.InitVals()), (6 + len(c.InitVals())) * perValue}
 	}
-	return &meteredConstructor{c, perList + perListed*len(c.InitVals())}
+	return &meteredConstructor{c, perList + perListed*len(c.InitVals()), perValue}
 }
 
 // Exec implements interpreter.InterpretableV2.
 func (m *meteredConstructor) Exec(frame *interpreter.ExecutionFrame) ref.Val {
-	meterOf(frame).make(m.bytes)
+	e := meterOf(frame)
+	e.do(m.work)
+	e.make(m.bytes)
 	return m.InterpretableConstructor.Exec(frame)
 }
 

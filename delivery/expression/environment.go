@@ -9,6 +9,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/common/types/ref"
+	"cel.dev/cel-go/common/types/traits"
 	"cel.dev/cel-go/ext"
 )
 
@@ -75,11 +76,39 @@ func findImplementations(env *cel.Env) (map[string]*functions.Overload, error) {
 			found[o.Operator] = o
 		}
 	}
+	found[operators.Add] = addingLists(found[operators.Add])
 	found[operators.Equals] = &functions.Overload{Operator: operators.Equals, Binary: types.Equal}
 	found[operators.NotEquals] = &functions.Overload{Operator: operators.NotEquals, Binary: func(a, b ref.Val) ref.Val {
 		return types.Bool(types.Equal(a, b) != types.True)
 	}}
 	return found, nil
+}
+
+// addingLists makes one list of two. The library would make a view of both: one of many takes long
+// to look at.
+func addingLists(o *functions.Overload) *functions.Overload {
+	flat := *o
+	flat.Binary = func(a, b ref.Val) ref.Val {
+		first, ok := a.(traits.Lister)
+		second, ok2 := b.(traits.Lister)
+		if !ok || !ok2 || grows(a) {
+			return o.Binary(a, b)
+		}
+		both := make([]ref.Val, 0, size(a)+size(b))
+		for _, l := range []traits.Lister{first, second} {
+			for i := range size(l) {
+				both = append(both, l.Get(types.Int(i)))
+			}
+		}
+		return types.NewRefValList(types.DefaultTypeAdapter, both)
+	}
+	return &flat
+}
+
+// grows says whether a list is one that a loop makes, to which elements are appended.
+func grows(v ref.Val) bool {
+	_, ok := v.(traits.MutableLister)
+	return ok
 }
 
 func encodeJSON(v ref.Val) ref.Val {

@@ -17,13 +17,13 @@ type guard func(e *evaluation, args []ref.Val)
 
 const (
 	// perValue is how much work one value is, whatever it is.
-	perValue = 40
+	perValue = 50
 	// perRune is how many bytes one of a text takes while a function has it as code points.
 	perRune = 4
 	// perNumber is how long a number can become in a formatted text, and numberWork how much work
 	// that is.
 	perNumber  = 340
-	numberWork = 4096
+	numberWork = 5120
 	// aZone is the work of reading the data of a time zone.
 	aZone = 64 << 10
 	// maxZone is how many bytes the name of a time zone may have.
@@ -105,11 +105,16 @@ func guardIn(e *evaluation, args []ref.Val) {
 	e.do(times(size(args[1]), perValue+textLength(args[0])/perValue))
 }
 
-// guardAdd: a list that others were added to is not copied, so that what is added counts.
+// guardAdd: a list that a loop makes is not copied, so that only what is added counts.
 func guardAdd(e *evaluation, args []ref.Val) {
 	n := textLength(args[0]) + textLength(args[1])
+	elements := size(args[1])
+	if !grows(args[0]) {
+		elements += size(args[0])
+		e.do(times(elements, perValue/4))
+	}
 	e.do(n)
-	e.make(n + times(size(args[1]), perListed))
+	e.make(n + times(elements, perListed))
 }
 
 // guardSets: each element is compared with each.
@@ -149,8 +154,9 @@ func guardSplit(e *evaluation, args []ref.Val) {
 	if !ok1 || !ok2 {
 		return
 	}
-	e.do(4 * len(text))
-	e.make(times(strings.Count(string(text), string(separator))+1, perListed))
+	parts := strings.Count(string(text), string(separator)) + 1
+	e.do(4*len(text) + times(parts+2, perValue))
+	e.make(times(parts, perListed))
 }
 
 func guardJoin(e *evaluation, args []ref.Val) {
@@ -163,9 +169,12 @@ func guardJoin(e *evaluation, args []ref.Val) {
 		n = times(size(list), textLength(args[1]))
 	}
 	for it := list.Iterator(); it.HasNext() == types.True; {
-		text := textLength(it.Next())
-		e.do(perValue + text)
-		n += text
+		text := it.Next()
+		if size(text) > 0 { // which the error has
+			n += 4 * e.weigh(text)
+		}
+		n += textLength(text)
+		e.do(perValue + textLength(text))
 	}
 	e.do(n)
 	e.make(n)

@@ -150,6 +150,7 @@ func (m *meteredCall) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	}
 	e := meterOf(frame)
 	e.args = args
+	e.do(perValue)
 	if m.guard != nil {
 		m.guard(e, e.args[:len(m.args)])
 		return types.LabelErrNode(m.ID(), m.call(args))
@@ -233,6 +234,7 @@ func (e *evaluation) weigh(v ref.Val) int {
 	case traits.Mapper:
 		for it := v.Iterator(); it.HasNext() == types.True; {
 			key := it.Next()
+			e.do(2 * perValue)
 			e.weigh(key)
 			e.weigh(v.Get(key))
 		}

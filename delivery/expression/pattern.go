@@ -26,7 +26,9 @@ const (
 	perClass = 1500
 	// aPattern is the work of compiling one, and aPatternMade the memory.
 	aPattern     = 128 << 10
-	aPatternMade = 64 << 10
+	aPatternMade = 128 << 10
+	// perInstruction is the work that one can be for each byte of a text.
+	perInstruction = 3
 )
 
 // patternError says that a pattern cannot be used. The library would not say where it is.
@@ -60,7 +62,7 @@ func (m *meteredCall) withPattern() (interpreter.InterpretableV2, error) {
 	m.args = []interpreter.InterpretableV2{m.args[0], hidden{m.args[1]}}
 	m.of = &functions.Overload{Binary: func(text, _ ref.Val) ref.Val { return match(text, compiled) }}
 	m.guard = func(e *evaluation, args []ref.Val) {
-		e.do(times(textLength(args[0])+perValue, instructions))
+		e.do(times(textLength(args[0])+perValue, perInstruction*instructions))
 	}
 	return m, nil
 }
@@ -86,8 +88,13 @@ func compilePattern(pattern string, mostRunes int) (compiled *regexp.Regexp, ins
 	if err != nil {
 		return nil, 0, err
 	}
-	if instructions = len(program.Inst); instructions > maxPatternProgram {
+	if len(program.Inst) > maxPatternProgram {
 		return nil, 0, errLargePattern
+	}
+	for _, one := range program.Inst {
+		if instructions++; one.Op == syntax.InstRune { // of more than one code point
+			instructions += 2
+		}
 	}
 	compiled, err = regexp.Compile(pattern)
 	return compiled, instructions, err
@@ -182,6 +189,6 @@ func guardMatches(e *evaluation, args []ref.Val) {
 	if textLength(args[1]) > maxEventPattern {
 		e.stop()
 	}
-	e.do(aPattern + times(textLength(args[0])+perValue, maxPatternProgram))
+	e.do(aPattern + times(textLength(args[0])+perValue, perInstruction*maxPatternProgram))
 	e.make(aPatternMade)
 }

@@ -116,14 +116,14 @@ func (p *Program) Text(ctx context.Context, in *Input) (result string, work int,
 // JSON evaluates an expression of any kind and returns the result as JSON, of at most MaxMemory
 // bytes.
 func (p *Program) JSON(ctx context.Context, in *Input) ([]byte, error) {
-	v, _, err := p.eval(ctx, in)
+	v, work, err := p.eval(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	if p.kind == Filter && v.Type() != types.BoolType || p.kind == OrderBy && v.Type() != types.StringType {
 		return nil, p.wrongType(v)
 	}
-	w := writer{most: MaxMemory, values: maxWritten}
+	w := writer{most: MaxMemory, values: (maxWork - work) / perWritten}
 	if err := w.value(v, 0); err != nil {
 		return nil, &Error{Reason: err.Error()}
 	}

@@ -25,8 +25,12 @@ type writer struct {
 	values int // that are written at most
 }
 
-// maxWritten is how many values a result may have.
-const maxWritten = 40_000
+const (
+	// perWritten is the work of writing a value.
+	perWritten = maxWork / maxWritten
+	// maxWritten is how many values a result may have.
+	maxWritten = 40_000
+)
 
 // value appends a value. What has the same members gives the same bytes.
 func (w *writer) value(v ref.Val, depth int) error {
@@ -59,6 +63,9 @@ func (w *writer) value(v ref.Val, depth int) error {
 	case types.Duration:
 		return w.text(strconv.FormatFloat(v.Seconds(), 'f', -1, 64) + "s")
 	case traits.Lister:
+		if native, ok := v.Value().([]any); ok {
+			return w.natives(native, depth)
+		}
 		return w.list(v, depth)
 	case traits.Mapper:
 		return w.object(v, depth)
@@ -87,6 +94,9 @@ func (w *writer) text(s string) error {
 	if len(s) > w.most-len(w.buf) {
 		return errTooLarge
 	}
+	if n := len(s) + 2; n > cap(w.buf)-len(w.buf) { // append would copy more often
+		w.buf = slices.Grow(w.buf, max(n, min(len(w.buf), w.most-len(w.buf))))
+	}
 	var err error
 	if w.buf, err = jsontext.AppendQuote(w.buf, strings.ToValidUTF8(s, "\ufffd")); err != nil {
 		return err
@@ -96,11 +106,26 @@ func (w *writer) text(s string) error {
 
 func (w *writer) list(l traits.Lister, depth int) error {
 	w.buf = append(w.buf, '[')
-	for i, it := 0, l.Iterator(); it.HasNext() == types.True; i++ {
+	for i := range size(l) {
 		if i > 0 {
 			w.buf = append(w.buf, ',')
 		}
-		if err := w.value(it.Next(), depth+1); err != nil {
+		if err := w.value(l.Get(types.Int(i)), depth+1); err != nil {
+			return err
+		}
+	}
+	w.buf = append(w.buf, ']')
+	return w.check()
+}
+
+// natives writes a list of the event's data, which is not made values of first.
+func (w *writer) natives(list []any, depth int) error {
+	w.buf = append(w.buf, '[')
+	for i, v := range list {
+		if i > 0 {
+			w.buf = append(w.buf, ',')
+		}
+		if err := w.value(types.DefaultTypeAdapter.NativeToValue(v), depth+1); err != nil {
 			return err
 		}
 	}
@@ -114,10 +139,10 @@ type member struct {
 }
 
 func (w *writer) object(m traits.Mapper, depth int) error {
-	if int(m.Size().(types.Int)) > w.most/4 {
+	if size(m) > w.most/4 {
 		return errTooLarge
 	}
-	var members []member
+	members := make([]member, 0, size(m))
 	for it := m.Iterator(); it.HasNext() == types.True; {
 		key := it.Next()
 		name, ok := key.ConvertToType(types.StringType).(types.String)
