@@ -44,6 +44,7 @@ type announcer struct {
 	app    *App
 	events *caddyevents.App
 	queue  chan announcement
+	ended  bool         // the configuration is replaced; the lock of announcers guards it
 	told   atomic.Int64 // when the log last said that some were dropped
 }
 
@@ -67,7 +68,8 @@ func (a *App) startAnnouncing() error {
 		return fmt.Errorf("the app is a %T", app)
 	}
 	n := &announcer{app: a, events: events, queue: make(chan announcement, maxAnnounced)}
-	a.settings.Notifier = n
+	a.settings.Notifier, a.announcer = n, n
+	announcers.join(n)
 	go n.run()
 	return nil
 }
@@ -82,6 +84,10 @@ func (a *announcer) run() {
 		case <-a.app.inForce.Done():
 			return
 		case next := <-a.queue:
+			if a.app.inForce.Err() != nil {
+				announcers.announce(a, next)
+				return
+			}
 			if a.events.ShouldEmit(next.name) {
 				a.events.Emit(a.app.ctx, next.name, next.data)
 			}
@@ -112,15 +118,42 @@ func (a *App) isActive() bool {
 }
 
 func (a *announcer) announce(name string, data map[string]any) {
+	announcers.announce(a, announcement{name, data})
+}
+
+// take has an event emitted, unless too many wait.
+func (a *announcer) take(event announcement) {
 	select {
-	case a.queue <- announcement{name, data}:
+	case a.queue <- event:
 	default:
 		metrics.unannounced.Inc()
-		last, now := a.told.Load(), time.Now().UnixNano()
-		if now-last >= int64(tellUnannouncedEvery) && a.told.CompareAndSwap(last, now) {
-			a.app.log.Error("some of Caddy's events were not emitted, since their handlers are too slow", zap.String("event", name))
+		if a.mayTell() {
+			a.app.log.Error("some of Caddy's events were not emitted, since their handlers are too slow", zap.String("event", event.name))
 		}
 	}
+}
+
+// lose counts events that nobody emits any more, but for those that nobody wants.
+func (a *announcer) lose(all ...announcement) {
+	lost := 0
+	for _, event := range all {
+		if a.events == nil || a.events.ShouldEmit(event.name) {
+			lost++
+		}
+	}
+	if lost == 0 {
+		return
+	}
+	metrics.unannounced.Add(float64(lost))
+	if a.mayTell() {
+		a.app.log.Error("some of Caddy's events were not emitted, since Caddy stopped before", zap.Int("events", lost))
+	}
+}
+
+// mayTell says whether the log may be told of events that were dropped.
+func (a *announcer) mayTell() bool {
+	last, now := a.told.Load(), time.Now().UnixNano()
+	return now-last >= int64(tellUnannouncedEvery) && a.told.CompareAndSwap(last, now)
 }
 
 // DeliveryFailed implements delivery.Notifier.

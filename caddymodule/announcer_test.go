@@ -33,20 +33,53 @@ func TestAnnounceNothingOfItsOwn(t *testing.T) {
 func TestAnnounceTooFast(t *testing.T) {
 	core, logged := observer.New(zap.ErrorLevel)
 	a := &announcer{app: &App{log: zap.New(core)}, queue: make(chan announcement, maxAnnounced)}
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(metrics.unannounced)
-	count := func() float64 {
-		families, err := registry.Gather()
-		if err != nil || len(families) != 1 {
-			t.Fatal(families, err)
-		}
-		return families[0].GetMetric()[0].GetCounter().GetValue()
-	}
-	before := count()
+	before := unannounced(t)
 	for range maxAnnounced + 5 {
 		a.StoreAvailable(delivery.AllPartitions, nil)
 	}
-	if n := count() - before; n != 5 || logged.Len() != 1 {
+	if n := unannounced(t) - before; n != 5 || logged.Len() != 1 {
 		t.Errorf("%v were counted, with %d lines of the log", n, logged.Len())
 	}
+}
+
+// TestAnnounceOverReload has events wait when their configuration is replaced: the next one emits
+// them, and those that come late. When there is none, they are counted, and the log says so once.
+func TestAnnounceOverReload(t *testing.T) {
+	core, logged := observer.New(zap.ErrorLevel)
+	start := func() *announcer {
+		a := &announcer{app: &App{log: zap.New(core)}, queue: make(chan announcement, maxAnnounced)}
+		announcers.join(a)
+		return a
+	}
+	before := start()
+	before.StoreAvailable(1, nil)
+	after := start()
+	before.StoreAvailable(2, nil)
+	announcers.leave(before)
+	before.StoreAvailable(3, nil)
+	for want := range 3 {
+		if got := <-after.queue; got.data["partition"] != want+1 {
+			t.Errorf("got %v, want the partition %d", got.data, want+1)
+		}
+	}
+	after.StoreAvailable(4, nil)
+	after.StoreAvailable(5, nil)
+	counted := unannounced(t)
+	announcers.leave(after)
+	before.StoreAvailable(6, nil)
+	if n := unannounced(t) - counted; n != 3 || logged.Len() != 2 { // a line of each configuration
+		t.Errorf("%v were counted, with %d lines of the log", n, logged.Len())
+	}
+}
+
+// unannounced is how many events were counted as not emitted.
+func unannounced(t *testing.T) float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(metrics.unannounced)
+	families, err := registry.Gather()
+	if err != nil || len(families) != 1 {
+		t.Fatal(families, err)
+	}
+	return families[0].GetMetric()[0].GetCounter().GetValue()
 }

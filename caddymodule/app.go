@@ -134,6 +134,7 @@ type App struct {
 	engine       *pooledEngine
 	poolKey      string // of the engine, "" unless it was acquired
 	detach       func() // nil unless attached
+	announcer    *announcer
 	log          *zap.Logger
 	api          *api.API
 	keyring      *encryption.Keyring // nil without a key
@@ -255,6 +256,10 @@ func (a *App) Stop() error {
 	if a.detach != nil {
 		a.detach()
 		a.detach = nil
+	}
+	if a.announcer != nil {
+		announcers.leave(a.announcer)
+		a.announcer = nil
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func newProcessMetrics() *processMetrics {
 	for _, reason := range []delivery.DisabledReason{delivery.DisabledGone, delivery.DisabledFailing} {
 		m.disabled.WithLabelValues(string(reason))
 	}
-	m.unannounced = m.counter("caddy_events_dropped_total", "Caddy events of this module that were not emitted, since their handlers were too slow.")
+	m.unannounced = m.counter("caddy_events_dropped_total", "Caddy events of this module that were not emitted, since their handlers were too slow, or Caddy stopped.")
 	m.storeErrors = m.counters("store_errors_total", "Operations of the store that failed, by operation.", "operation")
 	for _, operation := range delivery.StoreOperations() {
 		m.storeErrors.WithLabelValues(operation)

@@ -1,0 +1,60 @@
+package caddymodule
+
+import (
+	"slices"
+	"sync"
+)
+
+// announcers are those of configurations that have started, the newest last. What waits when a
+// configuration is replaced is for the handlers of the one that stays.
+var announcers announcerList
+
+type announcerList struct {
+	mu  sync.Mutex
+	all []*announcer
+}
+
+func (l *announcerList) join(a *announcer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = append(l.all, a)
+}
+
+// announce has an event emitted by its configuration, or by the one that has replaced it.
+func (l *announcerList) announce(a *announcer, event announcement) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.ended {
+		if len(l.all) == 0 {
+			a.lose(event)
+			return
+		}
+		a = l.all[len(l.all)-1]
+	}
+	a.take(event)
+}
+
+// leave ends an announcer: what waits goes to the newest of the others, or is lost.
+func (l *announcerList) leave(a *announcer) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.all = slices.DeleteFunc(l.all, func(other *announcer) bool { return other == a })
+	a.ended = true
+	var rest []announcement
+	for {
+		select {
+		case event := <-a.queue:
+			rest = append(rest, event)
+			continue
+		default:
+		}
+		break
+	}
+	if len(l.all) == 0 {
+		a.lose(rest...)
+		return
+	}
+	for _, event := range rest {
+		l.all[len(l.all)-1].take(event)
+	}
+}
