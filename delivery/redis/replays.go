@@ -34,16 +34,11 @@ func (s *Store) CreateReplay(ctx context.Context, r *delivery.Replay, retention 
 	if err != nil {
 		return err
 	}
-	reply, err := s.run(ctx, createReplayScript, p.base, r.Tenant, r.ID[:], record.EncodeReplay(r), delivery.MaxReplays, retention.Milliseconds())
-	switch {
-	case err != nil:
-		return err
-	case len(reply) != 2:
-		return errUnknownReply
-	case reply[1] == int64(0):
-		return delivery.ErrReplayRunning
+	added, err := s.runOnReplay(ctx, createReplayScript, p.base, r.Tenant, r.ID[:], record.EncodeReplay(r), delivery.MaxReplays, retention.Milliseconds())
+	if err == nil && added == int64(0) {
+		err = delivery.ErrReplayRunning
 	}
-	return nil
+	return err
 }
 
 // Replays reads a tenant's replays, newest first.
@@ -103,19 +98,16 @@ func (s *Store) SaveReplay(ctx context.Context, r *delivery.Replay, holder uuid.
 	if r.State == delivery.ReplayDone {
 		state, ended = "d", r.FinishedAt.UnixMilli()
 	}
-	reply, err := s.run(ctx, saveReplayScript, p.base,
+	now, err := s.runOnReplay(ctx, saveReplayScript, p.base,
 		r.Tenant, r.ID[:], holder[:], state, ended, record.EncodeReplay(r), lease.Milliseconds(), retention.Milliseconds())
 	if err != nil {
 		return "", err
 	}
-	if len(reply) != 2 {
-		return "", errUnknownReply
-	}
-	if reply[1] == "" {
+	if now == "" {
 		return "", delivery.ErrReplayLost
 	}
-	now, _ := reply[1].(string)
-	return replayStates[now], nil
+	mark, _ := now.(string)
+	return replayStates[mark], nil
 }
 
 // CancelReplay cancels a replay that is running.
@@ -124,16 +116,23 @@ func (s *Store) CancelReplay(ctx context.Context, tenant string, id uuid.UUID) e
 	if err != nil {
 		return err
 	}
-	reply, err := s.run(ctx, cancelReplayScript, p.base, tenant, id[:])
+	known, err := s.runOnReplay(ctx, cancelReplayScript, p.base, tenant, id[:])
+	if err == nil && known == int64(0) {
+		err = delivery.ErrNotFound
+	}
+	return err
+}
+
+// runOnReplay runs a script that changes one replay, and returns what it says of it.
+func (s *Store) runOnReplay(ctx context.Context, name *script, base string, args ...any) (any, error) {
+	reply, err := s.run(ctx, name, base, args...)
 	switch {
 	case err != nil:
-		return err
+		return nil, err
 	case len(reply) != 2:
-		return errUnknownReply
-	case reply[1] == int64(0):
-		return delivery.ErrNotFound
+		return nil, errUnknownReply
 	}
-	return nil
+	return reply[1], nil
 }
 
 // decodeReplay decodes a replay. One that cannot be read is set aside.
