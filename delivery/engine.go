@@ -35,6 +35,7 @@ const (
 type Engine struct {
 	store      Store
 	encrypter  Encrypter // the store, if it can encrypt
+	eraser     Eraser    // the store, if it can tell
 	observer   Observer
 	newSender  func(*sender.Config) Sender
 	dispatcher *dispatcher
@@ -108,6 +109,7 @@ func NewEngine(store Store, options ...Option) *Engine {
 		calls: newInFlight(),
 	}
 	e.encrypter, _ = store.(Encrypter)
+	e.eraser, _ = store.(Eraser)
 	e.alive, e.die = context.WithCancel(context.Background())
 	e.state.Store(&state{err: errStarting})
 	for _, option := range options {

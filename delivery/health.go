@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -34,7 +35,7 @@ func (e *Engine) Health(context.Context) error {
 	}
 	switch len(all) {
 	case 0:
-		return e.Encryption().Err
+		return cmp.Or(e.Encryption().Err, e.unerased())
 	case 1:
 		return all[0]
 	default:

@@ -35,6 +35,9 @@ func (s *Store) setAside() {
 				s.damage.forget(r)
 			case w.err != nil: // remembered, and not said again
 				s.log.Error("a record of the webhooks' store cannot be read, nor be set aside", append(fields, zap.Error(w.err))...)
+				if r.isErasing() {
+					s.loseErasure(fields...)
+				}
 			default:
 				s.log.Error("a record of the webhooks' store cannot be read and was set aside", fields...)
 				s.damage.forget(r)
@@ -98,6 +101,8 @@ func (a *aside) move() error {
 		return a.logEntry(key, value)
 	case arrivedNumber:
 		return a.arrivedEntry(key)
+	case metaNumber:
+		return a.erasing(key)
 	default:
 		return nil
 	}

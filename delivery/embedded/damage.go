@@ -26,6 +26,8 @@ type damage struct {
 	aside int64           // how many were set aside
 	// structure says which of the database's pages cannot be read, if any.
 	structure error
+	// erasure says that one is lost: see eraseagain.go.
+	erasure bool
 }
 
 // damagedRecord is a record that cannot be read.
@@ -200,6 +202,9 @@ func (r *damagedRecord) names() [][2]string {
 		return [2]string{name, uuid.UUID(key[len(key)-16:]).String()}
 	}
 	switch bucket := string(allBuckets[r.bucket]); {
+	case r.isErasing() && len(key) == len(erasingPrefix)+8:
+		key = key[len(erasingPrefix):]
+		return event()
 	case bucket == "tenants", bucket == "types", bucket == "meta":
 		return [][2]string{{"name", r.key}}
 	case slices.Contains([]string{"webhooks", "slow", "gone"}, bucket) && len(key) == 4:

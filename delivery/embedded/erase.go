@@ -1,7 +1,6 @@
 package embedded
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -106,17 +105,6 @@ func (s *Store) eraseSome(t *txn, left []byte, rows []uuid.UUID) (more bool, err
 		ids = append(ids, rows[i][:]...)
 	}
 	return true, meta.put(left, ids)
-}
-
-// erasing goes on with an event that is being erased.
-func (s *sweep) erasing() error {
-	left, _ := s.txn.tx.Bucket(metaBucket).Cursor().Seek(erasingPrefix) // not our cursor: see received
-	if !bytes.HasPrefix(left, erasingPrefix) {
-		return nil
-	}
-	s.unfinished = true
-	_, err := s.store.eraseMore(s.txn, slices.Clone(left))
-	return err
 }
 
 // endErased takes a delivery of an erased event off the schedule, and returns its last request. It

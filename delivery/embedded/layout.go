@@ -21,7 +21,9 @@ import (
 //	            "stored", number of a tenant (4) → slices in which it has stored something,
 //	            in their order, each in hours (4), and how many bytes (8): see stored.go;
 //	            "received", hash of a message that others have sent (16), guard (8) → until
-//	            when it counts as received, by the schedule's clock (8): see received.go
+//	            when it counts as received, by the schedule's clock (8): see received.go;
+//	            "erasing", number of an event that is being erased (8) → requests with whose
+//	            bodies to go on (16 each)
 //	tenants     name → number (4), version of its webhooks (8)
 //	webhooks    number (4) → number of the tenant (4), id, name of the tenant, record
 //	slow        number of a slow webhook (4) → nothing
