@@ -7,7 +7,6 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -133,25 +132,17 @@ func testAuditPages(f *fixture) {
 // testAuditBounds checks that a log does not grow beyond its bounds, in number or in bytes, and
 // keeps the newest.
 func testAuditBounds(f *fixture) {
-	const workers = 16
 	begin := f.store.Now().Add(-time.Hour)
 	entries := make([]*delivery.AuditEntry, delivery.MaxAudit+1)
 	for i := range entries {
 		entries[i] = f.auditEntry(tenant, uuid.New())
 		entries[i].ID = delivery.NewID(begin.Add(time.Duration(i) * time.Millisecond))
 	}
-	var wg sync.WaitGroup
-	for worker := range workers {
-		wg.Go(func() {
-			for i := worker; i < len(entries); i += workers {
-				if err := f.store.WriteAuditEntry(f.Context(), entries[i]); err != nil {
-					f.Error(err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+	fill(f, entries, func(batch *delivery.Batch, entry *delivery.AuditEntry) {
+		batch.AddAudit(*entry)
+	}, func(entry *delivery.AuditEntry) error {
+		return f.store.WriteAuditEntry(f.Context(), entry)
+	})
 	got := f.audits(tenant, delivery.AuditFilter{Limit: 1000})
 	if n := len(got); n < delivery.MaxAudit*8/10 || n > delivery.MaxAudit || got[0].ID != entries[len(entries)-1].ID {
 		f.Errorf("there are %d entries, the newest by %q", n, got[0].By)
@@ -161,7 +152,7 @@ func testAuditBounds(f *fixture) {
 	}
 
 	large := bytes.Repeat([]byte("x"), delivery.MaxAuditBytes/8)
-	for range 20 {
+	for range 12 { // each after the seventh has an old one removed
 		entry := f.auditEntry("large", uuid.New())
 		entry.After = large
 		f.writeAudit(entry)

@@ -3,7 +3,6 @@ package storetest
 import (
 	"errors"
 	"reflect"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -109,23 +108,15 @@ func testWebhookAbsent(f *fixture) {
 }
 
 func testMostWebhooks(f *fixture) {
-	const workers = 16
 	all := make([]*delivery.Webhook, delivery.MaxWebhooks)
 	for i := range all {
 		all[i] = f.newWebhook(tenant)
 	}
-	var wg sync.WaitGroup
-	for worker := range workers {
-		wg.Go(func() {
-			for i := worker; i < len(all); i += workers {
-				if err := f.store.CreateWebhook(f.Context(), all[i], delivery.MaxWebhooks); err != nil {
-					f.Errorf("webhook %d: %v", i, err)
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
+	fill(f, all, func(batch *delivery.Batch, w *delivery.Webhook) {
+		batch.AddWebhook(delivery.StoredWebhook{Webhook: *w})
+	}, func(w *delivery.Webhook) error {
+		return f.store.CreateWebhook(f.Context(), w, delivery.MaxWebhooks)
+	})
 	if err := f.store.CreateWebhook(f.Context(), f.newWebhook(tenant), delivery.MaxWebhooks); !errors.Is(err, delivery.ErrTooManyWebhooks) {
 		f.Fatalf("one webhook more: %v", err)
 	}
