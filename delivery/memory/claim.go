@@ -21,7 +21,7 @@ func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Cl
 	for _, w := range slices.SortedFunc(maps.Values(s.webhooks), func(a, b *webhook) int {
 		return cmp.Or(cmp.Compare(a.turn, b.turn), bytes.Compare(a.ID[:], b.ID[:]))
 	}) {
-		if w.Enabled {
+		if s.dropExpired(w); w.Enabled {
 			c.serve(w)
 		}
 	}
@@ -33,9 +33,8 @@ func (s *Store) Claim(_ context.Context, _ int, room delivery.Room) (delivery.Cl
 func (c *claim) firstDue() time.Duration {
 	first := delivery.ClaimEvery
 	for _, w := range c.store.webhooks {
-		if pending := c.store.inOrder(w); w.Enabled && len(pending) > 0 {
-			due := time.UnixMilli(w.pending[pending[0]].due).Sub(c.now)
-			first = min(first, max(due, w.lookIn(c.now)))
+		if d := w.first(); w.Enabled && d != nil {
+			first = min(first, max(time.UnixMilli(d.due).Sub(c.now), w.lookIn(c.now)))
 		}
 	}
 	return max(0, first)
@@ -60,8 +59,8 @@ func (c *claim) serve(w *webhook) {
 	if given == 0 || own == 0 {
 		return // Next ignores it
 	}
-	for _, e := range c.store.inOrder(w) {
-		d := w.pending[e]
+	for _, next := range w.inOrder() {
+		e, d := next.event, next.scheduled
 		wait := time.UnixMilli(d.due).Sub(c.now)
 		if wait <= 0 && !w.mayStart(c.now) {
 			wait = w.lookIn(c.now)
@@ -96,14 +95,35 @@ func (c *claim) lease(w *webhook, e *event, d *scheduled) {
 	})
 }
 
-// inOrder drops a webhook's expired events, and lists those that are pending and wait for no
-// others, the longest due first.
-func (s *Store) inOrder(w *webhook) []*event {
-	s.dropExpired(w)
-	all := slices.SortedFunc(maps.Keys(w.pending), func(a, b *event) int {
-		return cmp.Or(cmp.Compare(w.pending[a].due, w.pending[b].due), bytes.Compare(a.ID[:], b.ID[:]))
+// pending is an event that is pending for a webhook, and its delivery.
+type pending struct {
+	event     *event
+	scheduled *scheduled
+}
+
+// inOrder lists the events that are pending for a webhook and wait for no others, the longest due
+// first.
+func (w *webhook) inOrder() []pending {
+	all := make([]pending, 0, len(w.pending))
+	for e, d := range w.pending {
+		if !w.waits(d) {
+			all = append(all, pending{e, d})
+		}
+	}
+	slices.SortFunc(all, func(a, b pending) int {
+		return cmp.Or(cmp.Compare(a.scheduled.due, b.scheduled.due), bytes.Compare(a.event.ID[:], b.event.ID[:]))
 	})
-	return slices.DeleteFunc(all, func(e *event) bool { return w.waits(w.pending[e]) })
+	return all
+}
+
+// first is what is due first of a webhook and waits for no others, or nil.
+func (w *webhook) first() (first *scheduled) {
+	for _, d := range w.pending {
+		if (first == nil || d.due < first.due) && !w.waits(d) {
+			first = d
+		}
+	}
+	return first
 }
 
 // dropExpired removes deliveries whose events have expired from the schedule.
