@@ -16,10 +16,15 @@ func (s *Store) Standing(_ context.Context, tenant string, rows []delivery.Reque
 	all := make([]delivery.Delivery, len(rows))
 	next := 0
 	err := s.inSteps(func(tx *view, left *int) (more bool, err error) {
+		of := attemptedReader{
+			store: s, pending: tx.bucket(pendingBucket),
+			ids:        spanReader{packing: &packedIDs, bucket: tx.bucket(idsBucket)},
+			deliveries: spanReader{packing: &packedDeliveries, bucket: tx.bucket(deliveriesBucket)},
+		}
 		for ; next < len(rows) && *left > 0; next++ {
 			*left -= 4
 			r := &rows[next]
-			if d, ok := s.attempted(tx, delivery.WebhookRef{Tenant: tenant, ID: r.WebhookID}, r.EventID); ok && d.Last == r.ID {
+			if d, ok := of.read(delivery.WebhookRef{Tenant: tenant, ID: r.WebhookID}, r.EventID); ok && d.Last == r.ID {
 				all[next] = d.Attempted(r.WebhookID)
 			}
 		}
@@ -28,22 +33,29 @@ func (s *Store) Standing(_ context.Context, tenant string, rows []delivery.Reque
 	return all, err
 }
 
-// attempted reads the state of a delivery of which there is a request.
-func (s *Store) attempted(tx *view, ref delivery.WebhookRef, id uuid.UUID) (d record.Delivery, ok bool) {
+// attemptedReader reads the states of deliveries of which there are requests.
+type attemptedReader struct {
+	store           *Store
+	pending         bucket
+	ids, deliveries spanReader
+}
+
+func (a *attemptedReader) read(ref delivery.WebhookRef, id uuid.UUID) (d record.Delivery, ok bool) {
+	s := a.store
 	s.mu.Lock()
 	w := s.state.webhook(ref)
 	s.mu.Unlock()
 	if w == nil {
 		return d, false
 	}
-	event, ok := findEvent(tx.bucket(idsBucket), w.tenant.number, id)
+	event, ok := findEventIn(&a.ids, w.tenant.number, id)
 	if !ok {
 		return d, false
 	}
-	key, pending := deliveryKey(eventNumber(event), w.number), tx.bucket(pendingBucket)
-	value := pending.get(key)
+	key := deliveryKey(eventNumber(event), w.number)
+	value := a.pending.get(key)
 	if value == nil {
-		value, _ = packedDeliveries.find(tx.bucket(deliveriesBucket), key)
+		value, _ = a.deliveries.find(key)
 	}
 	d, err := record.DecodeDelivery(value)
 	d.Waits = d.Order != (delivery.OrderKey{}) && s.waits(eventNumber(event), w.number)

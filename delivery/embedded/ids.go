@@ -35,6 +35,15 @@ func findEvent(ids bucket, tenant uint32, id uuid.UUID) (event []byte, ok bool) 
 	return packedIDs.find(ids, madeKey(key))
 }
 
+// findEventIn is findEvent for who looks for several.
+func findEventIn(ids *spanReader, tenant uint32, id uuid.UUID) (event []byte, ok bool) {
+	key := idKey(tenant, id)
+	if event = ids.bucket.get(key); len(event) == packedIDs.value {
+		return event, true
+	}
+	return ids.find(madeKey(key))
+}
+
 // removeIDs removes ids, if the bucket has them: keys as of those that the engine did not make
 // are one behind the other.
 func removeIDs(ids *journaled, keys []byte) error {
