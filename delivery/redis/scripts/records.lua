@@ -209,21 +209,32 @@ local function delivery_reader(tenant, event, type_name, received, of, first, la
   end
 end
 
--- Reads the state of a delivery without its event; nil if it has none. An event in the hash of a
+-- In which hours, from the first to the last, the state of a delivery can be. An event in the hash of a
 -- span was received at most 5 minutes before the time in its id, and 10 after, and a span is 10
 -- seconds.
-local function read_attempted(tenant, event, raw)
+local function attempted_hours(tenant, event)
   local received = tonumber(read('GETRANGE', event_key(tenant, event), 0, 12))
   local earliest, latest = received, received
   if not received then
     local ms = struct.unpack('>I6', event)
     earliest, latest = ms - 310000, ms + 610000
   end
-  for hour = math.floor(earliest / hour_ms), math.floor(latest / hour_ms) do
+  return math.floor(earliest / hour_ms), math.floor(latest / hour_ms)
+end
+
+-- Returns the state of a delivery as it was read, nil if it is none.
+local function check_attempted(key, field, state)
+  if state and is_delivery(state) then return state end
+  if state then set_field_aside(key, field, state, 'no state of a delivery') end
+end
+
+-- Reads the state of a delivery without its event; nil if it has none.
+local function read_attempted(tenant, event, raw)
+  local first, last = attempted_hours(tenant, event)
+  for hour = first, last do
     local key = deliveries_key(bucket(hour, event))
-    local state = read('HGET', key, event .. raw)
-    if state and is_delivery(state) then return state end
-    if state then set_field_aside(key, event .. raw, state, 'no state of a delivery') end
+    local state = check_attempted(key, event .. raw, read('HGET', key, event .. raw))
+    if state then return state end
   end
 end
 
