@@ -213,6 +213,23 @@ type answerWatch struct {
 
 // WriteHeader notes the status.
 func (a *answerWatch) WriteHeader(status int) {
+	a.note(status)
+	a.ResponseWriterWrapper.WriteHeader(status)
+}
+
+// Write writes some of the body, whose status is 200 if there is none yet.
+func (a *answerWatch) Write(some []byte) (int, error) {
+	a.note(http.StatusOK)
+	return a.ResponseWriterWrapper.Write(some)
+}
+
+// ReadFrom is Write for those who copy.
+func (a *answerWatch) ReadFrom(r io.Reader) (int64, error) {
+	a.note(http.StatusOK)
+	return a.ResponseWriterWrapper.ReadFrom(r)
+}
+
+func (a *answerWatch) note(status int) {
 	if !a.answered && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		a.answered = true
 		select {
@@ -221,7 +238,6 @@ func (a *answerWatch) WriteHeader(status int) {
 			a.received = status >= http.StatusOK && status < http.StatusMultipleChoices
 		}
 	}
-	a.ResponseWriterWrapper.WriteHeader(status)
 }
 
 // refuse answers a request that does not go on.
