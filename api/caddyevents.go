@@ -3,6 +3,8 @@ package api
 import (
 	"errors"
 	"strings"
+
+	"github.com/google/jsonschema-go/jsonschema"
 )
 
 // CaddyEventType begins the types of events that are made of Caddy's own.
@@ -33,4 +35,12 @@ func (t *EventTypes) mayWant(name string) error {
 		return checkEventType(name)
 	}
 	return t.check(name)
+}
+
+// testedSchema is that of the type of a test event, which is one that a webhook may want.
+func (t *EventTypes) testedSchema() *jsonschema.Schema {
+	if t.any || !t.caddy {
+		return schemaRef("EventTypeName")
+	}
+	return anyTypeSchema()
 }

@@ -48,13 +48,13 @@ func newSchemas(types *EventTypes) (map[string]*jsonschema.Schema, error) {
 			"RequestStream": {Type: "string", Description: "Server-sent events."},
 		},
 	}
-	b.inputs()
+	b.inputs(types)
 	b.outputs()
 	return b.defined, errors.Join(b.errs...)
 }
 
 // inputs defines the bodies of requests. Unknown members are refused.
-func (b *schemas) inputs() {
+func (b *schemas) inputs(types *EventTypes) {
 	ev := define[eventInput](b, "NewEvent")
 	ev.Required = []string{"event_type", "data"}
 	b.set(ev, "event_type", schemaRef("EventTypeName"))
@@ -94,7 +94,7 @@ func (b *schemas) inputs() {
 
 	test := define[testInput](b, "Test")
 	test.Required = nil
-	b.set(test, "event_type", schemaRef("EventTypeName"))
+	b.set(test, "event_type", types.testedSchema())
 	b.member(test, "event_type").Description = "One that the webhook wants. Default: the first of them."
 	b.set(test, "event_id", uuidSchema())
 	b.member(test, "event_id").Description = "In place of event_type: a stored event, whose type, time and data the test event has. Its id is new."
@@ -234,6 +234,10 @@ func (t *EventTypes) schema() *jsonschema.Schema {
 	if !t.any {
 		return enumSchema(t.names...)
 	}
+	return anyTypeSchema()
+}
+
+func anyTypeSchema() *jsonschema.Schema {
 	return &jsonschema.Schema{
 		Type: "string", MinLength: new(1), MaxLength: new(maxEventTypeLength),
 		Not:         &jsonschema.Schema{Const: new(any(delivery.AllEventTypes))},
