@@ -25,9 +25,12 @@ func declaredRef(id byte) delivery.WebhookRef {
 	return delivery.WebhookRef{Tenant: tenant, ID: declared(id).ID}
 }
 
+// declaredRetention is short, since an engine is at work all the while.
+const declaredRetention = 24 * time.Hour
+
 func declaring(webhooks ...delivery.Webhook) delivery.Settings {
 	s := delivery.DefaultSettings()
-	s.Webhooks = webhooks
+	s.Webhooks, s.Retention = webhooks, declaredRetention
 	return s
 }
 
@@ -54,7 +57,7 @@ func (r *running) declaredAs(id byte) *delivery.Webhook {
 // written.
 func TestDeclared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, flaky.New(), newEndpoints(ok), func(s *delivery.Settings) { s.Webhooks = []delivery.Webhook{declared(1)} })
+		r := run(t, flaky.New(), newEndpoints(ok), func(s *delivery.Settings) { *s = declaring(declared(1)) })
 		defer r.stop()
 		r.emit(1)
 		synctest.Wait()
@@ -85,7 +88,7 @@ func TestDeclared(t *testing.T) {
 		if w := r.declaredAs(1); !w.Enabled || !w.DisabledAt.IsZero() || w.WhyDisabled() != "" {
 			t.Errorf("declared again it is %+v", w)
 		}
-		time.Sleep(delivery.DefaultSettings().Retention)
+		time.Sleep(declaredRetention)
 		r.reload(declaring())
 		if _, err := r.Webhook(t.Context(), declaredRef(2)); !errors.Is(err, delivery.ErrNotFound) {
 			t.Errorf("after its log has gone it is still there: %v", err)
@@ -237,7 +240,7 @@ func TestDeclaredIsAudited(t *testing.T) {
 		r.reload(audited(declared(1)))
 		r.reload(audited())
 		r.wantAudited("config webhook_changed", "config webhook_created")
-		time.Sleep(delivery.DefaultSettings().Retention)
+		time.Sleep(declaredRetention)
 		r.reload(audited())
 		r.wantAudited("config webhook_deleted")
 	})
