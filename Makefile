@@ -39,6 +39,10 @@ build: ## Build bin/caddy: Caddy with this module
 run: build ## Run bin/caddy with Caddyfile.example
 	bin/caddy run --config Caddyfile.example
 
+# At its end, each program with the race detector sleeps for a second, so that goroutines that are
+# left can still be caught. The tests run hundreds of such programs, above all Caddys.
+export GORACE ?= atexit_sleep_ms=100
+
 .PHONY: test
 test: lint test-go fuzz ## Check everything: linters, all tests with the race detector and a real Redis, fuzzing
 
