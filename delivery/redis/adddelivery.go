@@ -30,21 +30,21 @@ func (s *Store) AddDelivery(ctx context.Context, ref delivery.WebhookRef, id uui
 		if e.Erased || e.test {
 			return nil, false, delivery.ErrNotFound
 		}
-		var changed []byte
-		if !slices.Contains(e.targets, ref.ID) {
-			if len(e.targets) >= delivery.MaxDeliveries {
-				return nil, false, delivery.ErrTooManyDeliveries
-			}
-			if changed, err = withTarget(stored, ref.ID); err != nil {
-				return nil, false, err
-			}
+		seen, changed, err := withTarget(stored, ref.ID)
+		if err != nil {
+			return nil, false, err
+		}
+		if slices.Contains(e.targets, ref.ID) {
+			changed = nil
+		} else if len(e.targets) >= delivery.MaxDeliveries {
+			return nil, false, delivery.ErrTooManyDeliveries
 		}
 		if err := s.encryption.DecryptEvent(&e.Event); errors.Is(err, record.ErrUnreadable) {
 			return nil, false, delivery.ErrNotFound
 		} else if err != nil {
 			return nil, false, err
 		}
-		reply, err := s.run(ctx, addDeliveryScript, p.base, ref.Tenant, id[:], stored, changed, bucket(e.ReceivedAt, id), ref.ID[:])
+		reply, err := s.run(ctx, addDeliveryScript, p.base, ref.Tenant, id[:], seen, len(stored), changed, bucket(e.ReceivedAt, id), ref.ID[:])
 		if err != nil {
 			return nil, false, err
 		}
@@ -63,12 +63,15 @@ func (s *Store) AddDelivery(ctx context.Context, ref delivery.WebhookRef, id uui
 	return nil, false, delivery.ErrConflict // it has changed each time
 }
 
-// withTarget is the record of an event with one more webhook.
-func withTarget(stored string, webhook uuid.UUID) ([]byte, error) {
+// withTarget is what the record of an event has before its payload, as it is and with one more webhook.
+// The payload is the end of the record, which may be large: nobody needs to send it back.
+func withTarget(stored string, webhook uuid.UUID) (seen string, changed []byte, err error) {
 	r, err := record.DecodeEvent([]byte(stored[eventHeadSize:]))
 	if err != nil {
-		return nil, err
+		return "", nil, err
 	}
+	payload := len(r.Payload)
 	r.Targets = append(r.Targets, webhook[:]...)
-	return record.AppendEvent([]byte(stored[:eventHeadSize]), r), nil
+	changed = record.AppendEvent([]byte(stored[:eventHeadSize]), r)
+	return stored[:len(stored)-payload], changed[:len(changed)-payload], nil
 }

@@ -19,6 +19,17 @@ func (w worstWatch) deliveries(b *testing.B, tenant string) {
 			return err
 		})
 	})
+	for _, status := range []delivery.RequestStatus{"", delivery.RequestFailed, delivery.RequestSuccess} {
+		b.Run("searchLog/"+string(status), func(b *testing.B) { // as replays do
+			w.longest(b, func() error {
+				page, err := w.s.Requests(b.Context(), tenant, delivery.RequestFilter{Limit: delivery.MaxPage, Status: status})
+				if err == nil {
+					_, err = w.s.Standing(b.Context(), tenant, page.Requests)
+				}
+				return err
+			})
+		})
+	}
 	b.Run("Resend", func(b *testing.B) {
 		w.longest(b, func() error {
 			_, _, err := w.s.Resend(b.Context(), tenant, page.Requests[0].ID)

@@ -55,6 +55,7 @@ func BenchmarkWorst(b *testing.B) {
 		})
 	})
 	b.Run("Deliveries", func(b *testing.B) { watch.deliveries(b, types.webhook.Tenant) })
+	watch.history(b)
 	b.Run("MarkReceived", func(b *testing.B) {
 		mark := delivery.ReceivedMark{Message: uuid.New(), Guards: make([]delivery.Guard, delivery.MaxGuards), Token: uuid.New(), As: delivery.Receiving, For: time.Hour}
 		for i := range mark.Guards {

@@ -17,12 +17,12 @@
 local tenant, id, erased, work, go_on = ARGV[1], ARGV[2], ARGV[6] .. ARGV[7], tonumber(ARGV[8]), ARGV[9]
 local now = now_ms()
 local clock = read_clock(now)
-local event = read_event(tenant, id, now, read_swept())
+local event, _, expiry = read_event(tenant, id, now, read_swept())
 if not event or string.sub(event, 1, event_head) ~= ARGV[6] then return reply({ now, -1, '' }) end
 
 -- First the event.
 write('SADD', erasing_key(), event_field(tenant, id))
-if event ~= erased then rewrite_event(tenant, id, event, erased, now) end
+if event ~= erased then rewrite_event(tenant, id, erased, expiry) end
 
 local read_delivery = delivery_reader(tenant, id, ARGV[3], tonumber(ARGV[4]), ARGV[5], 11, #ARGV, true)
 

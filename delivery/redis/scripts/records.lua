@@ -43,14 +43,16 @@ end
 
 -- Reads an event. Returns it and when it was received, or nothing if it has expired, is
 -- dropped, or cannot be read. Then its id may have been used again, and lie in the other place.
+-- The third result is for rewrite_event.
 local function read_event(tenant, id, now, swept)
   local span = event_span(id)
   if span then
     local key, field = events_key(span), event_field(tenant, id)
-    local event = unexpired(read('HGET', key, field), now)
+    local value = read('HGET', key, field)
+    local event = unexpired(value, now)
     if event then
       local counts, ms = check_event(key, field, event, swept)
-      if counts then return event, ms end
+      if counts then return event, ms, string.sub(value, 1, expiry_size) end
     end
   end
   local key = event_key(tenant, id)
@@ -61,13 +63,11 @@ local function read_event(tenant, id, now, swept)
   end
 end
 
--- Writes another record of an event, as read_event has returned it, where that lies. It expires as it
--- would have.
-local function rewrite_event(tenant, id, event, changed, now)
-  local span, field = event_span(id), event_field(tenant, id)
-  local value = span and read('HGET', events_key(span), field)
-  if value and unexpired(value, now) == event then
-    write('HSET', events_key(span), field, string.sub(value, 1, expiry_size) .. changed)
+-- Writes another record of an event where that lies: expiry is read_event's third result. It expires as
+-- it would have.
+local function rewrite_event(tenant, id, changed, expiry)
+  if expiry then
+    write('HSET', events_key(event_span(id)), event_field(tenant, id), expiry .. changed)
   else
     write('SET', event_key(tenant, id), changed, 'KEEPTTL')
   end
