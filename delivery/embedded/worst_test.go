@@ -21,7 +21,7 @@ func BenchmarkWorst(b *testing.B) {
 	s := open(b, b.TempDir())
 	w := newHook(b, s)
 	logOfTypes(b, s, w, delivery.MaxEventTypes, 14)
-	for name, read := range map[string]func(ctx context.Context) error{
+	for name, read := range withWorstHistory(b, s, w, map[string]func(ctx context.Context) error{
 		"nothing": func(ctx context.Context) error { <-ctx.Done(); return nil },
 		"Requests": func(ctx context.Context) error {
 			_, err := s.Requests(ctx, w.Tenant, delivery.RequestFilter{Limit: delivery.MaxPage})
@@ -39,7 +39,7 @@ func BenchmarkWorst(b *testing.B) {
 			_, err := s.RequestCounts(ctx, w.Tenant, s.Now().Add(-delivery.StatsKept))
 			return err
 		},
-	} {
+	}) {
 		b.Run(name, func(b *testing.B) { acceptBeside(b, s, w, read) })
 	}
 }
