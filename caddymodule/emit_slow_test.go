@@ -27,7 +27,7 @@ func TestEmitSlowUploads(t *testing.T) {
 		}
 		defer conn.Close()
 		open = append(open, conn)
-		if _, err := fmt.Fprintf(conn, "POST /request HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", 2*each, strings.Repeat("x", each)); err != nil {
+		if _, err := fmt.Fprintf(conn, "POST /request HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", s.addr, 2*each, strings.Repeat("x", each)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -61,6 +61,9 @@ func startWireSite(t *testing.T) *wireSite {
 			t.Error(err)
 		}
 	})
+	eventually(t, "the store to be open", func() bool {
+		return do(t, http.MethodGet, "http://"+s.plain+"/strict/json", "").status == http.StatusOK
+	})
 	return s
 }
 
@@ -149,13 +152,7 @@ func (s *wireSite) application(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusEarlyHints)
 		write("{}")
 	case "/steps", "/events":
-		if r.URL.Path == "/events" {
-			w.Header().Set("Content-Type", "text/event-stream")
-		}
-		for i := range 3 {
-			write(fmt.Sprintf("data: part %d.\n\n", i))
-			s.next(w)
-		}
+		s.parts(w, r.URL.Path == "/events")
 	case "/trailers":
 		w.Header().Set("Trailer", "X-Sum")
 		write("{}")
@@ -192,6 +189,17 @@ func (s *wireSite) application(w http.ResponseWriter, r *http.Request) {
 		socket(w)
 	default:
 		http.NotFound(w, r)
+	}
+}
+
+// parts answers in parts, each of which waits until the client has got the one before.
+func (s *wireSite) parts(w http.ResponseWriter, events bool) {
+	if events {
+		w.Header().Set("Content-Type", "text/event-stream")
+	}
+	for i := range 3 {
+		_, _ = fmt.Fprintf(w, "data: part %d.\n\n", i)
+		s.next(w)
 	}
 }
 
