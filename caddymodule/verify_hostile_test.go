@@ -243,6 +243,7 @@ func TestVerifyUpgrade(t *testing.T) {
 			if err != nil || answer.StatusCode != http.StatusSwitchingProtocols {
 				return false
 			}
+			defer answer.Body.Close()
 			return echoes(conn, in)
 		})
 	}

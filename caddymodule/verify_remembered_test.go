@@ -29,9 +29,13 @@ func TestVerifyRemembered(t *testing.T) {
 		at   time.Duration // from now
 		want time.Duration
 	}{
-		{"/standard", 0, time.Hour}, {"/standard", -off, time.Hour},
-		{"/long", 0, 2*time.Hour + time.Minute}, {"/long", off, 2*time.Hour + time.Minute + off}, {"/long", -90 * time.Minute, time.Hour},
-		{"/github", 0, 24 * time.Hour}, {"/short", 0, 10 * time.Minute},
+		{"/standard", 0, time.Hour},
+		{"/standard", -off, time.Hour},
+		{"/long", 0, 2*time.Hour + time.Minute},
+		{"/long", off, 2*time.Hour + time.Minute + off},
+		{"/long", -90 * time.Minute, time.Hour},
+		{"/github", 0, 24 * time.Hour},
+		{"/short", 0, 10 * time.Minute},
 	} {
 		m := github(verifySecret, uuid.NewString(), "{}")
 		if c.path == "/standard" || c.path == "/long" {

@@ -110,8 +110,8 @@ func (s *signatures) add(sum []byte, err error) {
 }
 
 // check says whether there are as many as there may be.
-func (s signatures) check() error {
-	if len(s) == 0 || len(s) > maxSignatures {
+func (s *signatures) check() error {
+	if len(*s) == 0 || len(*s) > maxSignatures {
 		return ErrMalformed
 	}
 	return nil

@@ -9,8 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/caddy-webhooks/caddy-webhooks/delivery"
-	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 	"github.com/caddy-webhooks/caddy-webhooks/delivery/redis/redistest"
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/storetest"
 )
 
 const receivedFor = 2 * time.Hour
