@@ -114,3 +114,47 @@ func testAddDeliveryKinds(f *fixture) {
 		f.Errorf("once it is erased: %+v, %+v, %v", e, deliveries, err)
 	}
 }
+
+// addSome adds deliveries to events, which may have them already, and has some of them sent.
+func (r *randomRun) addSome() {
+	for range 1 + r.rand.IntN(4) {
+		w := r.someWebhook()
+		if w == nil || len(r.events) == 0 {
+			return
+		}
+		key := r.events[r.rand.IntN(len(r.events))]
+		if key.tenant == w.Tenant {
+			r.addOne(w, key)
+		}
+	}
+}
+
+func (r *randomRun) addOne(w *delivery.Webhook, key eventKey) {
+	e := r.model.events[key]
+	got, added, err := r.store.AddDelivery(r.Context(), w.Ref(), key.id)
+	if e.Erased || e.test {
+		if !errors.Is(err, delivery.ErrNotFound) {
+			r.Fatalf("a delivery of %+v was added: %v", e.Event, err)
+		}
+		return
+	}
+	r.must(err)
+	known := e.deliveries[w.ID] != nil
+	if added == known || !reflect.DeepEqual(got, &e.Event) {
+		r.Fatalf("a delivery of %+v was added: %t, of %+v, and it was there: %t", got, added, e.Event, known)
+	}
+	if !known {
+		e.deliveries[w.ID] = &modelDelivery{Delivery: delivery.Delivery{WebhookID: w.ID, Status: delivery.DeliveryFailed}}
+		e.added++
+	}
+	if r.chance(30) {
+		return
+	}
+	o := manual(r.outcome(&delivery.Job{Webhook: w, Event: &e.Event}), delivery.TriggerReplay)
+	if r.chance(50) {
+		o = succeeded(o)
+	}
+	r.complete(o)
+	r.outcomes = append(r.outcomes, o)
+	r.model.complete(&o)
+}

@@ -26,6 +26,7 @@ func RunCopy(t *testing.T, from, to func(t *testing.T) delivery.Copyable) {
 	t.Run("Again", func(t *testing.T) { testCopyAgain(t, from(t), to(t)) })
 	t.Run("Large", func(t *testing.T) { testCopyLarge(t, from(t), to(t)) })
 	t.Run("Erased", func(t *testing.T) { testCopyErased(t, from(t), to(t)) })
+	t.Run("Added", func(t *testing.T) { testCopyAdded(t, from(t), to(t)) })
 	t.Run("Sweep", func(t *testing.T) { testCopySweep(t, from(t), to(t)) })
 	t.Run("Nothing", func(t *testing.T) { testCopyNothing(t, from(t), to(t)) })
 	t.Run("Full", func(t *testing.T) { testCopyTooManyWebhooks(t, from(t), to(t)) })

@@ -241,7 +241,7 @@ func (r *randomRun) wantEvents(tenant string, filter delivery.EventFilter) {
 		e := r.model.events[key]
 		if key.tenant == tenant && filter.Selects(e.Type, e.ReceivedAt) {
 			want = append(want, delivery.ListedEvent{
-				ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Deliveries: len(e.deliveries), Test: e.test,
+				ID: e.ID, Type: e.Type, OccurredAt: e.OccurredAt, ReceivedAt: e.ReceivedAt, Deliveries: len(e.deliveries) - e.added, Test: e.test,
 			})
 		}
 	}

@@ -35,6 +35,7 @@ type modelEvent struct {
 	place      int
 	test       bool
 	deliveries map[uuid.UUID]*modelDelivery
+	added      int // how many of them were added later
 }
 
 // modelDelivery is a delivery; due is when it falls due or its lease ends, or
@@ -75,8 +76,11 @@ func (m *model) delivery(ref delivery.WebhookRef, event uuid.UUID) (*modelEvent,
 	return e, e.deliveries[ref.ID]
 }
 
-// whole reports whether all webhooks of an event still exist.
+// whole reports whether all webhooks of an event still exist, and none were added.
 func (m *model) whole(tenant string, id uuid.UUID) bool {
+	if m.events[eventKey{tenant, id}].added > 0 {
+		return false
+	}
 	for webhook := range m.events[eventKey{tenant, id}].deliveries {
 		if m.webhooks[delivery.WebhookRef{Tenant: tenant, ID: webhook}] == nil {
 			return false

@@ -77,8 +77,10 @@ func (r *randomRun) step() {
 		r.updateOne()
 	case n < 86:
 		r.deleteOne()
-	case n < 90:
+	case n < 88:
 		r.compareEvent(r.events)
+	case n < 90:
+		r.addSome()
 	case n < 93:
 		r.compareWebhooks()
 	case n < 94:
@@ -211,7 +213,7 @@ func (r *randomRun) checkAccepted(call *delivery.AcceptCall, result *delivery.Ac
 	r.must(result.Err)
 	want, unleased := r.model.accept(call, result.At, result.LeaseEnd)
 	for i := range want {
-		// A store may count a deleted webhook or not.
+		// A store may count a deleted webhook or not, and a delivery that was added.
 		if want[i].Repeated && i < len(result.Events) && !r.model.whole(call.Tenant, call.Events[i].ID) {
 			want[i].Deliveries = result.Events[i].Deliveries
 		}
