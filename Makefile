@@ -49,13 +49,16 @@ test: lint test-go fuzz ## Check everything: linters, all tests with the race de
 # A browser beside other packages' tests stands still for a minute now and then: those that
 # have one run alone, which are these in caddymodule.
 browser := ^Test(DashboardPage|SignOut)$$
+# The race detector is dearer than all that this test measures.
+measured := ^TestRising$$
 .PHONY: test-go
 test-go: ## Run the tests alone
 	@$(need) cc && $(need) strace && $(need) examples
 	redis=$$($(need) redis) && chromium=$$($(need) chromium) && \
 		export WEBHOOKS_REDIS_SERVER=$$redis WEBHOOKS_CHROMIUM=$$chromium && \
 		go test -race -vet=off -timeout 20m -run '$(browser)' ./caddymodule && \
-		go test -race -vet=off -timeout 20m -skip '$(browser)' ./...
+		go test -vet=off -timeout 20m -run '$(measured)' ./delivery/embedded ./delivery/redis && \
+		go test -race -vet=off -timeout 20m -skip '$(browser)|$(measured)' ./...
 
 # Package, target and how many inputs: about half a minute's worth. A count, not a
 # time, lest a busy machine's clock end a run in the middle of an input.
