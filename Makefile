@@ -51,6 +51,10 @@ test: lint test-go fuzz ## Check everything: linters, all tests with the race de
 browser := ^Test(DashboardPage|SignOut)$$
 # The race detector is dearer than all that this test measures.
 measured := ^TestRising$$
+# The packages whose tests take longest go first: lest one of them runs alone in the end. As they
+# wait for servers now and then, there is one package more than processors.
+slowest := ./delivery/redis ./caddymodule ./delivery/embedded ./delivery ./api ./contracttest ./chaos ./examples/store
+together := $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 .PHONY: test-go
 test-go: ## Run the tests alone
 	@$(need) cc && $(need) strace && $(need) examples
@@ -58,7 +62,7 @@ test-go: ## Run the tests alone
 		export WEBHOOKS_REDIS_SERVER=$$redis WEBHOOKS_CHROMIUM=$$chromium && \
 		go test -race -vet=off -timeout 20m -run '$(browser)' ./caddymodule && \
 		go test -vet=off -timeout 20m -run '$(measured)' ./delivery/embedded ./delivery/redis && \
-		go test -race -vet=off -timeout 20m -skip '$(browser)|$(measured)' ./...
+		go test -race -vet=off -timeout 20m -p $(together) -skip '$(browser)|$(measured)' $(slowest) ./...
 
 # Package, target and how many inputs: about half a minute's worth. A count, not a
 # time, lest a busy machine's clock end a run in the middle of an input.
