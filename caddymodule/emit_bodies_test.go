@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -37,7 +38,7 @@ func TestSlowBodies(t *testing.T) {
 				t.Errorf("the body %d is lost: %t", i, lost)
 			}
 		}
-		if slow[0].add(part) || slow[0].why() != errSlowBody {
+		if slow[0].add(part) || !errors.Is(slow[0].why(), errSlowBody) {
 			t.Errorf("a body that was given up is copied on, or lost because %v", slow[0].why())
 		}
 		if gateway.reserve(each) {

@@ -25,7 +25,7 @@ func TestEmitSlowUploads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		t.Cleanup(func() { _ = conn.Close() })
 		open = append(open, conn)
 		if _, err := fmt.Fprintf(conn, "POST /request HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", s.addr, 2*each, strings.Repeat("x", each)); err != nil {
 			t.Fatal(err)
