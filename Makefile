@@ -44,10 +44,23 @@ run: build ## Run bin/caddy with Caddyfile.example
 export GORACE ?= atexit_sleep_ms=100
 
 .PHONY: test
-test: lint test-go fuzz ## Check everything: linters, all tests with the race detector and a real Redis, fuzzing
+test: needed ## Check everything: linters, all tests with the race detector and a real Redis, fuzzing
+	@$(MAKE) -j 2 test-browser beside
+	@$(MAKE) test-packages
+
+# Tests with a browser wait much of the time, for it and for one another. What only computes runs
+# beside them, and has what they leave of the processors.
+.PHONY: beside
+beside:
+	@nice -n 19 $(MAKE) lint
+	@nice -n 19 $(MAKE) fuzz
+
+.PHONY: needed
+needed:
+	@for what in redis chromium cc strace examples; do $(need) $$what >/dev/null || exit 1; done
 
 # A browser beside other packages' tests stands still for a minute now and then: those that
-# have one run alone, which are these in caddymodule.
+# have one run before them, which are these in caddymodule.
 browser := ^Test(DashboardPage|SignOut)$$
 # The race detector is dearer than all that this test measures.
 measured := ^TestRising$$
@@ -56,11 +69,19 @@ measured := ^TestRising$$
 slowest := ./delivery/redis ./caddymodule ./delivery/embedded ./delivery ./api ./contracttest ./chaos ./examples/store
 together := $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 .PHONY: test-go
-test-go: ## Run the tests alone
-	@$(need) cc && $(need) strace && $(need) examples
+test-go: needed ## Run the tests alone
+	@$(MAKE) test-browser
+	@$(MAKE) test-packages
+
+.PHONY: test-browser
+test-browser:
 	redis=$$($(need) redis) && chromium=$$($(need) chromium) && \
 		export WEBHOOKS_REDIS_SERVER=$$redis WEBHOOKS_CHROMIUM=$$chromium && \
-		go test -race -vet=off -timeout 20m -run '$(browser)' ./caddymodule && \
+		go test -race -vet=off -timeout 20m -run '$(browser)' ./caddymodule
+
+.PHONY: test-packages
+test-packages:
+	redis=$$($(need) redis) && export WEBHOOKS_REDIS_SERVER=$$redis && \
 		go test -vet=off -timeout 20m -run '$(measured)' ./delivery/embedded ./delivery/redis && \
 		go test -race -vet=off -timeout 20m -p $(together) -skip '$(browser)|$(measured)' $(slowest) ./...
 
