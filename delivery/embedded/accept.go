@@ -32,11 +32,7 @@ func (s *Store) accept(batch delivery.AcceptBatch) []delivery.Accepted {
 			leaseEnd: t.at.schedule + batch.Lease.Milliseconds(),
 			events:   t.rising(eventsBucket), ids: t.journaled(idsBucket), pending: t.rising(pendingBucket),
 		}
-		events := 0
-		for i := range batch.Calls {
-			events += len(batch.Calls[i].Events)
-		}
-		a.stored, a.due = make([]storedID, 0, events), make([]dueDelivery, 0, events)
+		a.makeRoom(batch.Calls)
 		for i := range batch.Calls {
 			if results[i], err = a.call(&batch.Calls[i]); err != nil {
 				return err
@@ -58,15 +54,16 @@ type acceptance struct {
 	store                *Store
 	txn                  *txn
 	expires, leaseEnd    int64
-	events, ids, pending *journaled
+	events, ids, pending journaled
 	// stored are the events to remember, due the deliveries to schedule, once they are on
 	// the disk.
 	stored  []storedID
 	due     []dueDelivery
-	ordered []orderedDelivery // those of them that have order keys
-	numbers []byte            // of an event's webhooks
-	made    []byte            // records of the ids that the engine made
-	arrived []byte            // records of the index of events
+	ordered []orderedDelivery        // those of them that have order keys
+	numbers []byte                   // of an event's webhooks
+	made    []byte                   // records of the ids that the engine made
+	arrived []byte                   // records of the index of events
+	results []delivery.AcceptedEvent // room for those of the calls that are left
 }
 
 type storedID struct {
@@ -85,6 +82,20 @@ type orderedDelivery struct {
 	at orderPlace
 }
 
+// makeRoom makes room for what is gathered of events.
+func (a *acceptance) makeRoom(calls []delivery.AcceptCall) {
+	events, made := 0, 0
+	for i := range calls {
+		for j := range calls[i].Events {
+			if events++; calls[i].Events[j].New {
+				made++
+			}
+		}
+	}
+	a.stored, a.due, a.results = make([]storedID, 0, events), make([]dueDelivery, 0, events), make([]delivery.AcceptedEvent, events)
+	a.made, a.arrived = make([]byte, 0, made*packedIDs.size()), make([]byte, 0, events*packedArrived.size())
+}
+
 // call stores the events of one call, unless it is stale.
 func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 	result := delivery.Accepted{At: record.Time(a.txn.at.wall), LeaseEnd: a.leaseEnd}
@@ -96,7 +107,8 @@ func (a *acceptance) call(c *delivery.AcceptCall) (delivery.Accepted, error) {
 	if err != nil {
 		return result, err
 	}
-	result.Events = make([]delivery.AcceptedEvent, len(c.Events))
+	n := len(c.Events)
+	result.Events, a.results = a.results[:n:n], a.results[n:]
 	for i := range c.Events {
 		e := &c.Events[i]
 		head := eventHead{
@@ -145,7 +157,7 @@ func (a *acceptance) known(h *eventHead) (*delivery.AcceptedEvent, error) {
 
 // writeIDs writes the ids that the engine made, and the index of events.
 func (a *acceptance) writeIDs() error {
-	if err := packedIDs.add(a.ids, a.made); err != nil {
+	if err := packedIDs.addNew(a.ids, a.made); err != nil {
 		return err
 	}
 	return a.txn.addArrived(a.arrived)

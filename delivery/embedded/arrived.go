@@ -18,12 +18,12 @@ func appendArrivedKey(b []byte, tenant uint32, event uint64) []byte {
 	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32(b, tenant), event)
 }
 
-// addArrived adds events to the index, whose keys are one behind the other.
+// addArrived adds new events to the index, whose keys are one behind the other.
 func (t *txn) addArrived(keys []byte) error {
 	if len(keys) == 0 || !t.has(arrivedBucket) {
 		return nil
 	}
-	return packedArrived.add(t.journaled(arrivedBucket), keys)
+	return packedArrived.addNew(t.journaled(arrivedBucket), keys)
 }
 
 // removeArrived removes events from the index.

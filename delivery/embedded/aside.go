@@ -12,13 +12,16 @@ import (
 // moves them to the bucket aside, where they stay for whoever looks, says so once, and puts
 // in their place what is known from other records. The writer calls it.
 func (s *Store) setAside() {
-	kept := make(map[string]bool)
+	var kept map[string]bool // nil until there is a record
 	s.settingAside = true
 	defer func() { s.settingAside = false }()
 	for {
 		records := s.damage.take()
 		if len(records) == 0 {
 			return
+		}
+		if kept == nil {
+			kept = make(map[string]bool)
 		}
 		for i := range records {
 			r := &records[i]

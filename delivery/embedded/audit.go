@@ -77,10 +77,10 @@ func isLate(bucket []byte) bool {
 }
 
 // lateBucket opens a bucket that files of earlier versions do not have.
-func (t *txn) lateBucket(name []byte) (*journaled, error) {
+func (t *txn) lateBucket(name []byte) (journaled, error) {
 	if !t.has(name) {
 		if _, err := t.tx.CreateBucket(name); err != nil {
-			return nil, err
+			return journaled{}, err
 		}
 		t.whole = true // whoever replays the journal must find the bucket
 	}
@@ -109,7 +109,7 @@ func (s *state) auditOf(b bucket, tenant uint32) *auditSize {
 
 // trimAudit removes the oldest entries of a log that has become too large, but never the
 // newest.
-func (t *txn) trimAudit(b *journaled, tenant uint32, size *auditSize) error {
+func (t *txn) trimAudit(b journaled, tenant uint32, size *auditSize) error {
 	var keys [][]byte
 	prefix := number4(tenant)
 	c := b.cursor()

@@ -114,10 +114,10 @@ type journaled struct {
 }
 
 // journaled opens a bucket for changes.
-func (t *txn) journaled(name []byte) *journaled { return &journaled{t.bucket(name), t.journal} }
+func (t *txn) journaled(name []byte) journaled { return journaled{t.bucket(name), t.journal} }
 
 // rising opens a bucket for changes in which keys come in rising order.
-func (t *txn) rising(name []byte) *journaled {
+func (t *txn) rising(name []byte) journaled {
 	b := t.journaled(name)
 	b.inner.FillPercent = appendFill
 	return b
@@ -125,24 +125,24 @@ func (t *txn) rising(name []byte) *journaled {
 
 // put sets a key. It does not retain key or value: the transaction refers to the copies in
 // the journal's buffer, so that the caller's need not be on the heap.
-func (b *journaled) put(key, value []byte) error {
+func (b journaled) put(key, value []byte) error {
 	journaledKey := b.journal.change(changePut|b.number, key)
 	return unjournaled{b.bucket}.apply(journaledKey, b.journal.addSealed(b.number, key, value))
 }
 
 // delete deletes a key.
-func (b *journaled) delete(key []byte) error {
+func (b journaled) delete(key []byte) error {
 	return unjournaled{b.bucket}.applyDelete(b.journal.change(changeDelete|b.number, key))
 }
 
 // nextNumber gives out the bucket's next number.
-func (b *journaled) nextNumber() (uint64, error) {
+func (b journaled) nextNumber() (uint64, error) {
 	n := b.lastNumber() + 1
 	return n, b.setNumber(n)
 }
 
 // setNumber sets the last number that the bucket gave out.
-func (b *journaled) setNumber(n uint64) error {
+func (b journaled) setNumber(n uint64) error {
 	b.journal.change(changeNumber|b.number, number8(n))
 	return unjournaled{b.bucket}.applyNumber(n)
 }

@@ -54,7 +54,7 @@ type completion struct {
 	store                                   *Store
 	txn                                     *txn
 	ahead                                   int64
-	ids, pending, deliveries, requests, log *journaled
+	ids, pending, deliveries, requests, log journaled
 	settled                                 []settled
 	written                                 []follow.Item // the rows that are new
 	// Records to pack: of the log, and of deliveries that were pending.

@@ -48,7 +48,7 @@ func (s *Store) encryptAgain(keys *encryption.Keyring, from string) (next string
 }
 
 // putWebhook writes a webhook that is new or has changed.
-func (s *Store) putWebhook(t *txn, b *journaled, number uint32, of *tenant, w *delivery.Webhook) error {
+func (s *Store) putWebhook(t *txn, b journaled, number uint32, of *tenant, w *delivery.Webhook) error {
 	keys := s.encryption.Keys()
 	if keys != nil {
 		if err := s.raiseEncrypted(t); err != nil {
@@ -59,7 +59,7 @@ func (s *Store) putWebhook(t *txn, b *journaled, number uint32, of *tenant, w *d
 }
 
 // encryptWebhooks writes webhooks anew, as they are in memory.
-func (s *Store) encryptWebhooks(t *txn, b *journaled, keys *encryption.Keyring, numbers [][]byte) error {
+func (s *Store) encryptWebhooks(t *txn, b journaled, keys *encryption.Keyring, numbers [][]byte) error {
 	if keys == nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ func findEventIn(ids *spanReader, tenant uint32, id uuid.UUID) (event []byte, ok
 
 // removeIDs removes ids, if the bucket has them: keys as of those that the engine did not make
 // are one behind the other.
-func removeIDs(ids *journaled, keys []byte) error {
+func removeIDs(ids journaled, keys []byte) error {
 	var made []byte
 	for key := range slices.Chunk(keys, packedIDs.key) {
 		made = append(made, madeKey(key)...)

@@ -193,7 +193,7 @@ func (i *importing) delivery(event uint64, w *webhook, d *delivery.StoredDeliver
 
 // numberFor gives an event a number by its time of receipt, so that Sweep finds the oldest
 // events first, whatever order they are imported in.
-func (i *importing) numberFor(events *journaled, received int64) (uint64, error) {
+func (i *importing) numberFor(events journaled, received int64) (uint64, error) {
 	number := firstNumber(received)
 	c := events.cursor()
 	c.Seek(number8(firstNumber(received + 1)))

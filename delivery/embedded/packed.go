@@ -150,45 +150,65 @@ func (p *packing) sorted(records []byte, size int) []int {
 }
 
 // add adds records that the bucket does not have: key and value of each, one behind the other.
-func (p *packing) add(b *journaled, records []byte) error {
-	size := p.size()
-	places := p.sorted(records, size)
+func (p *packing) add(b journaled, records []byte) error {
 	var value []byte
-	for len(places) > 0 {
-		first := records[places[0]:][:size]
-		value = append(value[:0], first[p.key:]...)
-		n := 1
-		for ; !b.view.single && n < len(places) && len(value)+p.rest() <= maxEntry; n++ {
-			next := records[places[n]:][:size]
-			if !p.isBeside(first, next) {
-				break
-			}
-			value = append(value, next[p.shared:]...)
-		}
-		places = places[n:]
-		if old := b.get(first[:p.key]); old != nil {
+	for places := p.sorted(records, p.size()); len(places) > 0; {
+		key := records[places[0]:][:p.key]
+		value, places = p.pack(value[:0], records, places, b.view.single)
+		if old := b.get(key); old != nil {
 			// What the entry has beside these stays.
-			added := packedEntry{first[:p.key], value}
+			added := packedEntry{key, value}
 			var kept []byte
-			p.each(first[:p.key], slices.Clone(old), func(key, v []byte) {
+			p.each(key, slices.Clone(old), func(key, v []byte) {
 				if _, ok := p.in(added.key, added.value, key); !ok {
 					kept = append(append(kept, key...), v...)
 				}
 			})
-			if err := errors.Join(b.put(first[:p.key], value), p.add(b, kept)); err != nil {
+			if err := errors.Join(b.put(key, value), p.add(b, kept)); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := b.put(first[:p.key], value); err != nil {
+		if err := b.put(key, value); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
+// addNew adds records that were made now: there can be no entry with the key of any, so it looks
+// for none.
+func (p *packing) addNew(b journaled, records []byte) error {
+	var value []byte
+	for places := p.sorted(records, p.size()); len(places) > 0; {
+		key := records[places[0]:][:p.key]
+		value, places = p.pack(value[:0], records, places, b.view.single)
+		if err := b.put(key, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pack appends the value of an entry that has the first record and as many of the next ones as fit
+// into it. Left are the places of the others. With single, each record has an entry of its own.
+func (p *packing) pack(value, records []byte, places []int, single bool) (_ []byte, left []int) {
+	size := p.size()
+	first := records[places[0]:][:size]
+	value = append(value, first[p.key:]...)
+	n := 1
+	for ; !single && n < len(places) && len(value)+p.rest() <= maxEntry; n++ {
+		next := records[places[n]:][:size]
+		if !p.isBeside(first, next) {
+			break
+		}
+		value = append(value, next[p.shared:]...)
+	}
+	return value, places[n:]
+}
+
 // set sets the value of a record, which the bucket may have.
-func (p *packing) set(b *journaled, key, value []byte) error {
+func (p *packing) set(b journaled, key, value []byte) error {
 	if err := p.remove(b, key); err != nil {
 		return err
 	}
@@ -196,7 +216,7 @@ func (p *packing) set(b *journaled, key, value []byte) error {
 }
 
 // remove removes records, if the bucket has them: keys are one behind the other.
-func (p *packing) remove(b *journaled, keys []byte) error {
+func (p *packing) remove(b journaled, keys []byte) error {
 	places := p.sorted(keys, p.key)
 	key := func(i int) []byte { return keys[places[i]:][:p.key] }
 	for i := 0; i < len(places); {
@@ -230,7 +250,7 @@ func (p *packing) entriesUpTo(b bucket, first, last []byte) (entries []packedEnt
 }
 
 // removeFrom removes records from an entry.
-func (p *packing) removeFrom(b *journaled, e packedEntry, isGone func(key []byte) bool) error {
+func (p *packing) removeFrom(b journaled, e packedEntry, isGone func(key []byte) bool) error {
 	var left []byte
 	changed := false
 	p.each(e.key, e.value, func(key, value []byte) {
