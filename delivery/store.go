@@ -286,15 +286,15 @@ type AcceptEvent struct {
 	ID uuid.UUID
 	// New says that no stored event can have this ID: it was made for this event, and no
 	// earlier try of the call can have stored it. So a store need not look for one.
-	New        bool
+	New bool
+	// Test marks an event that is stored with its one delivery but not
+	// scheduled: whoever accepts it sends it.
+	Test       bool
 	Type       string
 	OccurredAt time.Time
 	Payload    []byte
 	// Targets are the webhooks that the event goes to.
 	Targets []Target
-	// Test marks an event that is stored with its one delivery but not
-	// scheduled: whoever accepts it sends it.
-	Test bool
 }
 
 // Target is one webhook that an event goes to.

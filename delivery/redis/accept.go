@@ -200,15 +200,20 @@ func (a *acceptance) results(batch *delivery.AcceptBatch, c *call, results []del
 	now, _ := c.reply[0].(int64)
 	later, _ := c.reply[1].(int64)
 	leaseEnd, _ := c.reply[2].(int64)
+	events := make([]delivery.AcceptedEvent, a.events)
 	for i, place := range a.places {
 		result := &results[place]
 		result.At = time.UnixMilli(now + later).UTC()
 		result.LeaseEnd = leaseEnd
-		result.Err = a.read(c.reply[head+i], &batch.Calls[place], result)
+		n := len(batch.Calls[place].Events)
+		result.Events, events = events[:n:n], events[n:]
+		if result.Err = a.read(c.reply[head+i], &batch.Calls[place], result); result.Err != nil {
+			result.Events = nil
+		}
 	}
 }
 
-// read decodes the reply to one call.
+// read decodes the reply to one call into a result that has room for its events.
 func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Accepted) error {
 	var codes, refused []any
 	switch r := reply.(type) {
@@ -228,7 +233,6 @@ func (a *acceptance) read(reply any, c *delivery.AcceptCall, result *delivery.Ac
 	default:
 		return errUnknownReply
 	}
-	result.Events = make([]delivery.AcceptedEvent, len(c.Events))
 	for i := range c.Events {
 		result.Events[i].Deliveries = len(c.Events[i].Targets)
 		if codes == nil {

@@ -38,7 +38,11 @@ func (a *acceptance) arrive(c *delivery.AcceptCall) {
 		n = len(a.arrived)
 		a.arrived = append(a.arrived, arrivedEvents{tenant: c.Tenant})
 	}
-	of := &a.arrived[n]
+	of, size := &a.arrived[n], 0
+	for i := range c.Events {
+		size += arrivedHeadSize + len(c.Events[i].Type)
+	}
+	of.events = slices.Grow(of.events, size)
 	for i := range c.Events {
 		of.events = appendArrived(of.events, &c.Events[i])
 	}

@@ -56,7 +56,7 @@ func (b bucketID) hour() int64 { return b.of }
 // fields sorts fields of hashes by their places, for succeed.lua.
 type fields[P place] struct {
 	all     []fieldsOf[P]
-	numbers map[P]int // from 0
+	numbers map[P]int // from 0; nil before the first
 }
 
 type fieldsOf[P place] struct {
@@ -65,14 +65,14 @@ type fieldsOf[P place] struct {
 	fields []any  // with their values
 }
 
-func newFields[P place]() fields[P] { return fields[P]{numbers: make(map[P]int)} }
-
 // add adds a field. The group is that of its outcome.
 func (f *fields[P]) add(place P, group int, field, value any) {
 	n, ok := f.numbers[place]
 	if !ok {
 		n = len(f.all)
-		f.all = append(f.all, fieldsOf[P]{place: place})
+		if f.all = append(f.all, fieldsOf[P]{place: place}); f.numbers == nil {
+			f.numbers = make(map[P]int)
+		}
 		f.numbers[place] = n
 	}
 	of := &f.all[n]

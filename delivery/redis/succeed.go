@@ -61,8 +61,7 @@ func newSuccesses(p *partition) *successes {
 		groupNumbers:   make(map[successKey]int),
 		types:          newTypeNumbers(),
 		counterNumbers: make(map[counter]int),
-		rows:           newFields[slot](), bodies: newFields[slot](), deliveries: newFields[bucketID](),
-		atOnce: make(map[int64]bool),
+		atOnce:         make(map[int64]bool),
 	}
 }
 
