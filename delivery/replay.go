@@ -71,6 +71,8 @@ type Replay struct {
 	Searched bool
 	// Sending are deliveries that may have been sent, and are not counted as Done.
 	Sending []ReplayedDelivery
+	// Apart are webhooks whose deliveries are searched for by themselves: see replayPart.
+	Apart []ReplayApart
 }
 
 // CreatedAt is when the replay was asked for, to the millisecond, by the store's clock. It deals
@@ -83,6 +85,9 @@ type ReplayedDelivery struct {
 	// Last is its last request before the replay; none if the event was missed.
 	Last uuid.UUID
 }
+
+// ReplayApart is where the search for the deliveries of one webhook goes on: before this request.
+type ReplayApart struct{ WebhookID, Before uuid.UUID }
 
 // MaxReplays is how many replays of a tenant are kept, the newest.
 const MaxReplays = 100

@@ -39,6 +39,7 @@ type replayer struct {
 
 	replay     *Replay
 	unsent     []ReplayedDelivery // those of replay.Sending that have not begun
+	of         map[uuid.UUID]int  // how many of replay.Sending are of a webhook
 	inFlight   int
 	perWebhook map[uuid.UUID]int           // of those in flight
 	turns      map[uuid.UUID]chan struct{} // of capacity 1, of their webhooks: see awaitTurn
@@ -51,6 +52,8 @@ type replayer struct {
 	leaveIt  context.CancelFunc
 	claimed  time.Time
 	expiry   *time.Timer // leaves it when the lease ends: somebody else may have it then
+
+	searched time.Time // when what is noted last let the search go on
 
 	saved   time.Time // when it was last saved
 	changed bool      // since then
@@ -65,7 +68,7 @@ func newReplayer(e *Engine, p *partition, replay *Replay, holder uuid.UUID, unti
 		engine: e, partition: p, holder: holder, until: until,
 		replay: replay, unsent: slices.Clone(replay.Sending), noted: true, saved: time.Now(),
 		perWebhook: make(map[uuid.UUID]int), turns: make(map[uuid.UUID]chan struct{}), took: make(map[uuid.UUID]bool),
-		ended: make(chan replayed, replayWindow+MaxPage),
+		of: make(map[uuid.UUID]int), searched: time.Now(), ended: make(chan replayed, replayWindow+MaxPage),
 		again: backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff},
 	}
 	r.stopping, r.noMore = context.WithCancel(e.alive)
@@ -73,6 +76,7 @@ func newReplayer(e *Engine, p *partition, replay *Replay, holder uuid.UUID, unti
 	r.claimed, r.expiry = r.saved, time.AfterFunc(time.Until(until), r.giveUp)
 	for _, d := range replay.Sending {
 		r.took[d.EventID] = true
+		r.of[d.WebhookID]++
 	}
 	return r
 }
@@ -125,11 +129,11 @@ func (r *replayer) step(ctx context.Context) error {
 			return r.saveInTime(ctx)
 		}
 		return r.save(ctx) // whoever asked waits for it
-	case !d.Searched && len(d.Sending) <= replayWindow/2:
+	case !d.Searched || len(d.Apart) > 0:
 		if err := r.search(ctx); err != nil {
 			return err
 		}
-	case d.Searched && len(d.Sending) == 0:
+	case len(d.Sending) == 0:
 		return r.finish(ctx)
 	}
 	if !r.noted {
@@ -142,32 +146,10 @@ func (r *replayer) step(ctx context.Context) error {
 	return r.saveInTime(ctx)
 }
 
-// search finds the next deliveries.
-func (r *replayer) search(ctx context.Context) error {
-	for d := r.replay; !d.Searched && len(d.Sending) < replayWindow; {
-		found, next, err := r.engine.searchReplay(ctx, d)
-		if err != nil {
-			return err
-		}
-		r.reached = true
-		d.Place, d.Searched = next, next == ""
-		d.Sending = append(d.Sending, found...)
-		r.unsent = append(r.unsent, found...)
-		r.changed = true
-		if len(found) > 0 {
-			r.noted = false
-		}
-		if time.Since(r.saved) > saveReplayEvery { // few are found: the place must be kept
-			return nil
-		}
-	}
-	return nil
-}
-
 // begin begins as many deliveries as there may be.
 func (r *replayer) begin() {
 	s := r.engine.settings()
-	most, perWebhook := max(1, s.Concurrency/replayShare), max(1, s.ConcurrencyPerWebhook/replayShare)
+	most, perWebhook := min(max(1, s.Concurrency/replayShare), cap(r.ended)), max(1, s.ConcurrencyPerWebhook/replayShare)
 	if time.Until(r.until) < r.engine.active.Load().lease()/2 { // somebody else may have it soon
 		return
 	}
@@ -238,6 +220,9 @@ func (r *replayer) count(d replayed) {
 	r.replay.Total = max(r.replay.Total, r.replay.Done)
 	if i := slices.Index(r.replay.Sending, d.delivery); i >= 0 {
 		r.replay.Sending = slices.Delete(r.replay.Sending, i, i+1)
+		if r.of[d.delivery.WebhookID]--; r.of[d.delivery.WebhookID] == 0 {
+			delete(r.of, d.delivery.WebhookID)
+		}
 	}
 	r.changed = true
 }
@@ -318,7 +303,7 @@ func (r *replayer) leave(ctx context.Context) {
 		lease = max(0, time.Until(r.until))
 	}
 	if canceled {
-		r.replay.Sending = nil
+		r.replay.Sending, r.replay.Apart = nil, nil
 	}
 	limited, cancel := context.WithTimeout(r.engine.alive, leaveTime)
 	defer cancel()

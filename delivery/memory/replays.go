@@ -41,7 +41,7 @@ func (s *Store) CreateReplay(_ context.Context, r *delivery.Replay, _ time.Durat
 // copyReplay copies what changes of a replay, which its caller may change afterwards.
 func copyReplay(r *delivery.Replay) delivery.Replay {
 	c := *r
-	c.Sending = slices.Clone(r.Sending)
+	c.Sending, c.Apart = slices.Clone(r.Sending), slices.Clone(r.Apart)
 	return c
 }
 

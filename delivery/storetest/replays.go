@@ -93,10 +93,11 @@ func advance(r *delivery.Replay) {
 	r.Sending = []delivery.ReplayedDelivery{
 		{WebhookID: uuid.New(), EventID: uuid.New(), Last: uuid.New()}, {WebhookID: uuid.New(), EventID: uuid.New()},
 	}
+	r.Apart = []delivery.ReplayApart{{WebhookID: uuid.New(), Before: uuid.New()}}
 }
 
 func finish(f *fixture, r *delivery.Replay) {
-	r.State, r.FinishedAt, r.Sending, r.Done = delivery.ReplayDone, f.store.Now().UTC().Truncate(time.Millisecond), nil, r.Total
+	r.State, r.FinishedAt, r.Sending, r.Apart, r.Done = delivery.ReplayDone, f.store.Now().UTC().Truncate(time.Millisecond), nil, nil, r.Total
 }
 
 // testReplay has one replay of each tenant at a time, which comes back as it was left.

@@ -24,10 +24,15 @@ type replay struct {
 	Searched  bool                  `cbor:"searched,omitempty"`
 	// Sending has the ids of webhook, event and last request of each.
 	Sending []byte `cbor:"sending,omitempty"`
+	// Apart has the ids of webhook and request of each.
+	Apart []byte `cbor:"apart,omitempty"`
 }
 
 // sendingSize is how many bytes a delivery takes in Sending.
 const sendingSize = 3 * len(uuid.UUID{})
+
+// apartSize is how many bytes a webhook takes in Apart.
+const apartSize = 2 * len(uuid.UUID{})
 
 // EncodeReplay encodes a replay, without its tenant, id, state, and when it finished.
 func EncodeReplay(r *delivery.Replay) []byte {
@@ -35,10 +40,14 @@ func EncodeReplay(r *delivery.Replay) []byte {
 	for _, d := range r.Sending {
 		sending = append(append(append(sending, d.WebhookID[:]...), d.EventID[:]...), d.Last[:]...)
 	}
+	var apart []byte
+	for _, a := range r.Apart {
+		apart = append(append(apart, a.WebhookID[:]...), a.Before[:]...)
+	}
 	f := &r.Filter
 	return encode(replay{
 		idBytes(f.WebhookID), f.EventType, f.Status, f.Since.UTC(), f.Until.UTC(), r.Total, r.Done, r.Succeeded, r.Failed,
-		r.Counted, []byte(r.Place), r.Searched, sending,
+		r.Counted, []byte(r.Place), r.Searched, sending, apart,
 	})
 }
 
@@ -56,13 +65,16 @@ func DecodeReplay(b []byte) (d delivery.Replay, err error) {
 	if d.Filter.WebhookID, err = idOf(r.WebhookID); err != nil {
 		return d, err
 	}
-	if len(r.Sending)%sendingSize != 0 {
+	if len(r.Sending)%sendingSize != 0 || len(r.Apart)%apartSize != 0 {
 		return d, ErrUnreadable
 	}
 	for s := r.Sending; len(s) > 0; s = s[sendingSize:] {
 		d.Sending = append(d.Sending, delivery.ReplayedDelivery{
 			WebhookID: uuid.UUID(s[:16]), EventID: uuid.UUID(s[16:32]), Last: uuid.UUID(s[32:48]),
 		})
+	}
+	for a := r.Apart; len(a) > 0; a = a[apartSize:] {
+		d.Apart = append(d.Apart, delivery.ReplayApart{WebhookID: uuid.UUID(a[:16]), Before: uuid.UUID(a[16:32])})
 	}
 	return d, nil
 }

@@ -23,6 +23,7 @@ func TestReplayRecord(t *testing.T) {
 			Filter: delivery.ReplayFilter{WebhookID: uuid.New(), EventType: "a\xff", Status: delivery.ReplayAny, Since: at, Until: at.Add(time.Hour)},
 			Total:  1 << 40, Done: 3, Succeeded: 2, Failed: 1, Counted: true, Place: "\x00\xff", Searched: true,
 			Sending: []delivery.ReplayedDelivery{{WebhookID: uuid.New(), EventID: uuid.New(), Last: uuid.New()}, {EventID: uuid.New()}},
+			Apart:   []delivery.ReplayApart{{WebhookID: uuid.New(), Before: uuid.New()}, {WebhookID: uuid.New()}},
 		},
 	} {
 		if got, err := DecodeReplay(EncodeReplay(&r)); err != nil || !reflect.DeepEqual(got, r) {
@@ -54,7 +55,8 @@ func TestStoredReplayRecord(t *testing.T) {
 	want.Filter.WebhookID = uuid.New()
 	bad := bytes.Replace(EncodeReplay(&want), []byte("webhook_id\x50"), []byte("webhook_id\x4f"), 1)
 	short := bytes.Replace(EncodeReplay(&delivery.Replay{Sending: make([]delivery.ReplayedDelivery, 1)}), []byte("sending\x58\x30"), []byte("sending\x58\x2f"), 1)
-	for _, b := range [][]byte{nil, []byte("garbage"), bad, short[:len(short)-1]} {
+	apart := bytes.Replace(EncodeReplay(&delivery.Replay{Apart: make([]delivery.ReplayApart, 1)}), []byte("apart\x58\x20"), []byte("apart\x58\x1f"), 1)
+	for _, b := range [][]byte{nil, []byte("garbage"), bad, short[:len(short)-1], apart[:len(apart)-1]} {
 		if _, err := DecodeReplay(b); !errors.Is(err, ErrUnreadable) {
 			t.Errorf("% x: %v", b, err)
 		}
