@@ -35,7 +35,7 @@ func (e *Engine) body(w *Webhook, ev *Event) ([]byte, error) {
 func (e *Engine) exchange(ctx context.Context, a *active, p *prepared, w *Webhook, ev *Event, at time.Time) ([]byte, sender.Response) {
 	body, err := e.body(w, ev)
 	if err != nil {
-		return nil, sender.Response{Failure: "The transform of the webhook could not be evaluated for this event: " + err.Error() + "."}
+		return nil, sender.Response{Failure: "The transform of the webhook could not be evaluated for this event: " + withoutData(w.Transform, err.Error()) + "."}
 	}
 	if w.Transform != "" {
 		sent := *ev
