@@ -21,6 +21,9 @@ var kinds = []string{
 	"logs", "hours", "days", "swept", "gone", "ended", "clock", "stats", "aside", "audit", "audits", "auditbytes", "arrived", "arrivals", "erasing",
 }
 
+// optionKinds are those of what only some webhooks have, and of replays.
+var optionKinds = []string{"rates", "queue", "ordered", "declared", "replays", "replaying"}
+
 // scriptCommands finds the commands that the scripts use.
 func scriptCommands(t *testing.T) []string {
 	t.Helper()
@@ -75,7 +78,7 @@ func (b *breakable) set(rules ...string) {
 func (b *breakable) denyKind(kind string, onlyWrites bool) {
 	base := b.s.keys.base(0)
 	rules := []string{"resetkeys", "~" + b.s.keys.meta(), "~" + base, "~" + base + "-"}
-	for _, k := range kinds {
+	for _, k := range slices.Concat(kinds, optionKinds) {
 		access := "~"
 		if k == kind {
 			if !onlyWrites {
@@ -158,7 +161,7 @@ var isShow = map[string]bool{"types": true, "freetypes": true, "logs": true, "lo
 func TestDeniedKeys(t *testing.T) {
 	t.Parallel()
 	imported := exported(t)
-	for _, kind := range kinds {
+	for _, kind := range slices.Concat(kinds, optionKinds) {
 		for name, onlyWrites := range map[string]bool{"all": false, "writes": true} {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()

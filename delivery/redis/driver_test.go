@@ -107,7 +107,7 @@ func (d *driver) accept(call delivery.AcceptCall, lease bool) bool {
 			call.Events[i].Targets = nil
 			for _, w := range of.webhooks {
 				if w.Enabled {
-					call.Events[i].Targets = append(call.Events[i].Targets, delivery.Target{Webhook: w.ID, Lease: lease && i%2 == 0})
+					call.Events[i].Targets = append(call.Events[i].Targets, target(w, lease && i%2 == 0))
 				}
 			}
 		}
@@ -169,7 +169,7 @@ func (d *driver) send(job *delivery.Job) {
 	o := success(d.s, job.Webhook, &delivery.AcceptEvent{ID: job.Event.ID, Type: job.Event.Type, OccurredAt: job.Event.OccurredAt},
 		&delivery.Accepted{At: job.Event.ReceivedAt, LeaseEnd: job.LeaseEnd})
 	o = begunAfter(max(0, d.s.Now().Sub(job.Event.ReceivedAt)), o)
-	o.Request.Attempt = job.Attempt
+	o.Request.Attempt, o.Ordered = job.Attempt, job.Ordered
 	o.Request.ResponseBody = "thanks"
 	if job.Webhook.Description != "" && job.Attempt == 1 {
 		o.Request.Status, o.Request.StatusCode = delivery.RequestFailed, 500

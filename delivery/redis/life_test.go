@@ -23,6 +23,8 @@ type life struct {
 	promises []promise
 	imported []*delivery.Batch
 
+	options map[string]*delivery.Webhook // by tenant, which is the endpoint
+
 	doomed, paused, waiting *delivery.Webhook // waiting is paused from the beginning
 }
 
@@ -46,6 +48,10 @@ func newLife(t *testing.T, o Options) *life {
 	}
 	l.doomed, l.paused = l.mustCreate("doomed", ""), l.mustCreate("paused", "")
 	l.waiting = l.mustCreate("waiting", "")
+	l.options = make(map[string]*delivery.Webhook)
+	for _, option := range []string{limited, ordered, declared} {
+		l.options[option] = l.mustCreate(option, option)
+	}
 	w := l.mustCreate("aged", "")
 	for _, tenant := range []string{testTenant, otherTenant, "doomed", "paused", "waiting", "aged"} {
 		if !l.emit(tenant, 2) {
@@ -81,10 +87,10 @@ func (l *life) moveToBuckets() {
 
 func (l *life) newWebhook(tenant, endpoint string) *delivery.Webhook {
 	now := l.s.Now().Truncate(time.Millisecond)
-	return &delivery.Webhook{
+	return withOptions(&delivery.Webhook{
 		Tenant: tenant, ID: delivery.NewID(now), URL: "https://example.com/", Description: endpoint,
 		Enabled: true, EventTypes: []string{delivery.AllEventTypes}, CreatedAt: now, UpdatedAt: now,
-	}
+	})
 }
 
 func (l *life) mustCreate(tenant, endpoint string) *delivery.Webhook {
@@ -126,6 +132,7 @@ func (l *life) live() {
 		l.complete()
 	}
 	l.changeAll()
+	l.liveWithOptions()
 	l.release()
 	l.read()
 	_, err := l.s.Sweep(l.Context(), testRetention)
@@ -313,6 +320,7 @@ func (l *life) end() {
 	if !l.emit(testTenant, 1) || !l.emit(otherTenant, 1) {
 		l.Error("events are not accepted")
 	}
+	l.endOptions()
 	l.drain()
 	l.wantDelivered()
 }

@@ -23,14 +23,20 @@ local function take_starts(ref, n, now, start, requests, per)
   return first
 end
 
--- Gives a webhook the rate that its record asks for, without the next start; '' for none. A new one
--- counts at once: what it allows does not wait for what the one before did not.
-local function set_rate(ref, rate, now)
-  if rate == '' then return end
+-- Plans the rate that a webhook's record asks for, which is without the next start; nil for ''. A new
+-- one counts at once: what it allows does not wait for what the one before did not. The second result
+-- says whether there is another one now.
+local function plan_rate(ref, rate, now)
+  if rate == '' then return nil, false end
   local _, requests, per = struct.unpack(rate_format, rate)
   local start, before, before_per = read_rate(ref)
-  if start and (before ~= requests or before_per ~= per) then
-    start = math.min(start, now + starts_span(1, requests, per))
-  end
-  write_rate(ref, start or 0, requests, per)
+  local other = start and (before ~= requests or before_per ~= per) or false
+  if other then start = math.min(start, now + starts_span(1, requests, per)) end
+  return struct.pack(rate_format, start or 0, requests, per), other
+end
+
+-- Gives a webhook that rate.
+local function set_rate(ref, rate, now)
+  rate = plan_rate(ref, rate, now)
+  if rate then write('HSET', rates_key(), ref, rate) end
 end
