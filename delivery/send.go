@@ -83,7 +83,8 @@ func (e *Engine) deliver(w *sending) (next *sending) {
 // failedForGood tells of a delivery whose last request this is.
 func (e *Engine) failedForGood(r *Request, log *zap.Logger) {
 	e.observer.DeliveryFailed()
-	e.notify(func(n Notifier) { n.DeliveryFailed(r) })
+	failed := *r // what others may keep: a request that succeeds need not be on the heap for it
+	e.notify(func(n Notifier) { n.DeliveryFailed(&failed) })
 	log.Warn("delivery failed for good",
 		zap.String("tenant", r.Tenant), zap.Stringer("webhook_id", r.WebhookID),
 		zap.Stringer("event_id", r.EventID), zap.Int("attempts", r.Attempt), zap.String("error", r.Error))
