@@ -105,7 +105,7 @@ func TestDeclaredWhenSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, flaky.New(), newEndpoints(ok), func(s *delivery.Settings) { s.Webhooks = []delivery.Webhook{declared(1)} })
 		defer r.stop()
-		before, settled := r.declaredAs(1), make(chan bool)
+		before, settled := r.declaredAs(1), make(chan bool, 2) // it fails, and does not hang, if nobody asks
 		next := declaring(declared(2))
 		next.Settled = func(ctx context.Context) bool {
 			select {
@@ -128,6 +128,7 @@ func TestDeclaredWhenSettled(t *testing.T) {
 		detach := r.Attach(next, nopLog)
 		unchanged("before that is sure")
 		settled <- false
+		synctest.Wait()
 		detach()
 		unchanged("after they were taken back")
 		detach = r.Attach(next, nopLog)
