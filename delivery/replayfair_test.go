@@ -66,19 +66,29 @@ func TestReplayFair(t *testing.T) {
 			}
 		}
 		got := second.replayEnds(started.ID)
-		rows := make(map[[2]uuid.UUID]int)
-		for _, row := range second.replays() {
-			if row.Error != sender.Interrupted {
-				rows[[2]uuid.UUID{row.WebhookID, row.EventID}]++
-			}
-		}
-		for _, n := range rows {
-			if n > 1 {
-				t.Fatalf("a delivery was sent %d times", n)
-			}
-		}
-		if len(rows) != 3000 || got.Done != 3000 || got.Succeeded+got.Failed != 3000 || got.State != delivery.ReplayDone {
-			t.Errorf("%d deliveries were sent: %+v", len(rows), got)
+		second.wantReplayedOnce(3000)
+		if got.Done != 3000 || got.Succeeded+got.Failed != 3000 || got.State != delivery.ReplayDone {
+			t.Errorf("the replay is %+v", got)
 		}
 	})
+}
+
+// wantReplayedOnce checks that so many deliveries were replayed, each by one request, apart from those
+// that were broken off.
+func (r *running) wantReplayedOnce(want int) {
+	r.t.Helper()
+	rows := make(map[[2]uuid.UUID]int)
+	for _, row := range r.replays() {
+		if row.Error != sender.Interrupted {
+			rows[[2]uuid.UUID{row.WebhookID, row.EventID}]++
+		}
+	}
+	for delivery, n := range rows {
+		if n > 1 {
+			r.t.Fatalf("the delivery %v was sent %d times", delivery, n)
+		}
+	}
+	if len(rows) != want {
+		r.t.Errorf("%d deliveries were sent, want %d", len(rows), want)
+	}
 }
