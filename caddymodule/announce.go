@@ -45,6 +45,7 @@ type announcer struct {
 	events *caddyevents.App
 	queue  chan announcement
 	ended  bool         // the configuration is replaced; the lock of announcers guards it
+	active atomic.Bool  // Caddy has started all apps, so that nobody subscribes any more
 	told   atomic.Int64 // when the log last said that some were dropped
 }
 
@@ -79,6 +80,7 @@ func (a *announcer) run() {
 	if !a.app.awaitActive(context.Background()) {
 		return
 	}
+	a.active.Store(true)
 	for {
 		select {
 		case <-a.app.inForce.Done():
@@ -158,8 +160,9 @@ func (a *announcer) mayTell() bool {
 
 // DeliveryFailed implements delivery.Notifier.
 func (a *announcer) DeliveryFailed(last *delivery.Request) {
-	if strings.HasPrefix(last.EventType, ownEvents) {
-		return // or it would never end
+	// What becomes of an event about one of these raises none, or it would never end.
+	if strings.HasPrefix(last.EventType, ownEvents) || !announcers.wants(a, eventDeliveryFailed) {
+		return
 	}
 	a.announce(eventDeliveryFailed, map[string]any{
 		"tenant": last.Tenant, "webhook_id": last.WebhookID.String(),
@@ -170,7 +173,7 @@ func (a *announcer) DeliveryFailed(last *delivery.Request) {
 
 // WebhookDisabled implements delivery.Notifier.
 func (a *announcer) WebhookDisabled(w *delivery.Webhook, eventType string) {
-	if strings.HasPrefix(eventType, ownEvents) {
+	if strings.HasPrefix(eventType, ownEvents) || !announcers.wants(a, eventWebhookDisabled) {
 		return
 	}
 	a.announce(eventWebhookDisabled, map[string]any{

@@ -1,8 +1,11 @@
 package caddymodule
 
 import (
+	"context"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -69,6 +72,62 @@ func TestAnnounceOverReload(t *testing.T) {
 	before.StoreAvailable(6, nil)
 	if n := unannounced(t) - counted; n != 3 || logged.Len() != 2 { // a line of each configuration
 		t.Errorf("%v were counted, with %d lines of the log", n, logged.Len())
+	}
+}
+
+// ignoring handles events by ignoring them.
+type ignoring struct{}
+
+func (ignoring) Handle(context.Context, caddy.Event) error { return nil }
+
+// TestAnnounceToNobody fails deliveries while nobody handles Caddy's events, and then while somebody
+// handles one of them: only what is handled is made. While a configuration replaces another, all is.
+func TestAnnounceToNobody(t *testing.T) {
+	// Its log is at the level INFO: at DEBUG, Caddy writes each event to it.
+	ctx, err := caddy.ProvisionContext(&caddy.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	events := new(caddyevents.App)
+	if err := events.Provision(ctx); err != nil {
+		t.Fatal(err)
+	}
+	a := &announcer{app: &App{log: zap.NewNop()}, events: events, queue: make(chan announcement, maxAnnounced)}
+	announcers.join(a)
+	defer announcers.leave(a)
+	last, w := &delivery.Request{EventType: "alert_active"}, new(delivery.Webhook)
+	fail := func() {
+		a.DeliveryFailed(last)
+		a.WebhookDisabled(w, last.EventType)
+	}
+	wantMade := func(when string, want int) {
+		t.Helper()
+		fail()
+		if n := len(a.queue); n != want {
+			t.Errorf("%s: %d events are made, want %d", when, n, want)
+		}
+		for len(a.queue) > 0 {
+			<-a.queue
+		}
+	}
+	wantMade("others may subscribe", 2)
+	a.active.Store(true)
+	wantMade("nobody has subscribed", 0)
+	if n := testing.AllocsPerRun(100, fail); n > 0 {
+		t.Errorf("for nobody there are %v allocations", n)
+	}
+	if err := events.On(eventDeliveryFailed, ignoring{}); err != nil {
+		t.Fatal(err)
+	}
+	wantMade("one is handled", 1)
+	next := &announcer{app: a.app, events: events, queue: make(chan announcement, maxAnnounced)}
+	announcers.join(next)
+	defer announcers.leave(next)
+	wantMade("another configuration starts", 2)
+	announcers.leave(a)
+	fail()
+	if n := len(next.queue); n != 2 {
+		t.Errorf("%d events are left to the next configuration", n)
 	}
 }
 

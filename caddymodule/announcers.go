@@ -34,6 +34,17 @@ func (l *announcerList) announce(a *announcer, event announcement) {
 	a.take(event)
 }
 
+// wants says whether anybody may handle an event. If nobody does, its data need not be made. While a
+// configuration replaces another, it is not known whose handlers there will be.
+func (l *announcerList) wants(a *announcer, name string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if a.ended && len(l.all) > 0 {
+		a = l.all[len(l.all)-1]
+	}
+	return len(l.all) > 1 || !a.active.Load() || a.events.ShouldEmit(name)
+}
+
 // leave ends an announcer: what waits goes to the newest of the others, or is lost.
 func (l *announcerList) leave(a *announcer) {
 	l.mu.Lock()
