@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -128,19 +129,27 @@ func TestEraseBrokenOff(t *testing.T) {
 	wantHushed(t, s)
 }
 
-// TestEraseNothingLeft has Sweep find what is no event, or not any more.
+// TestEraseNothingLeft has Sweep find what is no event, which is set aside, or not any more.
 func TestEraseNothingLeft(t *testing.T) {
 	t.Parallel()
 	s := open(t, options())
 	key := s.keys.base(0) + "erasing"
-	for _, odd := range []string{"", "x", ":", "0123456789abcdef", eventField(testTenant, uuid.New())} {
-		s.client().SAdd(t.Context(), key, odd)
+	odd := []string{"", "0123456789abcdef", ":", ":0123456789abcdef", "tenant0123456789abcdef", "x"}
+	for _, member := range odd {
+		s.client().SAdd(t.Context(), key, member)
 	}
-	for range 10 {
-		sweepAll(t, s)
-	}
+	s.client().SAdd(t.Context(), key, eventField(testTenant, uuid.New()))
+	sweepAll(t, s)
 	if left := s.client().SMembers(t.Context(), key).Val(); len(left) != 0 {
 		t.Errorf("%q are being erased", left)
+	}
+	var aside []string
+	for _, kept := range s.client().XRange(t.Context(), s.keys.base(0)+"aside", "-", "+").Val() {
+		field, _ := kept.Values["field"].(string)
+		aside = append(aside, field)
+	}
+	if slices.Sort(aside); !slices.Equal(aside, odd) || s.SetAside() != int64(len(odd)) {
+		t.Errorf("%q were set aside, and %d were counted, want %q", aside, s.SetAside(), odd)
 	}
 }
 

@@ -102,7 +102,7 @@ func TestPoison(t *testing.T) {
 
 // isChecked has the kinds of keys whose values are checked when they are read.
 var isChecked = map[string]bool{
-	"state": true, "webhooks": true, "events": true, "event": true, "deliveries": true, "requests": true, "types": true, "stats": true, "clock": true, "arrived": true,
+	"state": true, "webhooks": true, "events": true, "event": true, "deliveries": true, "requests": true, "types": true, "stats": true, "clock": true, "arrived": true, "erasing": true,
 }
 
 // keysToDamage finds the keys of a kind, or makes one.

@@ -9,6 +9,7 @@
 local now = now_ms()
 local rows_per_step = 1000
 local hours_per_step = 8
+local erasing_per_step = 10
 
 -- Everything in the hours before this one is older than the retention.
 local keep_from = math.floor((now - ARGV[1]) / hour_ms)
@@ -147,10 +148,14 @@ end
 -- Finds an event that is being erased, which may have broken off: at random, so that none is in the
 -- way of the others.
 local function find_erasing()
-  local event = read('SRANDMEMBER', erasing_key())
-  if not event then return '' end
-  if read_event(string.sub(event, 1, -18), string.sub(event, -16), now, read_swept()) then return event end
-  write('SREM', erasing_key(), event)
+  for _ = 1, erasing_per_step do
+    local event = read('SRANDMEMBER', erasing_key())
+    if not event then return '' end
+    local is_event = #event > 17 and string.byte(event, -17) == 58
+    if is_event and read_event(string.sub(event, 1, -18), string.sub(event, -16), now, read_swept()) then return event end
+    if not is_event then keep_aside(erasing_key(), event, '', 'no event') end
+    write('SREM', erasing_key(), event)
+  end
   return ''
 end
 
