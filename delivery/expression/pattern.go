@@ -115,6 +115,10 @@ func repeated(re *syntax.Regexp) int {
 	return min(n, 2*maxPatternProgram+1)
 }
 
+// minFold and maxFold are the first and the last code point that have others as their upper or lower
+// case: the parser adds a range as it is but for what of it is between them.
+const minFold, maxFold = 'A', 0x1e943
+
 // classRunes is how many code points the parser looks at for classes of characters: with the flag i
 // that is each one of a range, which takes milliseconds.
 func classRunes(pattern string) int {
@@ -123,14 +127,13 @@ func classRunes(pattern string) int {
 	if !ignoresCase(pattern) {
 		return n
 	}
-	for rest := pattern; ; {
-		_, after, ok := strings.Cut(rest, "-")
-		if !ok {
-			return n
+	for i := range len(pattern) {
+		if pattern[i] == '-' {
+			first, last := max(lastRune(pattern[:i]), minFold), min(firstRune(pattern[i+1:]), maxFold)
+			n += max(last-first+1, 0)
 		}
-		n += firstRune(after)
-		rest = after
 	}
+	return n
 }
 
 // ignoresCase says whether a pattern may have the flag i.
@@ -162,6 +165,32 @@ func firstRune(pattern string) int {
 		return utf8.MaxRune
 	}
 	return 0xff
+}
+
+// lastRune is the code point that a part of a pattern ends with, or one before it.
+func lastRune(pattern string) int {
+	if before, digits, ok := cutLast(pattern, `\x{`); ok && strings.HasSuffix(digits, "}") && !isEscaped(before) {
+		if n, err := strconv.ParseUint(strings.TrimSuffix(digits, "}"), 16, 32); err == nil {
+			return min(int(n), utf8.MaxRune)
+		}
+	}
+	r, size := utf8.DecodeLastRuneInString(pattern)
+	if r == utf8.RuneError && size <= 1 || isEscaped(pattern[:len(pattern)-size]) {
+		return 0
+	}
+	return int(r)
+}
+
+func cutLast(text, separator string) (before, after string, ok bool) {
+	if i := strings.LastIndex(text, separator); i >= 0 {
+		return text[:i], text[i+len(separator):], true
+	}
+	return text, "", false
+}
+
+// isEscaped says whether what follows a part of a pattern is escaped.
+func isEscaped(before string) bool {
+	return (len(before)-len(strings.TrimRight(before, `\`)))%2 == 1
 }
 
 // matches is for patterns that are compiled at each call.
