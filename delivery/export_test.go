@@ -1,6 +1,10 @@
 package delivery
 
-import "github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
+import (
+	"golang.org/x/time/rate"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery/sender"
+)
 
 // SendWith makes the engine send with a Sender of the test's own: a real network would
 // not follow the test's clock.
@@ -44,3 +48,6 @@ func (e *Engine) StoredTenants() (n int) {
 	}
 	return n
 }
+
+// ReplayAtMost is how many requests of replays begin in a second.
+func (e *Engine) ReplayAtMost(perSecond int) { e.replayPace.SetLimit(rate.Limit(perSecond)) }

@@ -92,3 +92,54 @@ func (r *running) wantReplayedOnce(want int) {
 		r.t.Errorf("%d deliveries were sent, want %d", len(rows), want)
 	}
 }
+
+// TestReplayPaceIsShared has a tenant replay to many webhooks that have no slot free. What waits for
+// one takes nothing of the pace at which the replay of another tenant goes on.
+func TestReplayPaceIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const busy = "busy"
+		endpoints := newEndpoints(status(500))
+		r := run(t, flaky.New(), endpoints, once)
+		defer r.stop()
+		r.ReplayAtMost(100)
+		emitBusy := func(n int) {
+			events := make([]delivery.NewEvent, n)
+			for i := range events {
+				events[i] = delivery.NewEvent{Type: "alert_active", Data: []byte(`{}`)}
+			}
+			if _, err := r.Emit(t.Context(), busy, events); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 20 {
+			if _, err := r.CreateWebhook(t.Context(), delivery.Webhook{
+				Tenant: busy, URL: "https://hangs.example", Enabled: true, EventTypes: []string{delivery.AllEventTypes}, Concurrency: 1,
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		emitBusy(20)
+		r.failed(300, "https://well.example")
+		endpoints.answerWith(func(ctx context.Context, m sender.Message) sender.Response {
+			if m.URL == "https://hangs.example" {
+				return hang(ctx, m)
+			}
+			return ok(ctx, m)
+		})
+		emitBusy(20)
+		if _, err := r.StartReplay(t.Context(), busy, allFailed); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(3 * time.Second)
+		started, err := r.StartReplay(t.Context(), tenant, allFailed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second) // 300 at 100 a second
+		if got, err := r.Replay(t.Context(), tenant, started.ID); err != nil {
+			t.Error(err)
+		} else if got.Succeeded != 300 {
+			t.Errorf("%d have succeeded, want 300", got.Succeeded)
+		}
+	})
+}

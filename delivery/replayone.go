@@ -50,6 +50,7 @@ const (
 func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Time, d ReplayedDelivery, check bool, turn chan struct{}) replayedHow {
 	again := backoff.Backoff{First: replayBackoff, Most: maxReplayBackoff}
 	waited, started := false, false // for its turn, for a start of a webhook with a RateLimit
+	paced := false                  // once, however long it waits for a slot: others must not be slower for it
 	defer func() {
 		if waited {
 			<-turn
@@ -83,6 +84,10 @@ func (e *Engine) replayOne(ctx context.Context, tenant string, createdAt time.Ti
 			}
 			continue // the webhook may have changed meanwhile
 		}
+		if !paced && e.replayPace.Wait(ctx) != nil {
+			break
+		}
+		paced = true
 		if how, begun := e.replayNow(ctx, w, ev); begun {
 			return how
 		}
@@ -112,11 +117,8 @@ func newReplayPace() *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(replaysPerCPU*runtime.GOMAXPROCS(0)), 1)
 }
 
-// replayNow makes the request in its turn, as soon as there is a slot, unless that takes too long.
+// replayNow makes the request as soon as there is a slot, unless that takes too long.
 func (e *Engine) replayNow(ctx context.Context, w *Webhook, ev *Event) (how replayedHow, begun bool) {
-	if e.replayPace.Wait(ctx) != nil {
-		return replayUnknown, false
-	}
 	of := &sending{Job: Job{Webhook: w, Event: ev}}
 	for waits := time.Now(); ; {
 		if e.dispatcher.startSpare(of) {
