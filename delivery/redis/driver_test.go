@@ -65,6 +65,7 @@ func newDriver(t *testing.T, o Options) *driver {
 func (d *driver) failed(err error) bool {
 	if err != nil {
 		d.failures++
+		d.Logf("a call failed: %v", err)
 	}
 	return err != nil
 }

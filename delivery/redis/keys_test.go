@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -194,5 +195,26 @@ func TestOtherProcess(t *testing.T) {
 	eventually(t, "the other's delivery is claimed", func() error { return countJobs(claim(t, here), 1) })
 	if err := countJobs(claim(t, there), 0); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestKindsOfAside looks for each kind of key in aside.lua: a record of one that it does not know
+// would take the whole key with it.
+func TestKindsOfAside(t *testing.T) {
+	t.Parallel()
+	known := readScript("aside")
+	known = known[strings.Index(known, "local kinds"):strings.Index(known, "local now")]
+	made := regexp.MustCompile(`base \.\. (?:\(\w+ and )?'([a-z]+)`)
+	var found int
+	for _, script := range []string{"common", "records", "replays", "queues"} {
+		for _, kind := range made.FindAllStringSubmatch(readScript(script), -1) {
+			found++
+			if !regexp.MustCompile(`\b` + kind[1] + ` = '`).MatchString(known) {
+				t.Errorf("aside.lua does not know the keys %s", kind[1])
+			}
+		}
+	}
+	if found < 30 {
+		t.Errorf("only %d kinds of keys are found", found)
 	}
 }

@@ -60,7 +60,7 @@ func (l *life) liveWithOptions() {
 		l.replay()
 	}
 	refs, err := l.s.DeclaredWebhooks(l.Context())
-	if !l.failed(err) && !slices.Contains(refs, l.options[declared].Ref()) {
+	if w := l.options[declared]; !l.failed(err) && w != nil && !slices.Contains(refs, w.Ref()) {
 		l.Error("a declared webhook is none any more")
 	}
 }

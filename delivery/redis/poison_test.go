@@ -2,11 +2,15 @@ package redis
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
+
+	"github.com/caddy-webhooks/caddy-webhooks/delivery"
 )
 
 const garbage = "\xff\x00 \r\n garbage"
@@ -80,7 +84,7 @@ func (l *life) keysOf(kind string) (found []string) {
 // are served, and deliveries of other tenants arrive, as does what is accepted afterwards.
 func TestPoison(t *testing.T) {
 	t.Parallel()
-	for _, kind := range kinds {
+	for _, kind := range slices.Concat(kinds, optionKinds) {
 		for name, damage := range damages {
 			t.Run(kind+"/"+name, func(t *testing.T) {
 				t.Parallel()
@@ -107,6 +111,9 @@ var isChecked = map[string]bool{
 
 // keysToDamage finds the keys of a kind, or makes one.
 func (l *life) keysToDamage(kind string) []string {
+	if slices.Contains(optionKinds, kind) {
+		l.useOptions()
+	}
 	keys := l.keysOf(kind)
 	if kind == "aside" {
 		base := l.s.keys.base(0)
@@ -133,6 +140,23 @@ func (l *life) keysToDamage(kind string) []string {
 	return keys
 }
 
+// useOptions makes the keys that there are only for webhooks with options and for replays.
+func (l *life) useOptions() {
+	l.Helper()
+	for _, tenant := range []string{limited, ordered, declared} {
+		if !l.emit(tenant, 3) {
+			l.Fatal("an event was not accepted")
+		}
+	}
+	r := &delivery.Replay{
+		Tenant: testTenant, ID: delivery.NewID(l.s.Now()), State: delivery.ReplayRunning,
+		Filter: delivery.ReplayFilter{Status: delivery.ReplayAny, Since: l.s.Now().Add(-time.Hour), Until: l.s.Now()},
+	}
+	if err := l.s.CreateReplay(l.Context(), r, testRetention); err != nil {
+		l.Fatal(err)
+	}
+}
+
 // expectLess expects no more of the tenant whose records were damaged than that it goes on.
 func (l *life) expectLess(kind string) {
 	for key := range l.acknowledged {
@@ -141,8 +165,11 @@ func (l *life) expectLess(kind string) {
 		}
 	}
 	clear(l.written)
-	if kind == "audit" {
+	switch kind {
+	case "audit":
 		l.promises = nil // those made so far are all of it
+	case "declared":
+		delete(l.options, declared) // it may be forgotten
 	}
 	if kind == "webhooks" {
 		l.ignored = testTenant // what was scheduled waits for its webhooks

@@ -13,7 +13,8 @@ local kinds = {
   types = 'hash', freetypes = 'set', typesof = 'zset', logs = 'set',
   arrived = 'string', arrivals = 'zset', hours = 'zset', days = 'zset', swept = 'string', gone = 'zset', ended = 'stream', clock = 'string',
   stats = 'hash', changes = 'zset', aside = 'stream', audit = 'zset', audits = 'zset', auditbytes = 'hash', rates = 'hash',
-  queue = 'zset', ordered = 'hash',
+  queue = 'zset', ordered = 'hash', declared = 'set', replays = 'hash', replaying = 'zset', erasing = 'set',
+  stored = 'hash', received = 'string',
 }
 local now = now_ms()
 
