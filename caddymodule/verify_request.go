@@ -124,7 +124,7 @@ func (v *Verify) receive(w http.ResponseWriter, r *http.Request) (*message, erro
 	}
 	m := &message{
 		v: v, engine: app.engine.Engine,
-		mark: delivery.ReceivedMark{Message: v.verifier.Message(head, body), Guards: v.guards, Token: uuid.New()},
+		mark: delivery.ReceivedMark{Message: v.verifier.Message(head, body), Guards: v.guards, Token: receivingToken(r)},
 		end:  func() { release(); leave() },
 	}
 	if verify.SignsTime(v.Scheme) {
@@ -141,6 +141,20 @@ func (v *Verify) receive(w http.ResponseWriter, r *http.Request) (*message, erro
 	repl.Set("http.webhook.id", head.ID)
 	repl.Set("http.webhook.timestamp", head.Timestamp)
 	return m, nil
+}
+
+// receivingVar is the variable of Caddy's that has the token of a request.
+const receivingVar = "webhook_verify.token"
+
+// receivingToken is the token of a request. It is the same for all such handlers that the request passes:
+// with the same secret, they would refuse it as being received otherwise.
+func receivingToken(r *http.Request) uuid.UUID {
+	if token, ok := caddyhttp.GetVar(r.Context(), receivingVar).(uuid.UUID); ok {
+		return token
+	}
+	token := uuid.New()
+	caddyhttp.SetVar(r.Context(), receivingVar, token)
+	return token
 }
 
 // room names the handler among those that take memory for bodies. No tenant has such a name.
