@@ -48,20 +48,4 @@ func TestReceiver(t *testing.T) {
 }
 
 // TestReadme holds the lines of the README against the Caddyfile.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	caddyfile, err := os.ReadFile("receiver.Caddyfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, lines, _ := strings.Cut(string(readme), "```caddyfile\n")
-	lines, _, _ = strings.Cut(lines, "```")
-	for line := range strings.Lines(lines) {
-		if !strings.Contains(string(caddyfile), "\t"+line) {
-			t.Errorf("the Caddyfile has no line %q", line)
-		}
-	}
-}
+func TestReadme(t *testing.T) { exampletest.WantReadmeOf(t, "receiver.Caddyfile") }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
@@ -58,20 +57,4 @@ func TestTraffic(t *testing.T) {
 }
 
 // TestReadme holds the three lines of the README against the Caddyfile.
-func TestReadme(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	caddyfile, err := os.ReadFile("Caddyfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, lines, _ := strings.Cut(string(readme), "```caddyfile\n")
-	lines, _, _ = strings.Cut(lines, "```")
-	for line := range strings.Lines(lines) {
-		if !strings.Contains(string(caddyfile), "\t"+line) {
-			t.Errorf("the Caddyfile has no line %q", line)
-		}
-	}
-}
+func TestReadme(t *testing.T) { exampletest.WantReadmeOf(t, "Caddyfile") }

@@ -187,3 +187,23 @@ func (e *Example) Eventually(what string, so func() bool) {
 		}
 	}
 }
+
+// WantReadmeOf checks that the Caddyfile has each line that the README shows of it.
+func WantReadmeOf(t *testing.T, caddyfile string) {
+	t.Helper()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(caddyfile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, lines, _ := strings.Cut(string(readme), "```caddyfile\n")
+	lines, _, _ = strings.Cut(lines, "```")
+	for line := range strings.Lines(lines) {
+		if !strings.Contains(string(text), "\t"+line) {
+			t.Errorf("the Caddyfile has no line %q", line)
+		}
+	}
+}
