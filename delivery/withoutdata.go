@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// quotes finds what the library of expressions and the parsers that it uses quote in errors.
-var quotes = regexp.MustCompile("\"(?:\\\\.|[^\"\\\\])*\"|`[^`]*`|no such key: .*")
-
 const noSuchKey = "no such key: "
+
+// quotes finds what the library of expressions and the parsers that it uses quote in errors.
+var quotes = regexp.MustCompile("\"(?:\\\\.|[^\"\\\\])*\"|`[^`]*`|" + noSuchKey + ".*")
 
 // withoutData is the text of an error of an expression without what it quotes of an event's data: the
 // log keeps it when the event is erased. What the expression itself says is no secret.
