@@ -24,14 +24,20 @@ func (l *announcerList) join(a *announcer) {
 func (l *announcerList) announce(a *announcer, event announcement) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a.ended {
-		if len(l.all) == 0 {
-			a.lose(event)
-			return
-		}
-		a = l.all[len(l.all)-1]
+	if a = l.successor(a); a.ended {
+		a.lose(event)
+		return
 	}
 	a.take(event)
+}
+
+// successor is an announcer or, once it has ended, the newest of the others, if there is one. The
+// caller holds l.mu.
+func (l *announcerList) successor(a *announcer) *announcer {
+	if a.ended && len(l.all) > 0 {
+		return l.all[len(l.all)-1]
+	}
+	return a
 }
 
 // wants says whether anybody may handle an event. If nobody does, its data need not be made. While a
@@ -39,9 +45,7 @@ func (l *announcerList) announce(a *announcer, event announcement) {
 func (l *announcerList) wants(a *announcer, name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if a.ended && len(l.all) > 0 {
-		a = l.all[len(l.all)-1]
-	}
+	a = l.successor(a)
 	return len(l.all) > 1 || !a.active.Load() || a.events.ShouldEmit(name)
 }
 
@@ -61,11 +65,12 @@ func (l *announcerList) leave(a *announcer) {
 		}
 		break
 	}
-	if len(l.all) == 0 {
+	next := l.successor(a)
+	if next.ended {
 		a.lose(rest...)
 		return
 	}
 	for _, event := range rest {
-		l.all[len(l.all)-1].take(event)
+		next.take(event)
 	}
 }
